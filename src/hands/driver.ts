@@ -1,0 +1,39 @@
+import type { Readable, Writable } from "node:stream";
+import type { SandboxSpec } from "./wire.ts";
+
+/** Makes sandboxes of one kind. What it cannot enforce of a spec it refuses, with the reason; it never ignores it. */
+export interface Driver {
+  readonly name: string;
+  /** Null when this machine can run it, else what to change. */
+  check(): Promise<string | null>;
+  /**
+   * Starts a sandbox over the workspace folder of `id`, which outlives it. Throws `Unavailable` when it cannot.
+   */
+  provision(id: string, spec: SandboxSpec): Promise<Sandbox>;
+  /** Removes the workspace of a sandbox that no longer runs. */
+  forget(id: string): Promise<void>;
+}
+
+export interface Sandbox {
+  readonly id: string;
+  /** Resolves when the sandbox is gone, for whatever reason. */
+  readonly ended: Promise<void>;
+  /** Starts a process in it. `control` is file descriptor 3 inside, on which a shell reports to its host. */
+  spawn(argv: string[], options: { control: boolean }): SandboxProcess;
+  /** Ends every process in it. */
+  destroy(): Promise<void>;
+}
+
+export interface SandboxProcess {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  readonly control: Readable | null;
+  readonly exited: Promise<{ code: number | null; signal: string | null }>;
+  /** Signals the process and everything it started. */
+  kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL"): void;
+}
+
+export class Unavailable extends Error {
+  override readonly name = "Unavailable";
+}

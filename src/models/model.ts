@@ -1,0 +1,120 @@
+/**
+ * The port to every model. No vendor's message type passes it in either direction: what is logged and sent back
+ * later is in the forms below.
+ */
+export interface Model {
+  /**
+   * Streams one answer. Never throws for anything the upstream or the network does: failure is the last event.
+   * The iteration ends after exactly one `finished`, `failed` or `aborted`.
+   */
+  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
+}
+
+/** Finds the model for an id, or says which setting is missing. */
+export interface Models {
+  find(modelId: string): { model: Model } | { missing: string };
+}
+
+export type Effort = "low" | "medium" | "high" | "xhigh" | "max";
+
+export interface ModelRequest {
+  model: string;
+  effort: Effort | null;
+  speed: "standard" | "fast";
+  system: string;
+  tools: ToolDefinition[];
+  /** Alternates, and starts with a user message. */
+  messages: ModelMessage[];
+}
+
+export interface ToolDefinition {
+  name: string;
+  description: string;
+  /** JSON Schema of the input, `type: "object"`. */
+  input_schema: Record<string, unknown>;
+}
+
+export type ModelMessage =
+  | { role: "user"; content: UserBlock[] }
+  | { role: "assistant"; content: AssistantBlock[] };
+
+export type UserBlock = ContentBlock | ToolResultBlock;
+
+export interface ToolResultBlock {
+  type: "tool_result";
+  tool_use_id: string;
+  content: ContentBlock[];
+  is_error: boolean;
+}
+
+export type ContentBlock =
+  | { type: "text"; text: string }
+  | { type: "image"; source: BinarySource }
+  | {
+      type: "document";
+      source: BinarySource | { type: "text"; media_type: "text/plain"; data: string };
+      title?: string | null;
+      context?: string | null;
+    };
+
+export type BinarySource =
+  | { type: "base64"; media_type: string; data: string }
+  | { type: "url"; url: string };
+
+export type AssistantBlock =
+  | { type: "text"; text: string }
+  /** `signature` comes from the vendor and goes back unchanged; without it the block cannot be sent again. */
+  | { type: "thinking"; thinking: string; signature: string | null }
+  | { type: "redacted_thinking"; data: string }
+  /** `malformed` holds arguments that were not a JSON object; `input` is then empty. */
+  | { type: "tool_use"; id: string; name: string; input: Record<string, unknown>; malformed?: string };
+
+export interface ModelUsage {
+  input_tokens: number;
+  output_tokens: number;
+  cache_read_input_tokens: number;
+  cache_creation_5m_input_tokens: number;
+  cache_creation_1h_input_tokens: number;
+}
+
+export type ModelEvent =
+  | { type: "block_start"; index: number; block: "text" | "thinking" | "tool_use" }
+  | { type: "text_delta"; index: number; text: string }
+  | {
+      type: "finished";
+      content: AssistantBlock[];
+      stop: ModelStop;
+      usage: ModelUsage;
+    }
+  | { type: "failed"; failure: ModelFailure; usage: ModelUsage }
+  | { type: "aborted"; usage: ModelUsage };
+
+export type ModelStop =
+  | { reason: "end_turn" | "tool_use" | "max_tokens" }
+  | { reason: "refusal"; category: string | null; explanation: string | null };
+
+export interface ModelFailure {
+  kind:
+    | "overloaded"
+    | "rate_limited"
+    /** 5xx, a broken connection, a stream cut short. */
+    | "unavailable"
+    | "billing"
+    | "authentication"
+    /** The upstream refuses this very request; sending it again cannot help. */
+    | "rejected"
+    /** No provider is configured for the model. */
+    | "not_configured";
+  message: string;
+  retryable: boolean;
+  /** What the upstream asked for, in `ms`. */
+  retry_after_ms: number | null;
+}
+
+export const noUsage: ModelUsage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_read_input_tokens: 0,
+  cache_creation_5m_input_tokens: 0,
+  cache_creation_1h_input_tokens: 0,
+};
