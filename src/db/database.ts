@@ -1,0 +1,80 @@
+import pg from "pg";
+import { databaseError } from "./errors.ts";
+
+export interface Statement {
+  /** Prepared once per connection under this name; one name, one text. */
+  name: string;
+  text: string;
+}
+
+export interface Database {
+  /**
+   * Runs one statement. `bigint` comes back as number, `timestamptz` as RFC 3339 UTC with microseconds, `json`
+   * parsed. Throws `DatabaseUnavailable` when the server cannot be reached or asks to try again.
+   */
+  query<Row>(statement: Statement, values: unknown[]): Promise<Row[]>;
+  /** A connection of its own outside the pool, for LISTEN. */
+  connect(): Promise<pg.Client>;
+  /** How many statements have run, LISTEN connections left out. */
+  statementCount(): number;
+  close(): Promise<void>;
+}
+
+/** `2026-11-21 04:05:06.7+00`, as PostgreSQL prints it in UTC, to `2026-11-21T04:05:06.700000Z`. */
+function timestamp(text: string): string {
+  const [date, time = ""] = text.slice(0, text.lastIndexOf("+")).split(" ");
+  const [seconds, fraction = ""] = time.split(".");
+  return `${date}T${seconds}.${fraction.padEnd(6, "0")}Z`;
+}
+
+const parsers = new Map<number, (text: string) => unknown>([
+  [pg.types.builtins.INT8, Number],
+  [pg.types.builtins.TIMESTAMPTZ, timestamp],
+]);
+
+export interface DatabaseOptions {
+  url: string;
+  connections?: number;
+}
+
+export function openDatabase(options: DatabaseOptions): Database {
+  const config: pg.ClientConfig = {
+    connectionString: options.url,
+    application_name: "drover",
+    // Every query here goes through an index. A statement prepared while its tables were empty would otherwise keep
+    // a plan made for empty tables.
+    options:
+      "-c timezone=UTC -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
+    types: {
+      getTypeParser: (oid: number, format?: "text" | "binary") =>
+        parsers.get(oid) ?? pg.types.getTypeParser(oid, format as "text"),
+    },
+  };
+  const pool = new pg.Pool({ ...config, max: options.connections ?? 16, connectionTimeoutMillis: 5_000 });
+  // An idle connection that breaks has no query to fail; the next query opens a new one.
+  pool.on("error", () => {});
+  let statements = 0;
+
+  return {
+    async query<Row>(statement: Statement, values: unknown[]): Promise<Row[]> {
+      statements += 1;
+      try {
+        const { rows } = await pool.query({ name: statement.name, text: statement.text, values });
+        return rows as Row[];
+      } catch (error) {
+        throw databaseError(error, statement.name);
+      }
+    },
+    async connect() {
+      const client = new pg.Client(config);
+      try {
+        await client.connect();
+      } catch (error) {
+        throw databaseError(error, "connect");
+      }
+      return client;
+    },
+    statementCount: () => statements,
+    close: () => pool.end(),
+  };
+}

@@ -1,0 +1,43 @@
+import pg from "pg";
+import { ApiError, invalid } from "../protocol/errors.ts";
+
+/** The server cannot be reached, or says to try again. Nothing is known to have been written. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = "DatabaseUnavailable";
+}
+
+/** SQLSTATE classes and codes after which the same statement may well succeed. */
+const passing = [
+  "08", // connection exceptions
+  "53", // out of connections, memory or disk
+  "57P", // shutting down, crashed, starting up
+  "40001", // serialization failure
+  "40P01", // deadlock
+  "25006", // read-only: a standby, or a primary that has just been demoted
+];
+
+/** SQLSTATEs that a client's own text can cause. */
+const clientsOwn: Record<string, string> = {
+  "22021": "text may not contain NUL characters",
+  "22P05": "text may not contain NUL characters",
+};
+
+/** The one place that says what a failed statement means. */
+export function databaseError(error: unknown, statement: string): Error {
+  if (error instanceof ApiError) return error;
+  if (!(error instanceof pg.DatabaseError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return new DatabaseUnavailable(`the database cannot be reached (${statement}): ${message}`, {
+      cause: error,
+    });
+  }
+  const code = error.code ?? "";
+  const own = clientsOwn[code];
+  if (own) return invalid(own, { cause: error });
+  if (passing.some((prefix) => code.startsWith(prefix))) {
+    return new DatabaseUnavailable(`the database asks to try again (${statement}): ${error.message}`, {
+      cause: error,
+    });
+  }
+  return new Error(`statement ${statement} failed: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,131 @@
+-- The clock of everything. Tests move it with: set drover.now = '...'.
+create function drover_now() returns timestamptz language sql stable as $$
+  select coalesce(nullif(current_setting('drover.now', true), '')::timestamptz, clock_timestamp())
+$$;
+
+-- A log's incarnation goes into stream cursors: one made by another database, or before a restore, is told apart.
+create table log (
+  only_row boolean primary key default true check (only_row),
+  incarnation text not null
+);
+insert into log (incarnation) values (substr(replace(gen_random_uuid()::text, '-', ''), 1, 12));
+
+create table workspace (
+  id text primary key,
+  created_at timestamptz not null
+);
+insert into workspace (id, created_at) values ('wrkspc_default', drover_now());
+
+create table agent (
+  workspace_id text not null,
+  id text primary key,
+  version int not null,
+  name text not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  archived_at timestamptz
+);
+create index agent_page on agent (workspace_id, created_at desc, id desc);
+
+create table agent_version (
+  workspace_id text not null,
+  agent_id text not null,
+  version int not null,
+  config json not null,
+  created_at timestamptz not null,
+  primary key (agent_id, version)
+);
+
+create table environment (
+  workspace_id text not null,
+  id text primary key,
+  name text not null,
+  description text,
+  config json not null,
+  metadata json not null,
+  scope text not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  archived_at timestamptz
+);
+create index environment_page on environment (workspace_id, created_at desc, id desc);
+
+-- A session's own facts, which change seldom.
+create table session (
+  workspace_id text not null,
+  id text primary key,
+  agent_id text not null,
+  agent_version int not null,
+  agent json not null,
+  environment_id text not null,
+  environment_config json not null,
+  title text,
+  metadata json not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  archived_at timestamptz
+);
+create index session_page on session (workspace_id, created_at desc, id desc);
+create index session_agent on session (workspace_id, agent_id, created_at desc, id desc);
+create index session_environment on session (environment_id);
+
+-- A session's hot row: every append locks and moves it.
+create table session_head (
+  workspace_id text not null,
+  session_id text primary key,
+  seq bigint not null,
+  last_at timestamptz not null,
+  status text not null check (status in ('idle', 'running', 'rescheduling', 'terminated')),
+  -- When a brain should next look at it; null when there is nothing to do.
+  runnable_at timestamptz,
+  lease_owner int,
+  lease_epoch bigint not null default 0,
+  usage json not null,
+  active_us bigint not null default 0,
+  active_since timestamptz,
+  -- Whether a client has streamed or listed its events, and where its first turn began.
+  seen boolean not null default false,
+  first_turn_seq bigint,
+  first_turn_at timestamptz
+) with (fillfactor = 50);
+create index session_head_runnable on session_head (runnable_at) where runnable_at is not null and lease_owner is null;
+create index session_head_lease on session_head (lease_owner) where lease_owner is not null;
+
+create table thread (
+  workspace_id text not null,
+  session_id text not null,
+  id text not null,
+  parent_id text,
+  agent json not null,
+  status text not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  archived_at timestamptz,
+  primary key (session_id, id)
+) with (fillfactor = 70);
+
+-- body is json, not jsonb: it comes back byte for byte, and takes NUL and lone surrogates.
+create table event (
+  workspace_id text not null,
+  session_id text not null,
+  seq bigint not null,
+  id text not null,
+  thread_id text not null,
+  -- internal: no client sees it. thread: on its thread's stream and list. session: also on the session's.
+  -- queued: like session, but it takes its place in lists from the promoted entry that names it.
+  audience text not null check (audience in ('internal', 'thread', 'session', 'queued')),
+  type text not null,
+  -- Of a promoted entry: the seq at which the event had arrived.
+  of_seq bigint,
+  body json not null,
+  created_at timestamptz not null,
+  primary key (session_id, seq)
+);
+create unique index event_promoted on event (session_id, of_seq) where of_seq is not null;
+
+-- A brain process. It lives as long as it holds the advisory lock of its id and beats.
+create table process (
+  id int primary key,
+  started_at timestamptz not null,
+  beat_at timestamptz not null
+);

@@ -1,0 +1,56 @@
+/** Every bound in one place. The unit is in the name, or it is a count. */
+export const limits = {
+  /** Sessions written by one append statement. */
+  append_batch_max: 128,
+  append_batches_in_flight_max: 2,
+
+  /** Entries of a session kept in memory for its readers. */
+  watch_recent_max: 256,
+  /** Entries read from the database at a time. */
+  read_page_max: 500,
+  /** How often watched sessions are looked at in case a notification was lost. */
+  watch_poll_ms: 5_000,
+
+  /** A process beats this often, and is dead when it has not for so long. */
+  process_beat_ms: 2_000,
+  process_dead_ms: 15_000,
+  /** How often a brain looks for work in case a notification was lost. */
+  claim_poll_ms: 1_000,
+  /** Sessions claimed at a time, and driven at once by one process. */
+  claim_batch_max: 32,
+  sessions_driven_max: 1_000,
+
+  /** Time between pings on a silent stream. */
+  stream_ping_ms: 10_000,
+  /** Bytes that may wait for a slow reader before its stream is cut. */
+  stream_backlog_bytes_max: 1 << 20,
+
+  /** Age of a first turn up to which a stream that opens late still starts with it. */
+  first_turn_grace_ms: 5_000,
+
+  request_body_bytes_max: 32 << 20,
+  initial_events_max: 50,
+  events_per_request_max: 1_000,
+  title_chars_max: 1_000,
+
+  /** Retries of a failed model request, and the wait before them: doubled each time, with jitter. */
+  model_retries_max: 5,
+  model_retry_first_ms: 500,
+  model_retry_longest_ms: 60_000,
+  /** Model requests that a brain began and did not live to end, before the turn is given up. */
+  model_orphans_max: 5,
+  /** Tool rounds in one turn. */
+  tool_rounds_max: 500,
+  parallel_tool_calls_max: 64,
+
+  /** Of a bash call that names none; and the most it may ask for. */
+  bash_timeout_ms: 120_000,
+  bash_timeout_ms_max: 1_800_000,
+  file_tool_timeout_ms: 60_000,
+  tool_output_bytes_max: 100_000,
+
+  sandbox_processes_max: 256,
+  sandbox_memory_bytes: 4 * 1024 ** 3,
+  sandbox_tmp_bytes: 1024 ** 3,
+  sandbox_file_bytes_max: 4 * 1024 ** 3,
+} as const;

@@ -1,0 +1,184 @@
+import type { Database, Statement } from "../db/database.ts";
+import type { AnyDraft, Entry } from "./entry.ts";
+
+export type SessionStatus = "idle" | "running" | "rescheduling" | "terminated";
+
+/** What one caller wants appended to one session: all of it or nothing. */
+export interface AppendRequest {
+  workspace_id: string;
+  session_id: string;
+  entries: AppendEntry[];
+  /** A brain proves with its lease that it may write; a client's append has none and needs a live session. */
+  lease?: { owner: number; epoch: number };
+  /** Only if nothing was appended after this seq. */
+  if_seq?: number;
+  /** Only while the session has this status. */
+  if_status?: SessionStatus;
+  status?: SessionStatus;
+  threads?: { id: string; status: SessionStatus; only_if_idle?: boolean }[];
+  /** Cumulative usage of the session, absolute. */
+  usage?: object;
+  /**
+   * `wake`: there is something for a brain to do; an idle session becomes running if an entry below is
+   * `only_if_idle`. `park`: gives the lease back, to be looked at again after `after_ms`, or not until woken.
+   */
+  run?: { type: "wake" } | { type: "park"; after_ms: number | null };
+}
+
+/** `only_if_idle` entries are left out unless the session was idle: they announce that it starts to run. */
+export type AppendEntry = AnyDraft & { only_if_idle?: boolean };
+
+export type AppendResult =
+  | { verdict: "accepted"; entries: Entry[]; head_seq: number; was: SessionStatus }
+  /** Somebody else holds the session, or nobody: stop acting on it. */
+  | { verdict: "stale_epoch" }
+  /** `if_seq` or `if_status` did not hold. */
+  | { verdict: "behind"; head_seq: number; status: SessionStatus }
+  | { verdict: "terminated" }
+  | { verdict: "not_found" };
+
+interface Row {
+  n: number;
+  verdict: AppendResult["verdict"];
+  was: SessionStatus | null;
+  status: SessionStatus | null;
+  head_seq: number;
+  base_seq: number;
+  at: string | null;
+  kept: number[] | null;
+}
+
+// Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
+// after the lock and never goes back. LATERAL keeps the plan to index lookups whatever the tables held when it was made.
+const statement: Statement = {
+  name: "append",
+  text: `
+with request as materialized (
+  select * from json_to_recordset($1::json) as r (
+    n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint, if_status text,
+    status text, usage json, run text, after_ms int)
+  order by session_id
+), locked as materialized (
+  select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at
+  from request r
+  cross join lateral (
+    select * from session_head h
+    where h.session_id = r.session_id and h.workspace_id = r.workspace_id
+    for no key update
+  ) h
+), judged as materialized (
+  select l.*,
+    case
+      when l.epoch is not null and (l.lease_epoch, l.lease_owner) is distinct from (l.epoch, l.owner) then 'stale_epoch'
+      when l.epoch is null and l.was = 'terminated' then 'terminated'
+      when l.if_seq <> l.base_seq or l.if_status <> l.was then 'behind'
+      else 'accepted'
+    end as verdict,
+    greatest(drover_now(), l.last_at) as at
+  from locked l
+), chosen as materialized (
+  select e.*, j.workspace_id, j.session_id, j.at,
+    j.base_seq + row_number() over (partition by e.n order by e.i) as seq
+  from json_to_recordset($2::json) as e (
+    n int, i int, id text, thread_id text, audience text, type text, of_seq bigint,
+    only_if_idle boolean, body text)
+  join judged j on j.n = e.n
+  where j.verdict = 'accepted' and (e.only_if_idle is not true or j.was = 'idle')
+), counted as (
+  select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if_idle) as starts
+  from chosen group by n
+), decided as materialized (
+  select j.*, coalesce(c.added, 0) as added, c.kept,
+    case when c.starts then 'running' else coalesce(j.status, j.was) end as becomes
+  from judged j left join counted c on c.n = j.n
+  where j.verdict = 'accepted'
+), moved as (
+  update session_head h set
+    seq = h.seq + d.added,
+    last_at = d.at,
+    status = d.becomes,
+    usage = coalesce(d.usage, h.usage),
+    active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'
+      then (extract(epoch from d.at - h.active_since) * 1000000)::bigint else 0 end,
+    active_since = case when d.becomes <> 'running' then null when h.status = 'running' then h.active_since else d.at end,
+    runnable_at = case d.run when 'wake' then least(h.runnable_at, d.at)
+      when 'park' then d.at + d.after_ms * interval '1 millisecond' else h.runnable_at end,
+    lease_owner = case when d.run = 'park' then null else h.lease_owner end,
+    first_turn_seq = case when d.becomes = 'running' then coalesce(h.first_turn_seq, h.seq + 1) else h.first_turn_seq end,
+    first_turn_at = case when d.becomes = 'running' then coalesce(h.first_turn_at, d.at) else h.first_turn_at end
+  from decided d
+  where h.session_id = d.session_id
+), inserted as (
+  insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
+  select workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body::json, at from chosen
+), threads as (
+  update thread t set status = s.status, updated_at = d.at
+  from json_to_recordset($3::json) as s (n int, id text, status text, only_if_idle boolean)
+  join decided d on d.n = s.n
+  where t.session_id = d.session_id and t.id = s.id and (s.only_if_idle is not true or d.was = 'idle')
+), rung as materialized (
+  select pg_notify('drover', case when length(list) < 7900 then list else '*' end)
+  from (select $4 || ' ' || string_agg(session_id || ':' || base_seq + added, ' ') as list
+        from decided where added > 0 or run is not null) as said
+  where list is not null
+)
+select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, j.at,
+  j.base_seq, j.base_seq + coalesce(d.added, 0) as head_seq, (select count(*) from rung) as rung
+from request r left join judged j on j.n = r.n left join decided d on d.n = r.n`,
+};
+
+/**
+ * Appends for many sessions in one statement, at most one request for each. `from` names this process in the
+ * notification, so that it need not answer its own.
+ */
+export async function append(db: Database, requests: AppendRequest[], from: number): Promise<AppendResult[]> {
+  const heads = requests.map((request, n) => ({
+    n,
+    workspace_id: request.workspace_id,
+    session_id: request.session_id,
+    owner: request.lease?.owner,
+    epoch: request.lease?.epoch,
+    if_seq: request.if_seq,
+    if_status: request.if_status,
+    status: request.status,
+    usage: request.usage,
+    run: request.run?.type,
+    after_ms: request.run?.type === "park" ? request.run.after_ms : null,
+  }));
+  const entries = requests.flatMap((request, n) => request.entries.map((entry, i) => ({ n, i, ...entry, body: JSON.stringify(entry.body) })));
+  const threads = requests.flatMap((request, n) =>
+    (request.threads ?? []).map((thread) => ({ n, ...thread })),
+  );
+  const rows = await db.query<Row>(statement, [
+    JSON.stringify(heads),
+    JSON.stringify(entries),
+    JSON.stringify(threads),
+    String(from),
+  ]);
+  const results = new Map(rows.map((row) => [row.n, row]));
+  return requests.map((request, n) => toResult(request, results.get(n)));
+}
+
+function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
+  switch (row?.verdict) {
+    case "accepted": {
+      const entries = (row.kept ?? []).map((i, position) => {
+        const { only_if_idle: _, ...entry } = request.entries[i] as AppendEntry;
+        return {
+          ...entry,
+          seq: row.base_seq + position + 1,
+          session_id: request.session_id,
+          created_at: row.at as string,
+        };
+      });
+      return { verdict: "accepted", entries, head_seq: row.head_seq, was: row.was as SessionStatus };
+    }
+    case "behind":
+      return { verdict: "behind", head_seq: row.base_seq, status: row.was as SessionStatus };
+    case "stale_epoch":
+    case "terminated":
+      return { verdict: row.verdict };
+    default:
+      return { verdict: "not_found" };
+  }
+}

@@ -1,0 +1,87 @@
+import type { AssistantBlock, ModelUsage } from "../models/model.ts";
+import type { EventBody, SessionEvent, SessionEventType } from "../protocol/events.ts";
+
+/**
+ * A row of the log. `seq` counts a session's entries from 1 without gaps and never changes its meaning: nothing is
+ * updated in place.
+ */
+export interface Entry extends AnyDraft {
+  seq: number;
+  session_id: string;
+  created_at: string;
+}
+
+/** An entry before the database has given it its place and time. */
+export interface AnyDraft {
+  id: string;
+  thread_id: string;
+  audience: Audience;
+  type: EntryType;
+  /** Of a `promoted` entry: the seq at which the event had arrived. */
+  of_seq: number | null;
+  body: object;
+}
+
+/**
+ * Who sees an entry. `internal`: no client. `thread`: its thread's stream and list. `session`: also the session's.
+ * `queued`: as `session`, shown on the stream at once with `processed_at: null`; the `promoted` entry that names it
+ * is its second appearance there and its place in lists.
+ */
+export type Audience = "internal" | "thread" | "session" | "queued";
+
+export type EntryType = SessionEventType | keyof InternalBody;
+
+/**
+ * Entries that no client sees. `reader` is the lowest reader version that understands one: a server that is too old
+ * parks the session instead of guessing.
+ */
+export interface InternalBody {
+  /** A queued event was taken up. */
+  promoted: { reader: 1 };
+  /** What the model answered, whole, as it is sent back to it later. */
+  model_reply: {
+    reader: 1;
+    request_id: string;
+    content: AssistantBlock[];
+    /** Event ids of the tool uses, by the vendor's tool use id. */
+    call_ids: Record<string, string>;
+    usage: ModelUsage;
+  };
+  /** A model request failed and will be sent again, not before `retry_at`. */
+  retry_scheduled: { reader: 1; request_id: string; retry_at: string };
+  /** A tool call is about to run under the call id that `hands` knows it by. */
+  tool_started: { reader: 1; tool_use_id: string };
+}
+
+export const readerVersion = 1;
+
+export type BodyOf<T extends EntryType> = T extends keyof InternalBody
+  ? InternalBody[T]
+  : T extends SessionEventType
+    ? EventBody<T>
+    : never;
+
+/** The entry as its type says it is. Bodies were checked when they were written. */
+export const bodyOf = <T extends EntryType>(entry: { type: EntryType; body: object }, _type: T): BodyOf<T> =>
+  entry.body as BodyOf<T>;
+
+export function draft<T extends EntryType>(
+  type: T,
+  fields: { id: string; thread_id: string; audience: Audience; of_seq?: number },
+  body: BodyOf<T>,
+): AnyDraft {
+  return {
+    type,
+    id: fields.id,
+    thread_id: fields.thread_id,
+    audience: fields.audience,
+    of_seq: fields.of_seq ?? null,
+    body,
+  };
+}
+
+/** The event that clients see. A queued one has no time until it is promoted. */
+export function wireEvent(entry: Entry, promotedAt: string | null = null): SessionEvent {
+  const processed_at = entry.audience === "queued" ? promotedAt : entry.created_at;
+  return { id: entry.id, type: entry.type, ...entry.body, processed_at } as SessionEvent;
+}

@@ -1,0 +1,74 @@
+import type { Database, Statement } from "../db/database.ts";
+import { limits } from "../limits.ts";
+
+/** A session that this process may act on until another epoch begins. */
+export interface Lease {
+  workspace_id: string;
+  session_id: string;
+  owner: number;
+  epoch: number;
+  /** The database's time at the claim, in `ms` since 1970. */
+  claimed_at_ms: number;
+}
+
+const claimStatement: Statement = {
+  name: "claim",
+  text: `
+with due as (
+  select session_id from session_head
+  where runnable_at <= drover_now() and lease_owner is null
+  order by runnable_at limit $2
+  for no key update skip locked
+)
+update session_head h set lease_owner = $1, lease_epoch = h.lease_epoch + 1
+from due where h.session_id = due.session_id
+returning h.workspace_id, h.session_id, h.lease_epoch as epoch,
+  (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
+};
+
+/** Takes sessions that wait for a brain, the longest waiting first. */
+export async function claim(db: Database, owner: number, count: number): Promise<Lease[]> {
+  const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [owner, count]);
+  return rows.map((row) => ({ ...row, owner }));
+}
+
+const nextDueStatement: Statement = {
+  name: "next_due",
+  text: `select (extract(epoch from min(runnable_at) - drover_now()) * 1000)::bigint as ms
+    from session_head where runnable_at is not null and lease_owner is null`,
+};
+
+/** Time until a session is due, in `ms`; null when none waits for a time. */
+export async function nextDue(db: Database): Promise<number | null> {
+  const [row] = await db.query<{ ms: number | null }>(nextDueStatement, []);
+  return row?.ms ?? null;
+}
+
+const reapStatement: Statement = {
+  name: "reap",
+  text: `
+with dead as (
+  delete from process p
+  where p.beat_at < drover_now() - $2 * interval '1 millisecond'
+    or not exists (
+      select from pg_locks l
+      where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
+        and l.classid::bigint = $1::int and l.objid::bigint = p.id and l.granted)
+  returning id
+)
+update session_head h set lease_owner = null, runnable_at = coalesce(h.runnable_at, drover_now())
+from dead where h.lease_owner = dead.id
+returning h.session_id`,
+};
+
+/** Class of the advisory locks that processes hold. */
+export const processLockClass = 0x44_52_4f;
+
+/** Frees the sessions of processes that have died, are cut off or have stopped beating. */
+export async function reap(db: Database): Promise<string[]> {
+  const rows = await db.query<{ session_id: string }>(reapStatement, [
+    processLockClass,
+    limits.process_dead_ms,
+  ]);
+  return rows.map((row) => row.session_id);
+}

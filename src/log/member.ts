@@ -1,0 +1,112 @@
+import { randomInt } from "node:crypto";
+import type pg from "pg";
+import type { Database } from "../db/database.ts";
+import { limits } from "../limits.ts";
+import { processLockClass } from "./lease.ts";
+
+/**
+ * This process as the others see it: an advisory lock and a beat, on the connection that also listens. When the
+ * connection goes, the process is dead to the others at once and comes back under a new id.
+ */
+export interface Member {
+  /** Null while it is cut off. */
+  id(): number | null;
+  close(): Promise<void>;
+}
+
+export interface MemberEvents {
+  /** A new id is in force. Whatever was noted before may be out of date. */
+  joined(id: number): void;
+  /** The id is dead; others may already act on its sessions. */
+  lost(id: number, reason: string): void;
+  /** Another process has committed: `seqs` by session id, null where a session was deleted; or "everything". */
+  notified(heads: Map<string, number | null> | "everything"): void;
+}
+
+export async function joinMembers(db: Database, events: MemberEvents): Promise<Member> {
+  let current: { id: number; client: pg.Client } | null = null;
+  let closing = false;
+  let timer: NodeJS.Timeout;
+
+  async function join(): Promise<void> {
+    const client = await db.connect();
+    const id = randomInt(1, 2 ** 31 - 1);
+    try {
+      await client.query("select pg_advisory_lock($1, $2)", [processLockClass, id]);
+      await client.query(
+        "insert into process (id, started_at, beat_at) values ($1, drover_now(), drover_now())",
+        [id],
+      );
+      client.on("notification", ({ payload }) => {
+        const heard = parsePayload(payload ?? "", id);
+        if (heard) events.notified(heard);
+      });
+      client.on("error", (error) => leave(id, error.message));
+      client.on("end", () => leave(id, "the connection ended"));
+      await client.query("listen drover");
+    } catch (error) {
+      await client.end().catch(() => {});
+      throw error;
+    }
+    current = { id, client };
+    events.joined(id);
+  }
+
+  function leave(id: number, reason: string): void {
+    if (current?.id !== id) return;
+    const { client } = current;
+    current = null;
+    client.end().catch(() => {});
+    if (!closing) events.lost(id, reason);
+  }
+
+  /** A half-open connection looks healthy until something is asked of it. */
+  async function beat(): Promise<void> {
+    const member = current;
+    if (!member) {
+      await join().catch(() => {});
+      return;
+    }
+    const answered = member.client
+      .query("update process set beat_at = drover_now() where id = $1", [member.id])
+      .then((result) => result.rowCount === 1)
+      .catch(() => false);
+    const late = new Promise<false>((resolve) =>
+      setTimeout(resolve, limits.process_dead_ms / 2, false).unref(),
+    );
+    if (!(await Promise.race([answered, late]))) leave(member.id, "it could not beat");
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => beat().finally(() => closing || schedule()), limits.process_beat_ms);
+  }
+
+  await join();
+  schedule();
+
+  return {
+    id: () => current?.id ?? null,
+    async close() {
+      closing = true;
+      clearTimeout(timer);
+      const member = current;
+      current = null;
+      if (!member) return;
+      await member.client.query("delete from process where id = $1", [member.id]).catch(() => {});
+      await member.client.end().catch(() => {});
+    },
+  };
+}
+
+/** `<process> <session>:<seq> <session>:gone ...`, or `*` when that would have been too long. Null for our own. */
+function parsePayload(payload: string, own: number): Map<string, number | null> | "everything" | null {
+  if (payload === "*") return "everything";
+  const [from, ...heads] = payload.split(" ");
+  if (Number(from) === own) return null;
+  return new Map(
+    heads.map((head) => {
+      const [sessionId = "", seq] = head.split(":");
+      return [sessionId, seq === "gone" ? null : Number(seq)];
+    }),
+  );
+}

@@ -1,0 +1,282 @@
+import { z } from "zod";
+import { redactedBlock, textBlock, toolResultContentBlock, userContentBlock } from "./content.ts";
+import { idOf } from "./ids.ts";
+
+/**
+ * Session events as they cross the wire. Terms: an *event* is what clients send and see; an *entry* is a row of the
+ * log, of which events are the visible part. A *turn* lasts from the input that sets a session running to the
+ * `session.status_idle` that ends it.
+ */
+
+// What clients send.
+
+const userMessageParams = z.strictObject({
+  type: z.literal("user.message"),
+  content: z.array(userContentBlock).min(1, "must hold at least one block"),
+});
+const userInterruptParams = z.strictObject({
+  type: z.literal("user.interrupt"),
+  session_thread_id: idOf("thread").nullish(),
+});
+const userToolConfirmationParams = z.strictObject({
+  type: z.literal("user.tool_confirmation"),
+  tool_use_id: idOf("event"),
+  result: z.enum(["allow", "deny"]),
+  deny_message: z.string().nullish(),
+});
+const userCustomToolResultParams = z.strictObject({
+  type: z.literal("user.custom_tool_result"),
+  custom_tool_use_id: idOf("event"),
+  content: z.array(toolResultContentBlock).optional(),
+  is_error: z.boolean().nullish(),
+});
+const userToolResultParams = z.strictObject({
+  type: z.literal("user.tool_result"),
+  tool_use_id: idOf("event"),
+  content: z.array(toolResultContentBlock).optional(),
+  is_error: z.boolean().nullish(),
+});
+const userDefineOutcomeParams = z.strictObject({
+  type: z.literal("user.define_outcome"),
+  description: z.string().min(1),
+  rubric: z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("text"), content: z.string().min(1).max(262_144) }),
+    z.strictObject({ type: z.literal("file"), file_id: z.string() }),
+  ]),
+  max_iterations: z.int().min(1).max(20).nullish(),
+});
+const systemMessageParams = z.strictObject({
+  type: z.literal("system.message"),
+  content: z.array(textBlock).min(1).max(1000),
+});
+
+export const eventParams = z.discriminatedUnion("type", [
+  userMessageParams,
+  userInterruptParams,
+  userToolConfirmationParams,
+  userCustomToolResultParams,
+  userToolResultParams,
+  userDefineOutcomeParams,
+  systemMessageParams,
+]);
+export type EventParams = z.infer<typeof eventParams>;
+
+export const initialEventParams = z.discriminatedUnion("type", [userMessageParams, userDefineOutcomeParams]);
+
+export const sendEventsBody = z.strictObject({
+  events: z.array(eventParams).min(1, "must hold at least one event"),
+});
+
+// What clients see.
+
+const at = z.string();
+const id = z.string();
+const nullableAt = z.string().nullish();
+
+const userMessage = z.object({
+  id,
+  type: z.literal("user.message"),
+  content: z.array(z.union([userContentBlock, redactedBlock])),
+  processed_at: nullableAt,
+});
+const userInterrupt = z.object({
+  id,
+  type: z.literal("user.interrupt"),
+  session_thread_id: z.string().nullish(),
+  processed_at: nullableAt,
+});
+
+export const evaluatedPermission = z.enum(["allow", "ask", "deny"]);
+
+const agentMessage = z.object({
+  id,
+  type: z.literal("agent.message"),
+  content: z.array(z.union([z.object({ type: z.literal("text"), text: z.string() }), redactedBlock])),
+  processed_at: at,
+});
+const agentThinking = z.object({ id, type: z.literal("agent.thinking"), processed_at: at });
+const agentToolUse = z.object({
+  id,
+  type: z.literal("agent.tool_use"),
+  name: z.string(),
+  input: z.record(z.string(), z.unknown()),
+  evaluated_permission: evaluatedPermission,
+  evaluation: z.object({ type: z.literal("always_allow") }).optional(),
+  processed_at: at,
+});
+const agentToolResult = z.object({
+  id,
+  type: z.literal("agent.tool_result"),
+  tool_use_id: z.string(),
+  content: z.array(toolResultContentBlock),
+  is_error: z.boolean(),
+  processed_at: at,
+});
+
+const retryStatus = z.object({ type: z.enum(["retrying", "exhausted", "terminal"]) });
+const sessionErrorObject = z.object({
+  type: z.enum([
+    "unknown_error",
+    "model_overloaded_error",
+    "model_rate_limited_error",
+    "model_request_failed_error",
+    "billing_error",
+  ]),
+  message: z.string(),
+  retry_status: retryStatus,
+});
+export type SessionErrorObject = z.infer<typeof sessionErrorObject>;
+const sessionError = z.object({
+  id,
+  type: z.literal("session.error"),
+  error: sessionErrorObject,
+  processed_at: at,
+});
+
+export const stopReason = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("end_turn") }),
+  z.object({ type: z.literal("retries_exhausted") }),
+  z.object({ type: z.literal("refusal") }),
+]);
+export type StopReason = z.infer<typeof stopReason>;
+
+const refusalCategory = z.enum(["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"]);
+export const stopDetails = z
+  .object({
+    type: z.literal("refusal"),
+    category: refusalCategory.nullable(),
+    explanation: z.string().nullable(),
+  })
+  .nullable();
+export type StopDetails = z.infer<typeof stopDetails>;
+
+/** The categories that clients know; a vendor's other ones are shown as null. */
+export const isRefusalCategory = (value: unknown): value is z.infer<typeof refusalCategory> =>
+  refusalCategory.safeParse(value).success;
+
+export const usageSnapshot = z.object({
+  input_tokens: z.int(),
+  output_tokens: z.int(),
+  cache_read_input_tokens: z.int(),
+  cache_creation: z.object({ ephemeral_5m_input_tokens: z.int(), ephemeral_1h_input_tokens: z.int() }),
+  /** Time with at least one running thread, in `seconds`. */
+  active_seconds: z.number(),
+});
+export type UsageSnapshot = z.infer<typeof usageSnapshot>;
+
+const spanModelUsage = z.object({
+  input_tokens: z.int(),
+  output_tokens: z.int(),
+  cache_creation_input_tokens: z.int(),
+  cache_read_input_tokens: z.int(),
+});
+
+const threadStatus = { session_thread_id: z.string(), agent_name: z.string(), processed_at: at };
+
+export const sessionEvent = z.discriminatedUnion("type", [
+  userMessage,
+  userInterrupt,
+  agentMessage,
+  agentThinking,
+  agentToolUse,
+  agentToolResult,
+  sessionError,
+  z.object({ id, type: z.literal("session.status_running"), processed_at: at }),
+  z.object({
+    id,
+    type: z.literal("session.status_idle"),
+    stop_reason: stopReason,
+    stop_details: stopDetails,
+    processed_at: at,
+  }),
+  z.object({ id, type: z.literal("session.status_rescheduled"), processed_at: at }),
+  z.object({ id, type: z.literal("session.status_terminated"), processed_at: at }),
+  z.object({ id, type: z.literal("session.thread_status_running"), ...threadStatus }),
+  z.object({
+    id,
+    type: z.literal("session.thread_status_idle"),
+    ...threadStatus,
+    stop_reason: stopReason,
+    stop_details: stopDetails,
+  }),
+  z.object({ id, type: z.literal("session.thread_status_rescheduled"), ...threadStatus }),
+  z.object({ id, type: z.literal("session.thread_status_terminated"), ...threadStatus }),
+  z.object({
+    id,
+    type: z.literal("session.updated"),
+    title: z.string().nullable().optional(),
+    metadata: z.record(z.string(), z.string()).optional(),
+    processed_at: at,
+  }),
+  z.object({
+    id,
+    type: z.literal("session.usage"),
+    usage: usageSnapshot,
+    budget: z.null(),
+    processed_at: at,
+  }),
+  z.object({ id, type: z.literal("session.deleted"), processed_at: at }),
+  z.object({ id, type: z.literal("span.model_request_start"), processed_at: at }),
+  z.object({
+    id,
+    type: z.literal("span.model_request_end"),
+    model_request_start_id: z.string(),
+    is_error: z.boolean(),
+    model_usage: spanModelUsage,
+    processed_at: at,
+  }),
+]);
+export type SessionEvent = z.infer<typeof sessionEvent>;
+export type SessionEventType = SessionEvent["type"];
+
+/** An event's own fields: what the log keeps as its body. Id and time are columns. */
+export type EventBody<T extends SessionEventType> = Omit<
+  Extract<SessionEvent, { type: T }>,
+  "id" | "type" | "processed_at"
+>;
+
+/** Every type a client may name in a `types[]` filter, emitted by this version or not. */
+export const sessionEventTypes = [
+  "user.message",
+  "user.interrupt",
+  "user.tool_confirmation",
+  "user.custom_tool_result",
+  "user.tool_result",
+  "user.define_outcome",
+  "system.message",
+  "agent.message",
+  "agent.thinking",
+  "agent.tool_use",
+  "agent.tool_result",
+  "agent.mcp_tool_use",
+  "agent.mcp_tool_result",
+  "agent.custom_tool_use",
+  "agent.thread_message_received",
+  "agent.thread_message_sent",
+  "agent.thread_context_compacted",
+  "session.error",
+  "session.status_rescheduled",
+  "session.status_running",
+  "session.status_idle",
+  "session.status_terminated",
+  "session.thread_created",
+  "session.thread_status_running",
+  "session.thread_status_idle",
+  "session.thread_status_rescheduled",
+  "session.thread_status_terminated",
+  "session.updated",
+  "session.usage",
+  "session.deleted",
+  "span.model_request_start",
+  "span.model_request_end",
+  "span.outcome_evaluation_start",
+  "span.outcome_evaluation_ongoing",
+  "span.outcome_evaluation_end",
+  "workflow_run.created",
+  "workflow_run.status_running",
+  "workflow_run.status_idle",
+  "workflow_run.status_ended",
+  "workflow_run.error",
+  "workflow_run.phase_started",
+  "workflow_run.phase_ended",
+] as const;
