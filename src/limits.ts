@@ -18,6 +18,8 @@ export const limits = {
   claim_poll_ms: 1_000,
   /** Sessions claimed at a time, and driven at once by one process. */
   claim_batch_max: 32,
+  /** A session whose drive failed for an unforeseen reason rests this long. */
+  drive_failed_pause_ms: 5_000,
   sessions_driven_max: 1_000,
 
   /** Time between pings on a silent stream. */
@@ -37,6 +39,8 @@ export const limits = {
   model_retries_max: 5,
   model_retry_first_ms: 500,
   model_retry_longest_ms: 60_000,
+  /** Silence of a model provider, pings included, after which its connection counts as broken. */
+  model_idle_ms: 120_000,
   /** Model requests that a brain began and did not live to end, before the turn is given up. */
   model_orphans_max: 5,
   /** Tool rounds in one turn. */

@@ -18,6 +18,8 @@ export interface AppendRequest {
   threads?: { id: string; status: SessionStatus; only_if_idle?: boolean }[];
   /** Cumulative usage of the session, absolute. */
   usage?: object;
+  /** Lowest reader version that understands the entries: older brains leave the session alone from now on. */
+  reader?: number;
   /**
    * `wake`: there is something for a brain to do; an idle session becomes running if an entry below is
    * `only_if_idle`. `park`: gives the lease back, to be looked at again after `after_ms`, or not until woken.
@@ -56,7 +58,7 @@ const statement: Statement = {
 with request as materialized (
   select * from json_to_recordset($1::json) as r (
     n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint, if_status text,
-    status text, usage json, run text, after_ms int)
+    status text, usage json, reader int, run text, after_ms int)
   order by session_id
 ), locked as materialized (
   select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at
@@ -103,6 +105,7 @@ with request as materialized (
     active_since = case when d.becomes <> 'running' then null when h.status = 'running' then h.active_since else d.at end,
     runnable_at = case d.run when 'wake' then least(h.runnable_at, d.at)
       when 'park' then d.at + d.after_ms * interval '1 millisecond' else h.runnable_at end,
+    needs_reader = greatest(h.needs_reader, d.reader),
     lease_owner = case when d.run = 'park' then null else h.lease_owner end,
     first_turn_seq = case when d.becomes = 'running' then coalesce(h.first_turn_seq, h.seq + 1) else h.first_turn_seq end,
     first_turn_at = case when d.becomes = 'running' then coalesce(h.first_turn_at, d.at) else h.first_turn_at end
@@ -142,10 +145,13 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     if_status: request.if_status,
     status: request.status,
     usage: request.usage,
+    reader: request.reader,
     run: request.run?.type,
     after_ms: request.run?.type === "park" ? request.run.after_ms : null,
   }));
-  const entries = requests.flatMap((request, n) => request.entries.map((entry, i) => ({ n, i, ...entry, body: JSON.stringify(entry.body) })));
+  const entries = requests.flatMap((request, n) =>
+    request.entries.map((entry, i) => ({ n, i, ...entry, body: JSON.stringify(entry.body) })),
+  );
   const threads = requests.flatMap((request, n) =>
     (request.threads ?? []).map((thread) => ({ n, ...thread })),
   );

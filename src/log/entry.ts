@@ -1,5 +1,11 @@
 import type { AssistantBlock, ModelUsage } from "../models/model.ts";
-import type { EventBody, SessionEvent, SessionEventType } from "../protocol/events.ts";
+import type {
+  EventBody,
+  SessionEvent,
+  SessionEventType,
+  StopDetails,
+  StopReason,
+} from "../protocol/events.ts";
 
 /**
  * A row of the log. `seq` counts a session's entries from 1 without gaps and never changes its meaning: nothing is
@@ -45,8 +51,14 @@ export interface InternalBody {
     content: AssistantBlock[];
     /** Event ids of the tool uses, by the vendor's tool use id. */
     call_ids: Record<string, string>;
+    /** How the turn ends when the answer calls no tool. */
+    ending: { stop_reason: StopReason; stop_details: StopDetails };
     usage: ModelUsage;
   };
+  /** A model request was begun by a brain that did not live to see its end. */
+  request_abandoned: { reader: 1; request_id: string };
+  /** The turn cannot go on; the error event beside it says why. */
+  turn_failed: { reader: 1 };
   /** A model request failed and will be sent again, not before `retry_at`. */
   retry_scheduled: { reader: 1; request_id: string; retry_at: string };
   /** A tool call is about to run under the call id that `hands` knows it by. */

@@ -1,5 +1,6 @@
 import type { Database, Statement } from "../db/database.ts";
 import { limits } from "../limits.ts";
+import { readerVersion } from "./entry.ts";
 
 /** A session that this process may act on until another epoch begins. */
 export interface Lease {
@@ -7,6 +8,8 @@ export interface Lease {
   session_id: string;
   owner: number;
   epoch: number;
+  /** The agent as the session was created with it. */
+  agent: unknown;
   /** The database's time at the claim, in `ms` since 1970. */
   claimed_at_ms: number;
 }
@@ -16,19 +19,20 @@ const claimStatement: Statement = {
   text: `
 with due as (
   select session_id from session_head
-  where runnable_at <= drover_now() and lease_owner is null
+  where runnable_at <= drover_now() and lease_owner is null and needs_reader <= $3
   order by runnable_at limit $2
   for no key update skip locked
 )
 update session_head h set lease_owner = $1, lease_epoch = h.lease_epoch + 1
-from due where h.session_id = due.session_id
-returning h.workspace_id, h.session_id, h.lease_epoch as epoch,
+from due join session s on s.id = due.session_id
+where h.session_id = due.session_id
+returning h.workspace_id, h.session_id, s.agent, h.lease_epoch as epoch,
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 
 /** Takes sessions that wait for a brain, the longest waiting first. */
 export async function claim(db: Database, owner: number, count: number): Promise<Lease[]> {
-  const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [owner, count]);
+  const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [owner, count, readerVersion]);
   return rows.map((row) => ({ ...row, owner }));
 }
 
@@ -71,4 +75,15 @@ export async function reap(db: Database): Promise<string[]> {
     limits.process_dead_ms,
   ]);
   return rows.map((row) => row.session_id);
+}
+
+const releaseStatement: Statement = {
+  name: "release",
+  text: `update session_head set lease_owner = null, runnable_at = drover_now() + $4 * interval '1 millisecond'
+    where session_id = $1 and lease_owner = $2 and lease_epoch = $3`,
+};
+
+/** Gives a session back without a word in its log, to be looked at again after `after_ms`. */
+export async function release(db: Database, lease: Lease, afterMs: number): Promise<void> {
+  await db.query(releaseStatement, [lease.session_id, lease.owner, lease.epoch, afterMs]);
 }

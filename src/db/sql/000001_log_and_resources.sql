@@ -80,6 +80,8 @@ create table session_head (
   runnable_at timestamptz,
   lease_owner int,
   lease_epoch bigint not null default 0,
+  -- A brain that reads a lower version than this cannot fold the log, and does not claim it.
+  needs_reader int not null default 1,
   usage json not null,
   active_us bigint not null default 0,
   active_since timestamptz,
@@ -96,7 +98,8 @@ create table thread (
   session_id text not null,
   id text not null,
   parent_id text,
-  agent json not null,
+  -- Null for the primary thread: it runs the session's.
+  agent json,
   status text not null,
   created_at timestamptz not null,
   updated_at timestamptz not null,
@@ -128,4 +131,11 @@ create table process (
   id int primary key,
   started_at timestamptz not null,
   beat_at timestamptz not null
+);
+
+-- Sandboxes to remove: their sessions were archived or deleted. Kept apart from them, for a deleted one has no row.
+create table cleanup (
+  session_id text primary key,
+  epoch bigint not null,
+  try_at timestamptz not null
 );

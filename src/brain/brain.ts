@@ -1,0 +1,183 @@
+import type { Database } from "../db/database.ts";
+import type { Hands, SandboxScope } from "../hands/client.ts";
+import { limits } from "../limits.ts";
+import { takeCleanups } from "../log/cleanup.ts";
+import type { Log } from "../log/group-commit.ts";
+import { claim, type Lease, nextDue, reap, release } from "../log/lease.ts";
+import type { Member } from "../log/member.ts";
+import type { Watches } from "../log/watch.ts";
+import type { Models } from "../models/model.ts";
+import { newId } from "../protocol/ids.ts";
+import { defaultSandbox, runTool } from "../tools/toolset.ts";
+import { callModel } from "./call-model.ts";
+import { type DriveEnd, drive, type Effects } from "./drive.ts";
+import type { AgentFacts, SessionFacts } from "./session.ts";
+
+export interface Brain {
+  /** There may be a session to claim. */
+  wake(): void;
+  /** The id under which sessions were claimed is dead: whatever is driven belongs to others now. */
+  abandon(): void;
+  /** Hands every session over and returns when none is driven. */
+  stop(): Promise<void>;
+}
+
+export interface BrainParts {
+  db: Database;
+  log: Log;
+  watches: Watches;
+  member: Pick<Member, "id">;
+  hands: Hands;
+  models: Models;
+  /** Told what went wrong where nobody waits for an answer. */
+  trouble(message: string, error: unknown, sessionId?: string): void;
+}
+
+/** Claims sessions that wait for a brain, and drives each until it is parked. */
+export function startBrain(parts: BrainParts): Brain {
+  const { db, log, watches, member, trouble } = parts;
+  const stop = new AbortController();
+  let abandoned = new AbortController();
+  const driven = new Set<Promise<void>>();
+  let looking = false;
+  let again = false;
+  let cleaning = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  function wake(): void {
+    if (stop.signal.aborted) return;
+    again = true;
+    if (!looking) look().catch((error) => trouble("looking for work failed", error));
+  }
+
+  async function look(): Promise<void> {
+    looking = true;
+    try {
+      while (again && !stop.signal.aborted) {
+        again = false;
+        const owner = member.id();
+        const room = limits.sessions_driven_max - driven.size;
+        if (owner === null || room <= 0) break;
+        const leases = await claim(db, owner, Math.min(room, limits.claim_batch_max));
+        if (leases.length === limits.claim_batch_max) again = true;
+        for (const lease of leases) run(lease);
+      }
+    } finally {
+      looking = false;
+    }
+  }
+
+  function run(lease: Lease): void {
+    const running = driveLease(lease)
+      .catch((error) => trouble("a session could not be given back", error, lease.session_id))
+      .finally(() => {
+        driven.delete(running);
+        wake();
+      });
+    driven.add(running);
+  }
+
+  async function driveLease(lease: Lease): Promise<void> {
+    const watch = watches.watch(lease.session_id);
+    let end: DriveEnd | "failed" = "failed";
+    try {
+      const facts: SessionFacts = { ...lease, agent: lease.agent as AgentFacts };
+      end = await drive(
+        facts,
+        lease,
+        effectsFor(lease, watch),
+        AbortSignal.any([stop.signal, abandoned.signal]),
+      );
+    } catch (error) {
+      trouble("driving a session failed; it is tried again", error, lease.session_id);
+    } finally {
+      watch.close();
+    }
+    if (end === "failed") await giveBack(lease);
+  }
+
+  /** Until it has worked, or somebody else has freed the session: a lease of a living process never runs out. */
+  async function giveBack(lease: Lease): Promise<void> {
+    for (let attempt = 0; member.id() === lease.owner; attempt += 1) {
+      try {
+        return await release(db, lease, limits.drive_failed_pause_ms);
+      } catch (error) {
+        if (attempt === 0)
+          trouble("a session could not be given back; trying again", error, lease.session_id);
+        await new Promise((resolve) => setTimeout(resolve, limits.claim_poll_ms));
+      }
+    }
+  }
+
+  function effectsFor(lease: Lease, watch: ReturnType<Watches["watch"]>): Effects {
+    const scope: SandboxScope = {
+      session_id: lease.session_id,
+      sandbox_id: sandboxOf(lease.session_id),
+      epoch: lease.epoch,
+    };
+    const clockAhead = lease.claimed_at_ms - Date.now();
+    return {
+      read: (seq) => watch.after(seq),
+      ring: (seq, signal) => watch.ring(seq, signal),
+      async append(request) {
+        const result = await log.append(request);
+        if (result.verdict === "behind") watches.moved(request.session_id, result.head_seq);
+        return result;
+      },
+      callModel: (request, signal) => callModel(parts.models, request, signal),
+      prepareSandbox() {
+        // A sandbox that cannot be made is told of by the call that needs it.
+        parts.hands.provision({ ...scope, spec: defaultSandbox }).catch(() => {});
+      },
+      runTool: (call, signal) => runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
+      newId: () => newId("event"),
+      now: () => Date.now() + clockAhead,
+      random: Math.random,
+    };
+  }
+
+  /** Everything that a lost notification must not delay for ever. */
+  async function lookRound(): Promise<void> {
+    let pause: number = limits.claim_poll_ms;
+    try {
+      await reap(db);
+      cleanUp();
+      wake();
+      pause = Math.min(pause, Math.max(1, (await nextDue(db)) ?? pause));
+    } catch (error) {
+      trouble("looking for work failed", error);
+    }
+    if (!stop.signal.aborted) timer = setTimeout(lookRound, pause);
+  }
+
+  /** Beside the round: with no hands to be reached it does not end. */
+  function cleanUp(): void {
+    if (cleaning) return;
+    cleaning = true;
+    takeCleanups(db, ({ session_id, epoch }) =>
+      parts.hands.destroy({ session_id, sandbox_id: sandboxOf(session_id), epoch, keep_workspace: false }),
+    )
+      .catch((error) => trouble("a sandbox could not be removed; trying again", error))
+      .finally(() => {
+        cleaning = false;
+      });
+  }
+
+  lookRound();
+
+  return {
+    wake,
+    abandon() {
+      abandoned.abort();
+      abandoned = new AbortController();
+    },
+    async stop() {
+      stop.abort();
+      clearTimeout(timer);
+      while (driven.size > 0) await Promise.all(driven);
+    },
+  };
+}
+
+/** A session has one sandbox, whose name follows from its own. */
+const sandboxOf = (sessionId: string) => sessionId.replace(/^sesn_/, "sbx_");

@@ -1,0 +1,24 @@
+import type { ModelRequest } from "../models/model.ts";
+import { toolset } from "../tools/toolset.ts";
+import { enabledTools, type SessionFacts } from "./session.ts";
+import type { Thread } from "./state.ts";
+
+/**
+ * What the model sees: a pure function of the session's facts and its log, so that each request extends the one
+ * before it byte for byte, on whatever server it is made.
+ */
+export function modelRequest({ agent }: SessionFacts, thread: Thread): ModelRequest {
+  const enabled = enabledTools(agent);
+  const tools = toolset.filter((tool) => enabled.has(tool.definition.name)).map((tool) => tool.definition);
+  return {
+    model: agent.model.id,
+    effort: agent.model.effort?.type ?? null,
+    speed: agent.model.speed ?? "standard",
+    system: [agent.system, tools.length > 0 ? sandboxNote : null].filter((part) => part).join("\n\n"),
+    tools,
+    messages: thread.messages,
+    attempt: thread.failures,
+  };
+}
+
+const sandboxNote = `Your tools act in a Linux sandbox of this session's own. /workspace is its working directory and is kept for as long as the session. Files that the user should get go to /mnt/session/outputs. The sandbox has no network access.`;

@@ -1,0 +1,211 @@
+import type { AppendRequest, AppendResult } from "../log/append.ts";
+import { type AnyDraft, type Entry, readerVersion } from "../log/entry.ts";
+import type { Lease } from "../log/lease.ts";
+import type { ModelEvent, ModelRequest } from "../models/model.ts";
+import { modelRequest } from "./context.ts";
+import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
+import { type Drafts, draftsOf, none, outcomeDrafts, type Pen, usageSnapshot } from "./drafts.ts";
+import type { Outcome } from "./outcome.ts";
+import { enabledTools, type SessionFacts } from "./session.ts";
+import { type Call, emptyState, fold, type State } from "./state.ts";
+
+/** Everything a drive touches outside itself. */
+export interface Effects {
+  /** The session's entries after a seq, "gone" when it was deleted. */
+  read(seq: number): Promise<Entry[] | "gone">;
+  /** Resolves when there may be entries after the seq, and on abort. */
+  ring(seq: number, signal: AbortSignal): Promise<void>;
+  append(request: AppendRequest): Promise<AppendResult>;
+  /** Ends in exactly one terminal event; never throws. */
+  callModel(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
+  /** Begins to start the sandbox: the model is writing a call. */
+  prepareSandbox(): void;
+  /** Runs a call once, however often it is asked for it. Abort stops the command and still answers. */
+  runTool(
+    call: Call,
+    signal: AbortSignal,
+  ): Promise<Pick<Extract<Outcome, { type: "tool_finished" }>, "content" | "is_error">>;
+  newId(): string;
+  now(): number;
+  random(): number;
+}
+
+/** How a drive ended: nothing to do for now; another brain has the session; the session is gone; told to stop. */
+export type DriveEnd = "parked" | "lost" | "gone" | "stopped";
+
+/**
+ * Acts on one session for as long as there is something to do. What it decides it writes down first; every append
+ * holds only if the log is still as it was read (`if_seq`) and the lease still ours, so that a decision never
+ * overlooks what came in between. Abort of `stop` hands the session over: a model request is given up, a running
+ * command goes on and is found again by the next brain.
+ */
+export async function drive(
+  facts: SessionFacts,
+  lease: Lease,
+  effects: Effects,
+  stop: AbortSignal,
+): Promise<DriveEnd> {
+  const tools = enabledTools(facts.agent);
+  const inFlight = new Map<string, AbortController>();
+  const outcomes: { effect: string; outcome: Outcome }[] = [];
+  let bell = new AbortController();
+  const ring = () => bell.abort();
+  let failure: unknown = null;
+  let state: State = emptyState();
+  stop.addEventListener("abort", ring);
+
+  function start(effect: string, run: (signal: AbortSignal) => Promise<Outcome>): void {
+    const abort = new AbortController();
+    inFlight.set(effect, abort);
+    run(abort.signal)
+      .then((outcome) => outcomes.push({ effect, outcome }))
+      .catch((error) => {
+        failure = error;
+      })
+      .finally(ring);
+  }
+
+  function startEffect(action: Action, drafts: Drafts): void {
+    const { thread } = action;
+    if (action.do === "call_model") {
+      const requestId = drafts.entries[0]?.id ?? "";
+      const request = modelRequest(facts, state.threads.get(thread.id) ?? thread);
+      start(modelEffect(thread), (signal) => callModel(thread.id, requestId, request, effects, signal));
+    } else if (action.do === "start_tool" || action.do === "resume_tool") {
+      const { call } = action;
+      start(toolEffect(call), async (signal) => ({
+        type: "tool_finished",
+        thread_id: thread.id,
+        tool_use_id: call.id,
+        ...(await effects.runTool(call, signal)),
+      }));
+    }
+  }
+
+  /** One append: how the effects ended that have, and what is to be done next. Null when it came too late. */
+  async function step(): Promise<"again" | "wait" | DriveEnd> {
+    const ended = [...outcomes];
+    const pen: Pen = {
+      agent: facts.agent,
+      newId: effects.newId,
+      now: effects.now(),
+      random: effects.random,
+      permission: (name) => (tools.has(name) ? "allow" : "deny"),
+    };
+    const running = new Set(inFlight.keys());
+    for (const { effect } of ended) running.delete(effect);
+
+    let predicted = state;
+    const all = none();
+    const add = (drafts: Drafts) => {
+      all.entries.push(...drafts.entries);
+      all.threads.push(...drafts.threads);
+      all.status = drafts.status ?? all.status;
+      predicted = fold(provisional(drafts.entries, predicted.seq, pen.now), predicted);
+      return drafts;
+    };
+    for (const { outcome } of ended) add(outcomeDrafts(outcome, predicted, pen));
+
+    const started: { action: Action; drafts: Drafts }[] = [];
+    let park: { after_ms: number | null } | null = null;
+    if (stop.aborted) {
+      for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
+      if (![...running].some((effect) => effect.startsWith("model "))) park = { after_ms: 0 };
+    } else {
+      for (;;) {
+        const plan = decide(predicted, running, pen.now);
+        for (const effect of plan.cancel) inFlight.get(effect)?.abort();
+        park = plan.park;
+        if (plan.actions.length === 0) break;
+        for (const action of plan.actions) {
+          started.push({ action, drafts: add(draftsOf(action, predicted, pen)) });
+          if (action.do === "call_model") running.add(modelEffect(action.thread));
+          if (action.do === "start_tool" || action.do === "resume_tool") running.add(toolEffect(action.call));
+        }
+      }
+    }
+
+    if (all.entries.length > 0 || park) {
+      const result = await effects.append({
+        workspace_id: facts.workspace_id,
+        session_id: facts.session_id,
+        entries: all.entries,
+        threads: all.threads,
+        status: all.status,
+        usage: usageSnapshot(predicted, pen.now),
+        reader: readerVersion,
+        lease,
+        if_seq: state.seq,
+        run: park ? { type: "park", after_ms: park.after_ms } : undefined,
+      });
+      if (result.verdict === "behind") return "again";
+      if (result.verdict === "not_found") return "gone";
+      if (result.verdict !== "accepted") return "lost";
+      state = fold(result.entries, state);
+    }
+    outcomes.splice(0, ended.length);
+    for (const { effect } of ended) inFlight.delete(effect);
+    if (park) return stop.aborted ? "stopped" : "parked";
+    for (const { action, drafts } of started) startEffect(action, drafts);
+    return "wait";
+  }
+
+  try {
+    for (;;) {
+      const entries = await effects.read(state.seq);
+      if (entries === "gone") return "gone";
+      if (entries.length > 0) {
+        state = fold(entries, state);
+        continue;
+      }
+      if (failure) throw failure;
+      const next = await step();
+      if (next === "again") continue;
+      if (next !== "wait") return next;
+      if (failure || outcomes.length > 0) continue;
+      await effects.ring(state.seq, bell.signal);
+      bell = new AbortController();
+    }
+  } finally {
+    stop.removeEventListener("abort", ring);
+    for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
+  }
+}
+
+/** Entries as they will be if the append lands: enough to decide on. */
+function provisional(drafts: AnyDraft[], seq: number, now: number): Entry[] {
+  const created_at = new Date(now).toISOString();
+  return drafts.map((item, i) => ({ ...item, seq: seq + i + 1, session_id: "", created_at }));
+}
+
+async function callModel(
+  threadId: string,
+  requestId: string,
+  request: ModelRequest,
+  effects: Effects,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const about = { thread_id: threadId, request_id: requestId };
+  for await (const event of effects.callModel(request, signal)) {
+    switch (event.type) {
+      case "block_start":
+        if (event.block === "tool_use") effects.prepareSandbox();
+        break;
+      case "text_delta":
+        break;
+      case "finished":
+        return {
+          type: "model_replied",
+          ...about,
+          content: event.content,
+          stop: event.stop,
+          usage: event.usage,
+        };
+      case "failed":
+        return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };
+      case "aborted":
+        return { type: "model_aborted", ...about, usage: event.usage };
+    }
+  }
+  throw new Error("the model's stream ended without a terminal event");
+}

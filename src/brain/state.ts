@@ -1,0 +1,279 @@
+import type { SessionStatus } from "../log/append.ts";
+import { type BodyOf, bodyOf, type Entry, readerVersion } from "../log/entry.ts";
+import type { ContentBlock, ModelMessage, ModelUsage, UserBlock } from "../models/model.ts";
+import { noUsage } from "../models/model.ts";
+import type { StopDetails, StopReason } from "../protocol/events.ts";
+
+/** What a session's log says, folded. */
+export interface State {
+  seq: number;
+  status: SessionStatus;
+  usage: ModelUsage;
+  /** Time spent running before `running_since`, in `ms`. */
+  active_ms: number;
+  running_since: number | null;
+  threads: Map<string, Thread>;
+}
+
+export interface Thread {
+  id: string;
+  status: SessionStatus;
+  /** Client events that have arrived and were not taken up, in order. */
+  queued: Queued[];
+  /** The conversation as the model sees it. */
+  messages: ModelMessage[];
+  /** Calls of the newest reply that have no result yet. */
+  calls: Call[];
+  /** A model request whose end is not in the log. */
+  request: { id: string } | null;
+  /** Failed attempts at the request that is due, and when it may be sent again, in `ms` since 1970. */
+  failures: number;
+  retry_at: number | null;
+  /** Requests in a row whose brain did not live to see the end. */
+  orphans: number;
+  /** Tool rounds in this turn. */
+  rounds: number;
+  /** Set when the turn can only end: why. */
+  ending: Ending | null;
+}
+
+export interface Ending {
+  stop_reason: StopReason;
+  stop_details: StopDetails;
+}
+
+export type Queued =
+  | { type: "user.message"; seq: number; id: string; content: BodyOf<"user.message">["content"] }
+  | { type: "user.interrupt"; seq: number; id: string };
+
+export interface Call {
+  /** Id of its `agent.tool_use` event, by which `hands` knows it too. */
+  id: string;
+  /** The vendor's id, which the result must name. */
+  vendor_id: string;
+  name: string;
+  input: Record<string, unknown>;
+  started: boolean;
+}
+
+/** An entry that this version does not understand: a newer one wrote it. */
+export class NewerEntry extends Error {
+  override readonly name = "NewerEntry";
+}
+
+export const emptyState = (): State => ({
+  seq: 0,
+  status: "idle",
+  usage: noUsage,
+  active_ms: 0,
+  running_since: null,
+  threads: new Map(),
+});
+
+const newThread = (id: string): Thread => ({
+  id,
+  status: "idle",
+  queued: [],
+  messages: [],
+  calls: [],
+  request: null,
+  failures: 0,
+  retry_at: null,
+  orphans: 0,
+  rounds: 0,
+  ending: null,
+});
+
+/** Pure: `fold(b, fold(a))` equals `fold([...a, ...b])`, and `state` is left as it was. */
+export function fold(entries: readonly Entry[], state: State = emptyState()): State {
+  const next: State = { ...state, threads: new Map() };
+  for (const [id, thread] of state.threads) {
+    next.threads.set(id, {
+      ...thread,
+      queued: [...thread.queued],
+      messages: [...thread.messages],
+      calls: [...thread.calls],
+    });
+  }
+  for (const entry of entries) apply(next, entry);
+  return next;
+}
+
+/** Changes `state` and its threads, which `fold` owns; messages, calls and queued events are replaced, not changed. */
+function apply(state: State, entry: Entry): void {
+  state.seq = entry.seq;
+  const thread = state.threads.get(entry.thread_id) ?? newThread(entry.thread_id);
+  state.threads.set(thread.id, thread);
+
+  switch (entry.type) {
+    case "user.message":
+      thread.queued.push({
+        type: "user.message",
+        seq: entry.seq,
+        id: entry.id,
+        content: bodyOf(entry, "user.message").content,
+      });
+      return;
+    case "user.interrupt":
+      thread.queued.push({ type: "user.interrupt", seq: entry.seq, id: entry.id });
+      return;
+    case "promoted": {
+      const event = thread.queued.find((queued) => queued.seq === entry.of_seq);
+      thread.queued = thread.queued.filter((queued) => queued !== event);
+      if (event?.type === "user.message") addUserBlocks(thread, event.content.flatMap(contentForModel));
+      return;
+    }
+    case "span.model_request_start":
+      thread.request = { id: entry.id };
+      thread.retry_at = null;
+      return;
+    case "span.model_request_end": {
+      thread.request = null;
+      const usage = bodyOf(entry, "span.model_request_end").model_usage;
+      state.usage = {
+        ...state.usage,
+        input_tokens: state.usage.input_tokens + usage.input_tokens,
+        output_tokens: state.usage.output_tokens + usage.output_tokens,
+        cache_read_input_tokens: state.usage.cache_read_input_tokens + usage.cache_read_input_tokens,
+        cache_creation_5m_input_tokens:
+          state.usage.cache_creation_5m_input_tokens + usage.cache_creation_input_tokens,
+      };
+      return;
+    }
+    case "model_reply": {
+      const reply = bodyOf(entry, "model_reply");
+      const long = reply.usage.cache_creation_1h_input_tokens;
+      // The span's end counts all cache writes as short-lived ones.
+      state.usage = {
+        ...state.usage,
+        cache_creation_1h_input_tokens: state.usage.cache_creation_1h_input_tokens + long,
+        cache_creation_5m_input_tokens: state.usage.cache_creation_5m_input_tokens - long,
+      };
+      thread.failures = 0;
+      thread.orphans = 0;
+      if (reply.content.length > 0) thread.messages.push({ role: "assistant", content: reply.content });
+      for (const block of reply.content) {
+        if (block.type !== "tool_use") continue;
+        thread.calls.push({
+          id: reply.call_ids[block.id] ?? "",
+          vendor_id: block.id,
+          name: block.name,
+          input: block.input,
+          started: false,
+        });
+      }
+      if (thread.calls.length > 0) thread.rounds += 1;
+      else thread.ending = reply.ending;
+      return;
+    }
+    case "retry_scheduled":
+      thread.failures += 1;
+      thread.orphans = 0;
+      thread.retry_at = Date.parse(bodyOf(entry, "retry_scheduled").retry_at);
+      return;
+    case "request_abandoned":
+      thread.orphans += 1;
+      return;
+    case "turn_failed":
+      thread.ending = { stop_reason: { type: "retries_exhausted" }, stop_details: null };
+      return;
+    case "tool_started": {
+      const { tool_use_id } = bodyOf(entry, "tool_started");
+      thread.calls = thread.calls.map((call) =>
+        call.id === tool_use_id ? { ...call, started: true } : call,
+      );
+      return;
+    }
+    case "agent.tool_result": {
+      const result = bodyOf(entry, "agent.tool_result");
+      const call = thread.calls.find((candidate) => candidate.id === result.tool_use_id);
+      if (!call) return;
+      thread.calls = thread.calls.filter((candidate) => candidate !== call);
+      addUserBlocks(thread, [
+        {
+          type: "tool_result",
+          tool_use_id: call.vendor_id,
+          content: result.content.flatMap(contentForModel),
+          is_error: result.is_error,
+        },
+      ]);
+      return;
+    }
+    case "session.status_running":
+      state.status = "running";
+      state.running_since = Date.parse(entry.created_at);
+      return;
+    case "session.status_idle":
+    case "session.status_rescheduled":
+    case "session.status_terminated":
+      if (state.running_since !== null) state.active_ms += Date.parse(entry.created_at) - state.running_since;
+      state.running_since = null;
+      state.status =
+        entry.type === "session.status_idle"
+          ? "idle"
+          : entry.type === "session.status_rescheduled"
+            ? "rescheduling"
+            : "terminated";
+      return;
+    case "session.thread_status_running":
+      if (thread.status === "idle")
+        Object.assign(thread, { failures: 0, orphans: 0, rounds: 0, ending: null });
+      thread.status = "running";
+      return;
+    case "session.thread_status_idle":
+      thread.status = "idle";
+      thread.retry_at = null;
+      return;
+    case "session.thread_status_rescheduled":
+      thread.status = "rescheduling";
+      return;
+    case "session.thread_status_terminated":
+      thread.status = "terminated";
+      return;
+    default:
+      if (entry.audience === "internal") refuseNewer(entry);
+  }
+}
+
+function refuseNewer(entry: Entry): void {
+  const { reader } = entry.body as { reader?: number };
+  throw new NewerEntry(
+    `entry ${entry.seq} (${entry.type}) needs a server that reads version ${reader ?? "?"}; this one reads ${readerVersion}`,
+  );
+}
+
+/** Tool results and user text that follow each other are one message: roles must alternate. */
+function addUserBlocks(thread: Thread, blocks: UserBlock[]): void {
+  const last = thread.messages.at(-1);
+  if (last?.role === "user") {
+    thread.messages[thread.messages.length - 1] = { role: "user", content: [...last.content, ...blocks] };
+  } else {
+    thread.messages.push({ role: "user", content: blocks });
+  }
+}
+
+type ClientBlock = BodyOf<"user.message">["content"][number] | BodyOf<"agent.tool_result">["content"][number];
+
+/** A file source is refused at the door in this version, and a redacted block carries nothing. */
+function contentForModel(block: ClientBlock): ContentBlock[] {
+  switch (block.type) {
+    case "text":
+      return block.text === "" ? [] : [{ type: "text", text: block.text }];
+    case "image":
+      return block.source.type === "file" ? [] : [{ type: "image", source: block.source }];
+    case "document":
+      if (block.source.type === "file") return [];
+      return [
+        {
+          type: "document",
+          source: block.source,
+          title: block.title ?? null,
+          context: block.context ?? null,
+        },
+      ];
+    case "search_result":
+      return [{ type: "text", text: block.content.map((part) => part.text).join("\n") }];
+    case "redacted":
+      return [];
+  }
+}

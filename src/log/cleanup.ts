@@ -1,0 +1,25 @@
+import type { Database, Statement } from "../db/database.ts";
+
+/** A session whose sandbox is to be removed: it was archived or deleted. */
+export interface Cleanup {
+  session_id: string;
+  /** Above every epoch that a brain of the session had. */
+  epoch: number;
+}
+
+const due: Statement = {
+  name: "cleanup_due",
+  text: `update cleanup c set try_at = drover_now() + interval '30 seconds'
+    from (select session_id from cleanup where try_at <= drover_now() limit 16 for update skip locked) d
+    where c.session_id = d.session_id returning c.session_id, c.epoch`,
+};
+
+const done: Statement = { name: "cleanup_done", text: "delete from cleanup where session_id = $1" };
+
+/** Removes what is due, one after the other. What fails is tried again later, by whoever comes by. */
+export async function takeCleanups(db: Database, remove: (cleanup: Cleanup) => Promise<void>): Promise<void> {
+  for (const cleanup of await db.query<Cleanup>(due, [])) {
+    await remove(cleanup);
+    await db.query(done, [cleanup.session_id]);
+  }
+}

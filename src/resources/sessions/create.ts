@@ -1,0 +1,79 @@
+import type { Database, Statement } from "../../db/database.ts";
+import type { AppendEntry } from "../../log/append.ts";
+import { arrivalEntries } from "../../log/arrival.ts";
+import { primaryThreadOf } from "../../log/thread-id.ts";
+import type { Environment } from "../../protocol/environments.ts";
+import { invalid } from "../../protocol/errors.ts";
+import { newId } from "../../protocol/ids.ts";
+import type { CreateSession, Session, SessionAgent } from "../../protocol/sessions.ts";
+import { type SessionRow, sessionColumns, toSession } from "./row.ts";
+
+// The environment's row is locked so that it cannot be deleted or archived in between. All that a session is made of
+// appears at once: with initial events it is already running when anybody first sees it.
+const statement: Statement = {
+  name: "session_create",
+  text: `
+with env as (
+  select id, config, drover_now() as at from environment
+  where id = $4 and workspace_id = $1 and archived_at is null for share
+), made as (
+  insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config, title,
+    metadata, created_at, updated_at)
+  select $1, $2, $5, $6, $3::json, env.id, env.config, $7, $8::json, env.at, env.at from env
+  returning *
+), entries as (
+  select * from json_to_recordset($9::json) as e (
+    i int, id text, thread_id text, audience text, type text, body text)
+), head as (
+  insert into session_head (workspace_id, session_id, seq, last_at, status, usage, runnable_at, active_since,
+    first_turn_seq, first_turn_at)
+  select $1, made.id, count(e.i), made.created_at,
+    case when count(e.i) > 0 then 'running' else 'idle' end,
+    '{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0}}',
+    case when count(e.i) > 0 then made.created_at end, case when count(e.i) > 0 then made.created_at end,
+    case when count(e.i) > 0 then 1 end, case when count(e.i) > 0 then made.created_at end
+  from made left join entries e on true group by made.id, made.created_at
+  returning *
+), thread as (
+  insert into thread (workspace_id, session_id, id, status, created_at, updated_at)
+  select $1, made.id, $10, head.status, made.created_at, made.created_at from made, head
+), written as (
+  insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, body, created_at)
+  select $1, made.id, e.i, e.id, e.thread_id, e.audience, e.type, e.body::json, made.created_at from made, entries e
+), rung as materialized (
+  select pg_notify('drover', $11 || ' ' || session_id || ':' || seq) from head where status = 'running'
+)
+select ${sessionColumns}, (select count(*) from rung) as rung from made s join head h on h.session_id = s.id`,
+};
+
+export interface NewSession {
+  agent: SessionAgent;
+  environment: Pick<Environment, "id">;
+  params: Pick<CreateSession, "title" | "metadata" | "initial_events">;
+}
+
+/** Everything was checked; only the environment can still have been archived in between. */
+export async function createSession(
+  db: Database,
+  workspaceId: string,
+  { agent, environment, params }: NewSession,
+  from: number,
+): Promise<Session> {
+  const id = newId("session");
+  const entries: AppendEntry[] = arrivalEntries(id, agent.name, params.initial_events ?? []);
+  const [row] = await db.query<SessionRow>(statement, [
+    workspaceId,
+    id,
+    JSON.stringify(agent),
+    environment.id,
+    agent.id,
+    agent.version,
+    params.title ?? null,
+    JSON.stringify(params.metadata ?? {}),
+    JSON.stringify(entries.map((entry, i) => ({ ...entry, i: i + 1, body: JSON.stringify(entry.body) }))),
+    primaryThreadOf(id),
+    String(from),
+  ]);
+  if (!row) throw invalid(`environment_id: environment ${environment.id} is archived`);
+  return toSession(row);
+}

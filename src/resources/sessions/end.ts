@@ -1,0 +1,112 @@
+import type { Database, Statement } from "../../db/database.ts";
+import { primaryThreadOf } from "../../log/thread-id.ts";
+import { invalid } from "../../protocol/errors.ts";
+import { newId } from "../../protocol/ids.ts";
+import type { Session } from "../../protocol/sessions.ts";
+import { getSession, sessionNotFound } from "./read.ts";
+
+interface Ended {
+  status: string;
+  ended: boolean;
+  seq: number;
+}
+
+// The epoch goes up, so that a brain that still holds the session is fenced off by the log and by the hands.
+const archive: Statement = {
+  name: "session_archive",
+  text: `
+with head as (
+  select *, greatest(drover_now(), last_at) as at from session_head
+  where session_id = $2 and workspace_id = $1 for no key update
+), ended as (
+  select * from head where status = 'idle'
+), moved as (
+  update session_head h set seq = h.seq + 2, last_at = e.at, status = 'terminated', runnable_at = null,
+    lease_owner = null, lease_epoch = h.lease_epoch + 1
+  from ended e where h.session_id = e.session_id
+), changed as (
+  update session s set archived_at = e.at, updated_at = e.at from ended e where s.id = e.session_id
+), threads as (
+  update thread t set status = 'terminated', updated_at = e.at from ended e where t.session_id = e.session_id
+), written as (
+  insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, body, created_at)
+  select $1, e.session_id, e.seq + n.n, n.id, $5, 'session', n.type, n.body::json, e.at
+  from ended e cross join (values
+    (1, $3, 'session.thread_status_terminated', $6),
+    (2, $4, 'session.status_terminated', '{}')) as n (n, id, type, body)
+), cleaned as (
+  insert into cleanup (session_id, epoch, try_at) select session_id, lease_epoch + 1, at from ended
+), rung as materialized (
+  select pg_notify('drover', $7 || ' ' || session_id || ':' || seq + 2) from ended
+)
+select head.status, ended.session_id is not null as ended, head.seq + 2 as seq, (select count(*) from rung) as rung
+from head left join ended on true`,
+};
+
+const remove: Statement = {
+  name: "session_delete",
+  text: `
+with head as (
+  select * from session_head where session_id = $2 and workspace_id = $1 for update
+), ended as (
+  select * from head where status in ('idle', 'terminated')
+), heads as (
+  delete from session_head h using ended e where h.session_id = e.session_id
+), sessions as (
+  delete from session s using ended e where s.id = e.session_id
+), threads as (
+  delete from thread t using ended e where t.session_id = e.session_id
+), events as (
+  delete from event v using ended e where v.session_id = e.session_id
+), cleaned as (
+  insert into cleanup (session_id, epoch, try_at) select session_id, lease_epoch + 1, drover_now() from ended
+  on conflict (session_id) do nothing
+), rung as materialized (
+  select pg_notify('drover', $3 || ' ' || session_id || ':gone') from ended
+)
+select head.status, ended.session_id is not null as ended, head.seq, (select count(*) from rung) as rung
+from head left join ended on true`,
+};
+
+/** One that has ended is returned as it is. */
+export async function archiveSession(
+  db: Database,
+  workspaceId: string,
+  id: string,
+  hooks: { from: number; moved(seq: number): void },
+): Promise<Session> {
+  const session = await getSession(db, workspaceId, id);
+  const threadId = primaryThreadOf(id);
+  const [done] = await db.query<Ended>(archive, [
+    workspaceId,
+    id,
+    newId("event"),
+    newId("event"),
+    threadId,
+    JSON.stringify({ session_thread_id: threadId, agent_name: session.agent.name }),
+    String(hooks.from),
+  ]);
+  if (!done) throw sessionNotFound(id);
+  if (!done.ended && done.status !== "terminated") throw stillRunning(id, done.status, "archived");
+  if (done.ended) hooks.moved(done.seq);
+  return getSession(db, workspaceId, id);
+}
+
+/** Removes the session and its whole log. */
+export async function deleteSession(
+  db: Database,
+  workspaceId: string,
+  id: string,
+  hooks: { from: number; gone(): void },
+): Promise<{ id: string; type: "session_deleted" }> {
+  const [done] = await db.query<Ended>(remove, [workspaceId, id, String(hooks.from)]);
+  if (!done) throw sessionNotFound(id);
+  if (!done.ended) throw stillRunning(id, done.status, "deleted");
+  hooks.gone();
+  return { id, type: "session_deleted" };
+}
+
+const stillRunning = (id: string, status: string, what: string) =>
+  invalid(
+    `session ${id} is ${status} and cannot be ${what}: send user.interrupt or wait until session.status_idle`,
+  );

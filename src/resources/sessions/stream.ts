@@ -1,0 +1,76 @@
+import type { Database, Statement } from "../../db/database.ts";
+import { limits } from "../../limits.ts";
+import { invalid } from "../../protocol/errors.ts";
+import { sessionNotFound, threadNotFound } from "./read.ts";
+
+interface Opened {
+  seq: number;
+  status: string;
+  was_seen: boolean;
+  first_turn_seq: number | null;
+  fresh: boolean | null;
+  incarnation: string;
+  thread_id: string | null;
+}
+
+// The select sees the row as it was before the mark.
+const statement: Statement = {
+  name: "stream_open",
+  text: `
+with mark as (
+  update session_head set seen = true where session_id = $2 and workspace_id = $1 and not seen
+)
+select h.seq, h.status, h.seen as was_seen, h.first_turn_seq, l.incarnation, t.id as thread_id,
+  h.first_turn_at > drover_now() - $4 * interval '1 millisecond' as fresh
+from log l, session_head h left join thread t on t.session_id = h.session_id and t.id = $3
+where h.session_id = $2 and h.workspace_id = $1`,
+};
+
+/** Where a stream starts: after this seq. */
+export interface StreamStart {
+  seq: number;
+  incarnation: string;
+}
+
+/**
+ * Live from now on; with a cursor, from there. A stream that opens late on a session that nobody has looked at yet
+ * still starts with its first turn: programs send first and open the stream after.
+ */
+export async function openStream(
+  db: Database,
+  workspaceId: string,
+  sessionId: string,
+  threadId: string | null,
+  cursor: string | null,
+): Promise<StreamStart> {
+  const [row] = await db.query<Opened>(statement, [
+    workspaceId,
+    sessionId,
+    threadId,
+    limits.first_turn_grace_ms,
+  ]);
+  if (!row) throw sessionNotFound(sessionId);
+  if (threadId !== null && row.thread_id === null) throw threadNotFound(threadId);
+  const { incarnation } = row;
+  if (cursor !== null) return { incarnation, seq: cursorSeq(cursor, row) };
+  if (!row.was_seen && row.fresh && row.first_turn_seq !== null)
+    return { incarnation, seq: row.first_turn_seq - 1 };
+  return { incarnation, seq: row.seq };
+}
+
+/** A stream's cursor: which log, and after which of its entries. */
+export const streamCursor = (incarnation: string, seq: number) => `${incarnation}-${seq}`;
+
+function cursorSeq(cursor: string, { incarnation, seq: head }: Opened): number {
+  if (cursor === "0") return 0;
+  const match = /^([0-9a-f]{12})-(\d{1,15})$/.exec(cursor);
+  if (!match) throw invalid("after: is not a cursor of an event stream; pass an id it has sent, or 0");
+  if (match[1] !== incarnation) {
+    throw invalid(
+      "after: was made by another log (another database, or before a restore); list the events instead",
+    );
+  }
+  const seq = Number(match[2]);
+  if (seq > head) throw invalid("after: lies ahead of the log; list the events instead");
+  return seq;
+}

@@ -1,0 +1,68 @@
+import type { Environment } from "../../protocol/environments.ts";
+import { invalid } from "../../protocol/errors.ts";
+import type { EventParams } from "../../protocol/events.ts";
+import type { SessionAgent } from "../../protocol/sessions.ts";
+
+/** What this version stores but cannot do: a session that would need it is refused, by the name of the field. */
+
+export function requireSupportedAgent(agent: SessionAgent): void {
+  agent.tools.forEach((tool, i) => {
+    const path = `agent.tools.${i}`;
+    if (tool.type !== "agent_toolset_20260401")
+      throw invalid(`${path}: ${tool.type} tools are not supported yet`);
+    for (const config of tool.configs) {
+      if (config.enabled && config.permission_policy.type !== "always_allow") {
+        throw invalid(
+          `${path}: the permission policy ${config.permission_policy.type} (of ${config.name}) is not supported yet; use always_allow or disable the tool`,
+        );
+      }
+    }
+  });
+  if (agent.mcp_servers.length > 0) throw invalid("agent.mcp_servers: MCP servers are not supported yet");
+  if (agent.skills.length > 0) throw invalid("agent.skills: skills are not supported yet");
+  if (agent.execution_identity.type !== "service_account") {
+    throw invalid("agent.execution_identity: only service_account is supported");
+  }
+  if (agent.model.inference_geo) throw invalid("agent.model.inference_geo: is not supported");
+}
+
+export function requireSupportedEnvironment({ id, config }: Pick<Environment, "id" | "config">): void {
+  if (config.type === "self_hosted") {
+    throw invalid(`environment_id: ${id} is self_hosted, which sessions do not support yet`);
+  }
+  const used = Object.entries(config.packages).find(([, names]) => Array.isArray(names) && names.length > 0);
+  if (used) {
+    throw invalid(
+      `environment_id: config.packages.${used[0]} of ${id} is not empty; packages are not supported yet`,
+    );
+  }
+}
+
+/** `path` is where the events stand in the request: `events` or `initial_events`. */
+export function requireSupportedEvents(events: EventParams[], path: string): void {
+  events.forEach((event, i) => {
+    switch (event.type) {
+      case "user.message":
+        event.content.forEach((block, j) => {
+          if (block.type !== "text" && block.source.type === "file") {
+            throw invalid(`${path}.${i}.content.${j}.source: files are not supported yet`);
+          }
+        });
+        return;
+      case "user.interrupt":
+        return;
+      case "user.tool_confirmation":
+      case "user.tool_result":
+        throw invalid(
+          `${path}.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that waits for an answer`,
+        );
+      case "user.custom_tool_result":
+        throw invalid(
+          `${path}.${i}: custom_tool_use_id "${event.custom_tool_use_id}" does not match any \`agent.custom_tool_use\` event in this session`,
+        );
+      case "user.define_outcome":
+      case "system.message":
+        throw invalid(`${path}.${i}: ${event.type} is not supported yet`);
+    }
+  });
+}

@@ -1,0 +1,56 @@
+import { z } from "zod";
+import { limits } from "../limits.ts";
+import { defineTool, type Finished, failed, headAndTail, stdout, succeeded } from "./tool.ts";
+
+export const bash = defineTool({
+  name: "bash",
+  description:
+    "Run a command in a persistent bash shell. The working directory, variables, functions and background jobs live on between calls. stdin is empty. The shell starts in /workspace; files meant for the user go to /mnt/session/outputs. A command that runs longer than timeout_ms is ended.",
+  input: z.object({
+    command: z.string().optional().describe("The command to run. Leave it out only together with restart."),
+    restart: z.boolean().optional().describe("End the shell and all it started, and begin a fresh one."),
+    timeout_ms: z
+      .number()
+      .int()
+      .nonnegative()
+      .max(limits.bash_timeout_ms_max)
+      .optional()
+      .describe(`Time limit of this call in milliseconds; ${limits.bash_timeout_ms} when left out or 0.`),
+  }),
+  replay: "never",
+  async run({ command, restart, timeout_ms }, sandbox) {
+    if (restart) {
+      await sandbox.execute("restart", { type: "shell_restart" });
+      if (command === undefined) return succeeded("The shell was restarted.");
+    }
+    if (command === undefined) return failed("Give a command, or restart: true.");
+    const limit = timeout_ms || limits.bash_timeout_ms;
+    const result = await sandbox.execute(
+      "run",
+      { type: "shell", command },
+      { timeout_ms: limit, output_bytes: limits.tool_output_bytes_max },
+    );
+    const notes: string[] = [];
+    if (result.fresh_shell && !restart) {
+      notes.push(
+        "The shell was started anew for this command: variables and background jobs of earlier ones are gone.",
+      );
+    }
+    if (result.cancelled) notes.push("The command was interrupted before it completed.");
+    else if (result.timed_out) notes.push(`The command was ended after ${limit / 1000} s (timeout_ms).`);
+    else if (result.exit_code === null) notes.push("The shell was killed while the command ran.");
+    else if (result.exit_code !== 0) notes.push(`Exit code ${result.exit_code}.`);
+    const text = [shownOutput(result), ...notes.map((note) => `[${note}]`)];
+    return {
+      content: [{ type: "text", text: text.filter((part) => part !== "").join("\n") || "[No output.]" }],
+      is_error: result.exit_code !== 0 || result.timed_out || result.cancelled,
+    };
+  },
+});
+
+/** The output, with a note in the place of what was left out. */
+function shownOutput(result: Finished): string {
+  if (result.omitted_bytes === 0) return stdout(result).replace(/\n$/, "");
+  const { head, tail } = headAndTail(result);
+  return `${head}\n[... ${result.omitted_bytes} bytes left out ...]\n${tail.replace(/\n$/, "")}`;
+}

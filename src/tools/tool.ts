@@ -1,0 +1,84 @@
+import { z } from "zod";
+import type { ExecuteResult, Operation } from "../hands/wire.ts";
+import { limits } from "../limits.ts";
+import type { ToolDefinition } from "../models/model.ts";
+import type { ToolResultContentBlock } from "../protocol/content.ts";
+
+export interface ToolResult {
+  content: ToolResultContentBlock[];
+  is_error: boolean;
+}
+
+/** A tool of the agent toolset: what the model sees of it, and what it does in the sandbox. */
+export interface Tool {
+  definition: ToolDefinition;
+  /**
+   * What to do when nobody can say how a call ended: `safe` tools change nothing and are run again; of the others the
+   * model is told that the outcome is unknown.
+   */
+  replay: "safe" | "never";
+  run(input: Record<string, unknown>, sandbox: ToolSandbox): Promise<ToolResult>;
+}
+
+/**
+ * The sandbox as one call sees it. Every step has a name; a call that is run again after a crash asks for the same
+ * steps and gets the results that are already known, so a step runs once.
+ */
+export interface ToolSandbox {
+  execute(
+    step: string,
+    operation: Operation,
+    options?: { timeout_ms?: number; output_bytes?: number },
+  ): Promise<Finished>;
+}
+
+export function defineTool<Schema extends z.ZodType<object>>(tool: {
+  name: string;
+  description: string;
+  input: Schema;
+  replay: "safe" | "never";
+  run(input: z.infer<Schema>, sandbox: ToolSandbox): Promise<ToolResult>;
+}): Tool {
+  const { $schema: _, ...input_schema } = z.toJSONSchema(tool.input, { io: "input" });
+  return {
+    definition: { name: tool.name, description: tool.description, input_schema },
+    replay: tool.replay,
+    async run(input, sandbox) {
+      const parsed = tool.input.safeParse(input);
+      if (!parsed.success) return failed(`The input is not valid:\n${z.prettifyError(parsed.error)}`);
+      return tool.run(parsed.data, sandbox);
+    },
+  };
+}
+
+export const succeeded = (text: string): ToolResult => ({
+  content: [{ type: "text", text }],
+  is_error: false,
+});
+export const failed = (text: string): ToolResult => ({ content: [{ type: "text", text }], is_error: true });
+
+/** A script for plain sh and coreutils, given `args` as $1, $2, ... and never spliced into it. */
+export const script = (text: string, args: string[], stdin = ""): Operation => ({
+  type: "exec",
+  argv: ["sh", "-c", text, "sh", ...args],
+  stdin_base64: Buffer.from(stdin).toString("base64"),
+});
+
+export type Finished = Extract<ExecuteResult, { status: "finished" }>;
+
+export const stdout = (result: Finished): string => Buffer.from(result.output_base64, "base64").toString();
+
+/** What was kept of an output that was too long. */
+export function headAndTail(result: Finished): { head: string; tail: string } {
+  const bytes = Buffer.from(result.output_base64, "base64");
+  const half = Math.ceil(bytes.length / 2);
+  return { head: bytes.subarray(0, half).toString(), tail: bytes.subarray(half).toString() };
+}
+
+/** What a failed file step says to the model. */
+export function stepFailure(what: string, result: Finished): ToolResult {
+  if (result.cancelled) return failed(`${what}: interrupted.`);
+  if (result.timed_out) return failed(`${what}: no answer within ${limits.file_tool_timeout_ms / 1000} s.`);
+  const said = Buffer.from(result.stderr_base64, "base64").toString().trim();
+  return failed(`${what}: ${said || `exit code ${result.exit_code}`}`);
+}

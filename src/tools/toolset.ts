@@ -1,0 +1,77 @@
+import { type ExecuteRequest, type Hands, type SandboxScope, StaleEpoch } from "../hands/client.ts";
+import type { SandboxSpec } from "../hands/wire.ts";
+import { limits } from "../limits.ts";
+import { bash } from "./bash.ts";
+import { edit, read, write } from "./files.ts";
+import { glob, grep } from "./search.ts";
+import { failed, type Tool, type ToolResult } from "./tool.ts";
+
+/** The tools of `agent_toolset_20260401` that this version runs, in the order the model sees them. */
+export const toolset: readonly Tool[] = [bash, read, write, edit, glob, grep];
+
+export const toolNamed = (name: string): Tool | undefined =>
+  toolset.find((tool) => tool.definition.name === name);
+
+class Lost extends Error {}
+class NoSandbox extends Error {}
+
+/** A lost step of a safe tool is run again this often: each time the host has died under it. */
+const replaysMax = 3;
+
+/**
+ * Runs a call at most once per step, whoever asks and how often. What goes wrong is told to the model; only
+ * `StaleEpoch` is thrown.
+ */
+export async function runTool(
+  call: { id: string; name: string; input: Record<string, unknown> },
+  hands: Hands,
+  scope: SandboxScope & { spec: SandboxSpec },
+  signal: AbortSignal,
+): Promise<ToolResult> {
+  const tool = toolNamed(call.name);
+  if (!tool) return failed(`The tool "${call.name}" is not available on this server.`);
+  for (let replay = 0; ; replay += 1) {
+    const id = replay === 0 ? call.id : `${call.id}.${replay}`;
+    try {
+      return await tool.run(call.input, { execute: (step, ...rest) => execute(`${id}:${step}`, ...rest) });
+    } catch (error) {
+      if (error instanceof StaleEpoch) throw error;
+      if (error instanceof NoSandbox) return failed(`No sandbox is available: ${error.message}`);
+      if (!(error instanceof Lost)) throw error;
+      if (tool.replay === "safe" && replay < replaysMax) continue;
+      return failed(
+        `The outcome of this call is unknown: ${error.message}. It may have run in part or whole. Look at its effects before you run it again.`,
+      );
+    }
+  }
+
+  async function execute(
+    call_id: string,
+    operation: ExecuteRequest["operation"],
+    options: { timeout_ms?: number; output_bytes?: number } = {},
+  ) {
+    const request: ExecuteRequest = {
+      ...scope,
+      call_id,
+      operation,
+      timeout_ms: options.timeout_ms ?? limits.bash_timeout_ms,
+      output_bytes: options.output_bytes ?? limits.tool_output_bytes_max,
+    };
+    const result = await hands.execute(request, signal);
+    if (result.status === "lost") throw new Lost(result.reason);
+    if (result.status === "unavailable") throw new NoSandbox(result.reason);
+    return result;
+  }
+}
+
+/** What every cloud sandbox of this version is made of. */
+export const defaultSandbox: SandboxSpec = {
+  image: null,
+  network: { type: "none" },
+  limits: {
+    processes: limits.sandbox_processes_max,
+    memory_bytes: limits.sandbox_memory_bytes,
+    tmp_bytes: limits.sandbox_tmp_bytes,
+    file_bytes: limits.sandbox_file_bytes_max,
+  },
+};
