@@ -34,6 +34,8 @@ export const limits = {
   initial_events_max: 50,
   events_per_request_max: 1_000,
   title_chars_max: 1_000,
+  /** Agent names of sessions kept in memory. */
+  agent_names_max: 10_000,
 
   /** Retries of a failed model request, and the wait before them: doubled each time, with jitter. */
   model_retries_max: 5,
@@ -57,4 +59,25 @@ export const limits = {
   sandbox_memory_bytes: 4 * 1024 ** 3,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
+
+  /** Sandboxes running at once on one host. */
+  sandboxes_max: 64,
+  /** A sandbox that nobody used for so long is ended, and one whose background jobs still run after so long. */
+  sandbox_idle_ms: 15 * 60_000,
+  sandbox_idle_with_jobs_ms: 4 * 3_600_000,
+  sandbox_start_ms_max: 10_000,
+  /** Time a signalled command has to end before a harder signal, and a killed one before its sandbox goes. */
+  sandbox_signal_grace_ms: 500,
+  sandbox_kill_grace_ms: 3_000,
+  /** What background jobs write between two calls, kept for the second one. */
+  background_output_bytes_max: 16 << 10,
+  exec_stderr_bytes_max: 16 << 10,
+
+  /** One message between a brain and `hands`. */
+  hands_line_bytes_max: 64 << 20,
+  /** Settled calls of a session that `hands` remembers. */
+  hands_calls_kept: 128,
+  hands_journals_open_max: 256,
+  hands_reconnect_first_ms: 20,
+  hands_reconnect_longest_ms: 1_000,
 } as const;

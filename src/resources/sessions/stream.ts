@@ -29,6 +29,8 @@ where h.session_id = $2 and h.workspace_id = $1`,
 /** Where a stream starts: after this seq. */
 export interface StreamStart {
   seq: number;
+  /** The log's newest seq when the stream was opened. */
+  head: number;
   incarnation: string;
 }
 
@@ -51,15 +53,17 @@ export async function openStream(
   ]);
   if (!row) throw sessionNotFound(sessionId);
   if (threadId !== null && row.thread_id === null) throw threadNotFound(threadId);
-  const { incarnation } = row;
-  if (cursor !== null) return { incarnation, seq: cursorSeq(cursor, row) };
-  if (!row.was_seen && row.fresh && row.first_turn_seq !== null)
-    return { incarnation, seq: row.first_turn_seq - 1 };
-  return { incarnation, seq: row.seq };
+  return { incarnation: row.incarnation, head: row.seq, seq: startSeq(cursor, row) };
 }
 
 /** A stream's cursor: which log, and after which of its entries. */
 export const streamCursor = (incarnation: string, seq: number) => `${incarnation}-${seq}`;
+
+function startSeq(cursor: string | null, row: Opened): number {
+  if (cursor !== null) return cursorSeq(cursor, row);
+  if (row.was_seen || !row.fresh || row.first_turn_seq === null) return row.seq;
+  return row.first_turn_seq - 1;
+}
 
 function cursorSeq(cursor: string, { incarnation, seq: head }: Opened): number {
   if (cursor === "0") return 0;

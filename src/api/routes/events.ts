@@ -1,0 +1,129 @@
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { z } from "zod";
+import type { Database } from "../../db/database.ts";
+import type { Log } from "../../log/group-commit.ts";
+import type { Watches } from "../../log/watch.ts";
+import { listEventsQuery, streamQuery } from "../../protocol/event-lists.ts";
+import { sendEventsBody, sessionEvent } from "../../protocol/events.ts";
+import { idOf } from "../../protocol/ids.ts";
+import { pageOf } from "../../protocol/page.ts";
+import { listThreadsQuery, thread } from "../../protocol/threads.ts";
+import { type AgentNames, listEvents, sendEvents } from "../../resources/sessions/events.ts";
+import { getThread, listThreads } from "../../resources/sessions/read.ts";
+import { openStream } from "../../resources/sessions/stream.ts";
+import { type Call, type Route, route, streamRoute } from "../route.ts";
+import { writeEventStream } from "../sse.ts";
+import { managedAgentsBeta } from "../versions.ts";
+
+export interface EventParts {
+  db: Database;
+  log: Log;
+  watches: Watches;
+  names: AgentNames;
+  /** Aborted when the server stops: streams end, and clients come back to the next one. */
+  stop: AbortSignal;
+}
+
+const ofSession = { session_id: idOf("session") };
+const ofThread = { ...ofSession, thread_id: idOf("thread") };
+const common = { beta: managedAgentsBeta } as const;
+
+export function eventRoutes({ db, log, watches, names, stop }: EventParts): Route[] {
+  async function stream(
+    { principal, query, headers, context }: Call<unknown, z.infer<typeof streamQuery>, unknown>,
+    sessionId: string,
+    threadId: string | null,
+  ): Promise<Response> {
+    // The listener stands before the head is read: nothing falls between the two.
+    const watch = watches.watch(sessionId);
+    try {
+      const cursor = context.req.header("last-event-id") ?? query.after ?? null;
+      const start = await openStream(db, principal.workspaceId, sessionId, threadId, cursor);
+      const { outgoing } = context.env;
+      writeEventStream(outgoing, headers, { db, watch, sessionId, threadId, start }, stop).catch(() =>
+        outgoing.destroy(),
+      );
+    } catch (error) {
+      watch.close();
+      throw error;
+    }
+    return RESPONSE_ALREADY_SENT;
+  }
+
+  return [
+    route({
+      ...common,
+      method: "POST",
+      path: "/v1/sessions/{session_id}/events",
+      summary: "Send events to a session",
+      params: ofSession,
+      body: sendEventsBody,
+      response: z.object({ data: z.array(sessionEvent) }),
+      handle: ({ principal, params, body }) =>
+        sendEvents(log, names, principal.workspaceId, params.session_id, body.events),
+    }),
+    route({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/events",
+      summary: "List the events of a session",
+      params: ofSession,
+      query: listEventsQuery,
+      response: pageOf(sessionEvent),
+      handle: ({ principal, params, query }) =>
+        listEvents(db, principal.workspaceId, params.session_id, null, query),
+    }),
+    streamRoute({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/events/stream",
+      summary: "Stream the events of a session as they happen",
+      params: ofSession,
+      query: streamQuery,
+      event: sessionEvent,
+      handle: (call) => stream(call, call.params.session_id, null),
+    }),
+    route({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/threads",
+      summary: "List the threads of a session",
+      params: ofSession,
+      query: listThreadsQuery,
+      response: pageOf(thread),
+      handle: ({ principal, params, query }) =>
+        listThreads(db, principal.workspaceId, params.session_id, query),
+    }),
+    route({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/threads/{thread_id}",
+      summary: "Get a thread",
+      params: ofThread,
+      response: thread,
+      handle: ({ principal, params }) =>
+        getThread(db, principal.workspaceId, params.session_id, params.thread_id),
+    }),
+    route({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/threads/{thread_id}/events",
+      summary: "List the events of a thread",
+      params: ofThread,
+      query: listEventsQuery,
+      response: pageOf(sessionEvent),
+      handle: ({ principal, params, query }) =>
+        listEvents(db, principal.workspaceId, params.session_id, params.thread_id, query),
+    }),
+    streamRoute({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/threads/{thread_id}/stream",
+      summary: "Stream the events of a thread as they happen",
+      params: ofThread,
+      query: streamQuery,
+      event: sessionEvent,
+      handle: (call) => stream(call, call.params.session_id, call.params.thread_id),
+    }),
+  ];
+}

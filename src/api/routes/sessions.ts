@@ -1,0 +1,130 @@
+import type { Database } from "../../db/database.ts";
+import type { Watches } from "../../log/watch.ts";
+import { invalid } from "../../protocol/errors.ts";
+import { idOf } from "../../protocol/ids.ts";
+import { twoWayPageOf } from "../../protocol/page.ts";
+import {
+  agentAsked,
+  createSessionBody,
+  deletedSession,
+  listSessionsQuery,
+  session,
+  sessionAgent,
+  updateSessionBody,
+} from "../../protocol/sessions.ts";
+import type { AgentStore } from "../../resources/agents.ts";
+import type { EnvironmentStore } from "../../resources/environments.ts";
+import { createSession } from "../../resources/sessions/create.ts";
+import { archiveSession, deleteSession } from "../../resources/sessions/end.ts";
+import { getSession, listSessions } from "../../resources/sessions/read.ts";
+import {
+  requireSupportedAgent,
+  requireSupportedEnvironment,
+  requireSupportedEvents,
+} from "../../resources/sessions/supported.ts";
+import { updateSession } from "../../resources/sessions/update.ts";
+import { type Route, route } from "../route.ts";
+import { managedAgentsBeta } from "../versions.ts";
+
+export interface SessionParts {
+  db: Database;
+  agents: AgentStore;
+  environments: EnvironmentStore;
+  watches: Watches;
+  /** Number of this process in notifications. */
+  from(): number;
+  /** There is a session to run. */
+  wake(): void;
+}
+
+const params = { session_id: idOf("session") };
+const common = { beta: managedAgentsBeta } as const;
+
+export function sessionRoutes({ db, agents, environments, watches, from, wake }: SessionParts): Route[] {
+  return [
+    route({
+      ...common,
+      method: "POST",
+      path: "/v1/sessions",
+      summary: "Create a session",
+      body: createSessionBody,
+      response: session,
+      async handle({ principal: { workspaceId }, body }) {
+        const asked = agentAsked(body.agent);
+        const agent = await agents.get(workspaceId, asked.id, asked.version);
+        if (agent.archived_at !== null) throw invalid(`agent: agent ${agent.id} is archived`);
+        const effective = sessionAgent(agent, asked.overrides);
+        requireSupportedAgent(effective);
+        const environment = await environments.get(workspaceId, body.environment_id);
+        requireSupportedEnvironment(environment);
+        requireSupportedEvents(body.initial_events ?? [], "initial_events");
+        const created = await createSession(
+          db,
+          workspaceId,
+          { agent: effective, environment, params: body },
+          from(),
+        );
+        if (created.status === "running") wake();
+        return created;
+      },
+    }),
+    route({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions",
+      summary: "List sessions",
+      query: listSessionsQuery,
+      response: twoWayPageOf(session),
+      handle: ({ principal, query }) => listSessions(db, principal.workspaceId, query),
+    }),
+    route({
+      ...common,
+      method: "GET",
+      path: "/v1/sessions/{session_id}",
+      summary: "Get a session",
+      params,
+      response: session,
+      handle: ({ principal, params }) => getSession(db, principal.workspaceId, params.session_id),
+    }),
+    route({
+      ...common,
+      method: "POST",
+      path: "/v1/sessions/{session_id}",
+      summary: "Update a session",
+      params,
+      body: updateSessionBody,
+      response: session,
+      handle: ({ principal, params: { session_id }, body }) =>
+        updateSession(db, principal.workspaceId, session_id, body, {
+          from: from(),
+          moved: (seq) => watches.moved(session_id, seq),
+        }),
+    }),
+    route({
+      ...common,
+      method: "DELETE",
+      path: "/v1/sessions/{session_id}",
+      summary: "Delete a session and its log",
+      params,
+      response: deletedSession,
+      handle: ({ principal, params: { session_id } }) =>
+        deleteSession(db, principal.workspaceId, session_id, {
+          from: from(),
+          gone: () => watches.gone(session_id),
+        }),
+    }),
+    route({
+      ...common,
+      method: "POST",
+      path: "/v1/sessions/{session_id}/archive",
+      summary: "Archive a session: it ends, its history stays",
+      params,
+      response: session,
+      handle: ({ principal, params: { session_id } }) =>
+        archiveSession(db, principal.workspaceId, session_id, {
+          from: from(),
+          moved: (seq) => watches.moved(session_id, seq),
+        }),
+    }),
+  ];
+}

@@ -1,0 +1,112 @@
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import type { Database } from "../db/database.ts";
+import { limits } from "../limits.ts";
+import { type Entry, wireEvent } from "../log/entry.ts";
+import { readBySeqs } from "../log/read.ts";
+import type { Watch } from "../log/watch.ts";
+import { newId } from "../protocol/ids.ts";
+import { type StreamStart, streamCursor } from "../resources/sessions/stream.ts";
+
+export interface EventStream {
+  db: Database;
+  watch: Watch;
+  sessionId: string;
+  /** Only this thread's events, those that the session's stream leaves out included; null is the session's stream. */
+  threadId: string | null;
+  start: StreamStart;
+}
+
+/** Writes frames until the client leaves, the session ends or `stop` is aborted. Replay and live are one loop. */
+export async function writeEventStream(
+  response: ServerResponse,
+  headers: Record<string, string>,
+  stream: EventStream,
+  stop: AbortSignal,
+): Promise<void> {
+  const closed = new AbortController();
+  response.on("close", () => closed.abort());
+  const signal = AbortSignal.any([closed.signal, stop]);
+  response.writeHead(200, {
+    "content-type": "text/event-stream",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+    ...headers,
+  });
+  response.flushHeaders();
+  const ping = setInterval(
+    () => send(response, `event: ping\ndata: {"type":"ping"}\n\n`),
+    limits.stream_ping_ms,
+  );
+  try {
+    await writeEvents(response, stream, signal);
+  } finally {
+    clearInterval(ping);
+    stream.watch.close();
+    response.end();
+  }
+}
+
+async function writeEvents(
+  response: ServerResponse,
+  stream: EventStream,
+  signal: AbortSignal,
+): Promise<void> {
+  const queued = new Map<number, Entry>();
+  let seq = stream.start.seq;
+  while (!signal.aborted) {
+    const entries = await stream.watch.after(seq);
+    if (entries === "gone") {
+      const event = { id: newId("event"), type: "session.deleted", processed_at: new Date().toISOString() };
+      send(response, frame(null, event));
+      return;
+    }
+    await findPromoted(entries, queued, stream);
+    for (const entry of entries) {
+      seq = entry.seq;
+      // What the log already held is given as fast as the client takes it.
+      if (seq <= stream.start.head && response.writableNeedDrain) await drained(response, signal);
+      const event = shown(entry, queued, stream.threadId);
+      if (event) send(response, frame(streamCursor(stream.start.incarnation, seq), event));
+      if (entry.type === "session.status_terminated") return;
+    }
+    if (entries.length === 0) await stream.watch.ring(seq, signal);
+  }
+}
+
+/** Queued events are remembered until they are taken up; what arrived before the stream began is read. */
+async function findPromoted(
+  entries: Entry[],
+  queued: Map<number, Entry>,
+  stream: EventStream,
+): Promise<void> {
+  for (const entry of entries) if (entry.audience === "queued") queued.set(entry.seq, entry);
+  const missing = entries.flatMap(({ of_seq }) => (of_seq !== null && !queued.has(of_seq) ? [of_seq] : []));
+  for (const entry of await readBySeqs(stream.db, stream.sessionId, missing)) queued.set(entry.seq, entry);
+}
+
+function shown(entry: Entry, queued: Map<number, Entry>, threadId: string | null) {
+  if (threadId !== null && entry.thread_id !== threadId) return null;
+  if (entry.of_seq !== null) {
+    const event = queued.get(entry.of_seq);
+    queued.delete(entry.of_seq);
+    return event ? wireEvent(event, entry.created_at) : null;
+  }
+  const hidden = entry.audience === "internal" || (entry.audience === "thread" && threadId === null);
+  return hidden ? null : wireEvent(entry);
+}
+
+const frame = (cursor: string | null, event: { type: string }) =>
+  `event: ${event.type}\n${cursor === null ? "" : `id: ${cursor}\n`}data: ${JSON.stringify(event)}\n\n`;
+
+const drained = (response: ServerResponse, signal: AbortSignal) =>
+  once(response, "drain", { signal }).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
+
+/** A reader too slow to keep up is cut off: it comes back with its cursor and reads on from the log. */
+function send(response: ServerResponse, text: string): void {
+  if (response.destroyed) return;
+  if (response.writableLength > limits.stream_backlog_bytes_max) response.destroy();
+  else response.write(text);
+}

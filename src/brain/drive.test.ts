@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { wireEvent } from "../log/entry.ts";
+import type { ModelEvent } from "../models/model.ts";
+import { noUsage } from "../models/model.ts";
+import { drive, type Effects } from "./drive.ts";
+import { fold } from "./state.ts";
+import { calls, freeLease, type Script, says, testAgent, testSession } from "./testing.ts";
+
+let db: TestDatabase;
+before(async () => {
+  db = await testDatabase();
+});
+after(() => db.close());
+
+const message = (text: string) => ({
+  type: "user.message" as const,
+  content: [{ type: "text" as const, text }],
+});
+const never = new AbortController().signal;
+
+/** Two calls at once, then an answer. */
+const toolTurn: Script = (request) =>
+  request.messages.at(-1)?.role === "user" && request.messages.length === 1
+    ? calls("bash one", "bash two")
+    : says("Both ran.");
+
+async function settle(script: Script, ...texts: string[]) {
+  const session = await testSession(db, script);
+  await session.send(...texts.map(message));
+  const lease = await session.claim();
+  const end = await drive(
+    { workspace_id: "w", session_id: session.id, agent: testAgent },
+    lease,
+    session.effects(lease),
+    never,
+  );
+  const entries = await session.entries();
+  return { session, end, entries, visible: entries.filter((entry) => entry.audience !== "internal") };
+}
+
+describe("a turn", () => {
+  test("without tools is told in the documented order", async () => {
+    const { end, visible } = await settle(() => says("Hello."), "Hi");
+    assert.equal(end, "parked");
+    assert.deepEqual(
+      visible.map((entry) => entry.type),
+      [
+        "user.message",
+        "session.status_running",
+        "session.thread_status_running",
+        "span.model_request_start",
+        "agent.message",
+        "span.model_request_end",
+        "session.thread_status_idle",
+        "session.usage",
+        "session.status_idle",
+      ],
+    );
+  });
+
+  test("runs its calls, gives the model their results and ends", async () => {
+    const { session, entries } = await settle(toolTurn, "Run both");
+    assert.deepEqual(session.ran, ["bash one", "bash two"]);
+    const [, second] = session.asked;
+    assert.deepEqual(
+      second?.messages.map((item) => [item.role, item.content.map((block) => block.type)]),
+      [
+        ["user", ["text"]],
+        ["assistant", ["tool_use", "tool_use"]],
+        ["user", ["tool_result", "tool_result"]],
+      ],
+    );
+    assert.equal(fold(entries).usage.input_tokens, 20);
+  });
+
+  test("each request extends the one before it byte for byte", async () => {
+    const { session } = await settle(toolTurn, "Run both");
+    const [first, second] = session.asked.map((request) => JSON.stringify(request.messages).slice(0, -1));
+    assert.ok(second?.startsWith(first ?? "-"));
+  });
+
+  test("takes up two queued messages together", async () => {
+    const { session } = await settle(() => says("Both."), "One", "Two");
+    assert.equal(session.asked.length, 1);
+    assert.deepEqual(session.asked[0]?.messages, [
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "One" },
+          { type: "text", text: "Two" },
+        ],
+      },
+    ]);
+  });
+
+  test("answers a call of a tool that is not enabled with an error, and goes on", async () => {
+    const { session, visible } = await settle(
+      (request) => (request.messages.length === 1 ? calls("write x") : says("I see.")),
+      "Write",
+    );
+    assert.deepEqual(session.ran, []);
+    const use = visible.find((entry) => entry.type === "agent.tool_use");
+    const result = visible.find((entry) => entry.type === "agent.tool_result");
+    assert.ok(use && result);
+    assert.deepEqual(wireEvent(use), {
+      ...wireEvent(use),
+      evaluated_permission: "deny",
+      name: "write",
+    });
+    assert.ok(!("evaluation" in use.body));
+    assert.equal((result.body as { is_error: boolean }).is_error, true);
+    assert.equal(visible.at(-1)?.type, "session.status_idle");
+  });
+
+  test("that the model refuses ends with the refusal, and the refused text does not come back", async () => {
+    const refusal: ModelEvent[] = [
+      {
+        type: "finished",
+        content: [{ type: "text", text: "I" }],
+        stop: { reason: "refusal", category: "bio", explanation: "no" },
+        usage: noUsage,
+      },
+    ];
+    const { visible, entries } = await settle(() => refusal, "Bad");
+    assert.deepEqual(visible.at(-1)?.body, {
+      stop_reason: { type: "refusal" },
+      stop_details: { type: "refusal", category: "bio", explanation: "no" },
+    });
+    const [thread] = fold(entries).threads.values();
+    assert.deepEqual(
+      thread?.messages.map((item) => item.role),
+      ["user"],
+    );
+  });
+});
+
+class Crash extends Error {}
+
+/** Lets `n` boundaries pass, then dies at the next one: before or after each append and each effect. */
+function crashAt(n: number, effects: Effects): { effects: Effects; crashed(): boolean } {
+  let passed = 0;
+  let dead = false;
+  const boundary = () => {
+    if (dead || passed === n) {
+      dead = true;
+      throw new Crash();
+    }
+    passed += 1;
+  };
+  return {
+    crashed: () => dead,
+    effects: {
+      ...effects,
+      async append(request) {
+        boundary();
+        const result = await effects.append(request);
+        boundary();
+        return result;
+      },
+      async *callModel(request, signal) {
+        boundary();
+        for await (const event of effects.callModel(request, signal)) {
+          boundary();
+          yield event;
+        }
+      },
+      async runTool(call, signal) {
+        boundary();
+        const result = await effects.runTool(call, signal);
+        boundary();
+        return result;
+      },
+    },
+  };
+}
+
+describe("a brain that dies", () => {
+  test("at any boundary of a tool turn leaves the next one the same end, and each command ran once", async () => {
+    let boundaries = 0;
+    for (let n = 0; ; n += 1) {
+      const session = await testSession(db, toolTurn);
+      await session.send(message("Run both"));
+      const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+      const lease = await session.claim();
+      const first = crashAt(n, session.effects(lease));
+      await drive(facts, lease, first.effects, never).catch((error) => {
+        if (!(error instanceof Crash)) throw error;
+      });
+      if (!first.crashed()) break;
+      boundaries += 1;
+      await freeLease(db, session.id);
+      const second = await session.claim();
+      assert.equal(await drive(facts, second, session.effects(second), never), "parked");
+
+      const entries = await session.entries();
+      assert.deepEqual(session.ran.toSorted(), ["bash one", "bash two"], `boundary ${n}`);
+      assert.deepEqual(
+        entries.map((entry) => entry.seq),
+        entries.map((_, i) => i + 1),
+      );
+      const types = entries.map((entry) => entry.type);
+      const count = (type: string) => types.filter((candidate) => candidate === type).length;
+      assert.equal(count("agent.tool_result"), 2, `boundary ${n}`);
+      assert.equal(count("agent.message"), 1, `boundary ${n}`);
+      assert.equal(count("session.status_idle"), 1, `boundary ${n}`);
+      assert.equal(count("span.model_request_start"), count("span.model_request_end"), `boundary ${n}`);
+      const [thread] = fold(entries).threads.values();
+      assert.deepEqual(
+        thread?.messages.map((item) => [item.role, item.content.length]),
+        [
+          ["user", 1],
+          ["assistant", 2],
+          ["user", 2],
+          ["assistant", 1],
+        ],
+        `boundary ${n}`,
+      );
+    }
+    assert.ok(boundaries >= 14, `only ${boundaries} boundaries were met`);
+  });
+
+  test("again and again in one model request makes the turn fail, not loop", async () => {
+    const session = await testSession(db, () => {
+      throw new Crash();
+    });
+    await session.send(message("Kill me"));
+    const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+    for (let death = 0; ; death += 1) {
+      assert.ok(death < 20, "it goes on for ever");
+      const lease = await session.claim();
+      const end = await drive(facts, lease, session.effects(lease), never).catch(() => "died");
+      if (end === "parked") break;
+      await freeLease(db, session.id);
+    }
+    const last = (await session.entries()).at(-1);
+    assert.deepEqual(last?.body, { stop_reason: { type: "retries_exhausted" }, stop_details: null });
+  });
+
+  test("and wakes late changes nothing", async () => {
+    const session = await testSession(db, () => says("Hello."));
+    await session.send(message("Hi"));
+    const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+    const frozen = await session.claim();
+    await freeLease(db, session.id);
+    const next = await session.claim();
+    assert.equal(await drive(facts, next, session.effects(next), never), "parked");
+    const before = await session.entries();
+    assert.equal(await drive(facts, frozen, session.effects(frozen), never), "lost");
+    assert.deepEqual(await session.entries(), before);
+  });
+});

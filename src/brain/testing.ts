@@ -1,0 +1,153 @@
+import type { Database } from "../db/database.ts";
+import { type AppendRequest, append } from "../log/append.ts";
+import { arrivalEntries } from "../log/arrival.ts";
+import type { Entry } from "../log/entry.ts";
+import { claim, type Lease } from "../log/lease.ts";
+import { readAll } from "../log/read.ts";
+import { primaryThreadOf } from "../log/thread-id.ts";
+import { createWatches } from "../log/watch.ts";
+import { type ModelEvent, type ModelRequest, noUsage } from "../models/model.ts";
+import type { EventParams } from "../protocol/events.ts";
+import { newId } from "../protocol/ids.ts";
+import type { Effects } from "./drive.ts";
+import type { AgentFacts } from "./session.ts";
+
+/** A session on a real log, with a scripted model and a scripted `hands`. */
+export interface TestSession {
+  id: string;
+  /** Every command that was run, in order: what `hands` did, not what it was asked. */
+  ran: string[];
+  /** Every request the model got. */
+  asked: ModelRequest[];
+  send(...events: EventParams[]): Promise<void>;
+  claim(): Promise<Lease>;
+  entries(): Promise<Entry[]>;
+  effects(lease: Lease, changed?: Partial<Effects>): Effects;
+}
+
+export const testAgent: AgentFacts = {
+  name: "tester",
+  model: { id: "scripted" },
+  system: "Do as you are told.",
+  tools: [
+    {
+      type: "agent_toolset_20260401",
+      configs: ["bash", "read", "write"].map((name) => ({
+        name,
+        enabled: name !== "write",
+        permission_policy: { type: "always_allow" },
+      })),
+    },
+  ],
+};
+
+export type Script = (request: ModelRequest, signal: AbortSignal) => AsyncIterable<ModelEvent> | ModelEvent[];
+
+export const says = (text: string): ModelEvent[] => [
+  {
+    type: "finished",
+    content: [{ type: "text", text }],
+    stop: { reason: "end_turn" },
+    usage: { ...noUsage, input_tokens: 10, output_tokens: 5 },
+  },
+];
+
+export const calls = (...names: string[]): ModelEvent[] => [
+  {
+    type: "finished",
+    content: names.map((name, i) => ({
+      type: "tool_use",
+      id: `toolu_${name}_${i}`,
+      name: name.split(" ")[0] ?? "",
+      input: { command: name },
+    })),
+    stop: { reason: "tool_use" },
+    usage: { ...noUsage, input_tokens: 10, output_tokens: 5 },
+  },
+];
+
+export async function testSession(db: Database, script: Script): Promise<TestSession> {
+  const id = newId("session");
+  await db.query(
+    {
+      name: "test_session",
+      text: `with s as (
+          insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config,
+            metadata, created_at, updated_at)
+          values ('w', $1, 'agent_1', 1, $2, 'env_1', '{}', '{}', drover_now(), drover_now())),
+        t as (insert into thread (workspace_id, session_id, id, status, created_at, updated_at)
+          values ('w', $1, $3, 'idle', drover_now(), drover_now()))
+        insert into session_head (workspace_id, session_id, seq, last_at, status, usage)
+        values ('w', $1, 0, drover_now(), 'idle', '{}')`,
+    },
+    [id, JSON.stringify(testAgent), primaryThreadOf(id)],
+  );
+  const asked: ModelRequest[] = [];
+  const ran: string[] = [];
+  const known = new Map<string, Promise<{ content: { type: "text"; text: string }[]; is_error: boolean }>>();
+  const watch = createWatches(db).watch(id);
+
+  return {
+    id,
+    ran,
+    asked,
+    async send(...events) {
+      const request: AppendRequest = {
+        workspace_id: "w",
+        session_id: id,
+        entries: arrivalEntries(id, testAgent.name, events),
+        run: { type: "wake" },
+      };
+      await append(db, [request], 0);
+    },
+    async claim() {
+      const leases = await claim(db, process.pid, 1_000);
+      const lease = leases.find((candidate) => candidate.session_id === id);
+      if (!lease) throw new Error(`session ${id} is not to be claimed`);
+      return lease;
+    },
+    entries: () => readAll(db, id, 0),
+    effects: (_lease, changed = {}) => ({
+      read: (seq) => readAll(db, id, seq),
+      ring: (seq, signal) => watch.ring(seq, signal),
+      async append(request) {
+        const [result] = await append(db, [request], 0);
+        if (!result) throw new Error("no answer");
+        return result;
+      },
+      async *callModel(request, signal) {
+        asked.push(request);
+        yield* script(request, signal);
+      },
+      prepareSandbox() {},
+      runTool(call) {
+        const running =
+          known.get(call.id) ??
+          Promise.resolve().then(() => {
+            ran.push(String(call.input.command));
+            return {
+              content: [{ type: "text" as const, text: `ran ${call.input.command}` }],
+              is_error: false,
+            };
+          });
+        known.set(call.id, running);
+        return running;
+      },
+      newId: () => newId("event"),
+      now: () => Date.now(),
+      random: () => 0,
+      ...changed,
+    }),
+  };
+}
+
+/** Gives the lease up as the death of its owner would. */
+export async function freeLease(db: Database, sessionId: string): Promise<void> {
+  await db.query(
+    {
+      name: "free_lease",
+      text: "update session_head set lease_owner = null, runnable_at = drover_now() where session_id = $1",
+    },
+    [sessionId],
+  );
+}

@@ -1,0 +1,20 @@
+import { z } from "zod";
+import { sessionEventTypes } from "./events.ts";
+import { order, pageQuery, queryList, timeRange } from "./page.ts";
+
+export const listEventsQuery = pageQuery({ default: 1000, max: 1000 }).extend({
+  order: order.default("asc"),
+  types: queryList(z.enum(sessionEventTypes)).optional(),
+  /** Compared with `processed_at`. */
+  created_at: timeRange.optional(),
+});
+export type ListEvents = z.infer<typeof listEventsQuery>;
+
+/** Where a list of events stands: `waiting` is 1 among the events that were not taken up yet. */
+export const placeInLog = z.strictObject({ waiting: z.int().min(0).max(1), place: z.int().min(0) });
+
+export const streamQuery = z.object({
+  /** A cursor from an `id:` line; `0` is the beginning. Beyond the official API. */
+  after: z.string().max(100).optional(),
+  event_deltas: z.never("previews are not supported yet").optional(),
+});

@@ -1,0 +1,137 @@
+import type { AddressInfo } from "node:net";
+import { serve } from "@hono/node-server";
+import type { Logger } from "pino";
+import { createApp } from "./api/app.ts";
+import { apiKeys } from "./api/auth.ts";
+import { agentRoutes } from "./api/routes/agents.ts";
+import { environmentRoutes } from "./api/routes/environments.ts";
+import { eventRoutes } from "./api/routes/events.ts";
+import { sessionRoutes } from "./api/routes/sessions.ts";
+import { type Brain, startBrain } from "./brain/brain.ts";
+import { openDatabase } from "./db/database.ts";
+import { type Migration, migrate } from "./db/migrate.ts";
+import type { Hands } from "./hands/client.ts";
+import { limits } from "./limits.ts";
+import { createLog } from "./log/group-commit.ts";
+import { joinMembers, type Member } from "./log/member.ts";
+import { createWatches } from "./log/watch.ts";
+import type { Models } from "./models/model.ts";
+import { defaultWorkspaceId } from "./protocol/principal.ts";
+import { agentStore } from "./resources/agents.ts";
+import { environmentStore } from "./resources/environments.ts";
+import { rememberAgentNames } from "./resources/sessions/events.ts";
+
+export interface ServerOptions {
+  database_url: string;
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  api_key: string;
+  migrations: Migration[];
+  hands: Hands;
+  models: Models;
+  logger: Logger;
+  version: string;
+}
+
+export interface Server {
+  url: string;
+  /** Statements run so far on behalf of requests and sessions. */
+  statementCount(): number;
+  /** Ends streams, hands sessions over, and closes. */
+  close(): Promise<void>;
+}
+
+/** Builds the parts of `drover serve` and hands them to each other. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { logger, hands, models } = options;
+  const db = openDatabase({ url: options.database_url });
+  const { applied } = await migrate(db, options.migrations);
+  if (applied.length > 0) logger.info({ migrations: applied }, "database migrated");
+
+  const stop = new AbortController();
+  const watches = createWatches(db);
+  let member: Member | null = null;
+  let brain: Brain | null = null;
+  const trouble = (message: string, error: unknown, sessionId?: string) =>
+    logger.warn({ err: error, session_id: sessionId }, message);
+
+  const log = createLog({
+    db,
+    from: () => member?.id() ?? 0,
+    onCommitted(request, { entries }) {
+      watches.committed(request.session_id, entries);
+      if (request.run?.type === "wake") brain?.wake();
+    },
+  });
+
+  const poll = () => watches.poll().catch((error) => trouble("looking for new events failed", error));
+  member = await joinMembers(db, {
+    joined() {
+      poll();
+      brain?.wake();
+    },
+    lost(id, reason) {
+      logger.warn(
+        { member: id, reason },
+        "cut off from the database; giving up its sessions until it is back",
+      );
+      brain?.abandon();
+    },
+    notified(heads) {
+      if (heads === "everything") poll();
+      else {
+        for (const [sessionId, seq] of heads) {
+          if (seq === null) watches.gone(sessionId);
+          else watches.moved(sessionId, seq);
+        }
+      }
+      brain?.wake();
+    },
+  });
+  const polling = setInterval(poll, limits.watch_poll_ms);
+  brain = startBrain({ db, log, watches, member, hands, models, trouble });
+
+  const agents = agentStore(db);
+  const environments = environmentStore(db);
+  const from = () => member.id() ?? 0;
+  const names = rememberAgentNames(db, limits.agent_names_max);
+  const app = createApp({
+    routes: [
+      ...agentRoutes(agents),
+      ...environmentRoutes(environments),
+      ...sessionRoutes({ db, agents, environments, watches, from, wake: () => brain.wake() }),
+      ...eventRoutes({ db, log, watches, names, stop: stop.signal }),
+    ],
+    authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
+    check: async () => {
+      await db.query({ name: "health", text: "select 1" }, []);
+    },
+    log: logger,
+    version: options.version,
+  });
+
+  const http = serve({ fetch: app.fetch, hostname: options.host, port: options.port });
+  await new Promise<void>((resolve, reject) => {
+    http.once("listening", resolve);
+    http.once("error", reject);
+  });
+  const { port } = http.address() as AddressInfo;
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+
+  return {
+    url: `http://${host}:${port}`,
+    statementCount: db.statementCount,
+    async close() {
+      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+      stop.abort();
+      clearInterval(polling);
+      await brain.stop();
+      if ("closeIdleConnections" in http) http.closeIdleConnections();
+      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
+      if ("closeAllConnections" in http) http.closeAllConnections();
+      await member.close();
+      await db.close();
+    },
+  };
+}
