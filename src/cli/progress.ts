@@ -1,0 +1,31 @@
+import type { Terminal } from "./tree.ts";
+
+const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/** A line that says what is being waited for and how long already; nothing at all where there is no terminal. */
+export function progress(out: Terminal): { after(event: { type: string }): void; clear(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const clear = () => {
+    if (timer === undefined) return;
+    clearInterval(timer);
+    timer = undefined;
+    out.write("\r\u001b[K");
+  };
+  const wait = (what: string) => {
+    clear();
+    if (!out.isTTY) return;
+    const since = Date.now();
+    timer = setInterval(() => {
+      const seconds = Math.floor((Date.now() - since) / 1000);
+      if (seconds >= 1) out.write(`\r\u001b[K${frames[seconds % frames.length]} ${what} ${seconds} s`);
+    }, 250);
+  };
+  return {
+    clear,
+    after(event) {
+      if (event.type === "span.model_request_start") wait("the model is answering");
+      else if (event.type === "agent.tool_use") wait("a tool is running");
+      else if (event.type === "session.status_rescheduled") wait("waiting to try again");
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { styleText } from "node:util";
+import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+
+export interface Terminal {
+  write(text: string): unknown;
+  isTTY?: boolean | undefined;
+  columns?: number | undefined;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colours only where the terminal shows them and NO_COLOR is not set. */
+export const painter =
+  (out: Terminal, env: NodeJS.ProcessEnv = process.env) =>
+  (style: Style, text: string): string =>
+    out.isTTY && !env.NO_COLOR ? styleText(style, text, { validateStream: false }) : text;
+
+/**
+ * Draws a session's events as a tree while they come: a turn at the margin, what happens in it below. Text is shown
+ * with its control characters made visible, so that no tool output can move the cursor.
+ */
+export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
+  const paint = painter(out);
+  const width = () => Math.max(40, out.columns ?? 100);
+  const started = new Map<string, number>();
+  const toolNames = new Map<string, string>();
+
+  const line = (branch: string, name: string, text = "") => {
+    const lines = text === "" ? [""] : visible(text).split("\n");
+    const room = width() - branch.length - 2;
+    const shown = lines.slice(0, linesMax).map((part) => part.slice(0, Math.max(20, room)));
+    if (lines.length > linesMax) shown.push(paint("dim", `... ${lines.length - linesMax} more lines`));
+    const [first = "", ...rest] = shown;
+    out.write(`${branch} ${name}${first === "" ? "" : ` ${first}`}\n`);
+    const below = branch.replace("├─", "│ ").replace("└─", "  ");
+    for (const part of rest) out.write(`${below}   ${part}\n`);
+  };
+  const seconds = (from: string | undefined, to: string) => {
+    const start = from === undefined ? undefined : started.get(from);
+    return start === undefined ? "" : paint("dim", ` ${((Date.parse(to) - start) / 1000).toFixed(2)} s`);
+  };
+
+  return {
+    show(event) {
+      switch (event.type) {
+        case "user.message":
+          if (event.processed_at) line("├─", paint("cyan", "user"), textOf(event.content));
+          return;
+        case "user.interrupt":
+          if (event.processed_at) line("├─", paint("yellow", "interrupt"));
+          return;
+        case "session.status_running":
+          line("┌─", paint("bold", "turn"), paint("dim", "running"));
+          return;
+        case "span.model_request_start":
+          started.set(event.id, Date.parse(event.processed_at));
+          return;
+        case "span.model_request_end": {
+          const { input_tokens, output_tokens, cache_read_input_tokens: cached } = event.model_usage;
+          const tokens = `${input_tokens + cached} tokens in, ${output_tokens} out`;
+          const took = seconds(event.model_request_start_id, event.processed_at);
+          line(
+            "│  ",
+            paint("dim", `model request: ${tokens}${event.is_error ? ", failed" : ""}`),
+            took.trim(),
+          );
+          return;
+        }
+        case "agent.thinking":
+          line("├─", paint("magenta", "thinking"));
+          return;
+        case "agent.message":
+          line("├─", paint("green", "agent"), textOf(event.content));
+          return;
+        case "agent.tool_use":
+          started.set(event.id, Date.parse(event.processed_at));
+          toolNames.set(event.id, event.name);
+          line("├─", paint("blue", event.name), inputText(event.input));
+          return;
+        case "agent.tool_result": {
+          const took = seconds(event.tool_use_id, event.processed_at);
+          const mark = event.is_error ? paint("red", "failed") : paint("dim", "result");
+          line("│  ", `${mark}${took}`, textOf(event.content ?? []));
+          return;
+        }
+        case "session.error":
+          line("├─", paint("red", event.error.type), event.error.message);
+          return;
+        case "session.status_rescheduled":
+          line("├─", paint("yellow", "waiting to try again"));
+          return;
+        case "session.status_idle": {
+          const reason = event.stop_reason.type;
+          line("└─", reason === "end_turn" ? paint("bold", "idle") : paint("red", "idle"), reason);
+          return;
+        }
+        case "session.status_terminated":
+          line("└─", paint("bold", "terminated"));
+          return;
+        default:
+          return;
+      }
+    },
+  };
+}
+
+const linesMax = 12;
+
+function textOf(content: readonly { type: string; text?: string }[]): string {
+  return content.map((block) => (block.type === "text" ? (block.text ?? "") : `[${block.type}]`)).join("\n");
+}
+
+function inputText(input: Record<string, unknown>): string {
+  const [only, ...others] = Object.values(input);
+  return others.length === 0 && typeof only === "string" ? only : JSON.stringify(input);
+}
+
+/** Control characters but the newline, as their pictures. */
+const visible = (text: string) =>
+  text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) =>
+    character === "\t" ? "  " : String.fromCodePoint(0x2400 + ((character.codePointAt(0) ?? 0) % 0x40)),
+  );
