@@ -26,6 +26,17 @@ export function createLog(options: {
   const waiting = new Map<string, Waiting[]>();
   const busy = new Set<string>();
   let batches = 0;
+  let scheduled = false;
+
+  /** What is asked for in one go goes out in one batch. */
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    queueMicrotask(() => {
+      scheduled = false;
+      flush();
+    });
+  }
 
   function nextBatch(): Waiting[] {
     const batch: Waiting[] = [];
@@ -48,7 +59,7 @@ export function createLog(options: {
       write(batch).finally(() => {
         batches -= 1;
         for (const { request } of batch) busy.delete(request.session_id);
-        flush();
+        schedule();
       });
     }
   }
@@ -83,7 +94,7 @@ export function createLog(options: {
         const queue = waiting.get(request.session_id);
         if (queue) queue.push({ request, resolve, reject });
         else waiting.set(request.session_id, [{ request, resolve, reject }]);
-        flush();
+        schedule();
       }),
   };
 }
