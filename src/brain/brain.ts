@@ -43,6 +43,7 @@ export function startBrain(parts: BrainParts): Brain {
   let again = false;
   let cleaning = false;
   let timer: NodeJS.Timeout | undefined;
+  let nextRoundAt = Number.POSITIVE_INFINITY;
 
   function wake(): void {
     if (stop.signal.aborted) return;
@@ -71,8 +72,9 @@ export function startBrain(parts: BrainParts): Brain {
     const running = driveLease(lease)
       .catch((error) => trouble("a session could not be given back", error, lease.session_id))
       .finally(() => {
+        const wasFull = driven.size >= limits.sessions_driven_max;
         driven.delete(running);
-        wake();
+        if (wasFull) wake();
       });
     driven.add(running);
   }
@@ -122,6 +124,7 @@ export function startBrain(parts: BrainParts): Brain {
       async append(request) {
         const result = await log.append(request);
         if (result.verdict === "behind") watches.moved(request.session_id, result.head_seq);
+        if (request.run?.type === "park" && request.run.after_ms !== null) roundWithin(request.run.after_ms);
         return result;
       },
       callModel: (request, signal) => callModel(parts.models, request, signal),
@@ -136,18 +139,28 @@ export function startBrain(parts: BrainParts): Brain {
     };
   }
 
+  /** The next round comes no later than this. */
+  function roundWithin(ms: number): void {
+    const at = Date.now() + Math.max(1, ms);
+    if (stop.signal.aborted || at >= nextRoundAt) return;
+    clearTimeout(timer);
+    nextRoundAt = at;
+    timer = setTimeout(lookRound, at - Date.now());
+  }
+
   /** Everything that a lost notification must not delay for ever. */
   async function lookRound(): Promise<void> {
     let pause: number = limits.claim_poll_ms;
+    nextRoundAt = Number.POSITIVE_INFINITY;
     try {
       await reap(db);
       cleanUp();
       wake();
-      pause = Math.min(pause, Math.max(1, (await nextDue(db)) ?? pause));
+      pause = Math.min(pause, (await nextDue(db)) ?? pause);
     } catch (error) {
       trouble("looking for work failed", error);
     }
-    if (!stop.signal.aborted) timer = setTimeout(lookRound, pause);
+    roundWithin(pause);
   }
 
   /** Beside the round: with no hands to be reached it does not end. */

@@ -71,7 +71,10 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
   await db.query(
     {
       name: "test_session",
-      text: `with s as (
+      text: `with e as (
+          insert into environment (workspace_id, id, name, config, metadata, scope, created_at, updated_at)
+          values ('w', 'env_1', 'test', '{}', '{}', 'organization', drover_now(), drover_now()) on conflict do nothing),
+        s as (
           insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config,
             metadata, created_at, updated_at)
           values ('w', $1, 'agent_1', 1, $2, 'env_1', '{}', '{}', drover_now(), drover_now())),

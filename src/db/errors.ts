@@ -16,10 +16,11 @@ const passing = [
   "25006", // read-only: a standby, or a primary that has just been demoted
 ];
 
-/** SQLSTATEs that a client's own text can cause. */
+/** SQLSTATEs that a client can cause. */
 const clientsOwn: Record<string, string> = {
   "22021": "text may not contain NUL characters",
   "22P05": "text may not contain NUL characters",
+  "23503": "something else refers to this, or has just gone: look again and retry",
 };
 
 /** The one place that says what a failed statement means. */

@@ -14,7 +14,9 @@ export type TestDatabase = Database & { url: string; close(): Promise<void> };
  * The cluster comes from `DROVER_TEST_POSTGRES` (a URL with the right to create databases), which the test run sets;
  * a test file run by itself starts a cluster that ends with it.
  */
-export async function testDatabase(options: { migrate?: boolean; connections?: number } = {}): Promise<TestDatabase> {
+export async function testDatabase(
+  options: { migrate?: boolean; connections?: number } = {},
+): Promise<TestDatabase> {
   const cluster = process.env.DROVER_TEST_POSTGRES
     ? { url: process.env.DROVER_TEST_POSTGRES, stop: async () => {} }
     : await startCluster();

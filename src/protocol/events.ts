@@ -117,6 +117,7 @@ const retryStatus = z.object({ type: z.enum(["retrying", "exhausted", "terminal"
 const sessionErrorObject = z.object({
   type: z.enum([
     "unknown_error",
+    "tool_use_limit_reached_error",
     "model_overloaded_error",
     "model_rate_limited_error",
     "model_request_failed_error",

@@ -57,7 +57,7 @@ create table session (
   agent_id text not null,
   agent_version int not null,
   agent json not null,
-  environment_id text not null,
+  environment_id text not null references environment (id),
   environment_config json not null,
   title text,
   metadata json not null,

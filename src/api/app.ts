@@ -1,0 +1,132 @@
+import { type Context, Hono } from "hono";
+import { ApiError, notFound } from "../protocol/errors.ts";
+import { newId } from "../protocol/ids.ts";
+import { type Authenticate, principalOf } from "./auth.ts";
+import { readJson } from "./body.ts";
+import { errorResponse, type Log } from "./errors.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { AppEnv, Route } from "./route.ts";
+import { checkApiVersion, checkBeta } from "./versions.ts";
+
+export interface AppParts {
+  routes: Route[];
+  authenticate: Authenticate;
+  /** Rejects while the server cannot do its work. */
+  check(): Promise<void>;
+  log: Log;
+  /** Of the server, for its OpenAPI document. */
+  version: string;
+}
+
+/** What every answer to one request carries, errors included; grows as more is known about the request. */
+type AnswerHeaders = { "request-id": string; "anthropic-workspace-id"?: string };
+
+type Answer = (context: Context<AppEnv>, headers: AnswerHeaders) => Promise<Response>;
+
+/** The whole HTTP side: every answer carries a request id, every error the envelope. */
+export function createApp(parts: AppParts): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  const answering = (answer: Answer) => async (context: Context<AppEnv>) => {
+    const headers: AnswerHeaders = { "request-id": newId("request") };
+    try {
+      return await answer(context, headers);
+    } catch (error) {
+      const { method, path } = context.req;
+      return errorResponse(error, { method, path, headers }, parts.log);
+    }
+  };
+
+  const documented = openApiDocument(parts.routes, parts.version);
+  app.get(
+    "/healthz",
+    answering((_, headers) => health(parts, headers)),
+  );
+  app.get(
+    "/openapi.json",
+    answering(async (_, headers) => json(documented, 200, headers)),
+  );
+  for (const route of parts.routes) {
+    app.on(
+      route.method,
+      honoPath(route.path),
+      answering((context, headers) => serve(parts, route, context, headers)),
+    );
+  }
+  for (const [path, methods] of methodsByPath(parts.routes)) {
+    app.all(
+      path,
+      answering((context) => otherMethod(context.req.method, methods)),
+    );
+  }
+  app.notFound(
+    answering(async ({ req }) => {
+      throw notFound(`there is no ${req.method} ${req.path.slice(0, 200)}`);
+    }),
+  );
+  return app;
+}
+
+const honoPath = (path: string) => path.replaceAll(/\{(\w+)\}/g, ":$1");
+
+const json = (value: unknown, status: number, headers: AnswerHeaders) =>
+  new Response(JSON.stringify(value), {
+    status,
+    headers: { "content-type": "application/json", ...headers },
+  });
+
+async function serve(
+  parts: AppParts,
+  route: Route,
+  context: Context<AppEnv>,
+  answerHeaders: AnswerHeaders,
+): Promise<Response> {
+  const { headers } = context.req.raw;
+  const principal = await principalOf(headers, parts.authenticate);
+  answerHeaders["anthropic-workspace-id"] = principal.workspaceId;
+  checkApiVersion(headers);
+  if (route.beta !== null) checkBeta(headers, route.beta);
+  if (context.req.method === "HEAD" && route.answer.type === "event_stream") {
+    throw methodNotAllowed("HEAD", [route.method]);
+  }
+  const caller = {
+    principal,
+    requestId: answerHeaders["request-id"],
+    headers: { ...answerHeaders },
+    context,
+  };
+  return route.serve(caller, () => readJson(context.req.raw));
+}
+
+async function health(parts: AppParts, headers: AnswerHeaders): Promise<Response> {
+  try {
+    await parts.check();
+  } catch (error) {
+    parts.log.warn({ err: error }, "health check failed");
+    return json({ status: "unavailable" }, 503, headers);
+  }
+  return json({ status: "ok" }, 200, headers);
+}
+
+function methodsByPath(routes: Route[]): Map<string, string[]> {
+  const methods = new Map<string, string[]>([
+    ["/healthz", ["GET"]],
+    ["/openapi.json", ["GET"]],
+  ]);
+  for (const route of routes) {
+    const path = honoPath(route.path);
+    methods.set(path, [...(methods.get(path) ?? []), route.method]);
+  }
+  return methods;
+}
+
+const methodNotAllowed = (method: string, allowed: string[]) =>
+  new ApiError("invalid_request_error", `${method} is not allowed here; use ${allowed.join(" or ")}`, {
+    status: 405,
+    headers: { allow: allowed.join(", ") },
+  });
+
+async function otherMethod(method: string, allowed: string[]): Promise<Response> {
+  if (method !== "OPTIONS") throw methodNotAllowed(method, allowed);
+  return new Response(null, { status: 204, headers: { allow: allowed.join(", ") } });
+}

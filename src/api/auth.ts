@@ -1,0 +1,58 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { ApiError } from "../protocol/errors.ts";
+import type { Principal } from "../protocol/principal.ts";
+
+export type Authenticate = (key: string) => Principal | undefined | Promise<Principal | undefined>;
+
+export interface ApiKey {
+  key: string;
+  workspaceId: string;
+}
+
+const digest = (key: string) => createHash("sha256").update(key, "utf8").digest();
+
+/** Knows a fixed set of keys. How long an answer takes says nothing about them. */
+export function apiKeys(keys: ApiKey[]): Authenticate {
+  const known = keys.map(({ key, workspaceId }) => {
+    const hash = digest(key);
+    const principal: Principal = { kind: "api_key", id: hash.toString("hex").slice(0, 12), workspaceId };
+    return { hash, principal };
+  });
+  return (key) => {
+    const hash = digest(key);
+    return known.filter((entry) => timingSafeEqual(entry.hash, hash))[0]?.principal;
+  };
+}
+
+/** The keys a request presents: clients send a bearer token, `x-api-key`, or both. */
+function presentedKeys(headers: Headers): string[] {
+  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(headers.get("authorization") ?? "")?.[1];
+  const header = headers.get("x-api-key")?.trim();
+  return [bearer, header].flatMap((key) => key || []);
+}
+
+export async function principalOf(headers: Headers, authenticate: Authenticate): Promise<Principal> {
+  const keys = presentedKeys(headers);
+  if (keys.length === 0) {
+    throw new ApiError(
+      "authentication_error",
+      "no API key: send it as `x-api-key` or as `authorization: Bearer`",
+    );
+  }
+  for (const key of keys) {
+    const principal = await authenticate(key);
+    if (principal) return inAskedWorkspace(principal, headers);
+  }
+  throw new ApiError("authentication_error", "invalid API key");
+}
+
+function inAskedWorkspace(principal: Principal, headers: Headers): Principal {
+  const asked = headers.get("anthropic-workspace-id");
+  if (asked && asked !== principal.workspaceId) {
+    throw new ApiError(
+      "permission_error",
+      `this API key does not belong to the workspace ${asked.slice(0, 100)}`,
+    );
+  }
+  return principal;
+}

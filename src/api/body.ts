@@ -1,0 +1,94 @@
+import { limits } from "../limits.ts";
+import { ApiError, invalid } from "../protocol/errors.ts";
+
+/** The JSON object in a request's body. Never holds more of it than the limit. */
+export async function readJson(request: Request): Promise<unknown> {
+  const [mediaType = "", ...parameters] = (request.headers.get("content-type") ?? "")
+    .toLowerCase()
+    .split(";");
+  if (mediaType && !/^\s*application\/([\w.-]+\+)?json\s*$/.test(mediaType)) {
+    throw invalid("content-type: must be application/json");
+  }
+  const charset = parameters.join(";").match(/charset\s*=\s*"?([\w-]+)/)?.[1];
+  if (charset && charset !== "utf-8" && charset !== "utf8") {
+    throw invalid("content-type: charset must be utf-8", { code: "unsupported_charset" });
+  }
+  const encoding = request.headers.get("content-encoding");
+  if (encoding && encoding !== "identity")
+    throw invalid("content-encoding: compressed bodies are not accepted");
+  const value = parsedJson(decoded(await readBytes(request)));
+  checkStructure(value);
+  return value;
+}
+
+function tooLarge(): ApiError {
+  const mebibytes = limits.request_body_bytes_max / 1024 / 1024;
+  return new ApiError("request_too_large", `the request body is larger than ${mebibytes} MB`, {
+    headers: { connection: "close" },
+  });
+}
+
+async function readBytes(request: Request): Promise<Uint8Array> {
+  if (Number(request.headers.get("content-length") ?? 0) > limits.request_body_bytes_max) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunksOf(request)) {
+    bytes += chunk.byteLength;
+    if (bytes > limits.request_body_bytes_max) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+  const reader = request.body?.getReader();
+  if (!reader) return;
+  try {
+    while (true) {
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        throw invalid("body: the connection ended before the body did", { cause });
+      });
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+function decoded(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw invalid("body: is not valid UTF-8", { cause });
+  }
+}
+
+function parsedJson(text: string): unknown {
+  if (text.trim() === "") throw invalid("body: is empty; it must be a JSON object");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.slice(0, 200) : "syntax error";
+    throw invalid(`body: is not valid JSON: ${reason}`, { cause });
+  }
+}
+
+/** Refuses what is valid JSON but no honest request: nesting without end, and keys that would set a prototype. */
+function checkStructure(root: unknown): void {
+  let level = [root];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > limits.request_json_depth_max) {
+      throw invalid(`body: is nested more than ${limits.request_json_depth_max} levels deep`);
+    }
+    const next: unknown[] = [];
+    for (const value of level) {
+      if (typeof value !== "object" || value === null) continue;
+      if (Object.hasOwn(value, "__proto__")) throw invalid('body: "__proto__" is not allowed as a key');
+      for (const child of Object.values(value)) {
+        if (typeof child === "object" && child !== null) next.push(child);
+      }
+    }
+    level = next;
+  }
+}

@@ -1,0 +1,50 @@
+import { DatabaseUnavailable } from "../db/errors.ts";
+import { ApiError } from "../protocol/errors.ts";
+
+export interface Log {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface Failure {
+  method: string;
+  path: string;
+  /** Go with the answer. */
+  headers: { "request-id": string };
+}
+
+/** The one place that turns an error into an answer. What a client cannot cure is logged and not shown. */
+export function errorResponse(error: unknown, failure: Failure, log: Log): Response {
+  const requestId = failure.headers["request-id"];
+  const shown = presentable(error);
+  if (shown !== error) {
+    const fields = { err: error, request_id: requestId, method: failure.method, path: failure.path };
+    if (shown.status === 503) log.warn(fields, "request refused: the database is away");
+    else log.error(fields, "request failed");
+  }
+  const body = {
+    type: "error",
+    error: {
+      type: shown.type,
+      message: shown.message,
+      ...(shown.details && { details: shown.details }),
+    },
+    request_id: requestId,
+  };
+  return new Response(JSON.stringify(body), {
+    status: shown.status,
+    headers: { "content-type": "application/json", ...failure.headers, ...shown.headers },
+  });
+}
+
+function presentable(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof DatabaseUnavailable) {
+    return new ApiError("api_error", "the database is away for the moment; try again", {
+      status: 503,
+      headers: { "retry-after": "1" },
+      cause: error,
+    });
+  }
+  return new ApiError("api_error", "internal error; the server's log says more under this request id");
+}

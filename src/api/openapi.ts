@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { errorBody } from "../protocol/errors.ts";
+import type { Route } from "./route.ts";
+
+type Json = Record<string, unknown>;
+
+const jsonSchema = (schema: z.ZodType, io: "input" | "output"): Json => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  return rest;
+};
+
+/** The document of every route, made from the schemas that the routes themselves check with. */
+export function openApiDocument(routes: Route[], version: string): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Drover", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    paths,
+    components: {
+      schemas: { Error: jsonSchema(errorBody, "output") },
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer" },
+        apiKey: { type: "apiKey", in: "header", name: "x-api-key" },
+      },
+    },
+    security: [{ bearer: [] }, { apiKey: [] }],
+  };
+}
+
+function operation(route: Route): Json {
+  const mediaType = route.answer.type === "json" ? "application/json" : "text/event-stream";
+  return {
+    summary: route.summary,
+    parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
+    ...(route.body && {
+      requestBody: {
+        required: true,
+        content: { "application/json": { schema: jsonSchema(route.body, "input") } },
+      },
+    }),
+    responses: {
+      200: {
+        description: "OK",
+        content: { [mediaType]: { schema: jsonSchema(route.answer.schema, "output") } },
+      },
+      default: {
+        description: "An error",
+        content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+      },
+    },
+  };
+}
+
+const pathParameters = (route: Route): Json[] =>
+  Object.entries(route.params ?? {}).map(([name, schema]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: jsonSchema(schema, "input"),
+  }));
+
+/** Lists and ranges are written with brackets: `statuses[]=idle`, `created_at[gte]=...`. */
+function queryParameters(route: Route): Json[] {
+  if (!(route.query instanceof z.ZodObject)) return [];
+  return Object.entries(route.query.shape).map(([name, field]) => {
+    const schema = jsonSchema(field as z.ZodType, "output");
+    const isList = schema.type === "array";
+    return {
+      name: isList ? `${name}[]` : name,
+      in: "query",
+      required: !(field as z.ZodType).safeParse(undefined).success,
+      schema,
+      ...(schema.type === "object" && { style: "deepObject", explode: true }),
+      ...(isList && { style: "form", explode: true }),
+    };
+  });
+}
+
+const headerParameters = (route: Route): Json[] =>
+  route.beta === null
+    ? []
+    : [
+        {
+          name: "anthropic-beta",
+          in: "header",
+          required: true,
+          schema: { type: "string", example: route.beta },
+        },
+      ];

@@ -1,0 +1,95 @@
+import type { z } from "zod";
+import { type ApiError, invalid } from "../protocol/errors.ts";
+
+const problemsMax = 5;
+const pathPartCharsMax = 100;
+
+interface Problem {
+  path: PropertyKey[];
+  message: string;
+}
+
+/** What a client sent, checked. Throws a 400 whose message names the path of each problem. */
+export function parse<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  name: "body" | "query",
+): z.infer<Schema> {
+  const result = schema.safeParse(value, { error: describe });
+  if (result.success) return result.data;
+  throw refusal(result.error.issues.flatMap(problemsOf), name);
+}
+
+function refusal(problems: Problem[], name: string): ApiError {
+  const texts = problems.slice(0, problemsMax).map(({ path, message }) => {
+    const parts = path.map((part) => String(part).slice(0, pathPartCharsMax));
+    return `${parts.join(".") || name}: ${message}`;
+  });
+  const metadataOnly = problems.every(({ path }) => path[0] === "metadata");
+  return invalid(texts.join("; "), metadataOnly ? { code: "invalid_metadata" } : {});
+}
+
+const nouns: Record<string, string> = {
+  string: "a string",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "an array",
+  object: "an object",
+  record: "an object",
+  null: "null",
+};
+const noun = (expected: string) => nouns[expected] ?? expected;
+const quoted = (values: readonly unknown[]) => values.map((value) => JSON.stringify(value)).join(", ");
+const oneOf = (values: readonly unknown[]) =>
+  values.length === 1 ? `must be ${quoted(values)}` : `must be one of ${quoted(values)}`;
+
+/** Messages of the kind that API clients know, wherever a schema gives none of its own. */
+const describe: z.core.$ZodErrorMap = (issue) => {
+  switch (issue.code) {
+    case "invalid_type":
+      return issue.input === undefined ? "is required" : `must be ${noun(issue.expected)}`;
+    case "invalid_value":
+      return issue.input === undefined ? "is required" : oneOf(issue.values);
+    case "invalid_union":
+      return "options" in issue && Array.isArray(issue.options) ? oneOf(issue.options) : undefined;
+    case "invalid_key":
+      return `is not a valid key: ${issue.issues[0]?.message}`;
+    case "too_small":
+      if (issue.origin === "string") return `minimum string length is ${issue.minimum}`;
+      if (issue.origin === "array") return `minimum array length is ${issue.minimum}`;
+      return `must be at least ${issue.minimum}`;
+    case "too_big":
+      if (issue.origin === "string") return `maximum string length is ${issue.maximum}`;
+      if (issue.origin === "array") return `maximum array length is ${issue.maximum}`;
+      return `must be at most ${issue.maximum}`;
+    case "invalid_format":
+      return `must be valid ${issue.format}`;
+    default:
+      return undefined;
+  }
+};
+
+function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ path: [...issue.path, key], message: "unknown field" }));
+  }
+  if (issue.code === "invalid_union" && issue.errors.length > 0) {
+    return branchProblems(issue.errors).map(({ path, message }) => ({
+      path: [...issue.path, ...path],
+      message,
+    }));
+  }
+  return [issue];
+}
+
+/** Of a union's branches, the one that was meant: its value has the right type. */
+function branchProblems(branches: z.core.$ZodIssue[][]): Problem[] {
+  const expected: string[] = [];
+  for (const branch of branches) {
+    const wrongType = branch.find((issue) => issue.path.length === 0 && issue.code === "invalid_type");
+    if (wrongType?.code !== "invalid_type") return branch.flatMap(problemsOf);
+    expected.push(noun(wrongType.expected));
+  }
+  return [{ path: [], message: `must be ${[...new Set(expected)].join(" or ")}` }];
+}

@@ -1,0 +1,116 @@
+import type { HttpBindings } from "@hono/node-server";
+import type { Context } from "hono";
+import type { z } from "zod";
+import { notFound } from "../protocol/errors.ts";
+import type { Principal } from "../protocol/principal.ts";
+import { parse } from "./parse.ts";
+import { parseQuery } from "./query.ts";
+
+/** A route is described once; the application serves it and the OpenAPI document shows it from the same words. */
+
+export type AppEnv = { Bindings: HttpBindings };
+
+/** What every route gets to know about a request beside its input. */
+export interface Caller {
+  principal: Principal;
+  requestId: string;
+  /** Headers that every answer carries; a stream that writes its own head sends them too. */
+  headers: Record<string, string>;
+  context: Context<AppEnv>;
+}
+
+export interface Call<Params, Query, Body> extends Caller {
+  params: Params;
+  query: Query;
+  body: Body;
+}
+
+/** Schemas of the path parameters, by name. An id that does not match is an id that does not exist. */
+type ParamSchemas = Record<string, z.ZodType<string>>;
+
+interface Inputs<Params extends ParamSchemas, Query extends z.ZodType, Body extends z.ZodType> {
+  method: "GET" | "POST" | "DELETE";
+  /** As in OpenAPI: `/v1/agents/{agent_id}`. */
+  path: string;
+  /** The value that `anthropic-beta` must hold. */
+  beta: string | null;
+  summary: string;
+  params?: Params;
+  query?: Query;
+  body?: Body;
+}
+
+type CallOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z.ZodType> = Call<
+  { [Name in keyof Params]: string },
+  z.infer<Query>,
+  z.infer<Body>
+>;
+
+export interface Route extends Inputs<ParamSchemas, z.ZodType, z.ZodType> {
+  /** What a 200 carries: one JSON value, or a stream of server-sent events. */
+  answer: { type: "json" | "event_stream"; schema: z.ZodType };
+  serve(caller: Caller, readBody: () => Promise<unknown>): Promise<Response>;
+}
+
+/** A route that answers with one JSON value. */
+export function route<
+  Response extends z.ZodType,
+  Params extends ParamSchemas = Record<never, never>,
+  Query extends z.ZodType = z.ZodUndefined,
+  Body extends z.ZodType = z.ZodUndefined,
+>(
+  definition: Inputs<Params, Query, Body> & {
+    response: Response;
+    handle(call: CallOf<Params, Query, Body>): Promise<z.infer<Response>>;
+  },
+): Route {
+  const { response, handle, ...inputs } = definition;
+  return {
+    ...inputs,
+    answer: { type: "json", schema: response },
+    async serve(caller, readBody) {
+      const answer = await handle(await callOf(inputs, caller, readBody));
+      return new globalThis.Response(JSON.stringify(answer), {
+        headers: { "content-type": "application/json", ...caller.headers },
+      });
+    },
+  };
+}
+
+/** A route that answers with a stream of events, which it may write to the raw response itself. */
+export function streamRoute<
+  Event extends z.ZodType,
+  Params extends ParamSchemas = Record<never, never>,
+  Query extends z.ZodType = z.ZodUndefined,
+>(
+  definition: Inputs<Params, Query, z.ZodUndefined> & {
+    event: Event;
+    handle(call: CallOf<Params, Query, z.ZodUndefined>): Promise<Response>;
+  },
+): Route {
+  const { event, handle, ...inputs } = definition;
+  return {
+    ...inputs,
+    answer: { type: "event_stream", schema: event },
+    async serve(caller, readBody) {
+      return handle(await callOf(inputs, caller, readBody));
+    },
+  };
+}
+
+async function callOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z.ZodType>(
+  inputs: Inputs<Params, Query, Body>,
+  caller: Caller,
+  readBody: () => Promise<unknown>,
+): Promise<CallOf<Params, Query, Body>> {
+  const { req } = caller.context;
+  for (const [name, schema] of Object.entries(inputs.params ?? {})) {
+    const value = req.param(name) ?? "";
+    if (!schema.safeParse(value).success) {
+      throw notFound(`${name.replace(/_id$/, "")} ${value.slice(0, 100)} not found`);
+    }
+  }
+  const query = inputs.query && parse(inputs.query, parseQuery(new URL(req.url).searchParams), "query");
+  const body = inputs.body && parse(inputs.body, await readBody(), "body");
+  return { ...caller, params: req.param(), query, body } as CallOf<Params, Query, Body>;
+}

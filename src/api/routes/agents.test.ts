@@ -1,0 +1,657 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Agent } from "../../protocol/agents.ts";
+import type { ErrorBody } from "../../protocol/errors.ts";
+import type { Page } from "../../protocol/page.ts";
+import { type TestApi, testApi } from "../testing.ts";
+
+let api: TestApi;
+before(async () => {
+  api = await testApi();
+});
+after(() => api.close());
+
+/** Whatever an answer can hold: the resource, a page of them, or an error. */
+type Read = Omit<Agent, "type"> & Page<Agent> & ErrorBody;
+const call = (...request: Parameters<TestApi["call"]>) => api.call<Read>(...request);
+
+const create = async (fields: object = {}): Promise<Read> => {
+  const { status, body } = await call("POST", "/v1/agents", { name: "a", model: "m", ...fields });
+  assert.equal(status, 200, JSON.stringify(body));
+  return body;
+};
+const update = (id: string, fields: object) => call("POST", `/v1/agents/${id}`, fields);
+
+const toolset = { type: "agent_toolset_20260401" };
+const server = { type: "url", name: "s", url: "https://mcp.example.com" };
+const mcpToolset = { type: "mcp_toolset", mcp_server_name: "s" };
+const custom = (fields: object = {}) => ({
+  type: "custom",
+  name: "lookup",
+  description: "Looks up",
+  input_schema: { type: "object", properties: { q: { type: "string" } } },
+  ...fields,
+});
+const webFetch = (fields: object) => ({ ...toolset, configs: [{ name: "web_fetch", ...fields }] });
+const webSearch = (fields: object) => ({ ...toolset, configs: [{ name: "web_search", ...fields }] });
+
+describe("create", () => {
+  test("answers with everything resolved", async () => {
+    const agent = await create({
+      tools: [{ ...toolset, configs: [{ name: "bash", permission_policy: { type: "always_ask" } }] }],
+      metadata: { team: "x" },
+    });
+    assert.match(agent.id, /^agent_01[0-9A-Za-z]{22}$/);
+    assert.match(agent.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+    const allow = { enabled: true, permission_policy: { type: "always_allow" } };
+    const plain = (name: string) => ({ type: name, name, ...allow });
+    assert.deepEqual(agent, {
+      id: agent.id,
+      type: "agent",
+      version: 1,
+      name: "a",
+      description: null,
+      model: { id: "m", effort: { type: "high" }, speed: "standard" },
+      system: null,
+      tools: [
+        {
+          ...toolset,
+          configs: [
+            { ...plain("bash"), permission_policy: { type: "always_ask" } },
+            ...["read", "write", "edit", "glob", "grep"].map(plain),
+            { ...plain("web_fetch"), max_content_tokens: null, url_sources: null },
+            { ...plain("web_search"), user_location: null },
+          ],
+          default_config: allow,
+        },
+      ],
+      mcp_servers: [],
+      skills: [],
+      execution_identity: { type: "service_account" },
+      multiagent: null,
+      metadata: { team: "x" },
+      created_at: agent.created_at,
+      updated_at: agent.created_at,
+      archived_at: null,
+    });
+    assert.deepEqual((await call("GET", `/v1/agents/${agent.id}`)).body, agent);
+  });
+
+  test("what it answers may be sent back", async () => {
+    const agent = await create({
+      tools: [
+        webFetch({
+          allowed_domains: ["Docs.Example.com/"],
+          url_sources: {
+            user_input: "none",
+            server_tool_results: { type: "only", tools: [{ type: "tool_reference", name: "web_search" }] },
+          },
+        }),
+        mcpToolset,
+        custom(),
+      ],
+      mcp_servers: [server],
+      skills: [{ type: "anthropic", skill_id: "xlsx" }],
+    });
+    const { name, model, tools, mcp_servers, skills, system, description, multiagent } = agent;
+    const same = await update(agent.id, {
+      name,
+      model,
+      tools,
+      mcp_servers,
+      skills,
+      system,
+      description,
+      multiagent,
+    });
+    assert.deepEqual(same.body, agent);
+  });
+
+  const accepted: [string, object][] = [
+    ["an effort as a word", { model: { id: "m", effort: "low" } }],
+    [
+      "an effort as an object",
+      { model: { id: "m", effort: { type: "low" }, speed: "fast", inference_geo: "us" } },
+    ],
+    ["a path in a search domain", { tools: [webSearch({ blocked_domains: ["example.com/news"] })] }],
+    ["a role", { execution_identity: { type: "aws_role", role_arn: "arn:aws:iam::1:role/x" } }],
+    ["a name of 256 characters", { name: "n".repeat(256) }],
+    ["a NUL in the system prompt", { system: "a\u0000b" }],
+  ];
+  for (const [what, fields] of accepted) {
+    test(`takes ${what}`, async () => {
+      await create(fields);
+    });
+  }
+
+  const refused: [string, object, RegExp][] = [
+    ["no name", { name: undefined }, /^name: is required$/],
+    ["an empty name", { name: "" }, /^name: minimum string length is 1$/],
+    ["a long name", { name: "n".repeat(257) }, /^name: maximum string length is 256$/],
+    ["a NUL in the name", { name: "a\u0000" }, /NUL/],
+    ["a model of the wrong type", { model: 4 }, /^model: must be a string or an object$/],
+    ["a model without id", { model: { speed: "fast" } }, /^model\.id: is required$/],
+    [
+      "an unknown effort",
+      { model: { id: "m", effort: "huge" } },
+      /^model\.effort: must be one of "low", "medium"/,
+    ],
+    ["an unknown region", { model: { id: "m", inference_geo: "eu" } }, /^model\.inference_geo: must be "us"/],
+    ["a long system prompt", { system: "s".repeat(100_001) }, /^system: maximum string length is 100000$/],
+    ["a long description", { description: "d".repeat(2049) }, /^description: /],
+    ["unknown fields", { bogus: 1, tols: [] }, /^bogus: unknown field; tols: unknown field$/],
+    ["an unknown nested field", { tools: [{ ...toolset, x: 1 }] }, /^tools\.0\.x: unknown field$/],
+    [
+      "an unknown tool type",
+      { tools: [{ type: "shell" }] },
+      /^tools\.0\.type: must be one of "agent_toolset_20260401"/,
+    ],
+    [
+      "an unknown tool",
+      { tools: [{ ...toolset, configs: [{ name: "sh" }] }] },
+      /^tools\.0\.configs\.0\.name: must be one of "bash"/,
+    ],
+    [
+      "a config of the wrong type",
+      { tools: [{ ...toolset, configs: [{ name: "bash", type: "read" }] }] },
+      /^tools\.0\.configs\.0\.type: must be "bash"$/,
+    ],
+    [
+      "a tool configured twice",
+      { tools: [{ ...toolset, configs: [{ name: "bash" }, { name: "bash" }] }] },
+      /^tools\.0\.configs: configures a tool twice$/,
+    ],
+    [
+      "an unknown policy",
+      { tools: [{ ...toolset, default_config: { permission_policy: { type: "never" } } }] },
+      /^tools\.0\.default_config\.permission_policy\.type: must be one of/,
+    ],
+    ["two agent toolsets", { tools: [toolset, toolset] }, /^tools\.1\.type: is listed twice$/],
+    [
+      "257 tools",
+      { tools: Array.from({ length: 257 }, (_, i) => custom({ name: `t${i}` })) },
+      /^tools: maximum array length is 256$/,
+    ],
+    ["an unused server", { mcp_servers: [server] }, /^mcp_servers\.0\.name: no mcp_toolset/],
+    ["a dangling toolset", { tools: [mcpToolset] }, /^tools\.0\.mcp_server_name: "s" is not in mcp_servers$/],
+    [
+      "servers of one name",
+      { tools: [mcpToolset], mcp_servers: [server, server] },
+      /^mcp_servers\.1\.name: is listed twice$/,
+    ],
+    [
+      "21 servers",
+      { mcp_servers: Array.from({ length: 21 }, (_, i) => ({ ...server, name: `s${i}` })) },
+      /^mcp_servers: maximum array length is 20$/,
+    ],
+    [
+      "a server that is no URL",
+      { tools: [mcpToolset], mcp_servers: [{ ...server, url: "ftp://x" }] },
+      /^mcp_servers\.0\.url: must be an http/,
+    ],
+    ["a custom tool twice", { tools: [custom(), custom()] }, /^tools\.1\.name: is listed twice$/],
+    [
+      "a built-in name",
+      { tools: [custom({ name: "bash" })] },
+      /^tools\.0\.name: is the name of a built-in tool$/,
+    ],
+    ["a reserved prefix", { tools: [custom({ name: "mcp__x" })] }, /^tools\.0\.name: must not start with/],
+    ["an empty description", { tools: [custom({ description: "" })] }, /^tools\.0\.description: minimum/],
+    [
+      "a $ref",
+      { tools: [custom({ input_schema: { type: "object", properties: { a: { items: { $ref: "#" } } } } })] },
+      /^tools\.0\.input_schema: must not hold \$ref$/,
+    ],
+    [
+      "a top-level anyOf",
+      { tools: [custom({ input_schema: { type: "object", anyOf: [] } })] },
+      /^tools\.0\.input_schema\.anyOf: /,
+    ],
+    [
+      "a bad property name",
+      { tools: [custom({ input_schema: { type: "object", properties: { "a b": {} } } })] },
+      /^tools\.0\.input_schema\.properties\.a b: is not a valid key/,
+    ],
+    [
+      "an input schema of another type",
+      { tools: [custom({ input_schema: { type: "array" } })] },
+      /^tools\.0\.input_schema\.type: must be "object"$/,
+    ],
+    [
+      "both domain lists",
+      { tools: [webFetch({ allowed_domains: ["a.com"], blocked_domains: ["b.com"] })] },
+      /allowed_domains and blocked_domains cannot be combined/,
+    ],
+    [
+      "an empty domain list",
+      { tools: [webFetch({ allowed_domains: [] })] },
+      /^tools\.0\.configs\.0\.allowed_domains: must not be empty/,
+    ],
+    [
+      "65 domains",
+      { tools: [webFetch({ allowed_domains: Array.from({ length: 65 }, (_, i) => `a${i}.com`) })] },
+      /maximum array length is 64/,
+    ],
+    [
+      "a domain twice",
+      { tools: [webFetch({ allowed_domains: ["a.com", "A.com/"] })] },
+      /allowed_domains\.1: is listed twice$/,
+    ],
+    [
+      "an IPv4 address",
+      { tools: [webFetch({ allowed_domains: ["127.0.0.1"] })] },
+      /allowed_domains\.0: .*not an IP address$/,
+    ],
+    [
+      "an IPv4 address in hex",
+      { tools: [webFetch({ allowed_domains: ["127.0.0.0x1"] })] },
+      /allowed_domains\.0: /,
+    ],
+    ["an IPv6 address", { tools: [webFetch({ allowed_domains: ["[::1]"] })] }, /allowed_domains\.0: /],
+    [
+      "a single label",
+      { tools: [webFetch({ allowed_domains: ["intra"] })] },
+      /allowed_domains\.0: must be a full domain/,
+    ],
+    [
+      "a local name",
+      { tools: [webFetch({ allowed_domains: ["x.localhost"] })] },
+      /allowed_domains\.0: must not be a local name$/,
+    ],
+    ["a scheme", { tools: [webFetch({ allowed_domains: ["https://a.com"] })] }, /without a scheme$/],
+    ["a port", { tools: [webFetch({ allowed_domains: ["a.com:80"] })] }, /without a port/],
+    ["a wildcard", { tools: [webFetch({ allowed_domains: ["*.a.com"] })] }, /wildcard/],
+    ["a name beyond ASCII", { tools: [webFetch({ allowed_domains: ["bücher.example"] })] }, /punycode$/],
+    ["a path in a fetch domain", { tools: [webFetch({ allowed_domains: ["a.com/x"] })] }, /without a path$/],
+    [
+      "no source of URLs",
+      {
+        tools: [
+          webFetch({
+            url_sources: {
+              user_input: "none",
+              client_tool_results: "none",
+              server_tool_results: { type: "none" },
+            },
+          }),
+        ],
+      },
+      /url_sources: must leave at least one source/,
+    ],
+    [
+      "an unknown client tool",
+      {
+        tools: [
+          webFetch({
+            url_sources: {
+              client_tool_results: { type: "only", tools: [{ type: "tool_reference", name: "x" }] },
+            },
+          }),
+        ],
+      },
+      /client_tool_results\.tools\.0\.name: is not a custom tool/,
+    ],
+    [
+      "skills without read",
+      { skills: [{ type: "anthropic", skill_id: "pdf" }] },
+      /^skills: need an agent toolset/,
+    ],
+    [
+      "17 pairs",
+      { metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, ""])) },
+      /^metadata: holds more than 16 pairs$/,
+    ],
+    ["a long key", { metadata: { ["k".repeat(65)]: "" } }, /^metadata\.k+: .*maximum string length is 64$/],
+    ["a long value", { metadata: { k: "v".repeat(513) } }, /^metadata\.k: maximum string length is 512$/],
+    ["a value that is no string", { metadata: { k: 1 } }, /^metadata\.k: must be a string$/],
+    [
+      "an empty coordinator",
+      { multiagent: { type: "coordinator", agents: [] } },
+      /^multiagent\.agents: minimum array length is 1$/,
+    ],
+    [
+      "two selves",
+      { multiagent: { type: "coordinator", agents: [{ type: "self" }, { type: "self" }] } },
+      /^multiagent\.agents: holds more than one "self"$/,
+    ],
+    [
+      "an unknown agent",
+      { multiagent: { type: "coordinator", agents: ["agent_01x"] } },
+      /^multiagent\.agents\.0: agent agent_01x not found/,
+    ],
+    [
+      "no one to spawn",
+      {
+        multiagent: {
+          type: "multiagent_20261001",
+          workflows: { type: "enabled", inline_agents: { type: "disabled" } },
+        },
+      },
+      /^multiagent\.workflows\.predefined_agents: must name/,
+    ],
+  ];
+  for (const [what, fields, message] of refused) {
+    test(`refuses ${what}`, async () => {
+      const { status, body } = await call("POST", "/v1/agents", { name: "a", model: "m", ...fields });
+      assert.equal(status, 400);
+      assert.equal(body.error.type, "invalid_request_error");
+      assert.match(body.error.message, message);
+    });
+  }
+
+  test("a refused metadata bag has its error code", async () => {
+    const { body } = await call("POST", "/v1/agents", { name: "a", model: "m", metadata: { k: 1 } });
+    assert.equal(body.error.details?.error_code, "invalid_metadata");
+  });
+});
+
+describe("update", () => {
+  test("merges, and counts one version per change", async () => {
+    const agent = await create({
+      system: "s",
+      description: "d",
+      tools: [toolset],
+      metadata: { a: "1", b: "2" },
+    });
+    const { body } = await update(agent.id, {
+      version: 1,
+      system: null,
+      description: "",
+      metadata: { a: null, c: "3" },
+    });
+    assert.deepEqual(
+      { ...body, updated_at: agent.updated_at },
+      { ...agent, version: 2, system: null, description: null, metadata: { b: "2", c: "3" } },
+    );
+    assert.ok(body.updated_at > agent.updated_at);
+    assert.equal((await call("GET", `/v1/agents/${agent.id}`)).body.version, 2);
+  });
+
+  test("one that changes nothing keeps the version", async () => {
+    const agent = await create({ system: "s", tools: [toolset], metadata: { a: "1" } });
+    const same = [
+      {},
+      { name: "a" },
+      { model: "m" },
+      { tools: [toolset] },
+      { metadata: { a: "1", x: null } },
+      { metadata: null },
+    ];
+    for (const fields of same)
+      assert.deepEqual((await update(agent.id, fields)).body, agent, JSON.stringify(fields));
+  });
+
+  test("a stale version is a conflict that a retry cannot cure, even when nothing would change", async () => {
+    const agent = await create();
+    await update(agent.id, { name: "b" });
+    for (const fields of [{ version: 1, name: "c" }, { version: 1 }]) {
+      const { status, body, headers } = await update(agent.id, fields);
+      assert.equal(status, 409);
+      assert.equal(body.error.type, "conflict_error");
+      assert.equal(headers.get("x-should-retry"), "false");
+    }
+    assert.equal((await call("GET", `/v1/agents/${agent.id}`)).body.name, "b");
+  });
+
+  test("a model replaces whole, but effort stays with the model id", async () => {
+    const agent = await create({ model: { id: "m", effort: "low", speed: "fast", inference_geo: "us" } });
+    const kept = (await update(agent.id, { model: "m" })).body;
+    assert.deepEqual(kept.model, { id: "m", effort: { type: "low" }, speed: "standard" });
+    const other = (await update(agent.id, { model: { id: "n" } })).body;
+    assert.deepEqual(other.model, { id: "n", effort: { type: "high" }, speed: "standard" });
+  });
+
+  test("null clears lists and restores the identity", async () => {
+    const agent = await create({
+      tools: [mcpToolset],
+      mcp_servers: [server],
+      execution_identity: { type: "aws_role", role_arn: "arn" },
+    });
+    const { body } = await update(agent.id, { tools: null, mcp_servers: [], execution_identity: null });
+    assert.deepEqual([body.tools, body.mcp_servers], [[], []]);
+    assert.deepEqual(body.execution_identity, { type: "service_account" });
+  });
+
+  test("checks the result, not the request alone", async () => {
+    const agent = await create({ tools: [mcpToolset], mcp_servers: [server] });
+    for (const [fields, message] of [
+      [{ mcp_servers: [] }, /^tools\.0\.mcp_server_name: /],
+      [{ tools: [] }, /^mcp_servers\.0\.name: /],
+      [{ name: null }, /^name: must be a string$/],
+      [{ model: null }, /^model: /],
+      [{ version: 0 }, /^version: must be at least 1$/],
+    ] as const) {
+      const { status, body } = await update(agent.id, fields);
+      assert.equal(status, 400);
+      assert.match(body.error.message, message);
+    }
+  });
+
+  test("the sixteen pairs are counted after the merge", async () => {
+    const agent = await create({
+      metadata: Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`k${i}`, ""])),
+    });
+    assert.equal((await update(agent.id, { metadata: { more: "" } })).status, 400);
+    assert.equal((await update(agent.id, { metadata: { more: "", k0: null } })).status, 200);
+  });
+
+  test("updates at once lose nothing", async () => {
+    const agent = await create();
+    const keys = Array.from({ length: 8 }, (_, i) => `k${i}`);
+    await Promise.all(keys.map((key) => update(agent.id, { metadata: { [key]: "x" } })));
+    const { body } = await call("GET", `/v1/agents/${agent.id}`);
+    assert.equal(body.version, 9);
+    assert.deepEqual(Object.keys(body.metadata).sort(), keys);
+  });
+
+  test("of updates at once from one version, one wins", async () => {
+    const agent = await create();
+    const answers = await Promise.all(["x", "y", "z"].map((name) => update(agent.id, { name, version: 1 })));
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409, 409]);
+  });
+});
+
+describe("multiagent", () => {
+  test("a coordinator's roster is pinned when it is saved, the advisor comes last", async () => {
+    const member = await create({ name: "member" });
+    await update(member.id, { name: "member 2" });
+    const agents = [{ type: "advisor", model: "big" }, member.id, { type: "self" }];
+    const boss = await create({ multiagent: { type: "coordinator", agents } });
+    const roster = (version: number) => [
+      { type: "agent", id: member.id, version: 2 },
+      { type: "agent", id: boss.id, version },
+      { type: "advisor", model: "big" },
+    ];
+    assert.deepEqual(boss.multiagent, { type: "coordinator", agents: roster(1) });
+    await update(member.id, { name: "member 3" });
+    const renamed = (await update(boss.id, { name: "boss" })).body;
+    assert.deepEqual(renamed.multiagent, { type: "coordinator", agents: roster(2) });
+    assert.deepEqual((await update(boss.id, { name: "boss" })).body, renamed);
+  });
+
+  test("a roster takes only agents that exist, are open, and lead nobody", async () => {
+    const member = await create();
+    const boss = await create({ multiagent: { type: "coordinator", agents: [member.id] } });
+    const archived = await create();
+    await call("POST", `/v1/agents/${archived.id}/archive`);
+    for (const [agents, message] of [
+      [[boss.id], /has multiagent set itself$/],
+      [[archived.id], /is archived$/],
+      [[{ type: "agent", id: member.id, version: 7 }], /not found in that version$/],
+      [[{ type: "agent", id: member.id, version: 2 ** 40 }], /not found in that version$/],
+      [[member.id, { type: "agent", id: member.id }], /^multiagent\.agents\.1: agent .* is listed twice$/],
+    ] as const) {
+      const { status, body } = await call("POST", "/v1/agents", {
+        name: "a",
+        model: "m",
+        multiagent: { type: "coordinator", agents },
+      });
+      assert.equal(status, 400);
+      assert.match(body.error.message, message);
+    }
+    await call("POST", `/v1/agents/${member.id}/archive`);
+    assert.equal((await update(boss.id, { name: "b" })).status, 400);
+    assert.equal((await update(boss.id, {})).status, 200);
+  });
+
+  test("regions must agree", async () => {
+    const member = await create({ model: { id: "m", inference_geo: "us" } });
+    const multiagent = { type: "coordinator", agents: [member.id] };
+    const { status } = await call("POST", "/v1/agents", {
+      name: "a",
+      model: { id: "m", inference_geo: "global" },
+      multiagent,
+    });
+    assert.equal(status, 400);
+  });
+
+  test("multiagent_20261001 fills in defaults and merges level by level", async () => {
+    const member = await create();
+    const pinned = { type: "agent", id: member.id, version: 1 };
+    const type = "multiagent_20261001";
+    const on = { type: "enabled" };
+    const off = { type: "disabled" };
+    const agent = await create({
+      multiagent: { type, subagents: { ...on, predefined_agents: [member.id] } },
+    });
+    const crew = (fields: object = {}) => ({ ...on, inline_agents: on, predefined_agents: [], ...fields });
+    const expected = {
+      type,
+      subagents: crew({ predefined_agents: [pinned] }),
+      workflows: crew(),
+      advisor: off,
+    };
+    assert.deepEqual(agent.multiagent, expected);
+
+    const steps: [object | null, object | null][] = [
+      [
+        { type, subagents: { ...on, inline_agents: off } },
+        { ...expected, subagents: crew({ inline_agents: off, predefined_agents: [pinned] }) },
+      ],
+      [
+        { type, workflows: off, advisor: { ...on, model: "big" } },
+        {
+          type,
+          subagents: crew({ inline_agents: off, predefined_agents: [pinned] }),
+          workflows: off,
+          advisor: { ...on, model: "big" },
+        },
+      ],
+      [
+        { type, subagents: null, workflows: null, advisor: null },
+        { type, subagents: crew(), workflows: crew(), advisor: off },
+      ],
+      [
+        { type: "coordinator", agents: [member.id] },
+        { type: "coordinator", agents: [pinned] },
+      ],
+      [null, null],
+    ];
+    for (const [given, result] of steps) {
+      assert.deepEqual((await update(agent.id, { multiagent: given })).body.multiagent, result);
+    }
+  });
+});
+
+describe("versions, archive and lists", () => {
+  test("every version stays readable, newest first", async () => {
+    const agent = await create();
+    for (const name of ["b", "c"]) await update(agent.id, { name });
+    const first = await call("GET", `/v1/agents/${agent.id}?version=1`);
+    assert.deepEqual(first.body, agent);
+    const page = await call("GET", `/v1/agents/${agent.id}/versions?limit=2`);
+    assert.deepEqual(
+      page.body.data.map((entry) => entry.version),
+      [3, 2],
+    );
+    const rest = await call("GET", `/v1/agents/${agent.id}/versions?limit=2&page=${page.body.next_page}`);
+    assert.deepEqual(rest.body, { data: [agent], next_page: null });
+    for (const version of ["4", "99999999999"]) {
+      assert.equal((await call("GET", `/v1/agents/${agent.id}?version=${version}`)).status, 404);
+    }
+    for (const version of ["0", "x", "1.5"]) {
+      assert.equal((await call("GET", `/v1/agents/${agent.id}?version=${version}`)).status, 400);
+    }
+    const other = await create();
+    const foreign = `/v1/agents/${other.id}/versions?page=${page.body.next_page}`;
+    assert.equal((await call("GET", foreign)).status, 400);
+  });
+
+  test("an archived agent is read-only, and archiving again changes nothing", async () => {
+    const agent = await create();
+    const archived = (await call("POST", `/v1/agents/${agent.id}/archive`)).body;
+    assert.deepEqual({ ...archived, archived_at: null }, agent);
+    assert.ok(archived.archived_at);
+    assert.deepEqual((await call("POST", `/v1/agents/${agent.id}/archive`)).body, archived);
+    assert.equal((await update(agent.id, { name: "b" })).status, 400);
+    assert.deepEqual((await call("GET", `/v1/agents/${agent.id}?version=1`)).body, archived);
+  });
+
+  test("nothing is seen from another workspace", async () => {
+    const agent = await create();
+    const other = { "x-api-key": "other-key" };
+    for (const [method, path] of [
+      ["GET", ""],
+      ["POST", ""],
+      ["POST", "/archive"],
+      ["GET", "/versions"],
+    ] as const) {
+      const body = method === "POST" ? {} : undefined;
+      const { status } = await call(method, `/v1/agents/${agent.id}${path}`, body, other);
+      assert.equal(status, 404, `${method} ${path}`);
+    }
+    assert.deepEqual((await call("GET", "/v1/agents", undefined, other)).body.data, []);
+  });
+
+  test("walking the list visits each agent once, newest first", async () => {
+    const own = await testApi();
+    try {
+      const ids: string[] = [];
+      for (let i = 0; i < 5; i += 1) {
+        ids.push((await own.call<Read>("POST", "/v1/agents", { name: `n${i}`, model: "m" })).body.id);
+      }
+      await own.call<Read>("POST", `/v1/agents/${ids[1]}/archive`);
+      const walk = async (query: string) => {
+        const seen: string[] = [];
+        for (let page: string | null = ""; page !== null; ) {
+          const path: string = `/v1/agents?limit=2&page=${page}&${query}`;
+          const answer = await own.call<Read>("GET", path);
+          seen.push(...answer.body.data.map((agent) => agent.id));
+          page = answer.body.next_page;
+        }
+        return seen;
+      };
+      assert.deepEqual(await walk("include_archived=true"), [...ids].reverse());
+      assert.deepEqual(
+        await walk(""),
+        [4, 3, 2, 0].map((i) => ids[i]),
+      );
+
+      const third = (await own.call<Read>("GET", `/v1/agents/${ids[2]}`)).body.created_at;
+      const count = async (query: string) =>
+        (await own.call<Read>("GET", `/v1/agents?include_archived=true&${query}`)).body.data.length;
+      assert.equal(await count(`created_at[gte]=${third}`), 3);
+      assert.equal(await count(`created_at%5Blte%5D=${third}`), 3);
+      assert.equal(await count(`created_at[gte]=${third}&created_at[lte]=${third}`), 1);
+
+      const { next_page } = (await own.call<Read>("GET", "/v1/agents?limit=2")).body;
+      for (const query of [
+        "limit=0",
+        "limit=101",
+        "limit=ten",
+        "page=nonsense",
+        `page=${Buffer.from("{}").toString("base64url")}`,
+        `page=${next_page}&created_at[gte]=${new Date().toISOString()}`,
+        "created_at[gte]=yesterday",
+        "created_at[gte]=0000-01-01T00:00:00Z",
+        "created_at=2026-01-01T00:00:00Z",
+        "include_archived=maybe",
+      ]) {
+        const { status, body } = await own.call<Read>("GET", `/v1/agents?${query}`);
+        assert.equal(status, 400, `${query}: ${JSON.stringify(body)}`);
+      }
+    } finally {
+      await own.close();
+    }
+  });
+});

@@ -1,0 +1,74 @@
+import {
+  createEnvironmentBody,
+  deletedEnvironment,
+  environment,
+  listEnvironmentsQuery,
+  updateEnvironmentBody,
+} from "../../protocol/environments.ts";
+import { idOf } from "../../protocol/ids.ts";
+import { pageOf } from "../../protocol/page.ts";
+import type { EnvironmentStore } from "../../resources/environments.ts";
+import { type Route, route } from "../route.ts";
+import { managedAgentsBeta } from "../versions.ts";
+
+const beta = managedAgentsBeta;
+const params = { environment_id: idOf("environment") };
+
+export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
+  route({
+    method: "POST",
+    path: "/v1/environments",
+    beta,
+    summary: "Create an environment",
+    body: createEnvironmentBody,
+    response: environment,
+    handle: ({ principal, body }) => environments.create(principal.workspaceId, body),
+  }),
+  route({
+    method: "GET",
+    path: "/v1/environments",
+    beta,
+    summary: "List environments, newest first",
+    query: listEnvironmentsQuery,
+    response: pageOf(environment),
+    handle: ({ principal, query }) => environments.list(principal.workspaceId, query),
+  }),
+  route({
+    method: "GET",
+    path: "/v1/environments/{environment_id}",
+    beta,
+    summary: "Get an environment",
+    params,
+    response: environment,
+    handle: ({ principal, params }) => environments.get(principal.workspaceId, params.environment_id),
+  }),
+  route({
+    method: "POST",
+    path: "/v1/environments/{environment_id}",
+    beta,
+    summary: "Update an environment",
+    params,
+    body: updateEnvironmentBody,
+    response: environment,
+    handle: ({ principal, params, body }) =>
+      environments.update(principal.workspaceId, params.environment_id, body),
+  }),
+  route({
+    method: "DELETE",
+    path: "/v1/environments/{environment_id}",
+    beta,
+    summary: "Delete an environment that no session refers to",
+    params,
+    response: deletedEnvironment,
+    handle: ({ principal, params }) => environments.delete(principal.workspaceId, params.environment_id),
+  }),
+  route({
+    method: "POST",
+    path: "/v1/environments/{environment_id}/archive",
+    beta,
+    summary: "Archive an environment",
+    params,
+    response: environment,
+    handle: ({ principal, params }) => environments.archive(principal.workspaceId, params.environment_id),
+  }),
+];

@@ -1,0 +1,71 @@
+import type {
+  AgentCreateParams,
+  AgentUpdateParams,
+  BetaManagedAgentsAgent,
+} from "@anthropic-ai/sdk/resources/beta/agents";
+import type {
+  BetaEnvironment,
+  BetaEnvironmentDeleteResponse,
+  EnvironmentCreateParams,
+  EnvironmentUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/environments";
+import type {
+  BetaManagedAgentsDeletedSession,
+  BetaManagedAgentsSession,
+  BetaManagedAgentsSessionEvent,
+  SessionCreateParams,
+  SessionUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/sessions";
+import type { BetaManagedAgentsSessionThread } from "@anthropic-ai/sdk/resources/beta/sessions/threads";
+import type { z } from "zod";
+import type { Agent, createAgentBody, updateAgentBody } from "./agents.ts";
+import type {
+  createEnvironmentBody,
+  deletedEnvironment,
+  Environment,
+  updateEnvironmentBody,
+} from "./environments.ts";
+import type { SessionEvent } from "./events.ts";
+import type { createSessionBody, deletedSession, Session, updateSessionBody } from "./sessions.ts";
+import type { Thread } from "./threads.ts";
+
+/** Checked by the compiler alone: what we answer fits the official SDK's types, and what it sends fits ours. */
+
+type Fits<From extends To, To> = From;
+type Body<Params> = Omit<Params, "betas" | "workspace_id">;
+/** Left out of the check: what a later version will accept, and what we take in fewer forms. */
+type Now<Params, Later extends keyof Params> = Omit<Body<Params>, Later>;
+
+export type Answers = [
+  Fits<Agent, BetaManagedAgentsAgent>,
+  Fits<Environment, BetaEnvironment>,
+  Fits<z.infer<typeof deletedEnvironment>, BetaEnvironmentDeleteResponse>,
+  Fits<Session, BetaManagedAgentsSession>,
+  Fits<z.infer<typeof deletedSession>, BetaManagedAgentsDeletedSession>,
+  Fits<Thread, BetaManagedAgentsSessionThread>,
+  Fits<SessionEvent, BetaManagedAgentsSessionEvent>,
+];
+
+export type Requests = [
+  Fits<Body<AgentCreateParams>, z.input<typeof createAgentBody>>,
+  Fits<Body<AgentUpdateParams>, z.input<typeof updateAgentBody>>,
+  Fits<Body<EnvironmentCreateParams>, z.input<typeof createEnvironmentBody>>,
+  Fits<Body<EnvironmentUpdateParams>, z.input<typeof updateEnvironmentBody>>,
+  Fits<
+    Now<SessionCreateParams, "budget" | "initial_events" | "resources" | "vault_ids">,
+    z.input<typeof createSessionBody>
+  >,
+  Fits<Now<SessionUpdateParams, "agent" | "budget" | "vault_ids">, z.input<typeof updateSessionBody>>,
+];
+
+type Missing<Params, Ours> = Exclude<keyof Body<Params>, keyof Ours>;
+
+/** Fields the SDK knows and we do not. */
+export type Unknown = [
+  Fits<Missing<AgentCreateParams, z.input<typeof createAgentBody>>, never>,
+  Fits<Missing<AgentUpdateParams, z.input<typeof updateAgentBody>>, never>,
+  Fits<Missing<EnvironmentCreateParams, z.input<typeof createEnvironmentBody>>, never>,
+  Fits<Missing<EnvironmentUpdateParams, z.input<typeof updateEnvironmentBody>>, never>,
+  Fits<Missing<SessionCreateParams, z.input<typeof createSessionBody>>, never>,
+  Fits<Missing<SessionUpdateParams, z.input<typeof updateSessionBody>>, never>,
+];

@@ -1,0 +1,175 @@
+import { z } from "zod";
+import { limits } from "../limits.ts";
+import {
+  type Agent,
+  checkToolUse,
+  type ModelParams,
+  mcpServersParams,
+  modelParams,
+  resolvedModel,
+  resolvedSkills,
+  skillsParams,
+  systemParams,
+} from "./agents.ts";
+import { invalid } from "./errors.ts";
+import { initialEventParams, usageSnapshot } from "./events.ts";
+import { idOf } from "./ids.ts";
+import { metadata, metadataParams, metadataPatch } from "./metadata.ts";
+import { order, pageQuery, queryBoolean, queryInteger, queryList, timeRange } from "./page.ts";
+import { resolvedTools } from "./resolve-tools.ts";
+import { type ThreadAgent, threadAgent } from "./threads.ts";
+import { toolsParams } from "./tools.ts";
+
+/** A *session* is an agent at work in an environment: an append-only log and what mirrors it. */
+
+const agentReference = {
+  id: idOf("agent"),
+  version: z.int().min(1).optional(),
+};
+
+const overridesShape = {
+  model: modelParams.nullish(),
+  system: systemParams,
+  tools: toolsParams.nullish(),
+  mcp_servers: mcpServersParams.nullish(),
+  skills: skillsParams.nullish(),
+};
+const overrides = z.strictObject(overridesShape);
+/** Omitted fields inherit from the agent, null clears, a value replaces whole. */
+export type AgentOverrides = z.infer<typeof overrides>;
+
+const agentParam = z.union([
+  idOf("agent"),
+  z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("agent"), ...agentReference }),
+    z.strictObject({ type: z.literal("agent_with_overrides"), ...agentReference, ...overridesShape }),
+  ]),
+]);
+export type AgentParam = z.infer<typeof agentParam>;
+
+/** Which agent a session asks for, and what it changes about it. */
+export function agentAsked(param: AgentParam): {
+  id: string;
+  version: number | null;
+  overrides: AgentOverrides;
+} {
+  if (typeof param === "string") return { id: param, version: null, overrides: {} };
+  const { type: _, id, version, ...rest } = param;
+  return { id, version: version ?? null, overrides: rest };
+}
+
+const title = z.string().max(limits.title_chars_max).nullish();
+const unsupported = (what: string) => z.never(`${what} not supported yet`);
+
+export const createSessionBody = z.strictObject({
+  agent: agentParam,
+  environment_id: idOf("environment"),
+  title,
+  metadata: metadataParams.optional(),
+  resources: z.array(unsupported("files, repositories and memory stores are")).optional(),
+  vault_ids: z.array(unsupported("vaults are")).optional(),
+  budget: unsupported("budgets are").optional(),
+  initial_events: z
+    .array(initialEventParams)
+    .max(limits.initial_events_max)
+    .refine(
+      (events) => events.filter((event) => event.type === "user.define_outcome").length <= 1,
+      "holds more than one user.define_outcome",
+    )
+    .optional(),
+});
+export type CreateSession = z.infer<typeof createSessionBody>;
+
+export const updateSessionBody = z.strictObject({
+  title,
+  metadata: metadataPatch.nullish(),
+  agent: unsupported("changing the agent of a session is").optional(),
+  budget: z.null("a budget can only be set when a session is created").optional(),
+  vault_ids: unsupported("changing the vaults of a session is").optional(),
+});
+export type UpdateSession = z.infer<typeof updateSessionBody>;
+
+export const sessionStatus = z.enum(["rescheduling", "running", "idle", "terminated"]);
+export type SessionStatus = z.infer<typeof sessionStatus>;
+
+const filterId = z.string().max(100).optional();
+export const listSessionsQuery = pageQuery()
+  .extend({
+    order: order.default("desc"),
+    agent_id: filterId,
+    agent_version: queryInteger(z.int().min(1)).optional(),
+    deployment_id: filterId,
+    memory_store_id: filterId,
+    statuses: queryList(sessionStatus).optional(),
+    include_archived: queryBoolean.default(false),
+    created_at: timeRange.optional(),
+  })
+  .refine((query) => query.agent_version === undefined || query.agent_id !== undefined, {
+    path: ["agent_version"],
+    error: "needs agent_id",
+  });
+export type ListSessions = z.infer<typeof listSessionsQuery>;
+
+/** The agent as the session runs it: a snapshot with the overrides applied. */
+export const sessionAgentSnapshot = z.object({ ...threadAgent.shape, multiagent: z.null() });
+export type SessionAgent = z.infer<typeof sessionAgentSnapshot>;
+
+export const session = z.object({
+  id: z.string(),
+  type: z.literal("session"),
+  status: sessionStatus,
+  title: z.string().nullable(),
+  agent: sessionAgentSnapshot,
+  environment_id: z.string(),
+  metadata,
+  resources: z.array(z.never()),
+  vault_ids: z.array(z.string()),
+  budget: z.null(),
+  outcome_evaluations: z.array(z.never()),
+  stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
+  usage: usageSnapshot,
+  deployment_id: z.string().nullable(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  archived_at: z.string().nullable(),
+});
+export type Session = z.infer<typeof session>;
+
+export const deletedSession = z.object({ id: z.string(), type: z.literal("session_deleted") });
+
+/** The snapshot a session runs with. Throws where the overrides contradict the agent or each other. */
+export function sessionAgent(agent: Agent, overrides: AgentOverrides = {}): SessionAgent {
+  if (overrides.model === null) {
+    throw invalid("agent.model: cannot be cleared", { code: "agent_model_required" });
+  }
+  if (agent.multiagent) {
+    throw invalid(`agent: ${agent.id} has multiagent set, which sessions do not support yet`);
+  }
+  const { model, system, tools, mcp_servers, skills } = overrides;
+  const effective: SessionAgent = {
+    id: agent.id,
+    type: "agent",
+    version: agent.version,
+    name: agent.name,
+    description: agent.description,
+    model: model ? modelWithoutEffort(model) : agent.model,
+    system: system === undefined ? agent.system : system || null,
+    tools: tools === undefined ? agent.tools : resolvedTools(tools ?? []),
+    mcp_servers: mcp_servers === undefined ? agent.mcp_servers : (mcp_servers ?? []),
+    skills: skills === undefined ? agent.skills : resolvedSkills(skills ?? []),
+    execution_identity: agent.execution_identity,
+    multiagent: null,
+  };
+  checkToolUse(effective, "agent.");
+  return effective;
+}
+
+/** A model override runs at its model's default effort, whatever it or the agent names. */
+const modelWithoutEffort = (model: ModelParams) =>
+  resolvedModel(typeof model === "string" ? model : { ...model, effort: null });
+
+/** The snapshot that the primary thread shows. */
+export function primaryThreadAgent(agent: SessionAgent): ThreadAgent {
+  const { multiagent: _, ...rest } = agent;
+  return rest;
+}

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { test } from "node:test";
+
+/** From left to right; a folder may import from itself and from those left of it. Equals may not import each other. */
+const ranks: Record<string, number> = {
+  "limits.ts": 0,
+  "config.ts": 0,
+  protocol: 1,
+  db: 2,
+  models: 2,
+  hands: 2,
+  vault: 2,
+  log: 3,
+  tools: 3,
+  egress: 3,
+  resources: 4,
+  brain: 5,
+  api: 6,
+  jobs: 6,
+  cli: 6,
+  "server.ts": 7,
+  "main.ts": 8,
+};
+
+const root = join(import.meta.dirname, "../src");
+const partOf = (file: string) => relative(root, file).split("/")[0] ?? "";
+
+test("imports point one way", () => {
+  const wrong: string[] = [];
+  const files = globSync("**/*.ts", { cwd: root }).filter(
+    (file) => !/\.test\.ts$|\.spec\.ts$|testing\.ts$/.test(file),
+  );
+  assert.ok(files.length > 30);
+  for (const file of files) {
+    const from = partOf(join(root, file));
+    assert.ok(from in ranks, `src/${from} has no place in the order of parts: give it one in this test`);
+    for (const [, path] of readFileSync(join(root, file), "utf8").matchAll(/from "(\.[^"]+)"/g)) {
+      const to = partOf(join(root, dirname(file), path ?? ""));
+      if (to !== from && (ranks[to] ?? 99) >= (ranks[from] ?? 0))
+        wrong.push(`src/${file} imports from ${to}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
