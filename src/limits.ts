@@ -31,6 +31,10 @@ export const limits = {
   first_turn_grace_ms: 5_000,
 
   request_body_bytes_max: 32 << 20,
+  /** Levels of nesting in a request's JSON: far more would overflow a stack somewhere. */
+  request_json_depth_max: 200,
+  /** How often an update starts over because another one came first. */
+  update_attempts_max: 20,
   initial_events_max: 50,
   events_per_request_max: 1_000,
   title_chars_max: 1_000,

@@ -25,6 +25,8 @@ export interface ModelRequest {
   tools: ToolDefinition[];
   /** Alternates, and starts with a user message. */
   messages: ModelMessage[];
+  /** Failed attempts at this very request so far. */
+  attempt: number;
 }
 
 export interface ToolDefinition {

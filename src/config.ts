@@ -1,0 +1,159 @@
+import { createHash } from "node:crypto";
+import { isAbsolute, join, resolve } from "node:path";
+import { z } from "zod";
+
+/** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
+export const ownKeyPrefix = "drover-key-";
+
+const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
+
+const shape = {
+  DROVER_PORT: z.coerce
+    .number("must be a port from 1 to 65535")
+    .int("must be a port from 1 to 65535")
+    .min(1, "must be a port from 1 to 65535")
+    .max(65_535, "must be a port from 1 to 65535")
+    .default(8400),
+  DROVER_HOST: z.string().min(1).default("127.0.0.1"),
+  DROVER_DATA_DIR: z.string().refine(isAbsolute, "must be an absolute path").optional(),
+  DROVER_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,200}$/, "must be 16 to 200 printable characters without spaces")
+    .optional(),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgresql:// URL" }).optional(),
+  DROVER_ANTHROPIC_API_KEY: z.string().min(1).optional(),
+  DROVER_ANTHROPIC_BASE_URL: z
+    .url({ protocol: /^https?$/, error: "must be an http or https URL" })
+    .default("https://api.anthropic.com"),
+  DROVER_LOG: z
+    .enum(
+      ["trace", "debug", "info", "warn", "error", "silent"],
+      "must be one of trace, debug, info, warn, error, silent",
+    )
+    .default("info"),
+  DROVER_HELLO: z.enum(["0", "1"], "must be 0 or 1").default("1"),
+};
+
+/** Read by the command line alone, or by tests: known, but not settings of the server. */
+const known = [...Object.keys(shape), "DROVER_URL", "DROVER_MODEL", "DROVER_TEST_POSTGRES"];
+
+export interface Config {
+  port: number;
+  host: string;
+  data_dir: string;
+  /** Where sockets lie: short, for their paths end at 107 bytes. */
+  runtime_dir: string;
+  /** Null: one is made, and kept in the data directory. */
+  api_key: string | null;
+  /** Null: the embedded server. */
+  database_url: string | null;
+  anthropic: { api_key: string; base_url: string } | null;
+  log_level: z.infer<typeof shape.DROVER_LOG>;
+  hello: boolean;
+}
+
+export interface Machine {
+  uid: number;
+  home: string;
+}
+
+/** All that is wrong at once, so that it can be mended at once. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly problems: string[];
+  constructor(problems: string[]) {
+    super(`The settings are not valid:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+    this.problems = problems;
+  }
+}
+
+/** The settings, from environment variables alone. */
+export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(
+      ([name, value]) => value !== "" && (name in shape || name.startsWith("DROVER_")),
+    ),
+  );
+  const problems = Object.keys(given)
+    .filter((name) => !known.includes(name))
+    .map((name) => `${name}: is not a setting; did you mean ${nearest(name)}?`);
+  const parsed = z.object(shape).safeParse(given);
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
+    throw new ConfigError(problems);
+  }
+  const values = parsed.data;
+  if (!loopback.test(values.DROVER_HOST) && values.DROVER_API_KEY === undefined) {
+    problems.push(
+      `DROVER_HOST: ${values.DROVER_HOST} can be reached by others, so DROVER_API_KEY must be set explicitly`,
+    );
+  }
+  const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
+  const anthropicKey = anthropicKeyOf(
+    values.DROVER_ANTHROPIC_API_KEY,
+    env.ANTHROPIC_API_KEY,
+    values.DROVER_API_KEY,
+  );
+  if (anthropicKey === "own") {
+    problems.push("DROVER_ANTHROPIC_API_KEY: is a key of this server, not one of Anthropic's");
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return {
+    port: values.DROVER_PORT,
+    host: values.DROVER_HOST,
+    data_dir: dataDir,
+    runtime_dir: runtimeDir(dataDir, env, machine),
+    api_key: values.DROVER_API_KEY ?? null,
+    database_url: values.DATABASE_URL ?? null,
+    anthropic:
+      anthropicKey === null ? null : { api_key: anthropicKey, base_url: values.DROVER_ANTHROPIC_BASE_URL },
+    log_level: values.DROVER_LOG,
+    hello: values.DROVER_HELLO === "1",
+  };
+}
+
+/**
+ * Users point ANTHROPIC_API_KEY at Drover itself in the shell that starts it: a key of ours is never sent upstream.
+ */
+function anthropicKeyOf(explicit: string | undefined, shared: string | undefined, ours: string | undefined) {
+  const isOurs = (key: string) => key === ours || key.startsWith(ownKeyPrefix);
+  if (explicit !== undefined) return isOurs(explicit) ? "own" : explicit;
+  return shared === undefined || shared === "" || isOurs(shared) ? null : shared;
+}
+
+function defaultDataDir(env: NodeJS.ProcessEnv, { uid, home }: Machine): string {
+  if (uid === 0) return "/var/lib/drover";
+  const data =
+    env.XDG_DATA_HOME && isAbsolute(env.XDG_DATA_HOME) ? env.XDG_DATA_HOME : join(home, ".local/share");
+  return join(data, "drover");
+}
+
+/** One for each data directory. */
+function runtimeDir(dataDir: string, env: NodeJS.ProcessEnv, { uid }: Machine): string {
+  const name = createHash("sha256").update(dataDir).digest("hex").slice(0, 8);
+  if (uid === 0) return `/run/drover/${name}`;
+  const base = env.XDG_RUNTIME_DIR;
+  return base && isAbsolute(base) && base.length < 60
+    ? `${base}/drover-${name}`
+    : `/tmp/drover-${uid}-${name}`;
+}
+
+/** The setting whose name differs least. */
+function nearest(name: string): string {
+  const byDistance = Object.keys(shape).toSorted((a, b) => distance(name, a) - distance(name, b));
+  return byDistance[0] ?? "";
+}
+
+/** Levenshtein's. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, replaced));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,34 @@
+import { limits } from "../limits.ts";
+import { type AnthropicOptions, upstreamClient } from "./anthropic/client.ts";
+import { failureOf } from "./anthropic/failure.ts";
+import { messageParams } from "./anthropic/request.ts";
+import { cutShort, startAnswer } from "./anthropic/stream.ts";
+import type { Model, ModelFailure } from "./model.ts";
+
+export type { AnthropicOptions };
+
+/** Claude, or whatever else speaks the Messages API at `base_url`. Retries are the caller's. */
+export function anthropicModel(options: AnthropicOptions): Model {
+  const settings = { idle_ms: limits.model_idle_ms, ...options };
+  return {
+    async *stream(request, signal) {
+      const params = messageParams(request);
+      const client = upstreamClient(settings, { fast: request.speed === "fast" });
+      const answer = startAnswer();
+      let failure: ModelFailure | null = null;
+      try {
+        for await (const event of await client.messages.create(params, { signal })) {
+          if (signal.aborted) break;
+          const told = answer.take(event);
+          if (told) yield told;
+        }
+      } catch (error) {
+        failure = failureOf(error);
+      }
+      // Whatever happens to the connection once the answer is complete, the answer stands.
+      if (answer.isComplete()) yield answer.finished();
+      else if (signal.aborted) yield { type: "aborted", usage: answer.usage() };
+      else yield { type: "failed", failure: failure ?? failureOf(cutShort()), usage: answer.usage() };
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import Anthropic, { type APIError } from "@anthropic-ai/sdk";
+import type { ModelFailure } from "../model.ts";
+import { SilentUpstream } from "./client.ts";
+import { BrokenStream } from "./stream.ts";
+
+type Kind = ModelFailure["kind"];
+
+const kindOfType: Record<string, Kind> = {
+  overloaded_error: "overloaded",
+  rate_limit_error: "rate_limited",
+  api_error: "unavailable",
+  timeout_error: "unavailable",
+  billing_error: "billing",
+  authentication_error: "authentication",
+  permission_error: "authentication",
+  invalid_request_error: "rejected",
+  not_found_error: "rejected",
+  request_too_large: "rejected",
+};
+
+/** The one place where what an upstream or the network did becomes a failure. */
+export function failureOf(error: unknown): ModelFailure {
+  if (error instanceof Anthropic.APIError && !(error instanceof Anthropic.APIConnectionError)) {
+    return failureOfAnswer(error);
+  }
+  return { kind: "unavailable", message: brokenMessage(error), retryable: true, retry_after_ms: null };
+}
+
+function failureOfAnswer(error: APIError): ModelFailure {
+  const kind = kindOf(error);
+  const transient = kind === "overloaded" || kind === "rate_limited" || kind === "unavailable";
+  return {
+    kind,
+    message: answerMessage(error, kind),
+    retryable: transient && error.headers?.get("x-should-retry") !== "false",
+    retry_after_ms: retryAfter(error.headers),
+  };
+}
+
+/** The status rules, but for a billing error, which comes with several. Within a stream there is only the type. */
+function kindOf({ status, type }: APIError): Kind {
+  if (status === undefined) return kindOfType[type ?? ""] ?? "unavailable";
+  if (type === "billing_error" || status === 402) return "billing";
+  if (status === 429) return "rate_limited";
+  if (status === 529 || type === "overloaded_error") return "overloaded";
+  if (status === 401 || status === 403) return "authentication";
+  if (status === 408 || status === 409 || status >= 500) return "unavailable";
+  return "rejected";
+}
+
+function answerMessage(error: APIError, kind: Kind): string {
+  const what = error.apiMessage ?? error.message;
+  const about = [error.status, error.type, error.requestID].filter((part) => part).join(", ");
+  const hint = kind === "authentication" ? " Check DROVER_ANTHROPIC_API_KEY." : "";
+  return `The model provider answered: ${what}${about === "" ? "" : ` (${about})`}${hint}`;
+}
+
+/** In `ms`. */
+function retryAfter(headers: Headers | undefined): number | null {
+  const ms = Number(headers?.get("retry-after-ms") ?? Number.NaN);
+  if (ms >= 0) return ms;
+  const header = headers?.get("retry-after");
+  if (!header) return null;
+  const seconds = Number(header);
+  const until = Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * 1_000;
+  return Number.isNaN(until) ? null : Math.max(0, until);
+}
+
+function brokenMessage(error: unknown): string {
+  if (error instanceof SilentUpstream || error instanceof BrokenStream) {
+    return `The model provider's answer broke off: ${error.message}.`;
+  }
+  const reasons: string[] = [];
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    reasons.push([cause.message.replace(/\.$/, ""), code].filter((part) => part).join(" "));
+  }
+  return `The connection to the model provider failed: ${reasons.join(": ") || String(error)}.`;
+}

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { requestOf, userSays } from "../model.spec.ts";
+import type { AssistantBlock, ModelMessage, ModelRequest, UserBlock } from "../model.ts";
+import { messageParams } from "./request.ts";
+
+const cache_control = { type: "ephemeral" };
+const modelId = "claude-opus-5-5";
+
+const sent = (...messages: ModelMessage[]) => messageParams(requestOf(modelId, messages)).messages;
+const assistant = (...content: AssistantBlock[]): ModelMessage => ({ role: "assistant", content });
+const user = (...content: UserBlock[]): ModelMessage => ({ role: "user", content });
+
+test("a whole request", () => {
+  const request: ModelRequest = {
+    model: `anthropic/${modelId}`,
+    effort: "high",
+    speed: "fast",
+    system: "Be brief.",
+    tools: [
+      { name: "bash", description: "Runs.", input_schema: { type: "object", properties: { command: {} } } },
+      { name: "read", description: "Reads.", input_schema: { type: "object" } },
+    ],
+    messages: [
+      userSays("first"),
+      assistant(
+        { type: "thinking", thinking: "hm", signature: "sig" },
+        { type: "redacted_thinking", data: "opaque" },
+        { type: "text", text: "I look." },
+        { type: "tool_use", id: "toolu_1", name: "bash", input: { command: "ls" } },
+        { type: "tool_use", id: "toolu_2", name: "bash", input: {}, malformed: "{oops" },
+      ),
+      user(
+        {
+          type: "tool_result",
+          tool_use_id: "toolu_1",
+          content: [{ type: "text", text: "a" }],
+          is_error: false,
+        },
+        { type: "tool_result", tool_use_id: "toolu_2", content: [], is_error: true },
+        { type: "text", text: "go on" },
+      ),
+    ],
+    attempt: 3,
+  };
+  assert.deepEqual(messageParams(request), {
+    model: modelId,
+    max_tokens: 128_000,
+    stream: true,
+    thinking: { type: "adaptive" },
+    output_config: { effort: "high" },
+    speed: "fast",
+    tools: [
+      { name: "bash", description: "Runs.", input_schema: { type: "object", properties: { command: {} } } },
+      { name: "read", description: "Reads.", input_schema: { type: "object" }, cache_control },
+    ],
+    system: [{ type: "text", text: "Be brief.", cache_control }],
+    messages: [
+      { role: "user", content: [{ type: "text", text: "first", cache_control }] },
+      {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: "hm", signature: "sig" },
+          { type: "redacted_thinking", data: "opaque" },
+          { type: "text", text: "I look." },
+          { type: "tool_use", id: "toolu_1", name: "bash", input: { command: "ls" } },
+          { type: "tool_use", id: "toolu_2", name: "bash", input: {} },
+        ],
+      },
+      {
+        role: "user",
+        content: [
+          {
+            type: "tool_result",
+            tool_use_id: "toolu_1",
+            content: [{ type: "text", text: "a" }],
+            is_error: false,
+          },
+          { type: "tool_result", tool_use_id: "toolu_2", content: [], is_error: true },
+          { type: "text", text: "go on", cache_control },
+        ],
+      },
+    ],
+  });
+});
+
+test("what is not there is not sent", () => {
+  const bare = { ...requestOf("claude-haiku-4-5", [userSays("x")]), system: "", tools: [] };
+  assert.deepEqual(Object.keys(messageParams(bare)), ["model", "max_tokens", "stream", "messages"]);
+});
+
+describe("what each model takes", () => {
+  const traits: [string, number, boolean, boolean][] = [
+    ["claude-opus-5-5", 128_000, true, true],
+    ["claude-opus-5", 128_000, true, true],
+    ["claude-fable-5-2", 128_000, true, true],
+    ["claude-sonnet-4-6", 128_000, true, true],
+    ["claude-sonnet-7-20290101", 128_000, true, true],
+    ["claude-opus-4-5-20251101", 64_000, false, true],
+    ["claude-sonnet-4-5", 64_000, false, false],
+    ["claude-haiku-4-5-20251001", 64_000, false, false],
+    ["claude-opus-4-20250514", 32_000, false, false],
+    ["claude-mythos-preview", 32_000, false, true],
+    ["some-gateway-model", 32_000, false, true],
+  ];
+  for (const [model, tokens, adaptive, effort] of traits) {
+    test(model, () => {
+      const params = messageParams({ ...requestOf(model, [userSays("x")]), effort: "low" });
+      assert.equal(params.max_tokens, tokens);
+      assert.deepEqual(params.thinking, adaptive ? { type: "adaptive" } : undefined);
+      assert.deepEqual(params.output_config, effort ? { effort: "low" } : undefined);
+    });
+  }
+});
+
+describe("what the API would refuse is not sent", () => {
+  test("text without a visible character", () => {
+    assert.deepEqual(
+      sent(
+        user({ type: "text", text: "" }, { type: "text", text: "x" }, { type: "text", text: " \n" }),
+        assistant({ type: "text", text: "" }),
+        user({
+          type: "tool_result",
+          tool_use_id: "t",
+          content: [{ type: "text", text: "\n" }],
+          is_error: false,
+        }),
+      ),
+      [
+        { role: "user", content: [{ type: "text", text: "x", cache_control }] },
+        {
+          role: "user",
+          content: [{ type: "tool_result", tool_use_id: "t", content: [], is_error: false, cache_control }],
+        },
+      ],
+    );
+  });
+
+  test("thoughts without a signature, or at the end of an answer", () => {
+    assert.deepEqual(
+      sent(
+        userSays("x"),
+        assistant(
+          { type: "thinking", thinking: "unsigned", signature: null },
+          { type: "text", text: "y" },
+          { type: "thinking", thinking: "cut", signature: "sig" },
+        ),
+      )[1],
+      { role: "assistant", content: [{ type: "text", text: "y" }] },
+    );
+  });
+
+  test("half a surrogate pair", () => {
+    const body = JSON.stringify(
+      sent(
+        userSays("a\ud83d"),
+        assistant({ type: "tool_use", id: "t", name: "x", input: { "k\udc4b": ["\ud83d", 1, null] } }),
+      ),
+    );
+    assert.ok(!/\\ud[89a-f]/i.test(body));
+    assert.ok(body.includes('"a\ufffd"') && body.includes('"k\ufffd":["\ufffd",1,null]'));
+  });
+});
+
+test("images and documents", () => {
+  const [message] = sent(
+    user(
+      { type: "image", source: { type: "base64", media_type: "image/png", data: "AAAA" } },
+      {
+        type: "document",
+        source: { type: "base64", media_type: "application/pdf", data: "AAAA" },
+        title: "T",
+      },
+      {
+        type: "document",
+        source: { type: "base64", media_type: "text/csv", data: btoa("a,b") },
+        context: null,
+      },
+      { type: "document", source: { type: "text", media_type: "text/plain", data: "plain" } },
+      { type: "document", source: { type: "url", url: "https://example.com/a.pdf" } },
+    ),
+  );
+  assert.deepEqual(message?.content, [
+    { type: "image", source: { type: "base64", media_type: "image/png", data: "AAAA" } },
+    { type: "document", source: { type: "base64", media_type: "application/pdf", data: "AAAA" }, title: "T" },
+    { type: "document", source: { type: "text", media_type: "text/plain", data: "a,b" } },
+    { type: "document", source: { type: "text", media_type: "text/plain", data: "plain" } },
+    { type: "document", source: { type: "url", url: "https://example.com/a.pdf" }, cache_control },
+  ]);
+});
+
+test("each request extends the one before it byte for byte, marks aside", () => {
+  const texts = fc.string({ unit: "binary", minLength: 1 });
+  const turn = fc.record({
+    asked: texts,
+    thought: texts,
+    said: texts,
+    input: fc.dictionary(texts, fc.jsonValue()),
+  });
+  fc.assert(
+    fc.property(fc.array(turn, { minLength: 2, maxLength: 6 }), (turns) => {
+      const messages = turns.flatMap(({ asked, thought, said, input }) => [
+        userSays(asked),
+        assistant(
+          { type: "thinking", thinking: thought, signature: "sig" },
+          { type: "text", text: said },
+          { type: "tool_use", id: "t", name: "x", input },
+        ),
+      ]);
+      const bytes = (count: number) => {
+        const request = structuredClone(requestOf(modelId, messages.slice(0, count)));
+        return JSON.stringify(messageParams(request)).replaceAll(',"cache_control":{"type":"ephemeral"}', "");
+      };
+      for (let count = 1; count + 2 <= messages.length; count += 2) {
+        assert.equal(bytes(count), bytes(count));
+        assert.ok(bytes(count + 2).startsWith(bytes(count).slice(0, -"]}".length)));
+      }
+    }),
+  );
+});
+
+test("never more than the four marks that the API allows", () => {
+  const messages = Array.from({ length: 9 }, (_, i) =>
+    i % 2 === 0 ? userSays("q") : assistant({ type: "text", text: "a" }),
+  );
+  const body = JSON.stringify(messageParams(requestOf(modelId, messages)));
+  assert.equal(body.split("cache_control").length - 1, 4);
+});

@@ -1,0 +1,168 @@
+import type Anthropic from "@anthropic-ai/sdk";
+import type { AssistantBlock, ContentBlock, ModelRequest, UserBlock } from "../model.ts";
+
+type Params = Anthropic.MessageCreateParamsStreaming;
+type Block = Anthropic.ContentBlockParam;
+type Message = { role: "user" | "assistant"; content: Block[] };
+
+const cached = { cache_control: { type: "ephemeral" } } as const;
+
+/** Pure: the same request gives the same bytes, and each request of a session extends the one before it. */
+export function messageParams(request: ModelRequest): Params {
+  const model = request.model.replace(/^anthropic\//, "");
+  const traits = traitsOf(model);
+  const { system, tools } = request;
+  const params: Params = {
+    model,
+    max_tokens: traits.output_tokens_max,
+    stream: true,
+    ...(traits.adaptive ? { thinking: { type: "adaptive" } } : {}),
+    ...(traits.effort && request.effort ? { output_config: { effort: request.effort } } : {}),
+    ...(request.speed === "fast" ? { speed: "fast" } : {}),
+    ...(tools.length > 0 ? { tools: tools.map((tool, i) => toolOf(tool, i === tools.length - 1)) } : {}),
+    ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
+    messages: withBreakpoints(request.messages.flatMap(messageOf)),
+  };
+  return wellFormed(params) as Params;
+}
+
+/**
+ * What a model takes. Output is capped at the model's own limit: a lower cap would only cut long answers, and
+ * unused room costs nothing. Up to 4.5 thinking has a fixed budget, so those models answer without.
+ */
+function traitsOf(model: string): { output_tokens_max: number; adaptive: boolean; effort: boolean } {
+  const [, family = "", major = "", minor = "0"] =
+    /^claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?!\d)/.exec(model) ?? [];
+  const generation = Number(major) * 100 + Number(minor);
+  if (major === "") return { output_tokens_max: every_model_tokens_max, adaptive: false, effort: true };
+  if (generation > 405) return { output_tokens_max: 128_000, adaptive: true, effort: true };
+  return {
+    output_tokens_max: generation === 405 ? 64_000 : every_model_tokens_max,
+    adaptive: false,
+    effort: generation === 405 && family === "opus",
+  };
+}
+
+/** What every model since Claude 4 can write: the cap for a model whose own limit is not known. */
+const every_model_tokens_max = 32_000;
+
+function toolOf(
+  { name, description, input_schema }: ModelRequest["tools"][number],
+  last: boolean,
+): Anthropic.Tool {
+  return {
+    name,
+    description,
+    input_schema: { ...input_schema, type: "object" },
+    ...(last ? cached : {}),
+  };
+}
+
+/** Nothing where no block is left: the roles then meet, and the API joins them. */
+function messageOf(message: ModelRequest["messages"][number]): Message[] {
+  const content =
+    message.role === "user"
+      ? message.content.flatMap(userBlock)
+      : withoutLastThoughts(message.content).flatMap(assistantBlock);
+  return content.length > 0 ? [{ role: message.role, content }] : [];
+}
+
+/**
+ * One mark on the newest message, and one where the request before had it: a cache is looked for only a few blocks
+ * back, which many parallel calls exceed.
+ */
+function withBreakpoints(messages: Message[]): Message[] {
+  const users = messages.flatMap(({ role }, i) => (role === "user" ? [i] : [])).slice(-2);
+  return messages.map((message, i) => (users.includes(i) ? markLast(message) : message));
+}
+
+function markLast({ role, content }: Message): Message {
+  const last = content.at(-1);
+  return last
+    ? { role, content: [...content.slice(0, -1), { ...last, ...cached } as Block] }
+    : { role, content };
+}
+
+function userBlock(block: UserBlock): Block[] {
+  if (block.type !== "tool_result") return contentBlock(block);
+  const { tool_use_id, is_error } = block;
+  const content = block.content.flatMap(contentBlock);
+  return [{ type: "tool_result", tool_use_id, content, is_error }];
+}
+
+/** The API refuses text without a visible character. */
+function contentBlock(
+  block: ContentBlock,
+): (Anthropic.TextBlockParam | Anthropic.ImageBlockParam | Anthropic.DocumentBlockParam)[] {
+  switch (block.type) {
+    case "text":
+      return hasText(block.text) ? [{ type: "text", text: block.text }] : [];
+    case "image":
+      return [{ type: "image", source: block.source as Anthropic.ImageBlockParam["source"] }];
+    case "document": {
+      const { title, context } = block;
+      return [
+        {
+          type: "document",
+          source: documentSource(block.source),
+          ...(title ? { title } : {}),
+          ...(context ? { context } : {}),
+        },
+      ];
+    }
+  }
+}
+
+type DocumentSource = Extract<ContentBlock, { type: "document" }>["source"];
+
+function documentSource(source: DocumentSource): Anthropic.DocumentBlockParam["source"] {
+  switch (source.type) {
+    case "text":
+      return { type: "text", media_type: source.media_type, data: source.data };
+    case "url":
+      return { type: "url", url: source.url };
+    case "base64":
+      return source.media_type.startsWith("text/")
+        ? {
+            type: "text",
+            media_type: "text/plain",
+            data: Buffer.from(source.data, "base64").toString("utf8"),
+          }
+        : { type: "base64", media_type: source.media_type as "application/pdf", data: source.data };
+  }
+}
+
+/** An answer that was cut while it thought: the API refuses a message that ends so. */
+function withoutLastThoughts(content: AssistantBlock[]): AssistantBlock[] {
+  const last = content.findLastIndex(
+    (block) => block.type === "tool_use" || (block.type === "text" && hasText(block.text)),
+  );
+  return content.slice(0, last + 1);
+}
+
+function assistantBlock(block: AssistantBlock): Block[] {
+  switch (block.type) {
+    case "text":
+      return hasText(block.text) ? [{ type: "text", text: block.text }] : [];
+    case "thinking": {
+      const { thinking, signature } = block;
+      return signature === null ? [] : [{ type: "thinking", thinking, signature }];
+    }
+    case "redacted_thinking":
+      return [{ type: "redacted_thinking", data: block.data }];
+    case "tool_use":
+      return [{ type: "tool_use", id: block.id, name: block.name, input: block.input }];
+  }
+}
+
+const hasText = (text: string) => text.trim() !== "";
+
+/** The API refuses a body with half a surrogate pair in it. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === "string") return value.toWellFormed();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key.toWellFormed(), wellFormed(inner)]),
+  );
+}
