@@ -19,9 +19,9 @@ const ranks: Record<string, number> = {
   brain: 5,
   api: 6,
   jobs: 6,
-  cli: 6,
   "server.ts": 7,
-  "main.ts": 8,
+  cli: 8,
+  "main.ts": 9,
 };
 
 const root = join(import.meta.dirname, "../src");

@@ -1,10 +1,11 @@
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { type Database, openDatabase } from "./database.ts";
+import type { Binaries } from "./embedded/binaries.ts";
+import { startPostgres } from "./embedded/server.ts";
+import { systemUser } from "./embedded/user.ts";
 import { migrate, readMigrations } from "./migrate.ts";
 
 /** A database of its own for one test, migrated. `close` drops it. */
@@ -52,45 +53,22 @@ export interface TestCluster {
 }
 
 /** A throw-away PostgreSQL in a folder under /tmp, reached by unix socket. It does not sync: a test run is not kept. */
-export async function startCluster(bin = "/usr/lib/postgresql/15/bin"): Promise<TestCluster> {
+export async function startCluster(binaries?: Binaries): Promise<TestCluster> {
   const folder = mkdtempSync(join(tmpdir(), "drover-pg-"));
-  const user = process.getuid?.() === 0 ? idsOf("postgres") : null;
-  if (user) {
-    chownSync(folder, user.uid, user.gid);
-    chmodSync(folder, 0o711);
-  }
-  const data = join(folder, "data");
-  mkdirSync(data, { mode: 0o700 });
-  if (user) chownSync(data, user.uid, user.gid);
-  execFileSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], {
-    ...user,
-    cwd: "/",
-    stdio: "pipe",
-  });
-  const settings = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${folder}`, "-c", "fsync=off"];
-  const server = spawn(join(bin, "postgres"), ["-D", data, "-c", "max_connections=200", ...settings], {
-    ...user,
-    cwd: "/",
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const exited = once(server, "exit");
-  await new Promise<void>((resolve, reject) => {
-    server.stderr.on("data", (chunk) => {
-      if (String(chunk).includes("ready to accept connections")) resolve();
-    });
-    server.once("exit", (code) => reject(new Error(`PostgreSQL ended with ${code} while it started`)));
+  chmodSync(folder, 0o711);
+  const server = await startPostgres({
+    data_dir: folder,
+    socket_dir: join(folder, "socket"),
+    user: process.getuid?.() === 0 ? systemUser("drover-postgres") : null,
+    clients: [],
+    binaries,
+    settings: { fsync: "off", max_connections: "200" },
   });
   return {
-    url: `postgresql://postgres@/postgres?host=${encodeURIComponent(folder)}`,
+    url: server.admin_url,
     async stop() {
-      server.kill("SIGINT");
-      await exited;
+      await server.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function idsOf(name: string): { uid: number; gid: number } {
-  const id = (flag: string) => Number(execFileSync("id", [flag, name], { encoding: "utf8" }));
-  return { uid: id("-u"), gid: id("-g") };
 }
