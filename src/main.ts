@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { readApiKey } from "./cli/machine.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { handsCommand } from "./cli/hands.ts";
+import { readApiKey } from "./cli/machine.ts";
 import { runCommand } from "./cli/run.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { upCommand } from "./cli/up.ts";

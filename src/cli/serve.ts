@@ -43,8 +43,9 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
   if (uid && gid) dropPrivileges({ uid, gid });
   else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
 
-  const hands = connectHands(options.hands ?? handsSocketOf(config), {
-    onTrouble: (message, error) => logger.warn({ err: error }, message),
+  const hands = connectHands({
+    socket_path: options.hands ?? handsSocketOf(config),
+    onTrouble: (error) => logger.warn({ err: error }, "hands cannot be reached; trying again"),
   });
   try {
     const server = await startServer({

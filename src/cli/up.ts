@@ -63,6 +63,7 @@ async function up(config: Config, main: string): Promise<void> {
     await welcome(config, String(served.url), apiKey);
     if (!stop.signal.aborted) await aborted(stop.signal);
   } finally {
+    stop.abort();
     if (running.length > 0) say("stopping");
     for (const part of running.toReversed()) await part.stop();
     lock.close();

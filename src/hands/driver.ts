@@ -6,6 +6,8 @@ export interface Driver {
   readonly name: string;
   /** Null when this machine can run it, else what to change. */
   check(): Promise<string | null>;
+  /** What it enforces here, and by which means: lines for a person to read. */
+  describe(): Promise<string[]>;
   /**
    * Starts a sandbox over the workspace folder of `id`, which outlives it. Throws `Unavailable` when it cannot.
    */
@@ -18,8 +20,11 @@ export interface Sandbox {
   readonly id: string;
   /** Resolves when the sandbox is gone, for whatever reason. */
   readonly ended: Promise<void>;
-  /** Starts a process in it. `control` is file descriptor 3 inside, on which a shell reports to its host. */
-  spawn(argv: string[], options: { control: boolean }): SandboxProcess;
+  /**
+   * Starts a process in it, with cwd /workspace. `control` is file descriptor 3 inside, on which a shell reports to
+   * its host. Throws when the sandbox is gone.
+   */
+  spawn(argv: string[], options: { control: boolean }): Promise<SandboxProcess>;
   /** Ends every process in it. */
   destroy(): Promise<void>;
 }
@@ -29,9 +34,16 @@ export interface SandboxProcess {
   readonly stdout: Readable;
   readonly stderr: Readable;
   readonly control: Readable | null;
-  readonly exited: Promise<{ code: number | null; signal: string | null }>;
-  /** Signals the process and everything it started. */
-  kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL"): void;
+  /**
+   * The exit code as a shell would say it (128 and the signal's number for a signal); null when the sandbox ended with
+   * it. Its streams end with it, after all that it wrote, though something it started may hold them open.
+   */
+  readonly exited: Promise<number | null>;
+  /**
+   * Signals the process and everything it started, except the processes in `spare` (pids as seen inside). Resolves
+   * when the signals are sent.
+   */
+  kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL", spare?: number[]): Promise<void>;
 }
 
 export class Unavailable extends Error {

@@ -1,0 +1,115 @@
+import { accessSync, constants, existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { Command } from "commander";
+import type { Config } from "../config.ts";
+import { packagedBinaries, systemBinaries } from "../db/embedded/binaries.ts";
+import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
+import { configOrExit, isRoot } from "./machine.ts";
+import { painter } from "./tree.ts";
+
+interface Finding {
+  name: string;
+  /** `fail`: Drover cannot work here. `warn`: it works, with something missing. */
+  level: "ok" | "warn" | "fail";
+  text: string;
+}
+
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .description("Check this machine and say what to fix")
+    .option("--json", "print the findings as JSON")
+    .action(async ({ json }: { json?: boolean }) => {
+      const findings = await examine(configOrExit());
+      if (json) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+      else print(findings);
+      process.exitCode = findings.some((finding) => finding.level === "fail") ? 1 : 0;
+    });
+}
+
+async function examine(config: Config): Promise<Finding[]> {
+  return [node(), await sandbox(), database(config), dataDir(config), await port(config), model(config)];
+}
+
+const ok = (name: string, text: string): Finding => ({ name, level: "ok", text });
+const warn = (name: string, text: string): Finding => ({ name, level: "warn", text });
+const fail = (name: string, text: string): Finding => ({ name, level: "fail", text });
+
+function node(): Finding {
+  const major = Number(process.versions.node.split(".")[0]);
+  return major >= 24
+    ? ok("node", process.version)
+    : fail("node", `${process.version} is too old: install Node 24 or newer`);
+}
+
+/** Starts one and lets it go again. */
+async function sandbox(): Promise<Finding> {
+  const folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));
+  try {
+    const problem = await bubblewrap({ data_dir: folder }).check();
+    if (problem !== null) return warn("sandbox", `${problem} (until then, tools answer with this reason)`);
+    return ok("sandbox", `bubblewrap starts one${isRoot() ? ", with a user id of its own" : ""}`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function database(config: Config): Finding {
+  if (config.database_url !== null) return ok("database", "DATABASE_URL is set");
+  const [system] = systemBinaries();
+  if (system) return ok("database", `PostgreSQL ${system.major} in ${system.folder}`);
+  const folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));
+  try {
+    const packaged = packagedBinaries(folder);
+    return packaged
+      ? ok("database", packaged.origin)
+      : fail("database", "no PostgreSQL: install the package postgresql, or set DATABASE_URL");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const spareBytes = 1 << 30;
+
+function dataDir({ data_dir }: Config): Finding {
+  let place = data_dir;
+  while (!existsSync(place)) place = dirname(place);
+  try {
+    accessSync(place, constants.W_OK);
+  } catch {
+    return fail("data", `${place} cannot be written: set DROVER_DATA_DIR to a folder that can`);
+  }
+  const { bavail, bsize } = statfsSync(place);
+  const free = bavail * bsize;
+  const text = `${data_dir}, ${(free / spareBytes).toFixed(1)} GiB free`;
+  return free < spareBytes ? warn("data", `${text}: make room`) : ok("data", text);
+}
+
+function port({ host, port: number }: Config): Promise<Finding> {
+  const name = "port";
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resolve(
+        error.code === "EADDRINUSE"
+          ? warn(name, `${host}:${number} is in use: by Drover itself, or set DROVER_PORT to another one`)
+          : fail(name, `${host}:${number}: ${error.message}`),
+      ),
+    );
+    server.listen(number, host, () => server.close(() => resolve(ok(name, `${host}:${number} is free`))));
+  });
+}
+
+function model({ anthropic }: Config): Finding {
+  return anthropic
+    ? ok("models", `claude-... through ${anthropic.base_url}, and simulated`)
+    : ok("models", "simulated; set DROVER_ANTHROPIC_API_KEY for claude-...");
+}
+
+function print(findings: Finding[]): void {
+  const paint = painter(process.stdout);
+  const marks = { ok: paint("green", "ok  "), warn: paint("yellow", "warn"), fail: paint("red", "fail") };
+  for (const { name, level, text } of findings)
+    process.stdout.write(`${marks[level]}  ${name.padEnd(9)} ${text}\n`);
+}

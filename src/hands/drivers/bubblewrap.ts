@@ -1,0 +1,234 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmodSync, closeSync, copyFileSync, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Duplex } from "node:stream";
+import { limits } from "../../limits.ts";
+import { type Driver, type Sandbox, Unavailable } from "../driver.ts";
+import type { SandboxSpec } from "../wire.ts";
+import { type Bwrap, explainFailure, findBwrap } from "./bwrap.ts";
+import { type Cgroup, type Cgroups, findCgroups } from "./cgroups.ts";
+import { createInit, type Init, initProgram } from "./init.ts";
+import { pipeSets } from "./pipes.ts";
+import { inside, readOnlyRoot, writeEtc } from "./root-filesystem.ts";
+import { type SandboxFolder, sandboxFolders } from "./sandbox-folders.ts";
+import { type Architecture, seccompFilter } from "./seccomp.ts";
+
+export interface BubblewrapOptions {
+  /** Holds the workspaces. Every user must be able to pass the folders above it. */
+  data_dir: string;
+  /** Host user ids for sandboxes, one each, when this process is root. */
+  uids?: { first: number; count: number };
+}
+
+const pipesInside = "/run/drover";
+const initInside = "/run/init";
+const checkSpec: SandboxSpec = {
+  image: null,
+  network: { type: "none" },
+  limits: { processes: 64, memory_bytes: 256 << 20, tmp_bytes: 1 << 20, file_bytes: 1 << 20 },
+};
+const defaultUids = { first: 1_900_000_000, count: 100_000 };
+const stderrBytesKept = 4_096;
+
+/**
+ * Sandboxes by bubblewrap: every namespace, a system call filter, no capabilities, the host's /usr read-only. Never
+ * with host uid 0, to which much of /proc/sys stays writable inside: under root each sandbox has a uid of its own.
+ */
+export function bubblewrap(options: BubblewrapOptions): Driver {
+  const asRoot = process.getuid?.() === 0;
+  const uids = asRoot ? (options.uids ?? defaultUids) : null;
+  const folders = sandboxFolders(options.data_dir, uids);
+  const cgroups = findCgroups(options.data_dir);
+  const etc = join(options.data_dir, "etc");
+  writeEtc(etc);
+  const filter = join(options.data_dir, "seccomp.bpf");
+  writeFileSync(filter, seccompFilter(architecture()));
+  // Copied to where the sandboxes' users can reach it, which need not hold for our own folder.
+  const program = join(options.data_dir, "init.bash");
+  copyFileSync(initProgram, program);
+  chmodSync(program, 0o644);
+
+  async function provision(id: string, spec: SandboxSpec): Promise<Sandbox> {
+    if (spec.image !== null) {
+      throw new Unavailable(`bubblewrap runs on the host's own /usr and has no image ${spec.image}`);
+    }
+    const bwrap = await findBwrap();
+    if (typeof bwrap === "string") throw new Unavailable(bwrap);
+    const folder = folders.open(id);
+    const cgroup = cgroups?.create(id, {
+      memory_bytes: spec.limits.memory_bytes,
+      processes: spec.limits.processes + 32,
+    });
+    const seccomp = openSync(filter, "r");
+    const child = spawn(
+      bwrap.path,
+      [
+        ...isolation(bwrap),
+        ...readOnlyRoot(etc),
+        ...["--ro-bind", program, initInside],
+        ...ownFilesystem(folder, spec),
+        ...["bash", "--norc", "--noprofile", initInside, ...limitsOf(spec, cgroups)],
+      ],
+      { ...folder.user, cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", seccomp] },
+    );
+    closeSync(seccomp);
+    return started({ id, child, folder, cgroup, bwrap });
+  }
+
+  return {
+    name: "bubblewrap",
+    provision,
+    forget: (id) => folders.remove(id),
+    async check() {
+      try {
+        await (await provision("sbx_check", checkSpec)).destroy();
+        return null;
+      } catch (error) {
+        if (error instanceof Unavailable) return error.message;
+        throw error;
+      } finally {
+        await folders.remove("sbx_check");
+      }
+    },
+    async describe() {
+      const bwrap = await findBwrap();
+      return [
+        typeof bwrap === "string" ? bwrap : `bubblewrap ${bwrap.version} at ${bwrap.path}`,
+        uids
+          ? `each sandbox runs as a host user of its own, from ${uids.first} on`
+          : `sandboxes run as this user (${process.getuid?.()})`,
+        cgroups
+          ? `limits by ${cgroups.description}, and by rlimits`
+          : "limits by rlimits alone: no cgroup can be made here, so memory is limited for each process, not for all",
+        "workspaces have no quota: only the size of a single file is limited",
+      ];
+    },
+  };
+}
+
+function architecture(): Architecture {
+  if (process.arch === "x64" || process.arch === "arm64") return process.arch;
+  throw new Error(`there is no system call filter for ${process.arch}; sandboxes need x64 or arm64`);
+}
+
+function isolation(bwrap: Bwrap): string[] {
+  return [
+    ...[
+      "--unshare-user",
+      "--unshare-pid",
+      "--unshare-net",
+      "--unshare-ipc",
+      "--unshare-uts",
+      "--unshare-cgroup",
+    ],
+    ...(bwrap.disablesUserns ? ["--disable-userns"] : []),
+    ...["--uid", String(inside.uid), "--gid", String(inside.gid), "--hostname", "sandbox"],
+    ...["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"],
+    ...["--json-status-fd", "3", "--block-fd", "4", "--seccomp", "5"],
+  ];
+}
+
+function ownFilesystem(folder: SandboxFolder, spec: SandboxSpec): string[] {
+  const tmp = ["--size", String(spec.limits.tmp_bytes), "--tmpfs"];
+  return [
+    ...["--proc", "/proc", "--dev", "/dev", ...tmp, "/dev/shm", "--perms", "1777", ...tmp, "/tmp"],
+    ...["--symlink", "/tmp", "/var/tmp", "--dir", "/run", "--dir", "/mnt/session/uploads"],
+    ...["--ro-bind", folder.pipes, pipesInside],
+    ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
+    ...["--bind", folder.outputs, "/mnt/session/outputs", "--remount-ro", "/", "--chdir", "/workspace"],
+    ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
+  ];
+}
+
+const environment = {
+  PATH: `${inside.home}/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+  HOME: inside.home,
+  USER: inside.user,
+  LOGNAME: inside.user,
+  SHELL: "/bin/bash",
+  LANG: "C.UTF-8",
+  TERM: "dumb",
+};
+
+/** Arguments of the init program. */
+function limitsOf(spec: SandboxSpec, cgroups: Cgroups | null): string[] {
+  const kibibytes = (bytes: number) => String(Math.ceil(bytes / 1024));
+  return [
+    String(spec.limits.processes),
+    kibibytes(spec.limits.file_bytes),
+    cgroups?.limitsMemory ? "unlimited" : kibibytes(spec.limits.memory_bytes),
+  ];
+}
+
+async function started(made: {
+  id: string;
+  child: ChildProcess;
+  folder: SandboxFolder;
+  cgroup: Cgroup | undefined;
+  bwrap: Bwrap;
+}): Promise<Sandbox> {
+  const { child, cgroup } = made;
+  const [commands, answers, errors, status, block] = child.stdio.slice(0, 5).map(duplex);
+  if (!commands || !answers || !errors || !status || !block) throw new Error("bwrap has too few pipes");
+  let stderr = "";
+  errors.on("data", (chunk) => {
+    stderr = (stderr + chunk).slice(-stderrBytesKept);
+  });
+  const init = createInit(commands, answers, pipeSets(made.folder.pipes, made.folder.user), pipesInside);
+  const pid = firstPid(status);
+  const ended = end(child, init, cgroup);
+  block.on("error", () => {});
+  status.on("error", () => {});
+
+  async function destroy(): Promise<void> {
+    // The first process takes all others with it, and bwrap ends after them; killing bwrap first would not wait.
+    const first = await Promise.race([pid, ended]);
+    if (first === undefined || !killed(first)) child.kill("SIGKILL");
+    await ended;
+  }
+
+  const timer = setTimeout(() => child.kill("SIGKILL"), limits.sandbox_start_ms_max);
+  const first = await Promise.race([pid, ended]);
+  if (first !== undefined) {
+    cgroup?.add(first);
+    block.end("x");
+  }
+  const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
+  clearTimeout(timer);
+  if (!up) throw new Unavailable(explainFailure(stderr, child, made.bwrap));
+  return { id: made.id, ended, spawn: init.spawn, destroy };
+}
+
+/** Host pid of the sandbox's first process. Never resolves when bwrap fails before it has one. */
+function firstPid(status: Duplex): Promise<number> {
+  return new Promise((resolve) => {
+    let text = "";
+    status.on("data", (chunk) => {
+      text += chunk;
+      const found = /"child-pid": *(\d+)/.exec(text);
+      if (found) resolve(Number(found[1]));
+    });
+  });
+}
+
+async function end(child: ChildProcess, init: Init, cgroup: Cgroup | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    child.once("exit", () => resolve());
+    child.once("error", () => resolve());
+  });
+  init.end();
+  await cgroup?.remove();
+}
+
+function duplex(stream: unknown): Duplex {
+  if (!(stream instanceof Duplex)) throw new Error("bwrap was started without its pipes");
+  return stream;
+}
+
+function killed(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,74 @@
+import { lstatSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Who the sandbox believes to be, whatever its host uid. */
+export const inside = { uid: 1000, gid: 1000, user: "agent", home: "/home/agent" } as const;
+
+/** What programs need of /etc, and holds nothing of the host's own. */
+const sharedEtc = [
+  "alternatives",
+  "ca-certificates",
+  "ca-certificates.conf",
+  "fonts",
+  "java-11-openjdk",
+  "java-17-openjdk",
+  "java-21-openjdk",
+  "ld.so.cache",
+  "ld.so.conf",
+  "ld.so.conf.d",
+  "localtime",
+  "magic",
+  "magic.mime",
+  "mime.types",
+  "perl",
+  "php",
+  "pki/ca-trust/extracted",
+  "pki/tls/certs",
+  "protocols",
+  "python3",
+  "R",
+  "services",
+  "ssl/certs",
+  "ssl/openssl.cnf",
+  "terminfo",
+  "timezone",
+];
+
+const ownEtc: Record<string, string> = {
+  passwd: `root:x:0:0:root:/root:/usr/sbin/nologin
+${inside.user}:x:${inside.uid}:${inside.gid}:${inside.user}:${inside.home}:/bin/bash
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+`,
+  group: `root:x:0:
+${inside.user}:x:${inside.gid}:
+nogroup:x:65534:
+`,
+  hosts: "127.0.0.1 localhost sandbox\n::1 localhost\n",
+  hostname: "sandbox\n",
+  "resolv.conf": "# The sandbox has no network.\n",
+  "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+  "host.conf": "multi on\n",
+};
+
+/** Writes the files of /etc that every sandbox has in place of the host's. */
+export function writeEtc(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  for (const [name, text] of Object.entries(ownEtc)) writeFileSync(join(folder, name), text, { mode: 0o644 });
+}
+
+/** Arguments of bwrap for everything that is read-only and alike in all sandboxes. */
+export function readOnlyRoot(etcFolder: string): string[] {
+  return [
+    ...["--ro-bind", "/usr", "/usr"],
+    ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap(topLevelFolder),
+    ...sharedEtc.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
+    ...Object.keys(ownEtc).flatMap((name) => ["--ro-bind", join(etcFolder, name), `/etc/${name}`]),
+  ];
+}
+
+/** A link into /usr where the host has merged the two, else the folder itself. */
+function topLevelFolder(path: string): string[] {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return [];
+  return found.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path];
+}

@@ -1,0 +1,114 @@
+import { execFile } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+export interface User {
+  uid?: number;
+  gid?: number;
+}
+
+/** What of a sandbox is on the host's disk. All but `pipes` outlives it. */
+export interface SandboxFolder {
+  workspace: string;
+  outputs: string;
+  home: string;
+  pipes: string;
+  /** Whom they belong to and whom the sandbox runs as. Empty: as this process does. */
+  user: User;
+}
+
+export interface SandboxFolders {
+  open(id: string): SandboxFolder;
+  remove(id: string): Promise<void>;
+}
+
+/**
+ * With `uids`, each sandbox gets a host uid of its own, remembered as the owner of its workspace. Only its owner gets
+ * into its folders; their parents may be passed by all.
+ */
+export function sandboxFolders(root: string, uids: { first: number; count: number } | null): SandboxFolders {
+  const trash = join(root, "trash");
+  const base = join(root, "sandboxes");
+  for (const folder of [root, base]) {
+    mkdirSync(folder, { recursive: true });
+    chmodSync(folder, 0o711);
+  }
+  mkdirSync(trash, { recursive: true, mode: 0o700 });
+  const taken = new Set<number>();
+  for (const id of readdirSync(base)) {
+    const uid = ownerOf(join(base, id, "workspace"));
+    if (uid !== null) taken.add(uid);
+  }
+
+  function ownerOf(workspace: string): number | null {
+    const uid = statSync(workspace, { throwIfNoEntry: false })?.uid;
+    return uids && uid !== undefined && uid >= uids.first && uid < uids.first + uids.count ? uid : null;
+  }
+
+  function freeUid(range: { first: number; count: number }): number {
+    for (let uid = range.first; uid < range.first + range.count; uid++) if (!taken.has(uid)) return uid;
+    throw new Error(
+      `all ${range.count} user ids of the sandboxes are taken; delete sessions or widen the range`,
+    );
+  }
+
+  function userOf(workspace: string): User {
+    if (!uids) return {};
+    const uid = ownerOf(workspace) ?? freeUid(uids);
+    taken.add(uid);
+    return { uid, gid: uid };
+  }
+
+  /** The sandbox may have closed its own folders to itself. */
+  function openFolder(path: string, user: User): void {
+    mkdirSync(path, { recursive: true });
+    chmodSync(path, 0o700);
+    if (user.uid !== undefined && user.gid !== undefined) chownSync(path, user.uid, user.gid);
+  }
+
+  return {
+    open(id) {
+      const folder = join(base, id);
+      const workspace = join(folder, "workspace");
+      const user = userOf(workspace);
+      mkdirSync(folder, { recursive: true });
+      chmodSync(folder, 0o711);
+      const at = { workspace, outputs: join(folder, "outputs"), home: join(folder, "home") };
+      for (const path of Object.values(at)) openFolder(path, user);
+      const pipes = join(folder, "pipes");
+      rmSync(pipes, { recursive: true, force: true });
+      openFolder(pipes, user);
+      return { ...at, pipes, user };
+    },
+    async remove(id) {
+      const folder = join(base, id);
+      if (!existsSync(folder)) return;
+      const uid = ownerOf(join(folder, "workspace"));
+      // Renamed first, so that a half removed one is never taken for a workspace.
+      renameSync(folder, join(trash, `${id}.${process.hrtime.bigint()}`));
+      await emptyTrash(trash);
+      if (uid !== null) taken.delete(uid);
+    },
+  };
+}
+
+/** By `rm`, which reaches what lies deeper than a path can name. */
+async function emptyTrash(trash: string): Promise<void> {
+  const run = promisify(execFile);
+  for (const name of readdirSync(trash)) {
+    const path = join(trash, name);
+    // Folders that their owner cannot enter hide their contents from `rm`; links are not followed.
+    await run("chmod", ["-R", "u+rwX", "--", path]).catch(() => {});
+    await run("rm", ["-rf", "--", path]);
+  }
+}

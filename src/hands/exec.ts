@@ -1,0 +1,40 @@
+import { finished } from "node:stream/promises";
+import { limits } from "../limits.ts";
+import type { Sandbox } from "./driver.ts";
+import { keepHeadAndTail } from "./head-and-tail.ts";
+import type { RunOptions, RunResult } from "./shell.ts";
+import { untilStopped, within } from "./until-stopped.ts";
+
+export type ExecResult = Exclude<RunResult, { status: "lost" }> & { stderr: Buffer };
+
+/** Runs one process of its own in the sandbox. It is over when that process is, whatever it leaves behind. */
+export async function exec(
+  sandbox: Sandbox,
+  argv: string[],
+  stdin: Buffer,
+  options: RunOptions,
+): Promise<ExecResult | { status: "lost" }> {
+  const process = await sandbox.spawn(argv, { control: false });
+  const stdout = keepHeadAndTail(options.output_bytes);
+  const stderr = keepHeadAndTail(limits.exec_stderr_bytes_max);
+  process.stdout.on("data", (chunk: Buffer) => stdout.write(chunk));
+  process.stderr.on("data", (chunk: Buffer) => stderr.write(chunk));
+  process.stdin.end(stdin);
+  const over = Promise.all([process.exited, finished(process.stdout), finished(process.stderr)]);
+  const end = await untilStopped(over, options);
+  const stopped = typeof end === "string";
+  if (stopped) {
+    await within(limits.sandbox_kill_grace_ms, process.kill("SIGKILL"));
+    if (!(await within(limits.sandbox_kill_grace_ms, over))) await sandbox.destroy();
+  } else if (end[0] === null) return { status: "lost" };
+  const { bytes, omitted_bytes } = stdout.kept();
+  return {
+    status: "finished",
+    exit_code: stopped ? null : end[0],
+    timed_out: end === "timed_out",
+    cancelled: end === "cancelled",
+    output: bytes,
+    omitted_bytes,
+    stderr: stderr.kept().bytes,
+  };
+}

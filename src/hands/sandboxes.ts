@@ -1,0 +1,266 @@
+import { limits } from "../limits.ts";
+import { type Driver, type Sandbox, Unavailable } from "./driver.ts";
+import { exec } from "./exec.ts";
+import { type RunOptions, type Shell, startShell } from "./shell.ts";
+import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
+
+/** The sandboxes of this host: started when first needed, ended when long unused, their workspaces kept. */
+export interface Sandboxes {
+  /** Begins to start it. Whether that worked shows in the first call. */
+  prepare(id: string, spec: SandboxSpec): void;
+  execute(call: SandboxCall): Promise<ExecuteResult>;
+  /** Ends it; commands that run in it are lost. */
+  destroy(id: string, options: { keep_workspace: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SandboxCall extends RunOptions {
+  id: string;
+  spec: SandboxSpec;
+  operation: Operation;
+  /** Whether a call before this process began has used the sandbox's shell. */
+  used_shell: boolean;
+  /** Called when nothing but the command itself is left to do. */
+  started(): Promise<void>;
+}
+
+export interface SandboxesOptions {
+  driver: Driver;
+  count_max: number;
+  idle_ms: number;
+  idle_with_jobs_ms: number;
+}
+
+interface Slot {
+  id: string;
+  sandbox: Promise<Sandbox> | null;
+  shell: Shell | null;
+  /** A shell that was started for an earlier call, be it gone. Null until a call has told. */
+  had_shell: boolean | null;
+  /** Shell calls wait for one another here. */
+  queue: Promise<unknown>;
+  /** Calls that run or wait. */
+  calls: number;
+  /** Rises when the sandbox is destroyed: what waited before is not run. */
+  generation: number;
+  ending: Promise<void> | null;
+  idle: NodeJS.Timeout | null;
+  idle_since: number;
+}
+
+export function createSandboxes(options: SandboxesOptions): Sandboxes {
+  const slots = new Map<string, Slot>();
+  let closed = false;
+
+  function slotOf(id: string): Slot {
+    const found = slots.get(id);
+    if (found) return found;
+    const state = { sandbox: null, shell: null, had_shell: null, ending: null, idle: null };
+    const slot: Slot = { id, ...state, queue: Promise.resolve(), calls: 0, generation: 0, idle_since: 0 };
+    slots.set(id, slot);
+    return slot;
+  }
+
+  function up(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
+    if (slot.sandbox) return slot.sandbox;
+    const starting = start(slot, spec);
+    slot.sandbox = starting;
+    const gone = () => {
+      if (slot.sandbox !== starting) return;
+      slot.sandbox = null;
+      slot.shell = null;
+    };
+    starting.then((sandbox) => sandbox.ended.then(gone), gone);
+    return starting;
+  }
+
+  async function start(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
+    if (closed) throw new Unavailable("the sandbox host is shutting down");
+    await slot.ending;
+    await makeRoom(slot);
+    return options.driver.provision(slot.id, spec);
+  }
+
+  /** Ends the sandboxes that were unused for longest, if there are too many with this one. */
+  async function makeRoom(newcomer: Slot): Promise<void> {
+    const running = [...slots.values()].filter((slot) => slot.sandbox !== null && slot !== newcomer);
+    let excess = running.length + 1 - options.count_max;
+    const unused = running.filter((slot) => slot.idle !== null).sort((a, b) => a.idle_since - b.idle_since);
+    for (const slot of unused) {
+      if (excess > 0 && (await reclaim(slot, { with_jobs: false }))) excess -= 1;
+    }
+    if (excess > 0) {
+      throw new Unavailable(`all ${options.count_max} sandboxes of this host are in use; try again later`);
+    }
+  }
+
+  function inTurn<T>(slot: Slot, work: () => Promise<T>): Promise<T> {
+    const turn = slot.queue.then(work);
+    slot.queue = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Whether the sandbox is gone. It is not when somebody came to use it. */
+  async function reclaim(slot: Slot, { with_jobs }: { with_jobs: boolean }): Promise<boolean> {
+    return inTurn(slot, async () => {
+      if (!with_jobs && (await slot.shell?.hasJobs())) return false;
+      if (slot.calls > 0) return false;
+      await end(slot);
+      if (slot.calls === 0) slots.delete(slot.id);
+      return true;
+    });
+  }
+
+  async function end(slot: Slot): Promise<void> {
+    const { sandbox } = slot;
+    wake(slot);
+    slot.sandbox = null;
+    slot.shell = null;
+    if (!sandbox) return;
+    const before = slot.ending;
+    slot.ending = (async () => {
+      await before;
+      await (await sandbox.catch(() => null))?.destroy();
+    })();
+    await slot.ending;
+  }
+
+  function rest(slot: Slot, since = Date.now()): void {
+    if (slot.calls > 0 || slot.idle || closed) return;
+    slot.idle_since = since;
+    slot.idle = setTimeout(async () => {
+      slot.idle = null;
+      const unused_ms = Date.now() - since;
+      const ended = await reclaim(slot, { with_jobs: unused_ms >= options.idle_with_jobs_ms });
+      if (!ended) rest(slot, since);
+    }, options.idle_ms);
+  }
+
+  function wake(slot: Slot): void {
+    if (slot.idle) clearTimeout(slot.idle);
+    slot.idle = null;
+  }
+
+  async function execute(call: SandboxCall): Promise<ExecuteResult> {
+    const refusal = unspeakable(call.operation);
+    if (refusal) return refusal;
+    const slot = slotOf(call.id);
+    slot.had_shell ??= call.used_shell;
+    wake(slot);
+    slot.calls += 1;
+    try {
+      const { operation } = call;
+      if (operation.type === "exec") return await runExec(slot, call, operation);
+      const { generation } = slot;
+      // The sandbox comes up while the call waits for its turn.
+      up(slot, call.spec).catch(() => {});
+      return await inTurn(slot, async () => {
+        if (call.signal.aborted) return cancelled;
+        if (slot.generation !== generation)
+          throw new Unavailable("the sandbox was destroyed before the command began");
+        return operation.type === "shell" ? runShell(slot, call, operation.command) : restartShell(slot);
+      });
+    } catch (error) {
+      if (error instanceof Unavailable) return { status: "unavailable", reason: error.message };
+      throw error;
+    } finally {
+      slot.calls -= 1;
+      rest(slot);
+    }
+  }
+
+  async function runShell(slot: Slot, call: SandboxCall, command: string): Promise<ExecuteResult> {
+    const sandbox = await up(slot, call.spec);
+    const fresh = slot.shell === null && slot.had_shell === true;
+    const shell = slot.shell ?? (await startShell(sandbox));
+    slot.shell = shell;
+    slot.had_shell = true;
+    shell.exited.then(() => {
+      if (slot.shell === shell) slot.shell = null;
+    });
+    await call.started();
+    const result = await shell.run(command, call);
+    if (result.status === "lost") return lost;
+    const { output, ...rest } = result;
+    return { ...rest, output_base64: output.toString("base64"), stderr_base64: "", fresh_shell: fresh };
+  }
+
+  async function restartShell(slot: Slot): Promise<ExecuteResult> {
+    await slot.shell?.end();
+    slot.shell = null;
+    slot.had_shell = false;
+    return done;
+  }
+
+  async function runExec(
+    slot: Slot,
+    call: SandboxCall,
+    { argv, stdin_base64 }: Extract<Operation, { type: "exec" }>,
+  ): Promise<ExecuteResult> {
+    const sandbox = await up(slot, call.spec);
+    if (call.signal.aborted) return cancelled;
+    await call.started();
+    const result = await exec(sandbox, argv, Buffer.from(stdin_base64, "base64"), call);
+    if (result.status === "lost") return lost;
+    const { output, stderr, ...rest } = result;
+    const bytes = { output_base64: output.toString("base64"), stderr_base64: stderr.toString("base64") };
+    return { ...rest, ...bytes, fresh_shell: false };
+  }
+
+  return {
+    prepare(id, spec) {
+      const slot = slotOf(id);
+      if (slot.sandbox) return;
+      up(slot, spec).then(
+        () => rest(slot),
+        () => rest(slot),
+      );
+    },
+    execute,
+    async destroy(id, { keep_workspace }) {
+      const slot = slotOf(id);
+      slot.generation += 1;
+      await end(slot);
+      if (!keep_workspace) {
+        slot.ending = options.driver.forget(id);
+        await slot.ending;
+      }
+      if (slot.calls === 0 && slots.get(id) === slot && !slot.sandbox) slots.delete(id);
+    },
+    async close() {
+      closed = true;
+      await Promise.all([...slots.values()].map(end));
+    },
+  };
+}
+
+const done: Extract<ExecuteResult, { status: "finished" }> = {
+  status: "finished",
+  exit_code: 0,
+  timed_out: false,
+  cancelled: false,
+  output_base64: "",
+  stderr_base64: "",
+  omitted_bytes: 0,
+  fresh_shell: false,
+};
+const cancelled: ExecuteResult = { ...done, exit_code: null, cancelled: true };
+const lost: ExecuteResult = { status: "lost", reason: "the sandbox ended while the command ran" };
+
+/** No program can be given a NUL byte in its arguments. */
+function unspeakable(operation: Operation): ExecuteResult | null {
+  const words =
+    operation.type === "exec" ? operation.argv : operation.type === "shell" ? [operation.command] : [];
+  if (!words.some((word) => word.includes("\0"))) return null;
+  const said = Buffer.from("the command holds a NUL byte, which no program can be given\n").toString(
+    "base64",
+  );
+  const where = operation.type === "exec" ? { stderr_base64: said } : { output_base64: said };
+  return { ...done, exit_code: 2, ...where };
+}
+
+export const sandboxesDefaults = {
+  count_max: limits.sandboxes_max,
+  idle_ms: limits.sandbox_idle_ms,
+  idle_with_jobs_ms: limits.sandbox_idle_with_jobs_ms,
+} as const;
