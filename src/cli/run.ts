@@ -61,7 +61,10 @@ async function run(task: string, options: RunOptions): Promise<number> {
     if (!options.json) process.stdout.write(`session ${session}\n`);
     const stop = interruptible(client, session);
     try {
-      const last = await playTurn(client, session, task, show, stop.signal);
+      const last = await playTurn(client, session, task, show, {
+        signal: stop.signal,
+        reconnecting: () => process.stderr.write("the connection broke; trying again\n"),
+      });
       return last?.type === "session.status_idle" && last.stop_reason.type === "end_turn" ? 0 : 1;
     } finally {
       stop.end();

@@ -1,4 +1,6 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type Anthropic from "@anthropic-ai/sdk";
+import { APIError } from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 
 /** What the command line creates carries this, so that it is found and used again. */
@@ -36,21 +38,60 @@ export async function findOrCreateEnvironment(client: Anthropic, name: string): 
   return environment.id;
 }
 
-/** Sends a message and shows every event until the turn ends. Returns the last of them. */
+/** How long a server that does not answer is waited for, in `ms`. */
+const patienceMs = 60_000;
+
+/**
+ * Sends a message and shows every event once until the turn ends; returns the last of them. When the connection
+ * breaks it opens the stream again and reads what it missed from the list.
+ */
 export async function playTurn(
   client: Anthropic,
   sessionId: string,
   text: string,
   show: (event: StreamEvent) => void,
-  signal?: AbortSignal,
+  options: { signal?: AbortSignal; reconnecting?(): void } = {},
 ): Promise<StreamEvent | undefined> {
-  const stream = await client.beta.sessions.events.stream(sessionId, {}, { signal });
-  await client.beta.sessions.events.send(sessionId, {
-    events: [{ type: "user.message", content: [{ type: "text", text }] }],
-  });
-  for await (const event of stream) {
-    show(event);
-    if (event.type === "session.status_idle" || event.type === "session.status_terminated") return event;
+  const { events } = client.beta.sessions;
+  const seen = new Set<string>();
+  const isNew = (event: StreamEvent) => {
+    if (!("id" in event)) return true;
+    const appearance = `${event.id} ${event.processed_at ?? ""}`;
+    return !seen.has(appearance) && seen.add(appearance);
+  };
+  for await (const event of events.list(sessionId)) isNew(event);
+  let stream = await events.stream(sessionId, {}, { signal: options.signal });
+  await events.send(sessionId, { events: [{ type: "user.message", content: [{ type: "text", text }] }] });
+
+  let lostAt = 0;
+  for (;;) {
+    try {
+      for await (const event of stream) {
+        lostAt = 0;
+        if (!isNew(event)) continue;
+        show(event);
+        if (endsTurn(event)) return event;
+      }
+      throw new Error("the stream ended before the turn did");
+    } catch (error) {
+      if (options.signal?.aborted) return undefined;
+      if (lostAt === 0) options.reconnecting?.();
+      lostAt ||= Date.now();
+      if (Date.now() - lostAt > patienceMs) throw error;
+    }
+    await pause(250);
+    try {
+      stream = await events.stream(sessionId, {}, { signal: options.signal });
+      for await (const event of events.list(sessionId)) {
+        if (!isNew(event)) continue;
+        show(event);
+        if (endsTurn(event)) return event;
+      }
+    } catch (error) {
+      if (error instanceof APIError && error.status !== undefined && error.status < 500) throw error;
+    }
   }
-  return undefined;
 }
+
+const endsTurn = ({ type }: StreamEvent) =>
+  type === "session.status_idle" || type === "session.status_terminated";
