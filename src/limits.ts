@@ -57,6 +57,8 @@ export const limits = {
   bash_timeout_ms: 120_000,
   bash_timeout_ms_max: 1_800_000,
   file_tool_timeout_ms: 60_000,
+  /** How long an interrupt waits for a command to end, when its host does not answer. */
+  cancel_grace_ms: 10_000,
   tool_output_bytes_max: 100_000,
 
   sandbox_processes_max: 256,

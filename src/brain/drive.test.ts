@@ -81,6 +81,17 @@ describe("a turn", () => {
     assert.ok(second?.startsWith(first ?? "-"));
   });
 
+  test("folds to the same state wherever the log is cut in two", async () => {
+    const { entries } = await settle(toolTurn, "Run both", "And then some");
+    const whole = fold(entries);
+    for (let cut = 0; cut <= entries.length; cut += 1) {
+      const first = fold(entries.slice(0, cut));
+      const before = structuredClone(first);
+      assert.deepEqual(fold(entries.slice(cut), first), whole);
+      assert.deepEqual(first, before, "fold changed the state it was given");
+    }
+  });
+
   test("takes up two queued messages together", async () => {
     const { session } = await settle(() => says("Both."), "One", "Two");
     assert.equal(session.asked.length, 1);

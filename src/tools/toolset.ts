@@ -57,12 +57,23 @@ export async function runTool(
       timeout_ms: options.timeout_ms ?? limits.bash_timeout_ms,
       output_bytes: options.output_bytes ?? limits.tool_output_bytes_max,
     };
-    const result = await hands.execute(request, signal);
+    const result = await Promise.race([hands.execute(request, signal), unansweredCancel(signal)]);
     if (result.status === "lost") throw new Lost(result.reason);
     if (result.status === "unavailable") throw new NoSandbox(result.reason);
     return result;
   }
 }
+
+/** An interrupt does not wait for ever for hands that cannot be reached. */
+const unansweredCancel = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    const give = () => {
+      const up = () => reject(new Lost("it was interrupted, and the sandbox's host does not answer"));
+      setTimeout(up, limits.cancel_grace_ms).unref();
+    };
+    if (signal.aborted) give();
+    else signal.addEventListener("abort", give, { once: true });
+  });
 
 /** What every cloud sandbox of this version is made of. */
 export const defaultSandbox: SandboxSpec = {
