@@ -48,6 +48,7 @@ export async function nextDue(db: Database): Promise<number | null> {
   return row?.ms ?? null;
 }
 
+// The heads are locked in id order, as by every append.
 const reapStatement: Statement = {
   name: "reap",
   text: `
@@ -59,9 +60,12 @@ with dead as (
       where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
         and l.classid::bigint = $1::int and l.objid::bigint = p.id and l.granted)
   returning id
+), held as materialized (
+  select h.session_id from dead join session_head h on h.lease_owner = dead.id
+  order by h.session_id for no key update of h
 )
 update session_head h set lease_owner = null, runnable_at = coalesce(h.runnable_at, drover_now())
-from dead where h.lease_owner = dead.id
+from held where h.session_id = held.session_id
 returning h.session_id`,
 };
 
