@@ -21,7 +21,10 @@ const shape = {
     .regex(/^[\x21-\x7e]{16,200}$/, "must be 16 to 200 printable characters without spaces")
     .optional(),
   // Not a URL to the letter: one for a unix socket has no host.
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\/\S+$/, "must be a postgresql:// URL").optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/\S+$/, "must be a postgresql:// URL")
+    .optional(),
   DROVER_ANTHROPIC_API_KEY: z.string().min(1).optional(),
   DROVER_ANTHROPIC_BASE_URL: z
     .url({ protocol: /^https?$/, error: "must be an http or https URL" })

@@ -1,6 +1,6 @@
-import type { ModelRequest } from "../models/model.ts";
+import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { toolset } from "../tools/toolset.ts";
-import { enabledTools, type SessionFacts } from "./session.ts";
+import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
 import type { Thread } from "./state.ts";
 
 /**
@@ -8,17 +8,26 @@ import type { Thread } from "./state.ts";
  * before it byte for byte, on whatever server it is made.
  */
 export function modelRequest({ agent }: SessionFacts, thread: Thread): ModelRequest {
-  const enabled = enabledTools(agent);
-  const tools = toolset.filter((tool) => enabled.has(tool.definition.name)).map((tool) => tool.definition);
+  const builtIn = toolset
+    .map((tool) => tool.definition)
+    .filter((definition) => toolUseOf(agent, definition.name).kind === "built_in");
   return {
     model: agent.model.id,
     effort: agent.model.effort?.type ?? null,
     speed: agent.model.speed ?? "standard",
-    system: [agent.system, tools.length > 0 ? sandboxNote : null].filter((part) => part).join("\n\n"),
-    tools,
+    system: [agent.system, builtIn.length > 0 ? sandboxNote : null].filter((part) => part).join("\n\n"),
+    tools: [...builtIn, ...customTools(agent)],
     messages: thread.messages,
     attempt: thread.failures,
   };
+}
+
+function customTools(agent: AgentFacts): ToolDefinition[] {
+  return agent.tools.flatMap((tool) =>
+    tool.type === "custom"
+      ? [{ name: tool.name, description: tool.description, input_schema: tool.input_schema }]
+      : [],
+  );
 }
 
 const sandboxNote = `Your tools act in a Linux sandbox of this session's own. /workspace is its working directory and is kept for as long as the session. Files that the user should get go to /mnt/session/outputs. The sandbox has no network access.`;

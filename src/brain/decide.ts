@@ -1,5 +1,5 @@
 import { limits } from "../limits.ts";
-import type { Call, Queued, State, Thread } from "./state.ts";
+import { awaitsClient, type Call, type Ending, type Queued, type State, type Thread } from "./state.ts";
 
 /** Something to write down, and for two of them an effect to start once it is written. */
 export type Action =
@@ -15,8 +15,10 @@ export type Action =
   /** Effect only: an earlier brain has started the call; `hands` knows how far it came. */
   | { do: "resume_tool"; thread: Thread; call: Call }
   | { do: "interrupt_call"; thread: Thread; call: Call }
+  /** The client has refused the call. */
+  | { do: "deny_call"; thread: Thread; call: Call }
   | { do: "fail_turn"; thread: Thread; failure: "tool_rounds" | "orphans" }
-  | { do: "idle"; thread: Thread };
+  | { do: "idle"; thread: Thread; ending: Ending };
 
 export interface Plan {
   actions: Action[];
@@ -53,9 +55,13 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
   if (thread.status === "terminated") return null;
 
   const interrupts = thread.queued.filter((event) => event.type === "user.interrupt");
+  const confirmations = thread.queued.filter((event) => event.type === "user.tool_confirmation");
+  if (interrupts.length === 0 && confirmations.length > 0) {
+    for (const event of confirmations) actions.push({ do: "promote", thread, event });
+    return null;
+  }
   if (thread.status === "idle") {
-    for (const event of interrupts) actions.push({ do: "promote", thread, event });
-    if (interrupts.length === 0 && thread.queued.length > 0) actions.push({ do: "run", thread });
+    decideIdle(thread, interrupts, plan);
     return null;
   }
 
@@ -66,9 +72,7 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
       return null;
     }
     if (thread.request) actions.push({ do: "abandon_request", thread, request_id: thread.request.id });
-    for (const call of thread.calls) actions.push({ do: "interrupt_call", thread, call });
-    for (const event of interrupts) actions.push({ do: "promote", thread, event });
-    actions.push({ do: "idle", thread });
+    interrupt(thread, interrupts, plan);
     return null;
   }
 
@@ -79,19 +83,14 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
     return null;
   }
   if (thread.calls.length > 0) {
-    let free = limits.parallel_tool_calls_max - ours.length;
-    for (const call of thread.calls) {
-      if (inFlight.has(toolEffect(call)) || free <= 0) continue;
-      actions.push({ do: call.started ? "resume_tool" : "start_tool", thread, call });
-      free -= 1;
-    }
+    decideCalls(thread, ours, inFlight, plan);
     return null;
   }
 
   if (thread.ending?.stop_reason.type === "retries_exhausted") {
     // Whatever had queued for the lost turn is taken up without an answer: the model sees it in the next one.
     for (const event of thread.queued) actions.push({ do: "promote", thread, event });
-    actions.push({ do: "idle", thread });
+    actions.push({ do: "idle", thread, ending: thread.ending });
     return null;
   }
   if (thread.retry_at !== null && thread.retry_at > now) return thread.retry_at;
@@ -109,8 +108,58 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
   }
   for (const event of thread.queued) actions.push({ do: "promote", thread, event });
   if (thread.queued.length > 0 || owesReply(thread)) actions.push({ do: "call_model", thread });
-  else actions.push({ do: "idle", thread });
+  else actions.push({ do: "idle", thread, ending: thread.ending ?? endTurn });
   return null;
+}
+
+const endTurn: Ending = { stop_reason: { type: "end_turn" }, stop_details: null };
+
+function requiresAction(calls: Call[]): Ending {
+  return {
+    stop_reason: { type: "requires_action", event_ids: calls.map((call) => call.id) },
+    stop_details: null,
+  };
+}
+
+/** An idle thread waits for a message, or for the client to answer its calls. */
+function decideIdle(thread: Thread, interrupts: Queued[], { actions }: Plan): void {
+  if (interrupts.length > 0) {
+    if (thread.asked) interrupt(thread, interrupts, { actions });
+    else for (const event of interrupts) actions.push({ do: "promote", thread, event });
+    return;
+  }
+  const waiting = thread.calls.filter(awaitsClient);
+  if (waiting.length > 0) {
+    // Some were answered: the client hears which are left.
+    if (waiting.length < (thread.asked?.length ?? 0)) {
+      actions.push({ do: "idle", thread, ending: requiresAction(waiting) });
+    }
+    return;
+  }
+  if (thread.asked || thread.queued.length > 0) actions.push({ do: "run", thread });
+}
+
+/** Settles what is open and ends the turn; the model is not asked. */
+function interrupt(thread: Thread, interrupts: Queued[], { actions }: Pick<Plan, "actions">): void {
+  for (const call of thread.calls) actions.push({ do: "interrupt_call", thread, call });
+  for (const event of interrupts) actions.push({ do: "promote", thread, event });
+  actions.push({ do: "idle", thread, ending: endTurn });
+}
+
+/** Runs what may run; when only the client can go on, the thread says so and rests. */
+function decideCalls(thread: Thread, ours: string[], inFlight: ReadonlySet<string>, { actions }: Plan): void {
+  let free = limits.parallel_tool_calls_max - ours.length;
+  let busy = ours.length > 0;
+  for (const call of thread.calls) {
+    if (awaitsClient(call) || inFlight.has(toolEffect(call))) continue;
+    busy = true;
+    if (call.confirmation && !call.confirmation.allow) actions.push({ do: "deny_call", thread, call });
+    else if (free > 0) {
+      actions.push({ do: call.started ? "resume_tool" : "start_tool", thread, call });
+      free -= 1;
+    }
+  }
+  if (!busy) actions.push({ do: "idle", thread, ending: requiresAction(thread.calls) });
 }
 
 /** Whether the conversation waits for the model: its last word is not the model's, and the turn was not refused. */

@@ -3,6 +3,8 @@ import type { SessionStatus } from "../log/append.ts";
 import { type AnyDraft, type BodyOf, draft, type EntryType } from "../log/entry.ts";
 import { type AssistantBlock, type ModelFailure, type ModelUsage, noUsage } from "../models/model.ts";
 import {
+  type EvaluatedPermission,
+  type Evaluation,
   type EventBody,
   isRefusalCategory,
   type SessionErrorObject,
@@ -11,7 +13,7 @@ import {
 import type { Action } from "./decide.ts";
 import { type Outcome, threadOf } from "./outcome.ts";
 import type { AgentFacts } from "./session.ts";
-import type { Ending, State, Thread } from "./state.ts";
+import type { Call, Ending, State, Thread } from "./state.ts";
 
 /** What the writing of entries needs beyond the state. */
 export interface Pen {
@@ -21,8 +23,13 @@ export interface Pen {
   now: number;
   /** Uniform in [0, 1): spreads retries. */
   random(): number;
-  permission(name: string): "allow" | "deny";
+  permission(name: string): Permission;
 }
+
+/** What the agent's configuration says of a call, before anybody is asked. */
+export type Permission =
+  | { kind: "custom" }
+  | { kind: "built_in"; evaluated: EvaluatedPermission; evaluation?: Evaluation };
 
 /** Entries, and the status that they leave the session and a thread in. */
 export interface Drafts {
@@ -89,6 +96,17 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
           }),
         ],
       };
+    case "deny_call":
+      return {
+        ...none(),
+        entries: [
+          shown("agent.tool_result", {
+            tool_use_id: action.call.id,
+            content: [{ type: "text", text: denialText(action.call) }],
+            is_error: true,
+          }),
+        ],
+      };
     case "fail_turn":
       return {
         ...none(),
@@ -98,7 +116,7 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
         ],
       };
     case "idle": {
-      const ending: Ending = thread.ending ?? { stop_reason: { type: "end_turn" }, stop_details: null };
+      const { ending } = action;
       return {
         entries: [
           shown("session.thread_status_idle", {
@@ -191,28 +209,42 @@ function callEntries(
 ): AnyDraft[] {
   const shown = writer(thread, pen, "session");
   const permission = pen.permission(block.name);
-  const refusal =
-    permission === "deny"
-      ? `The tool "${block.name}" is not enabled in this session.`
-      : block.malformed !== undefined
-        ? `The arguments were not a JSON object: ${block.malformed.slice(0, 500)}`
-        : null;
+  if (permission.kind === "custom" && block.malformed === undefined) {
+    return [shown("agent.custom_tool_use", { name: block.name, input: block.input })];
+  }
+  const allowed = permission.kind === "built_in" && block.malformed === undefined;
+  const evaluated = allowed ? permission.evaluated : "deny";
   const call = shown("agent.tool_use", {
     name: block.name,
     input: block.input,
-    evaluated_permission: permission,
-    ...(permission === "allow" ? { evaluation: { type: "always_allow" as const } } : {}),
+    evaluated_permission: evaluated,
+    ...(allowed && permission.evaluation ? { evaluation: permission.evaluation } : {}),
   });
-  if (refusal === null) return [call];
+  if (evaluated !== "deny") return [call];
   return [
     call,
     shown("agent.tool_result", {
       tool_use_id: call.id,
-      content: [{ type: "text", text: refusal }],
+      content: [{ type: "text", text: refusalText(block, permission) }],
       is_error: true,
     }),
   ];
 }
+
+function refusalText(block: Extract<AssistantBlock, { type: "tool_use" }>, permission: Permission): string {
+  if (block.malformed !== undefined) {
+    return `The arguments were not a JSON object: ${block.malformed.slice(0, 500)}`;
+  }
+  const judged = permission.kind === "built_in" && permission.evaluation?.type === "auto";
+  return judged
+    ? "The call was judged too risky to run. Find another way, or ask the user."
+    : `The tool "${block.name}" is not enabled in this session.`;
+}
+
+const denialText = ({ confirmation }: Call): string =>
+  confirmation?.deny_message
+    ? `The user rejected this call: ${confirmation.deny_message}`
+    : "The user rejected this call.";
 
 function endingOf({ stop }: Extract<Outcome, { type: "model_replied" }>): Ending {
   if (stop.reason !== "refusal") return { stop_reason: { type: "end_turn" }, stop_details: null };

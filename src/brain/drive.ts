@@ -4,10 +4,18 @@ import type { Lease } from "../log/lease.ts";
 import type { ModelEvent, ModelRequest } from "../models/model.ts";
 import { modelRequest } from "./context.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
-import { type Drafts, draftsOf, none, outcomeDrafts, type Pen, usageSnapshot } from "./drafts.ts";
+import {
+  type Drafts,
+  draftsOf,
+  none,
+  outcomeDrafts,
+  type Pen,
+  type Permission,
+  usageSnapshot,
+} from "./drafts.ts";
 import type { Outcome } from "./outcome.ts";
-import { enabledTools, type SessionFacts } from "./session.ts";
-import { type Call, emptyState, fold, type State } from "./state.ts";
+import { type SessionFacts, toolUseOf } from "./session.ts";
+import { type Call, clientTurn, emptyState, fold, type State } from "./state.ts";
 
 /** Everything a drive touches outside itself. */
 export interface Effects {
@@ -45,7 +53,6 @@ export async function drive(
   effects: Effects,
   stop: AbortSignal,
 ): Promise<DriveEnd> {
-  const tools = enabledTools(facts.agent);
   const inFlight = new Map<string, AbortController>();
   const outcomes: { effect: string; outcome: Outcome }[] = [];
   let bell = new AbortController();
@@ -90,7 +97,7 @@ export async function drive(
       newId: effects.newId,
       now: effects.now(),
       random: effects.random,
-      permission: (name) => (tools.has(name) ? "allow" : "deny"),
+      permission: (name) => permissionOf(facts, name),
     };
     const running = new Set(inFlight.keys());
     for (const { effect } of ended) running.delete(effect);
@@ -133,6 +140,7 @@ export async function drive(
         threads: all.threads,
         status: all.status,
         usage: usageSnapshot(predicted, pen.now),
+        asks: clientTurn(predicted),
         reader: readerVersion,
         lease,
         if_seq: state.seq,
@@ -169,6 +177,20 @@ export async function drive(
   } finally {
     stop.removeEventListener("abort", ring);
     for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
+  }
+}
+
+function permissionOf({ agent }: SessionFacts, name: string): Permission {
+  const use = toolUseOf(agent, name);
+  switch (use.kind) {
+    case "custom":
+      return use;
+    case "not_enabled":
+      return { kind: "built_in", evaluated: "deny" };
+    case "built_in":
+      return use.policy === "always_ask"
+        ? { kind: "built_in", evaluated: "ask", evaluation: { type: "always_ask" } }
+        : { kind: "built_in", evaluated: "allow", evaluation: { type: "always_allow" } };
   }
 }
 

@@ -14,20 +14,24 @@ export interface AgentFacts {
   tools: (
     | {
         type: "agent_toolset_20260401";
-        configs: { name: string; enabled: boolean; permission_policy: { type: string } }[];
+        configs: { name: string; enabled: boolean; permission_policy: { type: PolicyType } }[];
       }
-    | { type: "custom" | "mcp_toolset" }
+    | { type: "custom"; name: string; description: string; input_schema: Record<string, unknown> }
+    | { type: "mcp_toolset" }
   )[];
 }
 
-/** The built-in tools that the agent may use without asking. */
-export function enabledTools(agent: AgentFacts): Set<string> {
-  const names = new Set<string>();
-  for (const toolset of agent.tools) {
-    if (toolset.type !== "agent_toolset_20260401") continue;
-    for (const config of toolset.configs) {
-      if (config.enabled && config.permission_policy.type === "always_allow") names.add(config.name);
-    }
+export type PolicyType = "always_allow" | "always_ask" | "auto";
+
+/** How the agent may use a tool. */
+export type ToolUse = { kind: "custom" } | { kind: "built_in"; policy: PolicyType } | { kind: "not_enabled" };
+
+export function toolUseOf(agent: AgentFacts, name: string): ToolUse {
+  for (const tool of agent.tools) {
+    if (tool.type === "custom" && tool.name === name) return { kind: "custom" };
+    if (tool.type !== "agent_toolset_20260401") continue;
+    const config = tool.configs.find((candidate) => candidate.name === name);
+    if (config?.enabled) return { kind: "built_in", policy: config.permission_policy.type };
   }
-  return names;
+  return { kind: "not_enabled" };
 }

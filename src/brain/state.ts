@@ -2,7 +2,7 @@ import type { SessionStatus } from "../log/append.ts";
 import { type BodyOf, bodyOf, type Entry, readerVersion } from "../log/entry.ts";
 import type { ContentBlock, ModelMessage, ModelUsage, UserBlock } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
-import type { StopDetails, StopReason } from "../protocol/events.ts";
+import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 
 /** What a session's log says, folded. */
 export interface State {
@@ -33,6 +33,8 @@ export interface Thread {
   orphans: number;
   /** Tool rounds in this turn. */
   rounds: number;
+  /** The calls that the last idle event has asked the client about; null when it ended the turn. */
+  asked: string[] | null;
   /** Set when the turn can only end: why. */
   ending: Ending | null;
 }
@@ -44,7 +46,13 @@ export interface Ending {
 
 export type Queued =
   | { type: "user.message"; seq: number; id: string; content: BodyOf<"user.message">["content"] }
-  | { type: "user.interrupt"; seq: number; id: string };
+  | { type: "user.interrupt"; seq: number; id: string }
+  | { type: "user.tool_confirmation"; seq: number; id: string; tool_use_id: string; answer: Confirmation };
+
+export interface Confirmation {
+  allow: boolean;
+  deny_message: string | null;
+}
 
 export interface Call {
   /** Id of its `agent.tool_use` event, by which `hands` knows it too. */
@@ -53,7 +61,28 @@ export interface Call {
   vendor_id: string;
   name: string;
   input: Record<string, unknown>;
+  /** `custom` is run by the client. */
+  kind: "built_in" | "custom";
+  permission: EvaluatedPermission;
+  /** What the client said to a call that it was asked about. */
+  confirmation: Confirmation | null;
   started: boolean;
+}
+
+/** Whether nobody but the client can bring the call further. */
+export const awaitsClient = (call: Call): boolean =>
+  call.kind === "custom" || (call.permission === "ask" && call.confirmation === null);
+
+/** What a client may answer now, as `append` knows it: confirmations that wait to be taken up are left out. */
+export function clientTurn(state: State): string[] {
+  return [...state.threads.values()].flatMap((thread) => {
+    const answered = thread.queued.flatMap((event) =>
+      event.type === "user.tool_confirmation" ? [event.tool_use_id] : [],
+    );
+    return thread.calls
+      .filter((call) => awaitsClient(call) && !answered.includes(call.id))
+      .map((call) => `${call.kind === "custom" ? "result" : "confirmation"} ${call.id}`);
+  });
 }
 
 /** An entry that this version does not understand: a newer one wrote it. */
@@ -81,6 +110,7 @@ const newThread = (id: string): Thread => ({
   retry_at: null,
   orphans: 0,
   rounds: 0,
+  asked: null,
   ending: null,
 });
 
@@ -117,10 +147,30 @@ function apply(state: State, entry: Entry): void {
     case "user.interrupt":
       thread.queued.push({ type: "user.interrupt", seq: entry.seq, id: entry.id });
       return;
+    case "user.tool_confirmation": {
+      const { tool_use_id, result, deny_message } = bodyOf(entry, "user.tool_confirmation");
+      const answer = { allow: result === "allow", deny_message: deny_message ?? null };
+      thread.queued.push({
+        type: "user.tool_confirmation",
+        seq: entry.seq,
+        id: entry.id,
+        tool_use_id,
+        answer,
+      });
+      return;
+    }
+    case "user.custom_tool_result": {
+      const result = bodyOf(entry, "user.custom_tool_result");
+      settleCall(thread, result.custom_tool_use_id, result.content ?? [], result.is_error ?? false);
+      return;
+    }
     case "promoted": {
       const event = thread.queued.find((queued) => queued.seq === entry.of_seq);
       thread.queued = thread.queued.filter((queued) => queued !== event);
       if (event?.type === "user.message") addUserBlocks(thread, event.content.flatMap(contentForModel));
+      if (event?.type === "user.tool_confirmation") {
+        changeCall(thread, event.tool_use_id, { confirmation: event.answer });
+      }
       return;
     }
     case "span.model_request_start":
@@ -159,6 +209,9 @@ function apply(state: State, entry: Entry): void {
           vendor_id: block.id,
           name: block.name,
           input: block.input,
+          kind: "built_in",
+          permission: "allow",
+          confirmation: null,
           started: false,
         });
       }
@@ -177,26 +230,18 @@ function apply(state: State, entry: Entry): void {
     case "turn_failed":
       thread.ending = { stop_reason: { type: "retries_exhausted" }, stop_details: null };
       return;
-    case "tool_started": {
-      const { tool_use_id } = bodyOf(entry, "tool_started");
-      thread.calls = thread.calls.map((call) =>
-        call.id === tool_use_id ? { ...call, started: true } : call,
-      );
+    case "agent.tool_use":
+      changeCall(thread, entry.id, { permission: bodyOf(entry, "agent.tool_use").evaluated_permission });
       return;
-    }
+    case "agent.custom_tool_use":
+      changeCall(thread, entry.id, { kind: "custom" });
+      return;
+    case "tool_started":
+      changeCall(thread, bodyOf(entry, "tool_started").tool_use_id, { started: true });
+      return;
     case "agent.tool_result": {
       const result = bodyOf(entry, "agent.tool_result");
-      const call = thread.calls.find((candidate) => candidate.id === result.tool_use_id);
-      if (!call) return;
-      thread.calls = thread.calls.filter((candidate) => candidate !== call);
-      addUserBlocks(thread, [
-        {
-          type: "tool_result",
-          tool_use_id: call.vendor_id,
-          content: result.content.flatMap(contentForModel),
-          is_error: result.is_error,
-        },
-      ]);
+      settleCall(thread, result.tool_use_id, result.content, result.is_error);
       return;
     }
     case "session.status_running":
@@ -216,14 +261,19 @@ function apply(state: State, entry: Entry): void {
             : "terminated";
       return;
     case "session.thread_status_running":
-      if (thread.status === "idle")
+      if (thread.status === "idle" && thread.asked === null) {
         Object.assign(thread, { failures: 0, orphans: 0, rounds: 0, ending: null });
+      }
       thread.status = "running";
+      thread.asked = null;
       return;
-    case "session.thread_status_idle":
+    case "session.thread_status_idle": {
+      const { stop_reason } = bodyOf(entry, "session.thread_status_idle");
       thread.status = "idle";
       thread.retry_at = null;
+      thread.asked = stop_reason.type === "requires_action" ? stop_reason.event_ids : null;
       return;
+    }
     case "session.thread_status_rescheduled":
       thread.status = "rescheduling";
       return;
@@ -240,6 +290,25 @@ function refuseNewer(entry: Entry): void {
   throw new NewerEntry(
     `entry ${entry.seq} (${entry.type}) needs a server that reads version ${reader ?? "?"}; this one reads ${readerVersion}`,
   );
+}
+
+function changeCall(thread: Thread, id: string, change: Partial<Call>): void {
+  thread.calls = thread.calls.map((call) => (call.id === id ? { ...call, ...change } : call));
+}
+
+/** The first result counts: a call has one. */
+function settleCall(thread: Thread, id: string, content: ClientBlock[], isError: boolean): void {
+  const call = thread.calls.find((candidate) => candidate.id === id);
+  if (!call) return;
+  thread.calls = thread.calls.filter((candidate) => candidate !== call);
+  addUserBlocks(thread, [
+    {
+      type: "tool_result",
+      tool_use_id: call.vendor_id,
+      content: content.flatMap(contentForModel),
+      is_error: isError,
+    },
+  ]);
 }
 
 /** Tool results and user text that follow each other are one message: roles must alternate. */

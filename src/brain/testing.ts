@@ -19,7 +19,8 @@ export interface TestSession {
   ran: string[];
   /** Every request the model got. */
   asked: ModelRequest[];
-  send(...events: EventParams[]): Promise<void>;
+  /** Appends as the API does; the verdict. */
+  send(...events: EventParams[]): Promise<string>;
   claim(): Promise<Lease>;
   entries(): Promise<Entry[]>;
   effects(lease: Lease, changed?: Partial<Effects>): Effects;
@@ -32,12 +33,13 @@ export const testAgent: AgentFacts = {
   tools: [
     {
       type: "agent_toolset_20260401",
-      configs: ["bash", "read", "write"].map((name) => ({
-        name,
-        enabled: name !== "write",
-        permission_policy: { type: "always_allow" },
-      })),
+      configs: [
+        { name: "bash", enabled: true, permission_policy: { type: "always_allow" } },
+        { name: "read", enabled: true, permission_policy: { type: "always_ask" } },
+        { name: "write", enabled: false, permission_policy: { type: "always_allow" } },
+      ],
     },
+    { type: "custom", name: "weather", description: "Tells the weather", input_schema: { type: "object" } },
   ],
 };
 
@@ -95,13 +97,19 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
     ran,
     asked,
     async send(...events) {
+      const answers = events.flatMap((event) => {
+        if (event.type === "user.tool_confirmation") return [`confirmation ${event.tool_use_id}`];
+        return event.type === "user.custom_tool_result" ? [`result ${event.custom_tool_use_id}`] : [];
+      });
       const request: AppendRequest = {
+        answers,
         workspace_id: "w",
         session_id: id,
         entries: arrivalEntries(id, testAgent.name, events),
         run: { type: "wake" },
       };
-      await append(db, [request], 0);
+      const [result] = await append(db, [request], 0);
+      return result?.verdict ?? "";
     },
     async claim() {
       const leases = await claim(db, process.pid, 1_000);

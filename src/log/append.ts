@@ -15,25 +15,31 @@ export interface AppendRequest {
   /** Only while the session has this status. */
   if_status?: SessionStatus;
   status?: SessionStatus;
-  threads?: { id: string; status: SessionStatus; only_if_idle?: boolean }[];
+  threads?: { id: string; status: SessionStatus; only_if_starts?: boolean }[];
   /** Cumulative usage of the session, absolute. */
   usage?: object;
+  /** A brain's: what clients may answer from now on, absolute, as `<kind> <event id>`. */
+  asks?: string[];
+  /** A client's: the asks that it answers. Each must be open, and is closed by it. */
+  answers?: string[];
   /** Lowest reader version that understands the entries: older brains leave the session alone from now on. */
   reader?: number;
   /**
-   * `wake`: there is something for a brain to do; an idle session becomes running if an entry below is
-   * `only_if_idle`. `park`: gives the lease back, to be looked at again after `after_ms`, or not until woken.
+   * `wake`: there is something for a brain to do; an idle session of which nothing more is asked becomes running if
+   * an entry is `only_if_starts`. `park`: gives the lease back, to be looked at again after `after_ms`, or not until woken.
    */
   run?: { type: "wake" } | { type: "park"; after_ms: number | null };
 }
 
-/** `only_if_idle` entries are left out unless the session was idle: they announce that it starts to run. */
-export type AppendEntry = AnyDraft & { only_if_idle?: boolean };
+/** `only_if_starts` entries announce that an idle session runs, and are left out where it does not. */
+export type AppendEntry = AnyDraft & { only_if_starts?: boolean };
 
 export type AppendResult =
   | { verdict: "accepted"; entries: Entry[]; head_seq: number; was: SessionStatus }
   /** Somebody else holds the session, or nobody: stop acting on it. */
   | { verdict: "stale_epoch" }
+  /** One of `answers` is not asked. */
+  | { verdict: "not_asked"; asks: string[] }
   /** `if_seq` or `if_status` did not hold. */
   | { verdict: "behind"; head_seq: number; status: SessionStatus }
   | { verdict: "terminated" }
@@ -48,6 +54,7 @@ interface Row {
   base_seq: number;
   at: string | null;
   kept: number[] | null;
+  asks: string[] | null;
 }
 
 // Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
@@ -58,10 +65,12 @@ const statement: Statement = {
 with request as materialized (
   select * from json_to_recordset($1::json) as r (
     n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint, if_status text,
-    status text, usage json, reader int, run text, after_ms int)
+    status text, usage json, reader int, asks text[],
+    answers text[], run text, after_ms int)
   order by session_id
 ), locked as materialized (
-  select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at
+  select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at,
+    h.asks as were_asked, array(select unnest(h.asks) except select unnest(r.answers)) as still_asked
   from request r
   cross join lateral (
     select * from session_head h
@@ -73,9 +82,11 @@ with request as materialized (
     case
       when l.epoch is not null and (l.lease_epoch, l.lease_owner) is distinct from (l.epoch, l.owner) then 'stale_epoch'
       when l.epoch is null and l.was = 'terminated' then 'terminated'
+      when not l.answers <@ l.were_asked then 'not_asked'
       when l.if_seq <> l.base_seq or l.if_status <> l.was then 'behind'
       else 'accepted'
     end as verdict,
+    l.was = 'idle' and l.still_asked = '{}' as can_start,
     greatest(drover_now(), l.last_at) as at
   from locked l
 ), chosen as materialized (
@@ -83,11 +94,11 @@ with request as materialized (
     j.base_seq + row_number() over (partition by e.n order by e.i) as seq
   from json_to_recordset($2::json) as e (
     n int, i int, id text, thread_id text, audience text, type text, of_seq bigint,
-    only_if_idle boolean, body text)
+    only_if_starts boolean, body text)
   join judged j on j.n = e.n
-  where j.verdict = 'accepted' and (e.only_if_idle is not true or j.was = 'idle')
+  where j.verdict = 'accepted' and (e.only_if_starts is not true or j.can_start)
 ), counted as (
-  select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if_idle) as starts
+  select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if_starts) as starts
   from chosen group by n
 ), decided as materialized (
   select j.*, coalesce(c.added, 0) as added, c.kept,
@@ -100,6 +111,7 @@ with request as materialized (
     last_at = d.at,
     status = d.becomes,
     usage = coalesce(d.usage, h.usage),
+    asks = coalesce(d.asks, d.still_asked),
     active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'
       then (extract(epoch from d.at - h.active_since) * 1000000)::bigint else 0 end,
     active_since = case when d.becomes <> 'running' then null when h.status = 'running' then h.active_since else d.at end,
@@ -116,16 +128,16 @@ with request as materialized (
   select workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body::json, at from chosen
 ), threads as (
   update thread t set status = s.status, updated_at = d.at
-  from json_to_recordset($3::json) as s (n int, id text, status text, only_if_idle boolean)
+  from json_to_recordset($3::json) as s (n int, id text, status text, only_if_starts boolean)
   join decided d on d.n = s.n
-  where t.session_id = d.session_id and t.id = s.id and (s.only_if_idle is not true or d.was = 'idle')
+  where t.session_id = d.session_id and t.id = s.id and (s.only_if_starts is not true or d.can_start)
 ), rung as materialized (
   select pg_notify('drover', case when length(list) < 7900 then list else '*' end)
   from (select $4 || ' ' || string_agg(session_id || ':' || base_seq + added, ' ') as list
         from decided where added > 0 or run is not null) as said
   where list is not null
 )
-select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, j.at,
+select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, j.at, j.were_asked as asks,
   j.base_seq, j.base_seq + coalesce(d.added, 0) as head_seq, (select count(*) from rung) as rung
 from request r left join judged j on j.n = r.n left join decided d on d.n = r.n`,
 };
@@ -146,6 +158,8 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     status: request.status,
     usage: request.usage,
     reader: request.reader,
+    asks: request.asks,
+    answers: request.answers,
     run: request.run?.type,
     after_ms: request.run?.type === "park" ? request.run.after_ms : null,
   }));
@@ -169,7 +183,7 @@ function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
   switch (row?.verdict) {
     case "accepted": {
       const entries = (row.kept ?? []).map((i, position) => {
-        const { only_if_idle: _, ...entry } = request.entries[i] as AppendEntry;
+        const { only_if_starts: _, ...entry } = request.entries[i] as AppendEntry;
         return {
           ...entry,
           seq: row.base_seq + position + 1,
@@ -181,6 +195,8 @@ function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
     }
     case "behind":
       return { verdict: "behind", head_seq: row.base_seq, status: row.was as SessionStatus };
+    case "not_asked":
+      return { verdict: "not_asked", asks: row.asks ?? [] };
     case "stale_epoch":
     case "terminated":
       return { verdict: row.verdict };

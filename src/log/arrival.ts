@@ -5,24 +5,44 @@ import { draft } from "./entry.ts";
 import { primaryThreadOf } from "./thread-id.ts";
 
 /**
- * The entries that record a client's events, followed by those that set an idle session running when one of them
- * starts a turn. An interrupt starts none.
+ * The entries that record a client's events, followed by those that set an idle session running when one of them can
+ * start or resume a turn. An interrupt starts none. Results are taken up as they arrive; all else waits its turn.
  */
 export function arrivalEntries(sessionId: string, agentName: string, events: EventParams[]): AppendEntry[] {
   const thread_id = primaryThreadOf(sessionId);
-  const entries: AppendEntry[] = [];
-  for (const event of events) {
-    const fields = { id: newId("event"), thread_id, audience: "queued" } as const;
-    if (event.type === "user.message")
-      entries.push(draft("user.message", fields, { content: event.content }));
-    else if (event.type === "user.interrupt") entries.push(draft("user.interrupt", fields, {}));
-  }
-  if (!events.some((event) => event.type === "user.message")) return entries;
+  const entries = events.flatMap((event) => arrivalEntry(event, { id: newId("event"), thread_id }));
+  if (!events.some(startsTurn)) return entries;
   const shown = () => ({ id: newId("event"), thread_id, audience: "session" }) as const;
   const running = { session_thread_id: thread_id, agent_name: agentName };
   return [
     ...entries,
-    { ...draft("session.status_running", shown(), {}), only_if_idle: true },
-    { ...draft("session.thread_status_running", shown(), running), only_if_idle: true },
+    { ...draft("session.status_running", shown(), {}), only_if_starts: true },
+    { ...draft("session.thread_status_running", shown(), running), only_if_starts: true },
   ];
+}
+
+export const startsTurn = ({ type }: EventParams) =>
+  type === "user.message" || type === "user.tool_confirmation" || type === "user.custom_tool_result";
+
+function arrivalEntry(event: EventParams, fields: { id: string; thread_id: string }): AppendEntry[] {
+  const queued = { ...fields, audience: "queued" } as const;
+  switch (event.type) {
+    case "user.message":
+      return [draft("user.message", queued, { content: event.content })];
+    case "user.interrupt":
+      return [draft("user.interrupt", queued, {})];
+    case "user.tool_confirmation": {
+      const { tool_use_id, result, deny_message } = event;
+      return [
+        draft("user.tool_confirmation", queued, { tool_use_id, result, deny_message: deny_message ?? null }),
+      ];
+    }
+    case "user.custom_tool_result": {
+      const { custom_tool_use_id, content, is_error } = event;
+      const body = { custom_tool_use_id, content: content ?? [], is_error: is_error ?? false };
+      return [draft("user.custom_tool_result", { ...fields, audience: "session" }, body)];
+    }
+    default:
+      return [];
+  }
 }

@@ -86,7 +86,40 @@ const userInterrupt = z.object({
   processed_at: nullableAt,
 });
 
+const userToolConfirmation = z.object({
+  id,
+  type: z.literal("user.tool_confirmation"),
+  tool_use_id: z.string(),
+  result: z.enum(["allow", "deny"]),
+  deny_message: z.string().nullish(),
+  processed_at: nullableAt,
+});
+const userCustomToolResult = z.object({
+  id,
+  type: z.literal("user.custom_tool_result"),
+  custom_tool_use_id: z.string(),
+  content: z.array(toolResultContentBlock).optional(),
+  is_error: z.boolean().nullish(),
+  processed_at: nullableAt,
+});
+
 export const evaluatedPermission = z.enum(["allow", "ask", "deny"]);
+export type EvaluatedPermission = z.infer<typeof evaluatedPermission>;
+
+/** Which policy decided, and under `auto` what was judged. */
+const evaluation = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("always_allow") }),
+  z.object({ type: z.literal("always_ask") }),
+  z.object({
+    type: z.literal("auto"),
+    evaluated_permission: z.discriminatedUnion("type", [
+      z.object({ type: z.literal("allow") }),
+      z.object({ type: z.literal("ask"), reason_code: z.string() }),
+      z.object({ type: z.literal("deny"), reason_code: z.string() }),
+    ]),
+  }),
+]);
+export type Evaluation = z.infer<typeof evaluation>;
 
 const agentMessage = z.object({
   id,
@@ -101,7 +134,14 @@ const agentToolUse = z.object({
   name: z.string(),
   input: z.record(z.string(), z.unknown()),
   evaluated_permission: evaluatedPermission,
-  evaluation: z.object({ type: z.literal("always_allow") }).optional(),
+  evaluation: evaluation.optional(),
+  processed_at: at,
+});
+const agentCustomToolUse = z.object({
+  id,
+  type: z.literal("agent.custom_tool_use"),
+  name: z.string(),
+  input: z.record(z.string(), z.unknown()),
   processed_at: at,
 });
 const agentToolResult = z.object({
@@ -136,6 +176,8 @@ const sessionError = z.object({
 
 export const stopReason = z.discriminatedUnion("type", [
   z.object({ type: z.literal("end_turn") }),
+  /** Names every event that waits for the client's answer. */
+  z.object({ type: z.literal("requires_action"), event_ids: z.array(z.string()) }),
   z.object({ type: z.literal("retries_exhausted") }),
   z.object({ type: z.literal("refusal") }),
 ]);
@@ -177,10 +219,13 @@ const threadStatus = { session_thread_id: z.string(), agent_name: z.string(), pr
 export const sessionEvent = z.discriminatedUnion("type", [
   userMessage,
   userInterrupt,
+  userToolConfirmation,
+  userCustomToolResult,
   agentMessage,
   agentThinking,
   agentToolUse,
   agentToolResult,
+  agentCustomToolUse,
   sessionError,
   z.object({ id, type: z.literal("session.status_running"), processed_at: at }),
   z.object({

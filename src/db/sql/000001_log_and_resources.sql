@@ -83,6 +83,8 @@ create table session_head (
   -- A brain that reads a lower version than this cannot fold the log, and does not claim it.
   needs_reader int not null default 1,
   usage json not null,
+  -- What clients may answer now, as '<kind> <event id>'.
+  asks text[] not null default '{}',
   active_us bigint not null default 0,
   active_since timestamptz,
   -- Whether a client has streamed or listed its events, and where its first turn began.

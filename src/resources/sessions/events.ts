@@ -1,5 +1,5 @@
 import type { Database, Statement } from "../../db/database.ts";
-import { arrivalEntries } from "../../log/arrival.ts";
+import { arrivalEntries, startsTurn } from "../../log/arrival.ts";
 import { type Entry, wireEvent } from "../../log/entry.ts";
 import type { Log } from "../../log/group-commit.ts";
 import { primaryThreadOf } from "../../log/thread-id.ts";
@@ -10,7 +10,7 @@ import { decodeCursor, type Page, pageFrom } from "../../protocol/page.ts";
 import { sessionNotFound, threadNotFound } from "./read.ts";
 import { requireSupportedEvents } from "./supported.ts";
 
-/** Appends a client's events, all or none, and answers with them as they now stand in the queue. */
+/** Appends a client's events, all or none, and answers with them as they now stand. */
 export async function sendEvents(
   log: Log,
   names: AgentNames,
@@ -27,26 +27,63 @@ export async function sendEvents(
       );
     }
   });
+  const answers = answersOf(events);
   const result = await log.append({
     workspace_id: workspaceId,
     session_id: sessionId,
     entries: arrivalEntries(sessionId, await names.nameOf(workspaceId, sessionId), events),
-    threads: events.some((event) => event.type === "user.message")
-      ? [{ id: threadId, status: "running", only_if_idle: true }]
-      : [],
+    threads: events.some(startsTurn) ? [{ id: threadId, status: "running", only_if_starts: true }] : [],
+    answers: answers.map(({ ask }) => ask),
     run: { type: "wake" },
   });
   switch (result.verdict) {
     case "accepted":
-      return {
-        data: result.entries.filter((entry) => entry.audience === "queued").map((entry) => wireEvent(entry)),
-      };
+      return { data: result.entries.slice(0, events.length).map((entry) => wireEvent(entry)) };
     case "terminated":
       throw invalid("Cannot send events to archived session");
+    case "not_asked":
+      throw notAsked(answers.find(({ ask }) => !result.asks.includes(ask)));
     default:
       throw sessionNotFound(sessionId);
   }
 }
+
+interface Answer {
+  ask: string;
+  /** What to say when nothing waits for it. */
+  refusal: string;
+}
+
+/** The answers among a client's events, by the asks they close. */
+function answersOf(events: EventParams[]): Answer[] {
+  const answers = new Map<string, Answer>();
+  events.forEach((event, i) => {
+    const answer = answerOf(event, i);
+    if (!answer) return;
+    if (answers.has(answer.ask)) throw invalid(`events.${i}: answers the same call a second time`);
+    answers.set(answer.ask, answer);
+  });
+  return [...answers.values()];
+}
+
+function answerOf(event: EventParams, i: number): Answer | null {
+  if (event.type === "user.tool_confirmation") {
+    return {
+      ask: `confirmation ${event.tool_use_id}`,
+      refusal: `events.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that waits for a confirmation`,
+    };
+  }
+  if (event.type === "user.custom_tool_result") {
+    return {
+      ask: `result ${event.custom_tool_use_id}`,
+      refusal: `events.${i}: custom_tool_use_id "${event.custom_tool_use_id}" does not match any \`agent.custom_tool_use\` event in this session that waits for a result`,
+    };
+  }
+  return null;
+}
+
+const notAsked = (answer: Answer | undefined) =>
+  invalid(answer?.refusal ?? "the events answer nothing that was asked");
 
 /** The name of a session's agent, which never changes: remembered, so that sending need not read first. */
 export interface AgentNames {

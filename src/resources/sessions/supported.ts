@@ -8,12 +8,13 @@ import type { SessionAgent } from "../../protocol/sessions.ts";
 export function requireSupportedAgent(agent: SessionAgent): void {
   agent.tools.forEach((tool, i) => {
     const path = `agent.tools.${i}`;
+    if (tool.type === "custom") return;
     if (tool.type !== "agent_toolset_20260401")
       throw invalid(`${path}: ${tool.type} tools are not supported yet`);
     for (const config of tool.configs) {
-      if (config.enabled && config.permission_policy.type !== "always_allow") {
+      if (config.enabled && config.permission_policy.type === "auto") {
         throw invalid(
-          `${path}: the permission policy ${config.permission_policy.type} (of ${config.name}) is not supported yet; use always_allow or disable the tool`,
+          `${path}: the permission policy ${config.permission_policy.type} (of ${config.name}) is not supported yet; use always_allow or always_ask, or disable the tool`,
         );
       }
     }
@@ -50,15 +51,16 @@ export function requireSupportedEvents(events: EventParams[], path: string): voi
         });
         return;
       case "user.interrupt":
+      case "user.custom_tool_result":
         return;
       case "user.tool_confirmation":
+        if (event.result === "allow" && event.deny_message) {
+          throw invalid(`${path}.${i}.deny_message: is only for the result deny`);
+        }
+        return;
       case "user.tool_result":
         throw invalid(
-          `${path}.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that waits for an answer`,
-        );
-      case "user.custom_tool_result":
-        throw invalid(
-          `${path}.${i}: custom_tool_use_id "${event.custom_tool_use_id}" does not match any \`agent.custom_tool_use\` event in this session`,
+          `${path}.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that a client runs; only self_hosted environments have such`,
         );
       case "user.define_outcome":
       case "system.message":
