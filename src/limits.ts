@@ -27,6 +27,15 @@ export const limits = {
   /** Bytes that may wait for a slow reader before its stream is cut. */
   stream_backlog_bytes_max: 1 << 20,
 
+  /** Parts of a preview that follow each other within this time go out together. */
+  preview_coalesce_ms: 30,
+  /** A stream that asked for previews says so to the other processes this often at least. */
+  preview_want_ms: 10_000,
+  /** Text of one preview notification, escaped. */
+  preview_notify_bytes_max: 3_600,
+  /** Previews that a stream holds back until it has shown what was before them. */
+  previews_held_max: 1_000,
+
   /** Age of a first turn up to which a stream that opens late still starts with it. */
   first_turn_grace_ms: 5_000,
 

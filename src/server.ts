@@ -13,7 +13,8 @@ import { type Migration, migrate } from "./db/migrate.ts";
 import type { Hands } from "./hands/client.ts";
 import { limits } from "./limits.ts";
 import { createLog } from "./log/group-commit.ts";
-import { joinMembers, type Member } from "./log/member.ts";
+import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
+import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
 import type { Models } from "./models/model.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
@@ -65,6 +66,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     },
   });
 
+  const previews = createPreviews((payload) => notifyPreview(db, member?.id() ?? 0, payload));
   const poll = () => watches.poll().catch((error) => trouble("looking for new events failed", error));
   member = await joinMembers(db, {
     joined() {
@@ -88,9 +90,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       }
       brain?.wake();
     },
+    previewed: previews.heard,
   });
   const polling = setInterval(poll, limits.watch_poll_ms);
-  brain = startBrain({ db, log, watches, member, hands, models, trouble });
+  brain = startBrain({ db, log, watches, previews, member, hands, models, trouble });
 
   const agents = agentStore(db);
   const environments = environmentStore(db);
@@ -101,7 +104,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ...agentRoutes(agents),
       ...environmentRoutes(environments),
       ...sessionRoutes({ db, agents, environments, watches, from, wake: () => brain.wake() }),
-      ...eventRoutes({ db, log, watches, names, stop: stop.signal }),
+      ...eventRoutes({ db, log, watches, previews, names, stop: stop.signal }),
     ],
     authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
     check: async () => {
@@ -126,6 +129,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       stop.abort();
       clearInterval(polling);
+      previews.close();
       await brain.stop();
       if ("closeIdleConnections" in http) http.closeIdleConnections();
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);

@@ -3,18 +3,26 @@ import type { ServerResponse } from "node:http";
 import type { Database } from "../db/database.ts";
 import { limits } from "../limits.ts";
 import { type Entry, wireEvent } from "../log/entry.ts";
+import type { Previews } from "../log/previews.ts";
 import { readBySeqs } from "../log/read.ts";
 import type { Watch } from "../log/watch.ts";
 import { newId } from "../protocol/ids.ts";
 import { type StreamStart, streamCursor } from "../resources/sessions/stream.ts";
+import { type PreviewFilter, previewFilter } from "./preview-filter.ts";
 
 export interface EventStream {
   db: Database;
   watch: Watch;
+  previews: Previews;
   sessionId: string;
   /** Only this thread's events, those that the session's stream leaves out included; null is the session's stream. */
   threadId: string | null;
   start: StreamStart;
+  wanted: {
+    /** Null: every type. */
+    types: readonly string[] | null;
+    deltas: readonly string[];
+  };
 }
 
 /** Writes frames until the client leaves, the session ends or `stop` is aborted. Replay and live are one loop. */
@@ -38,10 +46,14 @@ export async function writeEventStream(
     () => send(response, `event: ping\ndata: {"type":"ping"}\n\n`),
     limits.stream_ping_ms,
   );
+  const previews = previewFilter(stream, (event) => send(response, frame(null, event)));
+  const hearing =
+    stream.wanted.deltas.length > 0 ? stream.previews.watch(stream.sessionId, previews.hear) : null;
   try {
-    await writeEvents(response, stream, signal);
+    await writeEvents(response, stream, previews, signal);
   } finally {
     clearInterval(ping);
+    hearing?.close();
     stream.watch.close();
     response.end();
   }
@@ -50,6 +62,7 @@ export async function writeEventStream(
 async function writeEvents(
   response: ServerResponse,
   stream: EventStream,
+  previews: PreviewFilter,
   signal: AbortSignal,
 ): Promise<void> {
   const queued = new Map<number, Entry>();
@@ -67,7 +80,9 @@ async function writeEvents(
       // What the log already held is given as fast as the client takes it.
       if (seq <= stream.start.head && response.writableNeedDrain) await drained(response, signal);
       const event = shown(entry, queued, stream.threadId);
-      if (event) send(response, frame(streamCursor(stream.start.incarnation, seq), event));
+      if (event && (stream.wanted.types?.includes(event.type) ?? true))
+        send(response, frame(streamCursor(stream.start.incarnation, seq), event));
+      previews.passed(entry);
       if (entry.type === "session.status_terminated") return;
     }
     if (entries.length === 0) await stream.watch.ring(seq, signal);

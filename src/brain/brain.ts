@@ -5,6 +5,7 @@ import { takeCleanups } from "../log/cleanup.ts";
 import type { Log } from "../log/group-commit.ts";
 import { claim, type Lease, nextDue, reap, release } from "../log/lease.ts";
 import type { Member } from "../log/member.ts";
+import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
 import type { Models } from "../models/model.ts";
 import { newId } from "../protocol/ids.ts";
@@ -26,6 +27,7 @@ export interface BrainParts {
   db: Database;
   log: Log;
   watches: Watches;
+  previews: Previews;
   member: Pick<Member, "id">;
   hands: Hands;
   models: Models;
@@ -128,6 +130,9 @@ export function startBrain(parts: BrainParts): Brain {
         return result;
       },
       callModel: (request, signal) => callModel(parts.models, request, signal),
+      preview: (thread_id, seq, preview) =>
+        parts.previews.publish(lease.session_id, { thread_id, seq, preview }),
+      flushPreviews: () => parts.previews.flush(lease.session_id),
       prepareSandbox() {
         // A sandbox that cannot be made is told of by the call that needs it.
         parts.hands.provision({ ...scope, spec: defaultSandbox }).catch(() => {});

@@ -167,11 +167,14 @@ function replyEntries(
   const shown = writer(thread, pen, "session");
   const hidden = writer(thread, pen, "internal");
   const refused = outcome.stop.reason === "refusal";
+  const messageIds = [...outcome.previewed.messages];
+  const thinkingIds = [...outcome.previewed.thinking];
+  const thought = () => shown("agent.thinking", {}, thinkingIds.shift());
   const callIds: Record<string, string> = {};
   const entries: AnyDraft[] = [];
   let texts: EventBody<"agent.message">["content"] = [];
   const flushTexts = () => {
-    if (texts.length > 0) entries.push(shown("agent.message", { content: texts }));
+    if (texts.length > 0) entries.push(shown("agent.message", { content: texts }, messageIds.shift()));
     texts = [];
   };
   for (const block of outcome.content) {
@@ -181,7 +184,7 @@ function replyEntries(
     }
     flushTexts();
     if (block.type !== "tool_use") {
-      entries.push(shown("agent.thinking", {}));
+      entries.push(thought());
     } else if (!refused) {
       const calls = callEntries(block, thread, pen);
       callIds[block.id] = calls[0]?.id ?? "";
@@ -358,9 +361,9 @@ export function usageSnapshot(state: State, now: number): UsageSnapshot {
   };
 }
 
-type Writer = <T extends EntryType>(type: T, body: BodyOf<T>) => AnyDraft;
+type Writer = <T extends EntryType>(type: T, body: BodyOf<T>, id?: string) => AnyDraft;
 
 const writer =
   (thread: Thread, pen: Pen, audience: "session" | "internal"): Writer =>
-  (type, body) =>
-    draft(type, { id: pen.newId(), thread_id: thread.id, audience }, body);
+  (type, body, id = pen.newId()) =>
+    draft(type, { id, thread_id: thread.id, audience }, body);

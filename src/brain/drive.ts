@@ -1,6 +1,7 @@
 import type { AppendRequest, AppendResult } from "../log/append.ts";
 import { type AnyDraft, type Entry, readerVersion } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
+import type { Preview } from "../log/previews.ts";
 import type { ModelEvent, ModelRequest } from "../models/model.ts";
 import { modelRequest } from "./context.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
@@ -14,6 +15,7 @@ import {
   usageSnapshot,
 } from "./drafts.ts";
 import type { Outcome } from "./outcome.ts";
+import { startPreview } from "./preview.ts";
 import { type SessionFacts, toolUseOf } from "./session.ts";
 import { type Call, clientTurn, emptyState, fold, type State } from "./state.ts";
 
@@ -26,6 +28,10 @@ export interface Effects {
   append(request: AppendRequest): Promise<AppendResult>;
   /** Ends in exactly one terminal event; never throws. */
   callModel(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
+  /** Shows a part of an answer that is still being written; `seq` is the log's newest entry when it was asked for. */
+  preview(threadId: string, seq: number, preview: Preview): void;
+  /** The events that were previewed are about to be appended. */
+  flushPreviews(): void;
   /** Begins to start the sandbox: the model is writing a call. */
   prepareSandbox(): void;
   /** Runs a call once, however often it is asked for it. Abort stops the command and still answers. */
@@ -77,7 +83,9 @@ export async function drive(
     if (action.do === "call_model") {
       const requestId = drafts.entries[0]?.id ?? "";
       const request = modelRequest(facts, state.threads.get(thread.id) ?? thread);
-      start(modelEffect(thread), (signal) => callModel(thread.id, requestId, request, effects, signal));
+      start(modelEffect(thread), (signal) =>
+        callModel({ thread_id: thread.id, request_id: requestId }, request, state.seq, effects, signal),
+      );
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
       start(toolEffect(call), async (signal) => ({
@@ -201,28 +209,26 @@ function provisional(drafts: AnyDraft[], seq: number, now: number): Entry[] {
 }
 
 async function callModel(
-  threadId: string,
-  requestId: string,
+  about: { thread_id: string; request_id: string },
   request: ModelRequest,
+  seq: number,
   effects: Effects,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const about = { thread_id: threadId, request_id: requestId };
+  const preview = startPreview(effects.newId, (part) => effects.preview(about.thread_id, seq, part));
   for await (const event of effects.callModel(request, signal)) {
+    preview.take(event);
     switch (event.type) {
       case "block_start":
         if (event.block === "tool_use") effects.prepareSandbox();
         break;
       case "text_delta":
         break;
-      case "finished":
-        return {
-          type: "model_replied",
-          ...about,
-          content: event.content,
-          stop: event.stop,
-          usage: event.usage,
-        };
+      case "finished": {
+        effects.flushPreviews();
+        const { content, stop, usage } = event;
+        return { type: "model_replied", ...about, content, stop, usage, previewed: preview.ids };
+      }
       case "failed":
         return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };
       case "aborted":

@@ -1,5 +1,6 @@
 import type { AssistantBlock, ModelFailure, ModelStop, ModelUsage } from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
+import type { PreviewedIds } from "./preview.ts";
 import type { State, Thread } from "./state.ts";
 
 /** How an effect ended. */
@@ -11,6 +12,8 @@ export type Outcome =
       content: AssistantBlock[];
       stop: ModelStop;
       usage: ModelUsage;
+      /** Ids that previews have already promised. */
+      previewed: PreviewedIds;
     }
   | { type: "model_failed"; thread_id: string; request_id: string; failure: ModelFailure; usage: ModelUsage }
   | { type: "model_aborted"; thread_id: string; request_id: string; usage: ModelUsage }

@@ -130,6 +130,8 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
         asked.push(request);
         yield* script(request, signal);
       },
+      preview() {},
+      flushPreviews() {},
       prepareSandbox() {},
       runTool(call) {
         const running =

@@ -224,7 +224,12 @@ describe("leases", () => {
 
   test("of a process that is cut off are free at once, and its late append is refused", async () => {
     const heard: string[] = [];
-    const events = { joined: () => {}, lost: () => heard.push("lost"), notified: () => {} };
+    const events = {
+      joined: () => {},
+      lost: () => heard.push("lost"),
+      notified: () => {},
+      previewed: () => {},
+    };
     const doomed = await joinMembers(db, events);
     const owner = doomed.id() ?? 0;
     const id = await runnable();

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import type pg from "pg";
-import type { Database } from "../db/database.ts";
+import type { Database, Statement } from "../db/database.ts";
 import { limits } from "../limits.ts";
 import { processLockClass } from "./lease.ts";
 
@@ -21,6 +21,8 @@ export interface MemberEvents {
   lost(id: number, reason: string): void;
   /** Another process has committed: `seqs` by session id, null where a session was deleted; or "everything". */
   notified(heads: Map<string, number | null> | "everything"): void;
+  /** Another process has something to say about previews. */
+  previewed(payload: string): void;
 }
 
 export async function joinMembers(db: Database, events: MemberEvents): Promise<Member> {
@@ -37,13 +39,18 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
         "insert into process (id, started_at, beat_at) values ($1, drover_now(), drover_now())",
         [id],
       );
-      client.on("notification", ({ payload }) => {
-        const heard = parsePayload(payload ?? "", id);
+      client.on("notification", ({ channel, payload = "" }) => {
+        if (channel === previewChannel) {
+          const [from, rest] = split(payload);
+          if (Number(from) !== id) events.previewed(rest);
+          return;
+        }
+        const heard = parsePayload(payload, id);
         if (heard) events.notified(heard);
       });
       client.on("error", (error) => leave(id, error.message));
       client.on("end", () => leave(id, "the connection ended"));
-      await client.query("listen drover");
+      await client.query(`listen drover; listen ${previewChannel}`);
     } catch (error) {
       await client.end().catch(() => {});
       throw error;
@@ -97,6 +104,20 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
     },
   };
 }
+
+const previewChannel = "drover_preview";
+
+const notifyStatement: Statement = { name: "notify_preview", text: "select pg_notify($1, $2)" };
+
+/** Tells the other processes about previews; what is lost is only a preview. */
+export function notifyPreview(db: Database, from: number, payload: string): void {
+  db.query(notifyStatement, [previewChannel, `${from} ${payload}`]).catch(() => {});
+}
+
+const split = (text: string): [string, string] => {
+  const at = text.indexOf(" ");
+  return [text.slice(0, at), text.slice(at + 1)];
+};
 
 /** `<process> <session>:<seq> <session>:gone ...`, or `*` when that would have been too long. Null for our own. */
 function parsePayload(payload: string, own: number): Map<string, number | null> | "everything" | null {

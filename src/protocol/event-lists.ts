@@ -16,5 +16,9 @@ export const placeInLog = z.strictObject({ waiting: z.int().min(0).max(1), place
 export const streamQuery = z.object({
   /** A cursor from an `id:` line; `0` is the beginning. Beyond the official API. */
   after: z.string().max(100).optional(),
-  event_deltas: z.never("previews are not supported yet").optional(),
+  /** Only events of these types. Beyond the official API. */
+  types: queryList(z.enum(sessionEventTypes)).optional(),
+  /** Which events to preview while they are being written. */
+  event_deltas: queryList(z.enum(["agent.message", "agent.thinking"])).optional(),
 });
+export type StreamQuery = z.infer<typeof streamQuery>;

@@ -2,8 +2,9 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { z } from "zod";
 import type { Database } from "../../db/database.ts";
 import type { Log } from "../../log/group-commit.ts";
+import type { Previews } from "../../log/previews.ts";
 import type { Watches } from "../../log/watch.ts";
-import { listEventsQuery, streamQuery } from "../../protocol/event-lists.ts";
+import { listEventsQuery, type StreamQuery, streamQuery } from "../../protocol/event-lists.ts";
 import { sendEventsBody, sessionEvent } from "../../protocol/events.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf } from "../../protocol/page.ts";
@@ -19,6 +20,7 @@ export interface EventParts {
   db: Database;
   log: Log;
   watches: Watches;
+  previews: Previews;
   names: AgentNames;
   /** Aborted when the server stops: streams end, and clients come back to the next one. */
   stop: AbortSignal;
@@ -28,9 +30,9 @@ const ofSession = { session_id: idOf("session") };
 const ofThread = { ...ofSession, thread_id: idOf("thread") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function eventRoutes({ db, log, watches, names, stop }: EventParts): Route[] {
+export function eventRoutes({ db, log, watches, previews, names, stop }: EventParts): Route[] {
   async function stream(
-    { principal, query, headers, context }: Call<unknown, z.infer<typeof streamQuery>, unknown>,
+    { principal, query, headers, context }: Call<unknown, StreamQuery, unknown>,
     sessionId: string,
     threadId: string | null,
   ): Promise<Response> {
@@ -40,9 +42,9 @@ export function eventRoutes({ db, log, watches, names, stop }: EventParts): Rout
       const cursor = context.req.header("last-event-id") ?? query.after ?? null;
       const start = await openStream(db, principal.workspaceId, sessionId, threadId, cursor);
       const { outgoing } = context.env;
-      writeEventStream(outgoing, headers, { db, watch, sessionId, threadId, start }, stop).catch(() =>
-        outgoing.destroy(),
-      );
+      const wanted = { types: query.types ?? null, deltas: query.event_deltas ?? [] };
+      const stream = { db, watch, previews, sessionId, threadId, start, wanted };
+      writeEventStream(outgoing, headers, stream, stop).catch(() => outgoing.destroy());
     } catch (error) {
       watch.close();
       throw error;
