@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { redactedBlock, textBlock, toolResultContentBlock, userContentBlock } from "./content.ts";
 import { idOf } from "./ids.ts";
+import { sessionAgentSnapshot } from "./snapshots.ts";
 
 /**
  * Session events as they cross the wire. Terms: an *event* is what clients send and see; an *entry* is a row of the
@@ -252,6 +253,8 @@ export const sessionEvent = z.discriminatedUnion("type", [
     type: z.literal("session.updated"),
     title: z.string().nullable().optional(),
     metadata: z.record(z.string(), z.string()).optional(),
+    /** The whole snapshot, when it has changed. */
+    agent: sessionAgentSnapshot.optional(),
     processed_at: at,
   }),
   z.object({

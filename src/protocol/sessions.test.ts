@@ -149,7 +149,7 @@ test("what is not supported is refused by name, and empty lists are no request f
     const result = createSessionBody.safeParse({ ...base, ...fields });
     assert.equal(result.success, false, JSON.stringify(fields).slice(0, 80));
   }
-  for (const fields of [{ vault_ids: [] }, { agent: { tools: [] } }, { budget: { type: "limit" } }]) {
+  for (const fields of [{ vault_ids: [] }, { agent: { system: "x" } }, { budget: { type: "limit" } }]) {
     assert.equal(updateSessionBody.safeParse(fields).success, false, JSON.stringify(fields));
   }
 });

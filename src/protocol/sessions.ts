@@ -17,7 +17,7 @@ import { idOf } from "./ids.ts";
 import { metadata, metadataParams, metadataPatch } from "./metadata.ts";
 import { order, pageQuery, queryBoolean, queryInteger, queryList, timeRange } from "./page.ts";
 import { resolvedTools } from "./resolve-tools.ts";
-import { type ThreadAgent, threadAgent } from "./threads.ts";
+import { type SessionAgent, sessionAgentSnapshot, type ThreadAgent } from "./snapshots.ts";
 import { toolsParams } from "./tools.ts";
 
 /** A *session* is an agent at work in an environment: an append-only log and what mirrors it. */
@@ -83,7 +83,10 @@ export type CreateSession = z.infer<typeof createSessionBody>;
 export const updateSessionBody = z.strictObject({
   title,
   metadata: metadataPatch.nullish(),
-  agent: unsupported("changing the agent of a session is").optional(),
+  /** Full replacements; they apply from the next turn. */
+  agent: z
+    .strictObject({ tools: toolsParams.optional(), mcp_servers: mcpServersParams.optional() })
+    .optional(),
   budget: z.null("a budget can only be set when a session is created").optional(),
   vault_ids: unsupported("changing the vaults of a session is").optional(),
 });
@@ -109,10 +112,6 @@ export const listSessionsQuery = pageQuery()
     error: "needs agent_id",
   });
 export type ListSessions = z.infer<typeof listSessionsQuery>;
-
-/** The agent as the session runs it: a snapshot with the overrides applied. */
-export const sessionAgentSnapshot = z.object({ ...threadAgent.shape, multiagent: z.null() });
-export type SessionAgent = z.infer<typeof sessionAgentSnapshot>;
 
 export const session = z.object({
   id: z.string(),
@@ -167,6 +166,18 @@ export function sessionAgent(agent: Agent, overrides: AgentOverrides = {}): Sess
 /** A model override runs at its model's default effort, whatever it or the agent names. */
 const modelWithoutEffort = (model: ModelParams) =>
   resolvedModel(typeof model === "string" ? model : { ...model, effort: null });
+
+/** The snapshot after an update, which the saved agent does not notice. */
+export function updatedSessionAgent(agent: SessionAgent, params: UpdateSession["agent"]): SessionAgent {
+  if (!params) return agent;
+  const updated: SessionAgent = {
+    ...agent,
+    tools: params.tools === undefined ? agent.tools : resolvedTools(params.tools),
+    mcp_servers: params.mcp_servers ?? agent.mcp_servers,
+  };
+  checkToolUse(updated, "agent.");
+  return updated;
+}
 
 /** The snapshot that the primary thread shows. */
 export function primaryThreadAgent(agent: SessionAgent): ThreadAgent {

@@ -1,21 +1,12 @@
 import { z } from "zod";
-import { agentSnapshotShape } from "./agents.ts";
 import { usageSnapshot } from "./events.ts";
 import { pageQuery, queryList } from "./page.ts";
+import { threadAgent } from "./snapshots.ts";
 
 /** A *thread* is one line of work within a session, with a context of its own. Every session has a primary one. */
 
 export const threadStatus = z.enum(["running", "idle", "rescheduling", "terminated"]);
 export type ThreadStatus = z.infer<typeof threadStatus>;
-
-/** The agent as it was when the thread began. */
-export const threadAgent = z.object({
-  id: z.string(),
-  type: z.literal("agent"),
-  version: z.int(),
-  ...agentSnapshotShape,
-});
-export type ThreadAgent = z.infer<typeof threadAgent>;
 
 export const thread = z.object({
   id: z.string(),

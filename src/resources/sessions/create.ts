@@ -5,7 +5,8 @@ import { primaryThreadOf } from "../../log/thread-id.ts";
 import type { Environment } from "../../protocol/environments.ts";
 import { invalid } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
-import type { CreateSession, Session, SessionAgent } from "../../protocol/sessions.ts";
+import type { CreateSession, Session } from "../../protocol/sessions.ts";
+import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
 // The environment's row is locked so that it cannot be deleted or archived in between. All that a session is made of

@@ -1,11 +1,7 @@
 import type { UsageSnapshot } from "../../protocol/events.ts";
 import type { Metadata } from "../../protocol/metadata.ts";
-import {
-  primaryThreadAgent,
-  type Session,
-  type SessionAgent,
-  type SessionStatus,
-} from "../../protocol/sessions.ts";
+import { primaryThreadAgent, type Session, type SessionStatus } from "../../protocol/sessions.ts";
+import type { SessionAgent } from "../../protocol/snapshots.ts";
 import type { Thread } from "../../protocol/threads.ts";
 
 export interface SessionRow {

@@ -1,7 +1,7 @@
 import type { Environment } from "../../protocol/environments.ts";
 import { invalid } from "../../protocol/errors.ts";
 import type { EventParams } from "../../protocol/events.ts";
-import type { SessionAgent } from "../../protocol/sessions.ts";
+import type { SessionAgent } from "../../protocol/snapshots.ts";
 
 /** What this version stores but cannot do: a session that would need it is refused, by the name of the field. */
 
