@@ -24,8 +24,11 @@ export const limits = {
 
   /** Time between pings on a silent stream. */
   stream_ping_ms: 10_000,
-  /** Bytes that may wait for a slow reader before its stream is cut. */
-  stream_backlog_bytes_max: 1 << 20,
+  /**
+   * Events, in bytes of the log, that a slow reader may be behind before its stream is cut. A client's event is on the
+   * stream twice, so this is what the largest request makes.
+   */
+  stream_backlog_bytes_max: 64 << 20,
 
   /** Age of a first turn up to which a stream that opens late still starts with it. */
   first_turn_grace_ms: 5_000,

@@ -61,7 +61,10 @@ export function openRawStream(
 }
 
 function reading(response: IncomingMessage, options: RawStreamOptions): RawStream {
-  let bytes = Buffer.alloc(0);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  /** What followed the last whole frame. */
+  let rest: Buffer[] = [];
   let over = false;
   const frames: Frame[] = [];
   const waiting = new Set<() => void>();
@@ -76,11 +79,21 @@ function reading(response: IncomingMessage, options: RawStreamOptions): RawStrea
       resolve();
     });
   });
-  const take = (chunk: Buffer) => {
-    const left = (options.cut_after_bytes ?? Number.POSITIVE_INFINITY) - bytes.length;
-    bytes = Buffer.concat([bytes, chunk.subarray(0, left)]);
-    frames.splice(0, frames.length, ...framesOf(bytes));
-    if (chunk.length >= left) response.destroy();
+  const take = (whole: Buffer) => {
+    const left = (options.cut_after_bytes ?? Number.POSITIVE_INFINITY) - length;
+    const chunk = whole.subarray(0, left);
+    chunks.push(chunk);
+    length += chunk.length;
+    rest.push(chunk);
+    if (chunk.includes("\n")) {
+      const bytes = Buffer.concat(rest);
+      const end = bytes.lastIndexOf("\n\n") + 2;
+      if (end > 1) {
+        frames.push(...framesOf(bytes.subarray(0, end)));
+        rest = [bytes.subarray(end)];
+      }
+    }
+    if (whole.length >= left) response.destroy();
     ring();
   };
   if (!options.paused) response.on("data", take);
@@ -89,7 +102,7 @@ function reading(response: IncomingMessage, options: RawStreamOptions): RawStrea
     headers: response.headers,
     frames,
     ended,
-    bytes: () => bytes,
+    bytes: () => Buffer.concat(chunks),
     socket: response.socket,
     response,
     close: () => response.destroy(),
