@@ -53,8 +53,7 @@ interface State {
 
 export async function openJournal(path: string, options: { calls_kept: number }): Promise<Journal> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  let file = await open(path, "a+", 0o600);
-  let { state, size } = await load(file, path);
+  let { file, state, size } = await load(path);
   let waiting: { line: Line; resolve(): void; reject(error: unknown): void }[] = [];
   /** One reader or writer of the file at a time. */
   let turn: Promise<unknown> = Promise.resolve();
@@ -108,8 +107,7 @@ export async function openJournal(path: string, options: { calls_kept: number })
     await rename(`${path}.new`, path);
     await syncFolder(dirname(path));
     await file.close();
-    file = await open(path, "a+", 0o600);
-    ({ state, size } = await load(file, path));
+    ({ file, state, size } = await load(path));
   }
 
   async function read(place: { at: number; length: number }): Promise<Buffer> {
@@ -167,10 +165,28 @@ function apply(state: State, change: Line, place: { at: number; length: number }
   }
 }
 
-/** A last line that was not written whole is cut off: nobody has been told of it. */
-async function load(file: FileHandle, path: string): Promise<{ state: State; size: number }> {
-  const bytes = Buffer.alloc((await file.stat()).size);
-  await file.read(bytes, 0, bytes.length, 0);
+interface Loaded {
+  file: FileHandle;
+  state: State;
+  size: number;
+}
+
+async function load(path: string): Promise<Loaded> {
+  const file = await open(path, "a+", 0o600);
+  try {
+    const bytes = Buffer.alloc((await file.stat()).size);
+    await file.read(bytes, 0, bytes.length, 0);
+    const { state, size } = fold(bytes, path);
+    if (size < bytes.length) await file.truncate(size);
+    return { file, state, size };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** A last line that was not written whole does not count: nobody has been told of it. */
+function fold(bytes: Buffer, path: string): { state: State; size: number } {
   const state: State = { epoch: 0, shells: new Set(), calls: new Map() };
   let at = 0;
   for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, at)) {
@@ -182,7 +198,6 @@ async function load(file: FileHandle, path: string): Promise<{ state: State; siz
     apply(state, parsed.data, { at, length: end + 1 - at });
     at = end + 1;
   }
-  if (at < bytes.length) await file.truncate(at);
   return { state, size: at };
 }
 

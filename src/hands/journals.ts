@@ -19,6 +19,8 @@ export async function openJournals(
   await removeUnused(folder);
   const open = new Map<string, { journal: Promise<Journal>; users: number }>();
 
+  const closing = new Map<string, Promise<void>>();
+
   function evict(): void {
     for (const [id, { journal, users }] of open) {
       if (open.size <= options.open_max) return;
@@ -31,8 +33,6 @@ export async function openJournals(
       );
     }
   }
-  const closing = new Map<string, Promise<void>>();
-
   async function begin(sessionId: string): Promise<Journal> {
     await closing.get(sessionId);
     return openJournal(join(folder, `${sessionId}.jsonl`), options);

@@ -1,4 +1,3 @@
-import { limits } from "../limits.ts";
 import { type Driver, type Sandbox, Unavailable } from "./driver.ts";
 import { exec } from "./exec.ts";
 import { type RunOptions, type Shell, startShell } from "./shell.ts";
@@ -258,9 +257,3 @@ function unspeakable(operation: Operation): ExecuteResult | null {
   const where = operation.type === "exec" ? { stderr_base64: said } : { output_base64: said };
   return { ...done, exit_code: 2, ...where };
 }
-
-export const sandboxesDefaults = {
-  count_max: limits.sandboxes_max,
-  idle_ms: limits.sandbox_idle_ms,
-  idle_with_jobs_ms: limits.sandbox_idle_with_jobs_ms,
-} as const;

@@ -38,8 +38,8 @@ export const operation = z.discriminatedUnion("type", [
 export type Operation = z.infer<typeof operation>;
 
 const scope = {
-  session_id: z.string().regex(/^sesn_[A-Za-z0-9_-]+$/),
-  sandbox_id: z.string().regex(/^sbx_[A-Za-z0-9_-]+$/),
+  session_id: z.string().regex(/^sesn_[A-Za-z0-9_-]{1,100}$/),
+  sandbox_id: z.string().regex(/^sbx_[A-Za-z0-9_-]{1,100}$/),
   /** The asking brain's lease epoch. One lower than `hands` has seen for the session is refused. */
   epoch: z.int().nonnegative(),
 };
