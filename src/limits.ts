@@ -21,6 +21,8 @@ export const limits = {
   /** A session whose drive failed for an unforeseen reason rests this long. */
   drive_failed_pause_ms: 5_000,
   sessions_driven_max: 1_000,
+  /** Text of the conversations of parked sessions that a brain remembers, about. */
+  memory_chars_max: 64 << 20,
 
   /** Time between pings on a silent stream. */
   stream_ping_ms: 10_000,

@@ -11,6 +11,7 @@ import { newId } from "../protocol/ids.ts";
 import { defaultSandbox, runTool } from "../tools/toolset.ts";
 import { callModel } from "./call-model.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
+import { createMemory } from "./memory.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 
 export interface Brain {
@@ -39,6 +40,7 @@ export function startBrain(parts: BrainParts): Brain {
   const stop = new AbortController();
   let abandoned = new AbortController();
   const driven = new Set<Promise<void>>();
+  const memory = createMemory(limits.memory_chars_max);
   let looking = false;
   let again = false;
   let cleaning = false;
@@ -89,6 +91,7 @@ export function startBrain(parts: BrainParts): Brain {
         lease,
         effectsFor(lease, watch),
         AbortSignal.any([stop.signal, abandoned.signal]),
+        memory,
       );
     } catch (error) {
       trouble("driving a session failed; it is tried again", error, lease.session_id);
@@ -183,6 +186,8 @@ export function startBrain(parts: BrainParts): Brain {
     abandon() {
       abandoned.abort();
       abandoned = new AbortController();
+      // The database that comes back may be an older copy of itself.
+      memory.clear();
     },
     async stop() {
       stop.abort();

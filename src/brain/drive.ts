@@ -5,6 +5,7 @@ import type { ModelEvent, ModelRequest } from "../models/model.ts";
 import { modelRequest } from "./context.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
 import { type Drafts, draftsOf, none, outcomeDrafts, type Pen, usageSnapshot } from "./drafts.ts";
+import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
 import { enabledTools, type SessionFacts } from "./session.ts";
 import { type Call, emptyState, fold, type State } from "./state.ts";
@@ -44,6 +45,7 @@ export async function drive(
   lease: Lease,
   effects: Effects,
   stop: AbortSignal,
+  memory: Pick<Memory, "recall" | "keep"> = { recall: emptyState, keep() {} },
 ): Promise<DriveEnd> {
   const tools = enabledTools(facts.agent);
   const inFlight = new Map<string, AbortController>();
@@ -51,7 +53,7 @@ export async function drive(
   let bell = new AbortController();
   const ring = () => bell.abort();
   let failure: unknown = null;
-  let state: State = emptyState();
+  let state: State = memory.recall(facts.session_id);
   stop.addEventListener("abort", ring);
 
   function start(effect: string, run: (signal: AbortSignal) => Promise<Outcome>): void {
@@ -145,7 +147,10 @@ export async function drive(
     }
     outcomes.splice(0, ended.length);
     for (const { effect } of ended) inFlight.delete(effect);
-    if (park) return stop.aborted ? "stopped" : "parked";
+    if (park) {
+      memory.keep(facts.session_id, state);
+      return stop.aborted ? "stopped" : "parked";
+    }
     for (const { action, drafts } of started) startEffect(action, drafts);
     return "wait";
   }
