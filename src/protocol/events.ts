@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { limits } from "../limits.ts";
 import { redactedBlock, textBlock, toolResultContentBlock, userContentBlock } from "./content.ts";
 import { idOf } from "./ids.ts";
 
@@ -64,7 +65,7 @@ export type EventParams = z.infer<typeof eventParams>;
 export const initialEventParams = z.discriminatedUnion("type", [userMessageParams, userDefineOutcomeParams]);
 
 export const sendEventsBody = z.strictObject({
-  events: z.array(eventParams).min(1, "must hold at least one event"),
+  events: z.array(eventParams).min(1, "must hold at least one event").max(limits.events_per_request_max),
 });
 
 // What clients see.
