@@ -22,6 +22,8 @@ export interface TestServer {
   hands: TestHands;
   client: Anthropic;
   workspace(sessionId: string): Workspace;
+  /** Ends the server alone; another one can go on beside what is left. */
+  stop(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     logger: pino({ level: "error" }, pino.destination({ dest: 2, sync: true })),
     version: "0.0.0-test",
   });
+  let stopped: Promise<void> | null = null;
+  const stop = () => {
+    stopped ??= server.close().then(() => hands.close());
+    return stopped;
+  };
   return {
     url: server.url,
     server,
@@ -57,9 +64,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     hands: host,
     client: clientOf(server.url),
     workspace: (sessionId) => workspaceOf(host.folder, sessionId),
+    stop,
     async close() {
-      await server.close();
-      hands.close();
+      await stop();
       if (options.beside) return;
       await host.close();
       await db.close();
