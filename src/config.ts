@@ -5,6 +5,8 @@ import { z } from "zod";
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
 export const ownKeyPrefix = "drover-key-";
 
+export const apiKeyShape = /^[\x21-\x7e]{16,200}$/;
+
 const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
 
 const shape = {
@@ -18,10 +20,13 @@ const shape = {
   DROVER_DATA_DIR: z.string().refine(isAbsolute, "must be an absolute path").optional(),
   DROVER_API_KEY: z
     .string()
-    .regex(/^[\x21-\x7e]{16,200}$/, "must be 16 to 200 printable characters without spaces")
+    .regex(apiKeyShape, "must be 16 to 200 printable characters without spaces")
     .optional(),
   // Not a URL to the letter: one for a unix socket has no host.
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\/\S+$/, "must be a postgresql:// URL").optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/\S+$/, "must be a postgresql:// URL")
+    .optional(),
   DROVER_ANTHROPIC_API_KEY: z.string().min(1).optional(),
   DROVER_ANTHROPIC_BASE_URL: z
     .url({ protocol: /^https?$/, error: "must be an http or https URL" })
