@@ -51,7 +51,8 @@ interface Row {
 }
 
 // Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
-// after the lock and never goes back. LATERAL keeps the plan to index lookups whatever the tables held when it was made.
+// after the lock and never goes back. LATERAL and MATERIALIZED keep the plan to index lookups, and to computing each part
+// once, whatever the tables held when it was made.
 const statement: Statement = {
   name: "append",
   text: `
@@ -86,7 +87,7 @@ with request as materialized (
     only_if_idle boolean, body text)
   join judged j on j.n = e.n
   where j.verdict = 'accepted' and (e.only_if_idle is not true or j.was = 'idle')
-), counted as (
+), counted as materialized (
   select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if_idle) as starts
   from chosen group by n
 ), decided as materialized (
@@ -114,11 +115,15 @@ with request as materialized (
 ), inserted as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
   select workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body::json, at from chosen
+), changed as materialized (
+  select d.session_id, t.id, t.status, d.at
+  from json_to_recordset($3::json) as t (n int, id text, status text, only_if_idle boolean)
+  join decided d on d.n = t.n
+  where t.only_if_idle is not true or d.was = 'idle'
 ), threads as (
-  update thread t set status = s.status, updated_at = d.at
-  from json_to_recordset($3::json) as s (n int, id text, status text, only_if_idle boolean)
-  join decided d on d.n = s.n
-  where t.session_id = d.session_id and t.id = s.id and (s.only_if_idle is not true or d.was = 'idle')
+  update thread t set status = c.status, updated_at = c.at
+  from changed c
+  where t.session_id = c.session_id and t.id = c.id
 ), rung as materialized (
   select pg_notify('drover', case when length(list) < 7900 then list else '*' end)
   from (select $4 || ' ' || string_agg(session_id || ':' || base_seq + added, ' ') as list
