@@ -146,6 +146,13 @@ describe("a cursor", () => {
     stream.close();
   });
 
+  test("that is empty is none", async () => {
+    const id = await session();
+    const stream = await open(id, { after: "", last_event_id: "" });
+    assert.equal(stream.status, 200);
+    stream.close();
+  });
+
   test("that is bad, of another log or ahead of the head is refused", async () => {
     const id = await session();
     await turn(api.client, id, "say hi");
