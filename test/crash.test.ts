@@ -214,6 +214,23 @@ describe("serve is killed", () => {
   });
 });
 
+describe("serve is told to stop", () => {
+  test("while the model writes and while a command runs: it hands both over", async () => {
+    const writing = await start(`say ${"word ".repeat(40)}`, "simulated/100");
+    const running = await start(`bash ${heldCommand}\nthen\nsay done`);
+    await writing.client.until(({ type }) => type === "span.model_request_start");
+    await running.workspace.written("runs");
+    assert.equal(await serve.stop(), 0);
+    serve = await processes.serve(port);
+    running.workspace.release();
+    await assertSeenWhole(writing.id, writing.client);
+    await assertSeenWhole(running.id, running.client);
+    assert.equal(saidIn(writing.client.seen), "word ".repeat(40).trim());
+    assert.deepEqual(resultsIn(running.client.seen), ["1"]);
+    assert.equal(await running.workspace.written("runs"), "run\n");
+  });
+});
+
 describe("hands is killed", () => {
   test("while a command runs: its outcome is unknown, the session goes on, the workspace is kept", async () => {
     const { id, client, workspace } = await start(`bash ${heldCommand}\nthen\nbash cat runs\nthen\necho`);

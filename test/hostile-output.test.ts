@@ -114,6 +114,15 @@ function assertExtends(requests: { text: string }[]): void {
   }
 }
 
+/** The provider refuses a body with half a surrogate pair in it, however it is written. */
+function assertWellFormed(json: string): void {
+  JSON.parse(json, (key, value) => {
+    assert.ok(key.isWellFormed());
+    if (typeof value === "string") assert.ok(value.isWellFormed());
+    return value;
+  });
+}
+
 describe("a session goes on, and its context stays as it was, after", () => {
   for (const [what, call, expected] of hostile) {
     test(what, async () => {
@@ -137,7 +146,7 @@ describe("a session goes on, and its context stays as it was, after", () => {
       const requests = upstream.requests.slice(from);
       assert.equal(requests.length, 3);
       assertExtends(requests);
-      for (const { text } of requests) assert.ok(JSON.stringify(JSON.parse(text)).isWellFormed());
+      for (const { text } of requests) assertWellFormed(text);
       played.push({ id, requests });
     });
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { BadRequestError } from "@anthropic-ai/sdk";
 import { limits } from "../src/limits.ts";
 import {
   answerEvents,
@@ -13,11 +14,15 @@ import {
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import {
   type Facts,
+  follow,
+  isIdle,
   isOf,
+  message,
   newSession,
   prepare,
   type StreamEvent,
   saidIn,
+  send,
   turn,
   typesOf,
 } from "./harness/session.ts";
@@ -167,6 +172,45 @@ test("a refusal ends the turn with its details", async () => {
     type: "refusal",
     category: "cyber",
     explanation: "no",
+  });
+});
+
+describe("while it waits to try again", () => {
+  const later = () => errorReply(529, "overloaded_error", "overloaded", { "retry-after": "3600" });
+
+  test("the session is rescheduling, is not archived, and an interrupt ends the turn at once", async () => {
+    const id = await session();
+    const asked = upstream.requests.length;
+    upstream.reply(later());
+    const following = await follow(api.client, id);
+    await send(api.client, id, message("hello"));
+    await following.until(isOf("session.status_rescheduled"));
+    assert.equal((await api.client.beta.sessions.retrieve(id)).status, "rescheduling");
+    await assert.rejects(api.client.beta.sessions.archive(id), BadRequestError);
+    await assert.rejects(api.client.beta.sessions.delete(id), BadRequestError);
+    await send(api.client, id, { type: "user.interrupt" });
+    const events = await following.until(isIdle);
+    assert.deepEqual(stopOf(events), { type: "end_turn" });
+    assert.equal(upstream.requests.length, asked + 1);
+    upstream.reply(textReply("better"));
+    await send(api.client, id, message("again"));
+    assert.equal(saidIn(await following.until(isIdle, 2)), "better");
+    following.close();
+  });
+
+  test("a message waits with it", async () => {
+    const id = await session();
+    const asked = upstream.requests.length;
+    upstream.reply(errorReply(529, "overloaded_error", "overloaded"), textReply("both heard"));
+    const following = await follow(api.client, id);
+    await send(api.client, id, message("one"));
+    await following.until(isOf("session.status_rescheduled"));
+    await send(api.client, id, message("two"));
+    const events = await following.until(isIdle);
+    following.close();
+    assert.equal(saidIn(events), "both heard");
+    assert.match(upstream.requests[asked + 1]?.text ?? "", /"one".*"two"/);
+    assert.equal(upstream.requests.length, asked + 2);
   });
 });
 

@@ -18,6 +18,8 @@ export interface Running {
   pid: number;
   /** SIGKILL, and waits until it is gone. */
   kill(): Promise<void>;
+  /** SIGTERM, and waits; resolves with its exit code. */
+  stop(): Promise<number | null>;
   /** SIGSTOP and SIGCONT. */
   freeze(): void;
   thaw(): void;
@@ -68,6 +70,12 @@ export async function startProcesses(options: { anthropic_url?: string } = {}): 
         if (child.exitCode !== null || child.signalCode !== null) return;
         child.kill("SIGKILL");
         await once(child, "exit");
+      },
+      async stop() {
+        running.delete(started);
+        child.kill("SIGTERM");
+        await once(child, "exit");
+        return child.exitCode;
       },
       freeze: () => child.kill("SIGSTOP"),
       thaw: () => child.kill("SIGCONT"),
