@@ -59,9 +59,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const log = createLog({
     db,
     from: () => member?.id() ?? 0,
-    onCommitted(request, { entries }) {
+    onCommitted(request, { entries, waiting }) {
       watches.committed(request.session_id, entries);
-      if (request.run?.type === "wake") brain?.wake();
+      if (waiting) brain?.wake();
     },
   });
 
@@ -78,7 +78,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       );
       brain?.abandon();
     },
-    notified(heads) {
+    notified(heads, waiting) {
       if (heads === "everything") poll();
       else {
         for (const [sessionId, seq] of heads) {
@@ -86,7 +86,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
           else watches.moved(sessionId, seq);
         }
       }
-      brain?.wake();
+      if (waiting) brain?.wake();
     },
   });
   const polling = setInterval(poll, limits.watch_poll_ms);

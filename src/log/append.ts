@@ -31,7 +31,14 @@ export interface AppendRequest {
 export type AppendEntry = AnyDraft & { only_if_idle?: boolean };
 
 export type AppendResult =
-  | { verdict: "accepted"; entries: Entry[]; head_seq: number; was: SessionStatus }
+  | {
+      verdict: "accepted";
+      entries: Entry[];
+      head_seq: number;
+      was: SessionStatus;
+      /** There is something to do now, and no brain has the session. */
+      waiting: boolean;
+    }
   /** Somebody else holds the session, or nobody: stop acting on it. */
   | { verdict: "stale_epoch" }
   /** `if_seq` or `if_status` did not hold. */
@@ -47,6 +54,7 @@ interface Row {
   head_seq: number;
   base_seq: number;
   at: string | null;
+  waiting: boolean | null;
   kept: number[] | null;
 }
 
@@ -92,7 +100,8 @@ with request as materialized (
   from chosen group by n
 ), decided as materialized (
   select j.*, coalesce(c.added, 0) as added, c.kept,
-    case when c.starts then 'running' else coalesce(j.status, j.was) end as becomes
+    case when c.starts then 'running' else coalesce(j.status, j.was) end as becomes,
+    case j.run when 'wake' then j.lease_owner is null when 'park' then j.after_ms = 0 else false end as waiting
   from judged j left join counted c on c.n = j.n
   where j.verdict = 'accepted'
 ), moved as (
@@ -126,11 +135,11 @@ with request as materialized (
   where t.session_id = c.session_id and t.id = c.id
 ), rung as materialized (
   select pg_notify('drover', case when length(list) < 7900 then list else '*' end)
-  from (select $4 || ' ' || string_agg(session_id || ':' || base_seq + added, ' ') as list
+  from (select $4 || ' ' || string_agg(session_id || ':' || base_seq + added || case when waiting then '!' else '' end, ' ') as list
         from decided where added > 0 or run is not null) as said
   where list is not null
 )
-select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, j.at,
+select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, d.waiting, j.at,
   j.base_seq, j.base_seq + coalesce(d.added, 0) as head_seq, (select count(*) from rung) as rung
 from request r left join judged j on j.n = r.n left join decided d on d.n = r.n`,
 };
@@ -182,7 +191,14 @@ function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
           created_at: row.at as string,
         };
       });
-      return { verdict: "accepted", entries, head_seq: row.head_seq, was: row.was as SessionStatus };
+      const { head_seq, waiting } = row;
+      return {
+        verdict: "accepted",
+        entries,
+        head_seq,
+        was: row.was as SessionStatus,
+        waiting: waiting === true,
+      };
     }
     case "behind":
       return { verdict: "behind", head_seq: row.base_seq, status: row.was as SessionStatus };

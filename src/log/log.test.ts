@@ -249,6 +249,38 @@ describe("leases", () => {
     assert.deepEqual(heard, ["lost"]);
   });
 
+  test("are asked for by an append only while nobody has the session", async () => {
+    const id = await newSession();
+    const heard: { heads: unknown; waiting: boolean }[] = [];
+    const rung = Promise.withResolvers<void>();
+    const member = await joinMembers(db, {
+      joined: () => {},
+      lost: () => {},
+      notified(heads, waiting) {
+        if (heads === "everything" || !heads.has(id)) return;
+        heard.push({ heads: heads.get(id), waiting });
+        if (heard.length === 4) rung.resolve();
+      },
+    });
+    const waiting = async (more: Partial<AppendRequest>) => {
+      const [result] = await append(db, [{ ...request(id, said("x")), ...more }], 1);
+      return result?.verdict === "accepted" && result.waiting;
+    };
+    assert.equal(await waiting({ run: { type: "wake" } }), true);
+    const lease = (await claim(db, 9, 1_000)).find((candidate) => candidate.session_id === id);
+    assert.equal(await waiting({ run: { type: "wake" } }), false, "its holder sees the entry itself");
+    assert.equal(await waiting({}), false);
+    assert.equal(await waiting({ lease, run: { type: "park", after_ms: 0 } }), true, "it was handed over");
+    await rung.promise;
+    await member.close();
+    assert.deepEqual(heard, [
+      { heads: 1, waiting: true },
+      { heads: 2, waiting: false },
+      { heads: 3, waiting: false },
+      { heads: 4, waiting: true },
+    ]);
+  });
+
   test("leave alone what only a newer server can read", async () => {
     const id = await runnable();
     await append(db, [{ ...request(id, said("new")), reader: 99 }], 0);

@@ -19,8 +19,11 @@ export interface MemberEvents {
   joined(id: number): void;
   /** The id is dead; others may already act on its sessions. */
   lost(id: number, reason: string): void;
-  /** Another process has committed: `seqs` by session id, null where a session was deleted; or "everything". */
-  notified(heads: Map<string, number | null> | "everything"): void;
+  /**
+   * Another process has committed: `seqs` by session id, null where a session was deleted; or "everything".
+   * `waiting`: one of them waits for a brain.
+   */
+  notified(heads: Map<string, number | null> | "everything", waiting: boolean): void;
 }
 
 export async function joinMembers(db: Database, events: MemberEvents): Promise<Member> {
@@ -39,7 +42,7 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
       );
       client.on("notification", ({ payload }) => {
         const heard = parsePayload(payload ?? "", id);
-        if (heard) events.notified(heard);
+        if (heard) events.notified(heard.heads, heard.waiting);
       });
       client.on("error", (error) => leave(id, error.message));
       client.on("end", () => leave(id, "the connection ended"));
@@ -98,15 +101,24 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
   };
 }
 
-/** `<process> <session>:<seq> <session>:gone ...`, or `*` when that would have been too long. Null for our own. */
-function parsePayload(payload: string, own: number): Map<string, number | null> | "everything" | null {
-  if (payload === "*") return "everything";
+/**
+ * `<process> <session>:<seq> <session>:<seq>! <session>:gone ...`, the `!` for a session that waits for a brain; or `*`
+ * when that would have been too long. Null for our own.
+ */
+function parsePayload(
+  payload: string,
+  own: number,
+): { heads: Map<string, number | null> | "everything"; waiting: boolean } | null {
+  if (payload === "*") return { heads: "everything", waiting: true };
   const [from, ...heads] = payload.split(" ");
   if (Number(from) === own) return null;
-  return new Map(
-    heads.map((head) => {
-      const [sessionId = "", seq] = head.split(":");
-      return [sessionId, seq === "gone" ? null : Number(seq)];
-    }),
-  );
+  return {
+    waiting: heads.some((head) => head.endsWith("!")),
+    heads: new Map(
+      heads.map((head) => {
+        const [sessionId = "", seq] = head.split(/[:!]/);
+        return [sessionId, seq === "gone" ? null : Number(seq)];
+      }),
+    ),
+  };
 }
