@@ -43,7 +43,9 @@ function stopSignal(): AbortSignal {
 }
 
 /** Runs until it is told to stop, and leaves no process behind. `main` is the program that the children run. */
-async function up(config: Config, main: string, signal: AbortSignal): Promise<void> {
+async function up(config: Config, main: string, stop: AbortSignal): Promise<void> {
+  const ending = new AbortController();
+  const signal = AbortSignal.any([stop, ending.signal]);
   const paint = painter(process.stdout);
   const say = (text: string) => process.stdout.write(`${paint("dim", "drover")} ${text}\n`);
 
@@ -86,6 +88,7 @@ async function up(config: Config, main: string, signal: AbortSignal): Promise<vo
       await Promise.race([hello(String(url), apiKey), aborted(signal)]);
     await aborted(signal);
   } finally {
+    ending.abort();
     if (running.length > 0) say("stopping");
     for (const part of running.toReversed()) await part.stop();
     lock.release();

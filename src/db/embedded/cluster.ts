@@ -36,6 +36,7 @@ export function clusterMajor(data: string): number | null {
 
 /** Made in a folder beside and moved into place when it is whole: one that was cut short is not taken for a cluster. */
 export async function makeCluster(data: string, binaries: Binaries, user: SystemUser | null): Promise<void> {
+  if (!user) nameOfThisUser();
   const part = `${data}.new`;
   const remove = () => rmSync(part, { recursive: true, force: true, maxRetries: 5 });
   remove();
@@ -57,7 +58,9 @@ export async function makeCluster(data: string, binaries: Binaries, user: System
   const [code] = await once(child, "close");
   if (code !== 0) {
     remove();
-    throw new Error(`PostgreSQL's data directory could not be made: ${reasonOf(said)}`);
+    const hint =
+      user && /Permission denied/.test(said) ? ` (can ${user.name} pass every folder above it?)` : "";
+    throw new Error(`PostgreSQL's data directory could not be made: ${reasonOf(said)}${hint}`);
   }
   rmSync(data, { recursive: true, force: true });
   renameSync(part, data);

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 const stopTimeoutMs = 30_000;
@@ -11,15 +11,35 @@ export interface RunningServer {
 
 /** The server that the pid file of a data directory names, unless the pid now belongs to something else. */
 export function runningServer(data: string): RunningServer | null {
+  const named = readPidFile(data);
+  if (!named) return null;
+  const [program = "", ...args] = commandOf(named.pid);
+  const overThisData = program.endsWith("postgres") && args[args.indexOf("-D") + 1] === data;
+  return overThisData && isAlive(named.pid) ? named : null;
+}
+
+/**
+ * Removes a pid file whose pid belongs to a program that is no PostgreSQL, as after a reboot: PostgreSQL asks only
+ * whether the process lives and is of the same user. Callers hold the lock of the data directory.
+ */
+export function removeForeignPidFile(data: string): void {
+  const named = readPidFile(data);
+  const [program = ""] = named ? commandOf(named.pid) : [];
+  if (program !== "" && !basename(program).startsWith("postgres")) rmSync(join(data, "postmaster.pid"));
+}
+
+function readPidFile(data: string): RunningServer | null {
+  const file = join(data, "postmaster.pid");
+  if (!existsSync(file)) return null;
+  const lines = readFileSync(file, "utf8").split("\n");
+  return { pid: Number(lines[0]), socket_dir: lines[4]?.trim() ?? "" };
+}
+
+function commandOf(pid: number): string[] {
   try {
-    const lines = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n");
-    const pid = Number(lines[0]);
-    const socket_dir = lines[4]?.trim() ?? "";
-    const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    const overThisData = args[args.indexOf("-D") + 1] === data;
-    return program.endsWith("postgres") && overThisData && isAlive(pid) ? { pid, socket_dir } : null;
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   } catch {
-    return null;
+    return [];
   }
 }
 

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  statfsSync,
   statSync,
   truncateSync,
 } from "node:fs";
@@ -17,7 +18,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { type Binaries, chooseBinaries } from "./binaries.ts";
 import { clusterMajor, identity, makeCluster, postgresEnv, reasonOf, writeAccess } from "./cluster.ts";
-import { processGone, runningServer, stopServer } from "./process.ts";
+import { processGone, removeForeignPidFile, runningServer, stopServer } from "./process.ts";
 import type { SystemUser } from "./user.ts";
 
 export interface PostgresOptions {
@@ -114,6 +115,7 @@ async function start(data: string, log: string, options: PostgresOptions): Promi
   const binaries = options.binaries ?? chooseBinaries(major, join(options.data_dir, "postgres-binaries"));
   if (major === null) await makeCluster(data, binaries, options.user);
   writeAccess(data, options.user, options.clients);
+  removeForeignPidFile(data);
   const since = Date.now();
   for (;;) {
     options.signal?.throwIfAborted();
@@ -128,10 +130,18 @@ async function start(data: string, log: string, options: PostgresOptions): Promi
     const said = readFileSync(log, "utf8").slice(from);
     const predecessor = /lock file .* already exists|pre-existing shared memory block/.test(said);
     if (!predecessor || Date.now() > since + predecessorTimeoutMs) {
-      throw new Error(`PostgreSQL did not start: ${reasonOf(said)} (see ${log})`);
+      // On a full disk it has no room to say so either.
+      const why = isFull(options.data_dir) ? "the disk is full" : reasonOf(said);
+      throw new Error(`PostgreSQL did not start: ${why} (see ${log})`);
     }
     await pause(200);
   }
+}
+
+/** PostgreSQL takes room for its log in pieces of 16 MiB. */
+function isFull(folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < 16 << 20;
 }
 
 /** Whichever comes first: it answers, it ends, or it has had time enough and is stopped. */
