@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 
 const folder = mkdtempSync(join(tmpdir(), "drover-clone-"));
+chmodSync(folder, 0o711);
 // As under /root: PostgreSQL's user and that of serve cannot enter the checkout.
 const hidden = join(folder, "hidden");
 const clone = join(hidden, "drover");
@@ -53,10 +54,12 @@ function npm(...args: string[]): { child: ChildProcess; said(): string; until(te
   };
 }
 
+/** Processes that were given the data directory, by argument or environment. */
 const left = () =>
   readdirSync("/proc").filter((pid) => {
     try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, "utf8").includes(`${dataDir}`);
+      const given = ["cmdline", "environ"].map((file) => readFileSync(`/proc/${pid}/${file}`, "utf8"));
+      return given.some((text) => text.includes(dataDir));
     } catch {
       return false;
     }
