@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,17 +23,26 @@ function step(name: string, command: string, args: string[]): void {
   process.exit(status ?? 1);
 }
 
+/** Runs them on a PostgreSQL of their own, which is stopped however they end. */
 async function tests(name: string, files: string[], minutes: number, binaries?: Binaries): Promise<void> {
   const cluster = await startCluster(binaries);
+  let told = false;
   process.env.DROVER_TEST_POSTGRES = cluster.url;
   const limits = ["--test-concurrency=2", `--test-timeout=${minutes * 60_000}`];
   try {
     process.stdout.write(`\n== ${name}\n`);
-    const { status } = spawnSync(process.execPath, ["--test", ...limits, ...files], { stdio: "inherit" });
+    const running = spawn(process.execPath, ["--test", ...limits, ...files], { stdio: "inherit" });
+    const end = (signal: NodeJS.Signals) => {
+      running.kill(signal);
+      told = true;
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+    const [status] = (await once(running, "exit")) as [number | null];
     if (status !== 0) process.exitCode = status ?? 1;
   } finally {
     await cluster.stop();
   }
+  if (told) process.exit(1);
 }
 
 /** One of each major version on this machine beside the one that the tests use anyway. */

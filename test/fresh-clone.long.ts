@@ -35,6 +35,7 @@ async function freePort(): Promise<number> {
 
 function npm(...args: string[]): { child: ChildProcess; said(): string; until(text: string): Promise<void> } {
   const child = spawn("npm", args, { cwd: clone, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  child.setMaxListeners(0);
   let said = "";
   const collect = (chunk: Buffer) => {
     said += chunk;

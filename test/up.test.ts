@@ -15,6 +15,13 @@ const dataDir = mkdtempSync(join(tmpdir(), "drover-up-"));
 chmodSync(dataDir, 0o711);
 const port = await freePort();
 let running: Up | null = null;
+// It is of another process group, so a Ctrl-C that ends this test does not reach it.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    if (running) process.kill(-(running.process.pid ?? 0), "SIGTERM");
+    process.exit(1);
+  });
+}
 after(async () => {
   if (running) await end(running, "SIGTERM");
   rmSync(dataDir, { recursive: true, force: true });
