@@ -738,6 +738,17 @@ describe("refused, and nothing changes", () => {
         what: "an agent version beyond all numbers",
         path: `/v1/sessions?agent_id=${facts.agent_id}&agent_version=-5`,
       },
+      {
+        what: "an agent version that no column holds",
+        path: `/v1/sessions?agent_id=${facts.agent_id}&agent_version=99999999999`,
+        says: /agent_version: must be at most 2147483647/,
+      },
+      {
+        what: "a year that an offset takes beyond 9999",
+        path: "/v1/sessions?created_at[lt]=9999-12-31T23:59:59-23:00",
+        says: /created_at\.lt/,
+      },
+      { what: "a year 0 by its offset", path: "/v1/sessions?created_at[gte]=0001-01-01T00:00:00%2B23:00" },
       { what: "a time that is none", path: "/v1/sessions?created_at[gte]=yesterday" },
       { what: "a time without a zone", path: "/v1/sessions?created_at[gte]=2026-01-01T00:00:00" },
       { what: "a day that is none", path: "/v1/sessions?created_at[gte]=2026-02-31T00:00:00Z" },
@@ -831,6 +842,30 @@ describe("refused, and nothing changes", () => {
     { what: "two slashes", path: "//v1//agents", status: 404 },
     { what: "a broken escape", path: "/v1/%", status: 404 },
   ]);
+});
+
+test("times in any offset that RFC 3339 knows are taken, in filters and in cursors", async () => {
+  const forged = Buffer.from(
+    JSON.stringify({
+      list: "sessions",
+      order: "desc",
+      back: false,
+      position: { at: "9999-01-01T00:00:00.123456+23:59", id: "x" },
+    }),
+  ).toString("base64url");
+  const paths = [
+    "/v1/agents?created_at[gte]=2026-01-01T00:00:00%2B23:00",
+    "/v1/sessions?created_at[gte]=2026-01-01T00:00:00.5%2B23:00",
+    "/v1/sessions?created_at[gt]=2026-01-01T00:00:00-23:59",
+    `/v1/sessions/${session}/events?created_at[gte]=2026-01-01T00:00:00%2B23:00`,
+    `/v1/sessions?page=${forged}`,
+  ];
+  for (const path of paths) {
+    const answer = await ask({ what: "", path });
+    const text = await answer.text();
+    assert.equal(answer.status, 200, `${path}: ${text.slice(0, 500)}`);
+    assert.ok(JSON.parse(text).data.length > 0, path);
+  }
 });
 
 /** Sends bytes as they are and reads what comes back until the connection closes or says enough. */

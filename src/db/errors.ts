@@ -33,7 +33,8 @@ export function databaseError(error: unknown, statement: string): Error {
     });
   }
   const code = error.code ?? "";
-  const own = clientsOwn[code];
+  const own =
+    clientsOwn[code] ?? (code.startsWith("22") ? `cannot be stored or compared: ${error.message}` : null);
   if (own) return invalid(own, { cause: error });
   if (passing.some((prefix) => code.startsWith(prefix))) {
     return new DatabaseUnavailable(`the database asks to try again (${statement}): ${error.message}`, {

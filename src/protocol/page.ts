@@ -6,10 +6,25 @@ import { invalid } from "./errors.ts";
 export const order = z.enum(["asc", "desc"]);
 export type Order = z.infer<typeof order>;
 
-/** A time as clients send it. PostgreSQL has no year 0. */
+/** In UTC, to the microsecond: PostgreSQL knows fewer offsets than RFC 3339. */
+function inUtc(time: string): string {
+  const fraction = /\.(\d{1,6})/.exec(time)?.[1];
+  const seconds = new Date(time.replace(/\.\d+/, "")).toISOString().slice(0, -".000Z".length);
+  return fraction === undefined ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+}
+
+/** A time as clients send it, read as UTC. PostgreSQL has no year 0. */
 export const timestamp = z.iso
-  .datetime({ offset: true, error: "must be an RFC 3339 time such as 2026-01-31T12:00:00Z" })
-  .refine((text) => !text.startsWith("0000"), "must be a year after 0");
+  .datetime({
+    offset: true,
+    abort: true,
+    error: "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+  })
+  .overwrite(inUtc)
+  .refine((text) => /^(?!0000)\d{4}-/.test(text), "must be in the years 1 to 9999");
+
+/** The largest `int` of PostgreSQL. */
+export const intMax = 2 ** 31 - 1;
 
 const wholeNumber = (text: unknown) =>
   typeof text === "string" && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
