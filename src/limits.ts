@@ -16,6 +16,7 @@ export const limits = {
   process_dead_ms: 15_000,
   /** How often a brain looks for work in case a notification was lost. */
   claim_poll_ms: 1_000,
+  claim_pause_ms_min: 50,
   /** Sessions claimed at a time, and driven at once by one process. */
   claim_batch_max: 32,
   /** A session whose drive failed for an unforeseen reason rests this long. */

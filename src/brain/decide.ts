@@ -52,7 +52,11 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
   const { actions, cancel } = plan;
   if (thread.status === "terminated") return null;
 
-  const interrupts = thread.queued.filter((event) => event.type === "user.interrupt");
+  const isInterrupt = (event: Queued) => event.type === "user.interrupt";
+  const late = thread.queued.filter((event) => isInterrupt(event) && event.seq < thread.began_seq);
+  for (const event of late) actions.push({ do: "promote", thread, event });
+  if (late.length > 0) return null;
+  const interrupts = thread.queued.filter(isInterrupt);
   if (thread.status === "idle") {
     for (const event of interrupts) actions.push({ do: "promote", thread, event });
     if (interrupts.length === 0 && thread.queued.length > 0) actions.push({ do: "run", thread });

@@ -21,6 +21,8 @@ export interface Effects {
   callModel(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
   /** Begins to start the sandbox: the model is writing a call. */
   prepareSandbox(): void;
+  /** Stops a command that an earlier brain has started and that nobody waits for any more. */
+  cancelTool(call: Call): void;
   /** Runs a call once, however often it is asked for it. Abort stops the command and still answers. */
   runTool(
     call: Call,
@@ -147,6 +149,9 @@ export async function drive(
     }
     outcomes.splice(0, ended.length);
     for (const { effect } of ended) inFlight.delete(effect);
+    for (const { action } of started) {
+      if (action.do === "interrupt_call" && action.call.started) effects.cancelTool(action.call);
+    }
     if (park) {
       memory.keep(facts.session_id, state);
       return stop.aborted ? "stopped" : "parked";

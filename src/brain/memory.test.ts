@@ -18,6 +18,7 @@ function stateWith(seq: number, text: string): State {
     failures: 0,
     retry_at: null,
     orphans: 0,
+    began_seq: 0,
     rounds: 0,
     ending: null,
   });

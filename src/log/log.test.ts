@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { testSession } from "../brain/testing.ts";
+import { livingProcess, testSession } from "../brain/testing.ts";
 import { openDatabase } from "../db/database.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
@@ -216,6 +216,7 @@ describe("leases", () => {
 
   test("give a session to one claimer only", async () => {
     const ids = await Promise.all(Array.from({ length: 30 }, runnable));
+    await Promise.all([1, 2, 3, 4].map((owner) => livingProcess(db, owner)));
     const claims = await Promise.all([1, 2, 3, 4].map((owner) => claim(db, owner, limits.claim_batch_max)));
     const claimed = claims.flat().map((lease) => lease.session_id);
     assert.deepEqual(claimed.toSorted(), [...new Set(claimed)].toSorted());
@@ -230,7 +231,7 @@ describe("leases", () => {
     const id = await runnable();
     const lease = (await claim(db, owner, 100)).find((candidate) => candidate.session_id === id);
     assert.ok(lease);
-    assert.deepEqual(await reap(db), [], "a living process keeps its sessions");
+    assert.ok(!(await reap(db, null)).includes(id), "a living process keeps its sessions");
 
     await db.query(
       {
@@ -240,7 +241,8 @@ describe("leases", () => {
       },
       [owner],
     );
-    while (!(await reap(db)).includes(id));
+    while (!(await reap(db, null)).includes(id));
+    await livingProcess(db, 77);
     const [again] = (await claim(db, 77, 100)).filter((candidate) => candidate.session_id === id);
     assert.equal(again?.epoch, lease.epoch + 1);
     const [late] = await append(db, [{ ...request(id, said("late")), lease }], 0);
@@ -267,6 +269,7 @@ describe("leases", () => {
       return result?.verdict === "accepted" && result.waiting;
     };
     assert.equal(await waiting({ run: { type: "wake" } }), true);
+    await livingProcess(db, 9);
     const lease = (await claim(db, 9, 1_000)).find((candidate) => candidate.session_id === id);
     assert.equal(await waiting({ run: { type: "wake" } }), false, "its holder sees the entry itself");
     assert.equal(await waiting({}), false);
@@ -281,9 +284,32 @@ describe("leases", () => {
     ]);
   });
 
+  test("are given to nobody who is dead to the others, and freed wherever such a one has them", async () => {
+    const id = await runnable();
+    assert.deepEqual(await claim(db, 4_711, 1_000), []);
+    await db.query(
+      { name: "orphan", text: "update session_head set lease_owner = 4711 where session_id = $1" },
+      [id],
+    );
+    assert.ok((await reap(db, null)).includes(id));
+  });
+
+  test("of a process are not freed by itself, however late it beats", async () => {
+    await livingProcess(db, 4_712);
+    await db.query(
+      { name: "late", text: "update process set beat_at = drover_now() - interval '1 hour' where id = 4712" },
+      [],
+    );
+    const id = await runnable();
+    await claim(db, 4_712, 1_000);
+    assert.ok(!(await reap(db, 4_712)).includes(id));
+    assert.ok((await reap(db, null)).includes(id));
+  });
+
   test("leave alone what only a newer server can read", async () => {
     const id = await runnable();
     await append(db, [{ ...request(id, said("new")), reader: 99 }], 0);
+    await livingProcess(db, 5);
     assert.ok(!(await claim(db, 5, 1_000)).some((lease) => lease.session_id === id));
   });
 });

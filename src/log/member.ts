@@ -11,6 +11,8 @@ import { processLockClass } from "./lease.ts";
 export interface Member {
   /** Null while it is cut off. */
   id(): number | null;
+  /** Gives the id up for a new one: nobody knows what was done under it. */
+  rejoin(reason: string): void;
   close(): Promise<void>;
 }
 
@@ -89,6 +91,9 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
 
   return {
     id: () => current?.id ?? null,
+    rejoin(reason) {
+      if (current) leave(current.id, reason);
+    },
     async close() {
       closing = true;
       clearTimeout(timer);

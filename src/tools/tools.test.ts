@@ -226,6 +226,7 @@ describe("a call whose host has died", () => {
   const lossy = (asked: string[]): Hands => ({
     async provision() {},
     async destroy() {},
+    async cancel() {},
     async execute({ call_id }) {
       asked.push(call_id);
       return call_id.includes(".") ? finished : { status: "lost", reason: "the host restarted" };
@@ -254,6 +255,12 @@ describe("a call whose host has died", () => {
     );
     assert.deepEqual(asked, ["c:run"]);
     assert.match(JSON.stringify(result.content), /outcome of this call is unknown: the host restarted/);
+  });
+
+  test("with an error of its own is told to the model, not thrown", async () => {
+    const broken: Hands = { ...lossy([]), execute: () => Promise.reject(new Error("the disk is on fire")) };
+    const result = await runTool({ id: "c", name: "bash", input: { command: "x" } }, broken, scope, never);
+    assert.match(JSON.stringify(result), /No sandbox is available: the disk is on fire/);
   });
 
   test("of a brain that was replaced is not answered at all", async () => {
