@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Database } from "./database.ts";
-import { databaseError } from "./errors.ts";
+import { DatabaseUnavailable, databaseError } from "./errors.ts";
 
 export interface Migration {
   version: number;
@@ -62,7 +62,11 @@ export async function migrate(db: Database, migrations: Migration[]): Promise<{ 
       applied.push(migration.name);
     }
   } catch (error) {
-    throw error instanceof DatabaseTooOld ? error : databaseError(error, doing);
+    if (error instanceof DatabaseTooOld) throw error;
+    const meaning = databaseError(error, doing);
+    if (meaning instanceof DatabaseUnavailable) throw meaning;
+    // No request caused it, whatever its SQLSTATE.
+    throw new Error(`${doing} failed: ${error instanceof Error ? error.message : error}`, { cause: error });
   } finally {
     await client.end();
   }
