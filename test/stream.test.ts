@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { NotFoundError } from "@anthropic-ai/sdk";
 import { limits } from "../src/limits.ts";
 import {
   type Frame,
@@ -239,6 +240,25 @@ describe("a stream without a cursor", () => {
     assert.equal(await firstOfNext(id), "user.message");
   });
 
+  test("starts with the first turn though streams that were refused have asked before", async () => {
+    const id = await session();
+    const sent = await send(api.client, id, message("say early"));
+    const refused = [
+      await open(id, { after: "nonsense" }),
+      await open(id, { path: `/v1/sessions/${id}/threads/sthr_01x/stream` }),
+    ];
+    for (const stream of refused) stream.close();
+    assert.deepEqual(
+      refused.map(({ status }) => status),
+      [400, 404],
+    );
+    await assert.rejects(api.client.beta.sessions.threads.events.list("sthr_01x", { session_id: id }));
+    const stream = await open(id);
+    const frames = await stream.until(isIdleFrame);
+    stream.close();
+    assert.equal(frames[0]?.data.id, sent.data?.[0]?.id);
+  });
+
   test("is live only when the first turn began too long ago", async () => {
     const id = await session();
     await send(api.client, id, message("say early"));
@@ -293,6 +313,43 @@ describe("the end of a session", () => {
     assert.equal((await open(id)).status, 404);
   });
 
+  test("deleted, it leaves no event, not even one appended while the delete waited", async () => {
+    const id = await session();
+    await turn(api.client, id, "say hi");
+    const appending = await api.db.connect();
+    await appending.query("begin");
+    await appending.query("update session_head set seq = seq + 1 where session_id = $1", [id]);
+    await appending.query(
+      `insert into event select workspace_id, session_id, seq + 1, 'sevt_01late', thread_id, audience, type, null, body,
+        created_at from event where session_id = $1 order by seq desc limit 1`,
+      [id],
+    );
+    const deleting = api.client.beta.sessions.delete(id);
+    const waiting = `select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query like '%delete from session_head%'`;
+    while ((await api.db.query({ name: "waiting_for_a_lock", text: waiting }, [])).length === 0);
+    await appending.query("commit");
+    await appending.end();
+    await deleting;
+    const left = await api.db.query(
+      { name: "events_left", text: "select id from event where session_id = $1" },
+      [id],
+    );
+    assert.deepEqual(left, []);
+    await assert.rejects(listed(api.client, id), NotFoundError);
+  });
+
+  test("that is gone is not found by a list, whatever events remain", async () => {
+    const id = await session();
+    await turn(api.client, id, "say hi");
+    const tables = ["session_head", "session"];
+    for (const table of tables) {
+      const key = table === "session" ? "id" : "session_id";
+      await api.db.query({ name: `drop_${table}`, text: `delete from ${table} where ${key} = $1` }, [id]);
+    }
+    await assert.rejects(listed(api.client, id), NotFoundError);
+  });
+
   test("archived, its streams end with session.status_terminated, and it can still be replayed", async () => {
     const id = await session();
     const streams = [await open(id), await open(id, {}, other)];
@@ -305,6 +362,13 @@ describe("the end of a session", () => {
     const replay = await open(id, { after: "0" });
     await replay.ended;
     assert.deepEqual(withoutPings(replay.frames), withoutPings(streams[0]?.frames ?? []));
+    const last = replay.frames.at(-1)?.id ?? "";
+    for (const options of [{}, { after: last }]) {
+      const late = await open(id, options);
+      await late.ended;
+      assert.deepEqual(withoutPings(late.frames), []);
+      assert.equal(late.response.complete, true);
+    }
   });
 });
 

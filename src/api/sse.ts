@@ -23,6 +23,11 @@ export async function writeEventStream(
   stream: EventStream,
   stop: AbortSignal,
 ): Promise<void> {
+  // One that left while its stream was being opened does not say so again.
+  if (response.destroyed) {
+    stream.watch.close();
+    return;
+  }
   const closed = new AbortController();
   response.on("close", () => closed.abort());
   const signal = AbortSignal.any([closed.signal, stop]);
@@ -70,7 +75,9 @@ async function writeEvents(
       if (event) send(response, frame(streamCursor(stream.start.incarnation, seq), event));
       if (entry.type === "session.status_terminated") return;
     }
-    if (entries.length === 0) await stream.watch.ring(seq, signal);
+    if (entries.length > 0) continue;
+    if (stream.start.ended && seq >= stream.start.head) return;
+    await stream.watch.ring(seq, signal);
   }
 }
 
