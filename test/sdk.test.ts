@@ -360,15 +360,18 @@ describe("a session's life", () => {
     await api.client.beta.sessions.update(id, { title: "new", metadata: { a: "1", b: "2" } });
     await api.client.beta.sessions.update(id, { metadata: { a: null } });
     await api.client.beta.sessions.update(id, { title: "new" });
-    const updated = await api.client.beta.sessions.update(id, { title: null });
-    assert.deepEqual([updated.title, updated.metadata], [null, { b: "2" }]);
-    await following.until(isOf("session.updated"), 3);
+    await api.client.beta.sessions.update(id, { title: null });
+    const updated = await api.client.beta.sessions.update(id, { metadata: { b: null } });
+    assert.deepEqual([updated.title, updated.metadata], [null, {}]);
+    await following.until(isOf("session.updated"), 4);
     assert.deepEqual(
       following.events.filter(isOf("session.updated")).map(({ id: _, processed_at: __, ...rest }) => rest),
       [
         { type: "session.updated", title: "new", metadata: { a: "1", b: "2" } },
         { type: "session.updated", metadata: { b: "2" } },
         { type: "session.updated", title: null },
+        // Metadata that was cleared to empty is left out.
+        { type: "session.updated" },
       ],
     );
     following.close();

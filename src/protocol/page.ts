@@ -39,7 +39,7 @@ export const queryList = <Item extends z.ZodType>(item: Item) =>
   z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(item).max(100));
 
 export const pageQuery = (limits: { default: number; max: number } = { default: 20, max: 100 }) =>
-  z.object({
+  z.strictObject({
     limit: queryInteger(z.int().min(1).max(limits.max)).default(limits.default),
     page: z.string().max(2048).optional(),
   });
@@ -124,8 +124,8 @@ export interface TimeRange {
 }
 
 const bound = timestamp.optional();
-export const timeRange = z.object({ gt: bound, gte: bound, lt: bound, lte: bound });
-export const inclusiveTimeRange = z.object({ gte: bound, lte: bound });
+export const timeRange = z.strictObject({ gt: bound, gte: bound, lt: bound, lte: bound });
+export const inclusiveTimeRange = z.strictObject({ gte: bound, lte: bound });
 
 /** Microseconds since 1970: `Date` alone would round them to milliseconds. */
 function microseconds(time: string): bigint {
