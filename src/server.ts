@@ -1,8 +1,8 @@
 import type { AddressInfo } from "node:net";
-import { serve } from "@hono/node-server";
 import type { Logger } from "pino";
 import { createApp } from "./api/app.ts";
 import { apiKeys } from "./api/auth.ts";
+import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
@@ -111,7 +111,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     version: options.version,
   });
 
-  const http = serve({ fetch: app.fetch, hostname: options.host, port: options.port });
+  const http = createHttpServer(app.fetch, logger).listen(options.port, options.host);
   await new Promise<void>((resolve, reject) => {
     http.once("listening", resolve);
     http.once("error", reject);

@@ -897,7 +897,7 @@ function talk(bytes: string): Promise<string> {
     let heard = "";
     socket.on("data", (chunk) => {
       heard += chunk;
-      if (heard.includes("\r\n\r\n")) socket.destroy();
+      if (/\r\n\r\n.*\}$/s.test(heard)) socket.destroy();
     });
     socket.on("error", () => {});
     socket.on("close", () => resolve(heard));
@@ -905,17 +905,30 @@ function talk(bytes: string): Promise<string> {
 }
 
 describe("what HTTP itself refuses", () => {
-  test("is a 4xx, and the server goes on", async () => {
+  test("is a 4xx with the envelope, and the server goes on", async () => {
     const broken = [
       "nonsense\r\n\r\n",
       "GET / HTTP/9.9\r\n\r\n",
+      "SHOUT /v1/agents HTTP/1.1\r\nhost: a\r\n\r\n",
+      "GET /v1/agents HTTP/1.1\r\nhost: a b\r\n\r\n",
+      "GET /v1/agents HTTP/1.1\r\nhost: a/b\r\n\r\n",
+      "GET http://[/v1/agents HTTP/1.1\r\nhost: a\r\n\r\n",
       "GET /v1/agents HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n",
       `GET /v1/agents?x=${"y".repeat(100_000)} HTTP/1.1\r\nhost: a\r\n\r\n`,
       `GET /v1/agents HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(100_000)}\r\n\r\n`,
       "POST /v1/agents HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
       "POST /v1/agents HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n",
     ];
-    for (const bytes of broken) assert.match(await talk(bytes), /^HTTP\/1\.1 4\d\d /, bytes.slice(0, 60));
+    for (const bytes of broken) {
+      const answer = await talk(bytes);
+      const about = `${bytes.slice(0, 60)}: ${answer}`;
+      assert.match(answer, bytes.length > 50_000 ? /^HTTP\/1\.1 431 / : /^HTTP\/1\.1 400 /, about);
+      const body = JSON.parse(answer.split("\r\n\r\n")[1] ?? "");
+      assert.equal(body.type, "error", about);
+      assert.equal(body.error.type, "invalid_request_error", about);
+      assert.match(body.request_id, /^req_01[A-Za-z0-9]{22}$/, about);
+      assert.equal(/^request-id: (.*)$/im.exec(answer)?.[1]?.trim(), body.request_id, about);
+    }
     assert.equal((await fetch(`${api.url}/healthz`)).status, 200);
   });
 
