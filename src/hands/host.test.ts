@@ -96,6 +96,24 @@ describe("a sandbox host", () => {
     folder.remove();
   });
 
+  test("outlives a sandbox that floods the pipes between them", async () => {
+    const floods = [
+      "for f in /run/drover/*.ctl; do (timeout 3 tr '\\0' a </dev/zero >$f) & done; sleep 2",
+      "for f in /run/drover/*.ctl; do (timeout 3 yes aaaa >$f) & done; sleep 2",
+      "tr '\\0' a </dev/zero | head -c 100000000 >/proc/1/fd/1",
+    ];
+    for (const flood of floods) {
+      await hands.execute(request("flood", shell(flood)), never);
+      assert.equal(textOf(await hands.execute(request("dry", shell("echo dry")), never)), "dry\n");
+    }
+    assert.equal(
+      textOf(await hands.execute(request("flood", shell("echo again")), never))
+        .trim()
+        .endsWith("again"),
+      true,
+    );
+  });
+
   test("runs shell commands one after the other, in one shell", async () => {
     const results = await Promise.all([
       hands.execute(request("order", shell("sleep 0.05; X=1; echo a")), never),
