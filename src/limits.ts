@@ -37,12 +37,16 @@ export const limits = {
   first_turn_grace_ms: 5_000,
 
   request_body_bytes_max: 32 << 20,
+  /** How much of a larger one is read and thrown away before the connection is cut. */
+  request_discard_bytes_max: 128 << 20,
   /** Levels of nesting in a request's JSON: far more would overflow a stack somewhere. */
   request_json_depth_max: 200,
   /** How often an update starts over because another one came first. */
   update_attempts_max: 20,
   initial_events_max: 50,
   events_per_request_max: 1_000,
+  /** Of one message or one tool result. */
+  content_blocks_max: 1_000,
   title_chars_max: 1_000,
   /** Agent names of sessions kept in memory. */
   agent_names_max: 10_000,

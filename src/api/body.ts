@@ -28,15 +28,21 @@ function tooLarge(): ApiError {
   });
 }
 
+/**
+ * Of a body that is too large the rest is read and forgotten, within reason: a client that is cut off while it still
+ * sends sees a broken connection instead of the answer.
+ */
 async function readBytes(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get("content-length") ?? 0) > limits.request_body_bytes_max) throw tooLarge();
+  const max = limits.request_body_bytes_max;
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of chunksOf(request)) {
     bytes += chunk.byteLength;
-    if (bytes > limits.request_body_bytes_max) throw tooLarge();
-    chunks.push(chunk);
+    if (bytes <= max) chunks.push(chunk);
+    else chunks.length = 0;
+    if (bytes > limits.request_discard_bytes_max) break;
   }
+  if (bytes > max) throw tooLarge();
   return Buffer.concat(chunks);
 }
 
