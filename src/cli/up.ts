@@ -114,6 +114,7 @@ function isFresh(dataDir: string): boolean {
 const plainEnv = (config: Config) => ({
   PATH: process.env.PATH,
   LANG: process.env.LANG,
+  XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR,
   DROVER_DATA_DIR: config.data_dir,
   DROVER_LOG: config.log_level,
 });

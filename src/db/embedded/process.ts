@@ -57,9 +57,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, after which it recovers at the next start. */
+/** SIGINT is PostgreSQL's fast shutdown; after the others it recovers at the next start. */
 export async function stopServer(pid: number): Promise<void> {
-  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
+  for (const signal of ["SIGINT", "SIGQUIT", "SIGKILL"] as const) {
     if (!isAlive(pid)) return;
     process.kill(pid, signal);
     const deadline = Date.now() + stopTimeoutMs;

@@ -63,6 +63,22 @@ test("it syncs, checks its pages, listens on its socket alone and keeps others f
   assert.equal(statSync(options.socket_dir).mode & 0o007, 0);
 });
 
+test("a program that stops it hears of its end, even when it saw it before", async () => {
+  const program = `
+    import { readFileSync } from "node:fs";
+    import { startPostgres } from ${JSON.stringify(import.meta.resolve("./server.ts"))};
+    const server = await startPostgres(JSON.parse(process.argv[1]));
+    const [pid] = readFileSync(process.argv[2], "utf8").split("\\n");
+    setImmediate(() => { while (!readFileSync("/proc/" + pid + "/stat", "utf8").includes(") Z ")); });
+    await server.stop();
+    await server.exited;`;
+  await last?.stop();
+  const args = ["--input-type=module-typescript", "--eval", program, JSON.stringify(options), pidFile()];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+  await start();
+});
+
 test("one that was left running is taken over", async () => {
   const pid = pidOf();
   const again = await start();

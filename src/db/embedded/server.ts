@@ -183,7 +183,16 @@ function launch(data: string, log: string, binaries: Binaries, options: Postgres
   );
   closeSync(file);
   child.unref();
-  return { exited: once(child, "exit").then(() => {}), stop: () => stopServer(child.pid ?? 0) };
+  const exited = once(child, "exit").then(() => {});
+  return {
+    exited,
+    async stop() {
+      // Its end is seen before it is heard of, and nothing else may keep this process alive until then.
+      child.ref();
+      if (child.pid !== undefined) await stopServer(child.pid);
+      await exited;
+    },
+  };
 }
 
 /** PostgreSQL holds its log open, so what is too long is copied away and cut off. */
