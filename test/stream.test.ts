@@ -390,7 +390,8 @@ describe("many readers", () => {
   test("get events that are larger than any buffer, live", async () => {
     const id = await session();
     const streams = await Promise.all([open(id), open(id, {}, other), follow(api.client, id)]);
-    const data = Buffer.alloc(6 << 20, 7).toString("base64");
+    const png = Buffer.from("89504e470d0a1a0a", "hex");
+    const data = Buffer.concat([png, Buffer.alloc(6 << 20, 7)]).toString("base64");
     await send(api.client, id, {
       type: "user.message",
       content: [

@@ -11,9 +11,12 @@ import { idOf } from "./ids.ts";
 
 // What clients send.
 
+const blocks = <Block extends z.ZodType>(block: Block) =>
+  z.array(block).max(limits.content_blocks_max, `must hold at most ${limits.content_blocks_max} blocks`);
+
 const userMessageParams = z.strictObject({
   type: z.literal("user.message"),
-  content: z.array(userContentBlock).min(1, "must hold at least one block"),
+  content: blocks(userContentBlock).min(1, "must hold at least one block"),
 });
 const userInterruptParams = z.strictObject({
   type: z.literal("user.interrupt"),
@@ -28,13 +31,13 @@ const userToolConfirmationParams = z.strictObject({
 const userCustomToolResultParams = z.strictObject({
   type: z.literal("user.custom_tool_result"),
   custom_tool_use_id: idOf("event"),
-  content: z.array(toolResultContentBlock).optional(),
+  content: blocks(toolResultContentBlock).optional(),
   is_error: z.boolean().nullish(),
 });
 const userToolResultParams = z.strictObject({
   type: z.literal("user.tool_result"),
   tool_use_id: idOf("event"),
-  content: z.array(toolResultContentBlock).optional(),
+  content: blocks(toolResultContentBlock).optional(),
   is_error: z.boolean().nullish(),
 });
 const userDefineOutcomeParams = z.strictObject({
@@ -48,7 +51,7 @@ const userDefineOutcomeParams = z.strictObject({
 });
 const systemMessageParams = z.strictObject({
   type: z.literal("system.message"),
-  content: z.array(textBlock).min(1).max(1000),
+  content: blocks(textBlock).min(1, "must hold at least one block"),
 });
 
 export const eventParams = z.discriminatedUnion("type", [

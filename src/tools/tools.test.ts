@@ -135,6 +135,24 @@ describe("files", { skip }, () => {
     assert.match(await fails("read", { file_path: "pwned" }), /no such file/);
   });
 
+  test("are edited whatever their names", async () => {
+    for (const name of ["back\\slash", "\\0101", "new\nline", "-n", " a  b "]) {
+      const file_path = `odd/${name}`;
+      await says("write", { file_path, content: "old" });
+      await says("edit", { file_path, old_string: "old", new_string: "new" });
+      assert.equal(await says("read", { file_path }), "new");
+    }
+  });
+
+  test("that may not be read are not empty", async () => {
+    await says("bash", { command: "cd /workspace; echo secret > closed; chmod 000 closed" });
+    assert.match(await fails("read", { file_path: "closed" }), /closed: permission denied/);
+    assert.match(
+      await fails("read", { file_path: "closed", view_range: [1, 2] }),
+      /closed: permission denied/,
+    );
+  });
+
   test("keep their mode and their links when they are replaced", async () => {
     await says("bash", { command: "cd /workspace; echo '#!/bin/sh' > run; chmod 755 run; ln -s run link" });
     await says("write", { file_path: "link", content: "#!/bin/sh\necho ran\n" });
