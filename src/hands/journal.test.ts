@@ -93,6 +93,21 @@ test("forgets old calls but neither the epoch nor that a shell was used", async 
   await again.close();
 });
 
+test("never forgets a call that has begun and not ended, however many came after", async () => {
+  const path = join(folder.path, "long.jsonl");
+  const journal = await openJournal(path, options);
+  await journal.started(call("long"), { shell: true });
+  for (let i = 0; i < 30; i += 1) {
+    await journal.started(call(`short ${i}`), { shell: false });
+    await journal.finished(call(`short ${i}`), result("x"));
+  }
+  await journal.close();
+  const again = await openJournal(path, options);
+  assert.equal((await again.find(call("long"))).state, "lost");
+  assert.equal((await again.find(call("short 0"))).state, "never_seen");
+  await again.close();
+});
+
 test("many sessions share few open files", async () => {
   const journals = await openJournals(join(folder.path, "many"), { ...options, open_max: 2 });
   const names = Array.from({ length: 20 }, (_, n) => `sesn_${n}`);

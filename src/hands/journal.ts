@@ -77,7 +77,7 @@ export async function openJournal(path: string, options: { calls_kept: number })
     waiting = [];
     try {
       const encoded = batch.map((item) => encode(item.line));
-      await file.write(Buffer.concat(encoded));
+      await file.appendFile(Buffer.concat(encoded));
       await file.datasync();
       for (const [n, { line }] of batch.entries()) {
         const length = encoded[n]?.length ?? 0;
@@ -96,7 +96,7 @@ export async function openJournal(path: string, options: { calls_kept: number })
   async function rewrite(callsKept: number): Promise<void> {
     const lines: Buffer[] = [encode({ type: "epoch", epoch: state.epoch })];
     for (const sandbox_id of state.shells) lines.push(encode({ type: "used_shell", sandbox_id }));
-    const calls = callsKept === 0 ? [] : [...state.calls].slice(-callsKept);
+    const calls = callsKept === 0 ? [] : worthKeeping(callsKept);
     for (const [key, place] of calls) {
       lines.push(place ? await read(place) : encode({ type: "started", ...callOf(key) }));
     }
@@ -106,8 +106,15 @@ export async function openJournal(path: string, options: { calls_kept: number })
     await fresh.close();
     await rename(`${path}.new`, path);
     await syncFolder(dirname(path));
-    await file.close();
+    const old = file;
     ({ file, state, size } = await load(path));
+    await old.close();
+  }
+
+  /** The newest, and however old every one that was started and has not finished: forgotten, it could run again. */
+  function worthKeeping(count: number) {
+    const calls = [...state.calls];
+    return calls.filter(([, place], i) => place === null || i >= calls.length - count);
   }
 
   async function read(place: { at: number; length: number }): Promise<Buffer> {
