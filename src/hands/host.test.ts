@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -260,6 +270,50 @@ describe("a sandbox host", () => {
       never,
     );
     assert.equal(result.status, "unavailable");
+  });
+
+  test("says in plain words what fails on the host, and goes on once it is mended", async () => {
+    const inTheWay = join(folder.path, "sandboxes", "sbx_blocked");
+    writeFileSync(inTheWay, "");
+    const scope = request("blocked", shell("true"));
+    await hands.provision(scope);
+    const blocked = await hands.execute(scope, never);
+    assert.equal(blocked.status, "unavailable");
+    assert.match(blocked.reason, /^a file lies where the sandbox host needs a folder/);
+    rmSync(inTheWay);
+    assert.equal(finished(await hands.execute(request("blocked", shell("true")), never)).exit_code, 0);
+
+    const journal = join(folder.path, "journal", "sesn_unkept.jsonl");
+    mkdirSync(journal);
+    const unkept = request("unkept", shell("touch ran"));
+    await hands.provision(unkept);
+    const refused = await hands.execute(unkept, never);
+    assert.equal(refused.status, "unavailable");
+    assert.equal(existsSync(join(workspace("unkept"), "ran")), false);
+    rmdirSync(journal);
+    assert.equal(finished(await hands.execute(unkept, never)).exit_code, 0);
+  });
+
+  test("says that the user ids of its sandboxes are used up", {
+    skip: process.getuid?.() !== 0 && "only root gives sandboxes users of their own",
+  }, async (t) => {
+    const small = testFolder();
+    const at = join(small.path, "hands.sock");
+    const driver = bubblewrap({ data_dir: small.path, uids: { first: 1_900_500_000, count: 1 } });
+    const narrow = await startHands({ socket_path: at, data_dir: small.path, driver });
+    const client = connectHands({ socket_path: at });
+    t.after(async () => {
+      client.close();
+      await narrow.close();
+      small.remove();
+    });
+    writeFileSync(join(small.path, "sandboxes", "sbx_none"), "");
+    const none = await client.execute(request("none", shell("true")), never);
+    assert.equal(none.status, "unavailable");
+    // What failed has taken none of them.
+    assert.equal(finished(await client.execute(request("one", shell("true")), never)).exit_code, 0);
+    const two = await client.execute(request("two", shell("true")), never);
+    assert.match(two.status === "unavailable" ? two.reason : "", /user ids of the sandboxes are taken/);
   });
 
   test("takes up to its limit of sandboxes, ending the longest unused", async (t) => {
