@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readdirSync, readFileSync, readlinkSync, statSync, truncateSync } from "node:fs";
+import { execFile } from "node:child_process";
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { openJournal } from "./journal.ts";
 import { openJournals } from "./journals.ts";
 import { type TestFolder, testFolder } from "./testing.ts";
@@ -67,10 +79,80 @@ test("a last line cut anywhere is as if never written, and the next one is whole
   }
 });
 
-test("damage in the middle is not passed over", async () => {
+test("damage costs the results it hit, and nothing else", async () => {
   const path = join(folder.path, "damaged.jsonl");
-  appendFileSync(path, '{"type":"epoch","epoch":1}\n\0\0\0\n{"type":"epoch","epoch":2}\n');
-  await assert.rejects(openJournal(path, options), /damaged at byte 27/);
+  const first = await openJournal(path, options);
+  await first.raiseEpoch(4);
+  for (const id of ["a", "b", "c"]) {
+    await first.started(call(id), { shell: false });
+    await first.finished(call(id), result(id));
+  }
+  await first.close();
+  const lines = readFileSync(path, "utf8").split("\n");
+  const [epoch, startedA, , startedB = "", , startedC, finishedC] = lines;
+  const damaged = [epoch, "\0\0\0", startedA, startedB.slice(0, -1), startedC, finishedC, "\0", ""];
+  writeFileSync(path, damaged.join("\n"));
+
+  for (const rewritten of [false, true]) {
+    const journal = await openJournal(path, options);
+    assert.equal(journal.epoch(), 4);
+    assert.deepEqual(await journal.find(call("a")), { state: "lost" });
+    assert.deepEqual(await journal.find(call("b")), { state: "lost" });
+    if (!rewritten)
+      assert.deepEqual(await journal.find(call("c")), { state: "finished", result: result("c") });
+    await journal.clear();
+    assert.deepEqual(await journal.find(call("a")), { state: "lost" });
+    await journal.finished(call("d"), result("d"));
+    assert.deepEqual(await journal.find(call("d")), { state: "finished", result: result("d") });
+    await journal.close();
+  }
+});
+
+test("a result that is damaged while the journal is open is lost", async () => {
+  const path = join(folder.path, "eaten.jsonl");
+  const journal = await openJournal(path, options);
+  await journal.started(call("a"), { shell: false });
+  await journal.finished(call("a"), result("a"));
+  truncateSync(path, statSync(path).size - 5);
+  assert.deepEqual(await journal.find(call("a")), { state: "lost" });
+  await journal.close();
+});
+
+test("a rewrite that fails leaves the journal as it was, and open", async () => {
+  const path = join(folder.path, "stuck.jsonl");
+  const journal = await openJournal(path, options);
+  mkdirSync(`${path}.new/in-the-way`, { recursive: true });
+  for (let n = 0; n < 20; n++) await journal.finished(call(String(n)), result(String(n)));
+  await assert.rejects(journal.clear());
+  assert.deepEqual(await journal.find(call("0")), { state: "finished", result: result("0") });
+  rmSync(`${path}.new`, { recursive: true });
+  for (let n = 20; n < 40; n++) await journal.finished(call(String(n)), result(String(n)));
+  assert.deepEqual(await journal.find(call("0")), { state: "never_seen" });
+  assert.deepEqual(await journal.find(call("39")), { state: "finished", result: result("39") });
+  await journal.close();
+});
+
+test("what does not fit on the disk is refused, and what comes next is whole", async () => {
+  const path = join(folder.path, "full.jsonl");
+  const program = `
+    import { openJournal } from ${JSON.stringify(new URL("./journal.ts", import.meta.url).href)};
+    process.on("SIGXFSZ", () => {});
+    const journal = await openJournal(${JSON.stringify(path)}, { calls_kept: 4 });
+    const call = (call_id) => ({ sandbox_id: "sbx_a", call_id });
+    await journal.started(call("a"), { shell: false });
+    const reason = "x".repeat(20_000);
+    const refusal = await journal.finished(call("a"), { status: "lost", reason }).then(() => "", (e) => e.code);
+    await journal.started(call("b"), { shell: false });
+    console.log(refusal);
+  `;
+  const limited = ["-c", 'ulimit -f 8; exec "$@"', "bash", process.execPath, "--input-type=module", "-e"];
+  const { stdout } = await promisify(execFile)("bash", [...limited, program]);
+  assert.equal(stdout.trim(), "EFBIG");
+  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).call_id),
+    ["a", "b"],
+  );
 });
 
 test("forgets old calls but neither the epoch nor that a shell was used", async () => {

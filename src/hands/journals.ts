@@ -29,7 +29,10 @@ export async function openJournals(
       // The next opening must find it closed, so it waits in line with it.
       closing.set(
         id,
-        journal.then((each) => each.close()).finally(() => closing.delete(id)),
+        journal
+          .then((each) => each.close())
+          .catch(() => {})
+          .finally(() => closing.delete(id)),
       );
     }
   }
@@ -49,7 +52,7 @@ export async function openJournals(
         return await work(await entry.journal);
       } finally {
         entry.users -= 1;
-        if (await isBroken(entry.journal)) open.delete(sessionId);
+        if ((await isBroken(entry.journal)) && open.get(sessionId) === entry) open.delete(sessionId);
         evict();
       }
     },
