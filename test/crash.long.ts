@@ -73,6 +73,7 @@ test(`serve and hands are killed at random under load (SEED=${seed})`, async (co
     }
   }
 
+  /** The check of what was done, to be made once nothing is killed any more: the counting must not be lost itself. */
   async function play(id: string, n: number): Promise<() => Promise<void>> {
     const client = reconnecting(at(n).client, id);
     for (let turn = 1; turn <= turnCount; turn += 1) {
@@ -88,12 +89,12 @@ test(`serve and hands are killed at random under load (SEED=${seed})`, async (co
       await sendOnce(n, id, text);
       await client.until(isIdle, turn);
     }
-    await sendOnce(n, id, "bash for f in *.?; do wc -l < $f; done | sort | uniq -c\nthen\necho");
-    await client.until(isIdle, turnCount + 1);
-    return () => check(id, client);
+    return () => check(id, n, client);
   }
 
-  async function check(id: string, client: Reconnecting): Promise<void> {
+  async function check(id: string, n: number, client: Reconnecting): Promise<void> {
+    await sendOnce(n, id, "bash for f in *.?; do wc -l < $f; done | sort | uniq -c\nthen\necho");
+    await client.until(isIdle, turnCount + 1);
     await client.close();
     const events = await listed(at(0).client, id);
     assert.deepEqual(client.seen, events);

@@ -1,3 +1,4 @@
+import { after } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type Anthropic from "@anthropic-ai/sdk";
 import type { ListedEvent, StreamEvent } from "./session.ts";
@@ -18,7 +19,7 @@ export interface Reconnecting {
 
 /**
  * What careful clients of the official API do: open the stream, list the whole history, then go on with the stream and
- * skip what was seen; whenever the stream ends, all over again.
+ * skip what was seen; whenever the stream ends, all over again. One that a failed test left open ends with the tests.
  */
 export function reconnecting(client: Anthropic, sessionId: string): Reconnecting {
   const seen: ListedEvent[] = [];
@@ -51,6 +52,7 @@ export function reconnecting(client: Anthropic, sessionId: string): Reconnecting
   }
 
   const running = run();
+  after(() => closed.abort());
   return {
     seen,
     connections: () => connections,
