@@ -1,5 +1,14 @@
-import { spawnSync } from "node:child_process";
-import { globSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Binaries,
+  chooseBinaries,
+  packagedBinaries,
+  systemBinaries,
+} from "../src/db/embedded/binaries.ts";
 import { startCluster } from "../src/db/testing.ts";
 
 const given = process.argv.slice(2);
@@ -9,31 +18,64 @@ const named = given.filter((argument) => !argument.startsWith("--"));
 function step(name: string, command: string, args: string[]): void {
   process.stdout.write(`\n== ${name}\n`);
   const { status } = spawnSync(command, args, { stdio: "inherit" });
-  if (status !== 0) {
-    process.stdout.write(`\n${name} failed\n`);
-    process.exit(status ?? 1);
-  }
+  if (status === 0) return;
+  process.stdout.write(`\n${name} failed\n`);
+  process.exit(status ?? 1);
 }
 
-if (named.length === 0 && !all) {
+/** How long a test and all of them together may take, in minutes. */
+type Limits = { each: number; all: number };
+
+/** Runs them on a PostgreSQL of their own, which is stopped however they end. */
+async function tests(name: string, files: string[], limits: Limits, binaries?: Binaries): Promise<void> {
+  const cluster = await startCluster(binaries);
+  let told = false;
+  process.env.DROVER_TEST_POSTGRES = cluster.url;
+  const options = ["--test-concurrency=2", `--test-timeout=${limits.each * 60_000}`];
+  try {
+    process.stdout.write(`\n== ${name}\n`);
+    const running = spawn(process.execPath, ["--test", ...options, ...files], { stdio: "inherit" });
+    const end = (signal: NodeJS.Signals) => {
+      running.kill(signal);
+      told = true;
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+    // A file whose tests have ended and that does not end itself is under no limit of the runner's.
+    const deadline = setTimeout(() => {
+      process.stdout.write(`\n${name} took more than ${limits.all} minutes\n`);
+      end("SIGTERM");
+    }, limits.all * 60_000);
+    const [status] = (await once(running, "exit")) as [number | null];
+    clearTimeout(deadline);
+    if (status !== 0) process.exitCode = status ?? 1;
+  } finally {
+    await cluster.stop();
+  }
+  if (told) process.exit(1);
+}
+
+/** One of each major version on this machine beside the one that the tests use anyway. */
+function otherVersions(copies: string): Binaries[] {
+  const usual = chooseBinaries(null, copies).major;
+  const packaged = packagedBinaries(copies);
+  const found = [...systemBinaries(), ...(packaged ? [packaged] : [])].filter(({ major }) => major !== usual);
+  return found.filter(({ major }, i) => found.findIndex((other) => other.major === major) === i);
+}
+
+if (named.length > 0) await tests("tests", named, { each: 30, all: 60 });
+else if (!all) {
   step("types", "node_modules/.bin/tsc", ["--noEmit"]);
   step("lint and format", "node_modules/.bin/biome", ["check", "--error-on-warnings", "."]);
+  await tests("tests", globSync(["src/**/*.test.ts", "test/**/*.test.ts"]).toSorted(), { each: 3, all: 12 });
+} else {
+  await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 15, all: 30 });
+  const copies = mkdtempSync(join(tmpdir(), "drover-versions-"));
+  chmodSync(copies, 0o711);
+  const onDatabase = globSync(["src/{log,brain,api,resources}/**/*.test.ts"]).toSorted();
+  const versions = otherVersions(copies);
+  for (const version of versions)
+    await tests(`PostgreSQL ${version.major}`, onDatabase, { each: 3, all: 10 }, version);
+  if (versions.length === 0)
+    process.stdout.write("\nskipped: no other PostgreSQL version is on this machine\n");
+  rmSync(copies, { recursive: true, force: true });
 }
-
-const files = all ? globSync("test/**/*.long.ts") : globSync(["src/**/*.test.ts", "test/**/*.test.ts"]);
-const cluster = await startCluster();
-process.env.DROVER_TEST_POSTGRES = cluster.url;
-process.env.NODE_ENV = "test";
-process.stdout.write("\n== tests\n");
-const { status } = spawnSync(
-  process.execPath,
-  [
-    "--test",
-    "--test-concurrency=2",
-    `--test-timeout=${all ? 1_800_000 : 180_000}`,
-    ...(named.length > 0 ? named : files.toSorted()),
-  ],
-  { stdio: "inherit" },
-);
-await cluster.stop();
-process.exit(status ?? 1);

@@ -32,8 +32,10 @@ describe("settings", () => {
       DROVER_LOG: "loud",
       DATABASE_URL: "mysql://x",
       DROVER_PROT: "1",
+      DROVER_HOST: "0.0.0.0",
+      DROVER_ANTHROPIC_API_KEY: "drover-key-x",
     });
-    assert.equal(problems.length, 4);
+    assert.equal(problems.length, 6);
     assert.match(problems.join("\n"), /DROVER_PROT: is not a setting; did you mean DROVER_PORT\?/);
     assert.match(problems.join("\n"), /DROVER_LOG: must be one of/);
   });

@@ -5,6 +5,8 @@ import { z } from "zod";
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
 export const ownKeyPrefix = "drover-key-";
 
+export const apiKeyShape = /^[\x21-\x7e]{16,200}$/;
+
 const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
 
 const shape = {
@@ -18,7 +20,7 @@ const shape = {
   DROVER_DATA_DIR: z.string().refine(isAbsolute, "must be an absolute path").optional(),
   DROVER_API_KEY: z
     .string()
-    .regex(/^[\x21-\x7e]{16,200}$/, "must be 16 to 200 printable characters without spaces")
+    .regex(apiKeyShape, "must be 16 to 200 printable characters without spaces")
     .optional(),
   // Not a URL to the letter: one for a unix socket has no host.
   DATABASE_URL: z
@@ -73,35 +75,31 @@ export class ConfigError extends Error {
 
 /** The settings, from environment variables alone. */
 export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
-  const given = Object.fromEntries(
+  const given: NodeJS.ProcessEnv = Object.fromEntries(
     Object.entries(env).filter(
       ([name, value]) => value !== "" && (name in shape || name.startsWith("DROVER_")),
     ),
   );
+  const parsed = z.object(shape).safeParse(given);
+  const anthropicKey = anthropicKeyOf(
+    given.DROVER_ANTHROPIC_API_KEY,
+    env.ANTHROPIC_API_KEY,
+    given.DROVER_API_KEY,
+  );
   const problems = Object.keys(given)
     .filter((name) => !known.includes(name))
     .map((name) => `${name}: is not a setting; did you mean ${nearest(name)}?`);
-  const parsed = z.object(shape).safeParse(given);
-  if (!parsed.success) {
-    problems.push(...parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
-    throw new ConfigError(problems);
+  for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join(".")}: ${issue.message}`);
+  const { DROVER_HOST: host, DROVER_API_KEY: apiKey } = given;
+  if (host !== undefined && !loopback.test(host) && apiKey === undefined) {
+    problems.push(`DROVER_HOST: ${host} can be reached by others, so DROVER_API_KEY must be set explicitly`);
   }
-  const values = parsed.data;
-  if (!loopback.test(values.DROVER_HOST) && values.DROVER_API_KEY === undefined) {
-    problems.push(
-      `DROVER_HOST: ${values.DROVER_HOST} can be reached by others, so DROVER_API_KEY must be set explicitly`,
-    );
-  }
-  const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
-  const anthropicKey = anthropicKeyOf(
-    values.DROVER_ANTHROPIC_API_KEY,
-    env.ANTHROPIC_API_KEY,
-    values.DROVER_API_KEY,
-  );
   if (anthropicKey === "own") {
     problems.push("DROVER_ANTHROPIC_API_KEY: is a key of this server, not one of Anthropic's");
   }
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  const values = parsed.data;
+  const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
   return {
     port: values.DROVER_PORT,
     host: values.DROVER_HOST,

@@ -16,16 +16,22 @@ export const limits = {
   process_dead_ms: 15_000,
   /** How often a brain looks for work in case a notification was lost. */
   claim_poll_ms: 1_000,
+  claim_pause_ms_min: 50,
   /** Sessions claimed at a time, and driven at once by one process. */
   claim_batch_max: 32,
   /** A session whose drive failed for an unforeseen reason rests this long. */
   drive_failed_pause_ms: 5_000,
   sessions_driven_max: 1_000,
+  /** Text of the conversations of parked sessions that a brain remembers, about. */
+  memory_chars_max: 64 << 20,
 
   /** Time between pings on a silent stream. */
   stream_ping_ms: 10_000,
-  /** Bytes that may wait for a slow reader before its stream is cut. */
-  stream_backlog_bytes_max: 1 << 20,
+  /**
+   * Events, in bytes of the log, that a slow reader may be behind before its stream is cut. A client's event is on the
+   * stream twice, so this is what the largest request makes.
+   */
+  stream_backlog_bytes_max: 64 << 20,
 
   /** Parts of a preview that follow each other within this time go out together. */
   preview_coalesce_ms: 30,
@@ -40,12 +46,16 @@ export const limits = {
   first_turn_grace_ms: 5_000,
 
   request_body_bytes_max: 32 << 20,
+  /** How much of a larger one is read and thrown away before the connection is cut. */
+  request_discard_bytes_max: 128 << 20,
   /** Levels of nesting in a request's JSON: far more would overflow a stack somewhere. */
   request_json_depth_max: 200,
   /** How often an update starts over because another one came first. */
   update_attempts_max: 20,
   initial_events_max: 50,
   events_per_request_max: 1_000,
+  /** Of one message or one tool result. */
+  content_blocks_max: 1_000,
   title_chars_max: 1_000,
   /** Agent names of sessions kept in memory. */
   agent_names_max: 10_000,

@@ -1,8 +1,8 @@
 import type { AddressInfo } from "node:net";
-import { serve } from "@hono/node-server";
 import type { Logger } from "pino";
 import { createApp } from "./api/app.ts";
 import { apiKeys } from "./api/auth.ts";
+import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
@@ -60,9 +60,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const log = createLog({
     db,
     from: () => member?.id() ?? 0,
-    onCommitted(request, { entries }) {
+    onCommitted(request, { entries, waiting }) {
       watches.committed(request.session_id, entries);
-      if (request.run?.type === "wake") brain?.wake();
+      if (waiting) brain?.wake();
     },
   });
 
@@ -80,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       );
       brain?.abandon();
     },
-    notified(heads) {
+    notified(heads, waiting) {
       if (heads === "everything") poll();
       else {
         for (const [sessionId, seq] of heads) {
@@ -88,7 +88,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
           else watches.moved(sessionId, seq);
         }
       }
-      brain?.wake();
+      if (waiting) brain?.wake();
     },
     previewed: previews.heard,
   });
@@ -114,7 +114,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     version: options.version,
   });
 
-  const http = serve({ fetch: app.fetch, hostname: options.host, port: options.port });
+  const http = createHttpServer(app.fetch, logger).listen(options.port, options.host);
   await new Promise<void>((resolve, reject) => {
     http.once("listening", resolve);
     http.once("error", reject);

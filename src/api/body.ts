@@ -28,15 +28,21 @@ function tooLarge(): ApiError {
   });
 }
 
+/**
+ * Of a body that is too large the rest is read and forgotten, within reason: a client that is cut off while it still
+ * sends sees a broken connection instead of the answer.
+ */
 async function readBytes(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get("content-length") ?? 0) > limits.request_body_bytes_max) throw tooLarge();
+  const max = limits.request_body_bytes_max;
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of chunksOf(request)) {
     bytes += chunk.byteLength;
-    if (bytes > limits.request_body_bytes_max) throw tooLarge();
-    chunks.push(chunk);
+    if (bytes <= max) chunks.push(chunk);
+    else chunks.length = 0;
+    if (bytes > limits.request_discard_bytes_max) break;
   }
+  if (bytes > max) throw tooLarge();
   return Buffer.concat(chunks);
 }
 
@@ -74,21 +80,56 @@ function parsedJson(text: string): unknown {
   }
 }
 
-/** Refuses what is valid JSON but no honest request: nesting without end, and keys that would set a prototype. */
+interface Place {
+  value: unknown;
+  key: string;
+  above: Place | null;
+}
+
+/** What a session is told is kept as it is, whatever it holds. Other texts go to columns and into queries. */
+const keptAsTheyAre = ["events", "initial_events"];
+
+/**
+ * Refuses what is valid JSON but no honest request: nesting without end, keys that would set a prototype, and text that
+ * no database keeps.
+ */
 function checkStructure(root: unknown): void {
-  let level = [root];
+  let level: Place[] = [{ value: root, key: "", above: null }];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > limits.request_json_depth_max) {
       throw invalid(`body: is nested more than ${limits.request_json_depth_max} levels deep`);
     }
-    const next: unknown[] = [];
-    for (const value of level) {
+    const next: Place[] = [];
+    for (const place of level) {
+      const { value } = place;
       if (typeof value !== "object" || value === null) continue;
       if (Object.hasOwn(value, "__proto__")) throw invalid('body: "__proto__" is not allowed as a key');
-      for (const child of Object.values(value)) {
-        if (typeof child === "object" && child !== null) next.push(child);
+      for (const [key, child] of Object.entries(value)) {
+        const inner = { value: child, key, above: place };
+        if (!isKeptAsItIs(inner)) {
+          checkText(key, place);
+          if (typeof child === "string") checkText(child, inner);
+        }
+        if (typeof child === "object" && child !== null) next.push(inner);
       }
     }
     level = next;
   }
+}
+
+function isKeptAsItIs(place: Place): boolean {
+  let top = place;
+  while (top.above?.above) top = top.above;
+  return keptAsTheyAre.includes(top.key);
+}
+
+function checkText(text: string, place: Place): void {
+  if (text.includes("\0")) throw invalid(`${pathOf(place)}: text may not contain NUL characters`);
+  if (!text.isWellFormed()) throw invalid(`${pathOf(place)}: text may not contain half a surrogate pair`);
+}
+
+function pathOf(place: Place): string {
+  const keys: string[] = [];
+  for (let at: Place | null = place; at?.above; at = at.above) keys.unshift(at.key.slice(0, 100));
+  return keys.join(".") || "body";
 }

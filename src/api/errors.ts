@@ -16,7 +16,7 @@ export interface Failure {
 /** The one place that turns an error into an answer. What a client cannot cure is logged and not shown. */
 export function errorResponse(error: unknown, failure: Failure, log: Log): Response {
   const requestId = failure.headers["request-id"];
-  const shown = presentable(error);
+  const shown = presentable(error, failure.method);
   if (shown !== error) {
     const fields = { err: error, request_id: requestId, method: failure.method, path: failure.path };
     if (shown.status === 503) log.warn(fields, "request refused: the database is away");
@@ -37,8 +37,16 @@ export function errorResponse(error: unknown, failure: Failure, log: Log): Respo
   });
 }
 
-function presentable(error: unknown): ApiError {
+function presentable(error: unknown, method: string): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof DatabaseUnavailable && error.mayHaveRun && method === "POST") {
+    // Clients repeat a 503 by themselves, and what a POST writes would be there twice.
+    return new ApiError(
+      "api_error",
+      "the database went away before it answered: this may or may not have been done; look before you repeat it",
+      { status: 503, headers: { "x-should-retry": "false" }, cause: error },
+    );
+  }
   if (error instanceof DatabaseUnavailable) {
     return new ApiError("api_error", "the database is away for the moment; try again", {
       status: 503,

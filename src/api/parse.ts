@@ -3,6 +3,7 @@ import { type ApiError, invalid } from "../protocol/errors.ts";
 
 const problemsMax = 5;
 const pathPartCharsMax = 100;
+const missing = "is required";
 
 interface Problem {
   path: PropertyKey[];
@@ -48,9 +49,9 @@ const oneOf = (values: readonly unknown[]) =>
 const describe: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case "invalid_type":
-      return issue.input === undefined ? "is required" : `must be ${noun(issue.expected)}`;
+      return issue.input === undefined ? missing : `must be ${noun(issue.expected)}`;
     case "invalid_value":
-      return issue.input === undefined ? "is required" : oneOf(issue.values);
+      return issue.input === undefined ? missing : oneOf(issue.values);
     case "invalid_union":
       return "options" in issue && Array.isArray(issue.options) ? oneOf(issue.options) : undefined;
     case "invalid_key":
@@ -89,6 +90,7 @@ function branchProblems(branches: z.core.$ZodIssue[][]): Problem[] {
   for (const branch of branches) {
     const wrongType = branch.find((issue) => issue.path.length === 0 && issue.code === "invalid_type");
     if (wrongType?.code !== "invalid_type") return branch.flatMap(problemsOf);
+    if (wrongType.message === missing) return [{ path: [], message: missing }];
     expected.push(noun(wrongType.expected));
   }
   return [{ path: [], message: `must be ${[...new Set(expected)].join(" or ")}` }];

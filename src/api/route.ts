@@ -1,6 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
-import type { z } from "zod";
+import { z } from "zod";
 import { notFound } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { parse } from "./parse.ts";
@@ -98,6 +98,14 @@ export function streamRoute<
   };
 }
 
+const noParameters = z.strictObject({});
+
+/** `beta` is what the official SDK adds to every path; nothing depends on it. */
+function queryOf(url: string): Record<string, unknown> {
+  const { beta: _, ...query } = parseQuery(new URL(url).searchParams);
+  return query;
+}
+
 async function callOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z.ZodType>(
   inputs: Inputs<Params, Query, Body>,
   caller: Caller,
@@ -110,7 +118,7 @@ async function callOf<Params extends ParamSchemas, Query extends z.ZodType, Body
       throw notFound(`${name.replace(/_id$/, "")} ${value.slice(0, 100)} not found`);
     }
   }
-  const query = inputs.query && parse(inputs.query, parseQuery(new URL(req.url).searchParams), "query");
+  const query = parse(inputs.query ?? noParameters, queryOf(req.url), "query");
   const body = inputs.body && parse(inputs.body, await readBody(), "body");
   return { ...caller, params: req.param(), query, body } as CallOf<Params, Query, Body>;
 }

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Database } from "../db/database.ts";
 import { limits } from "../limits.ts";
@@ -32,6 +31,11 @@ export async function writeEventStream(
   stream: EventStream,
   stop: AbortSignal,
 ): Promise<void> {
+  // One that left while its stream was being opened does not say so again.
+  if (response.destroyed) {
+    stream.watch.close();
+    return;
+  }
   const closed = new AbortController();
   response.on("close", () => closed.abort());
   const signal = AbortSignal.any([closed.signal, stop]);
@@ -42,10 +46,9 @@ export async function writeEventStream(
     ...headers,
   });
   response.flushHeaders();
-  const ping = setInterval(
-    () => send(response, `event: ping\ndata: {"type":"ping"}\n\n`),
-    limits.stream_ping_ms,
-  );
+  const ping = setInterval(() => {
+    if (!response.writableNeedDrain) send(response, `event: ping\ndata: {"type":"ping"}\n\n`);
+  }, limits.stream_ping_ms);
   const previews = previewFilter(stream, (event) => send(response, frame(null, event)));
   const hearing =
     stream.wanted.deltas.length > 0 ? stream.previews.watch(stream.sessionId, previews.hear) : null;
@@ -66,6 +69,7 @@ async function writeEvents(
   signal: AbortSignal,
 ): Promise<void> {
   const queued = new Map<number, Entry>();
+  const backlog = backlogOf(stream);
   let seq = stream.start.seq;
   while (!signal.aborted) {
     const entries = await stream.watch.after(seq);
@@ -77,15 +81,18 @@ async function writeEvents(
     await findPromoted(entries, queued, stream);
     for (const entry of entries) {
       seq = entry.seq;
-      // What the log already held is given as fast as the client takes it.
-      if (seq <= stream.start.head && response.writableNeedDrain) await drained(response, signal);
+      if (response.writableNeedDrain) await backlog.wait(response, signal);
+      if (signal.aborted || response.destroyed) return;
+      backlog.written(entry);
       const event = shown(entry, queued, stream.threadId);
       if (event && (stream.wanted.types?.includes(event.type) ?? true))
         send(response, frame(streamCursor(stream.start.incarnation, seq), event));
       previews.passed(entry);
       if (entry.type === "session.status_terminated") return;
     }
-    if (entries.length === 0) await stream.watch.ring(seq, signal);
+    if (entries.length > 0) continue;
+    if (stream.start.ended && seq >= stream.start.head) return;
+    await stream.watch.ring(seq, signal);
   }
 }
 
@@ -114,14 +121,45 @@ function shown(entry: Entry, queued: Map<number, Entry>, threadId: string | null
 const frame = (cursor: string | null, event: { type: string }) =>
   `event: ${event.type}\n${cursor === null ? "" : `id: ${cursor}\n`}data: ${JSON.stringify(event)}\n\n`;
 
-const drained = (response: ServerResponse, signal: AbortSignal) =>
-  once(response, "drain", { signal }).catch((error) => {
-    if (!signal.aborted) throw error;
-  });
+/** What the log has got since the stream was opened and its client has not. The log keeps it; here it is measured. */
+interface Backlog {
+  /** Until the client has taken what it was given. Too far behind, it is cut off: it comes back with its cursor. */
+  wait(response: ServerResponse, signal: AbortSignal): Promise<void>;
+  written(entry: Entry): void;
+}
 
-/** A reader too slow to keep up is cut off: it comes back with its cursor and reads on from the log. */
+function backlogOf({ watch, start }: EventStream): Backlog {
+  let measured = start.head;
+  let bytes = 0;
+  const sizeOf = (entry: Entry) => Buffer.byteLength(JSON.stringify(entry.body));
+
+  return {
+    async wait(response, signal) {
+      const drained = new AbortController();
+      const onDrain = () => drained.abort();
+      response.once("drain", onDrain);
+      const over = AbortSignal.any([signal, drained.signal]);
+      while (!over.aborted) {
+        const entries = await watch.after(measured);
+        if (entries === "gone") break;
+        for (const entry of entries) bytes += sizeOf(entry);
+        measured = entries.at(-1)?.seq ?? measured;
+        if (bytes > limits.stream_backlog_bytes_max) {
+          response.destroy();
+          break;
+        }
+        if (entries.length === 0) await watch.ring(measured, over);
+      }
+      response.off("drain", onDrain);
+    },
+    written(entry) {
+      if (entry.seq <= start.head) return;
+      if (entry.seq <= measured) bytes -= sizeOf(entry);
+      else measured = entry.seq;
+    },
+  };
+}
+
 function send(response: ServerResponse, text: string): void {
-  if (response.destroyed) return;
-  if (response.writableLength > limits.stream_backlog_bytes_max) response.destroy();
-  else response.write(text);
+  if (!response.destroyed) response.write(text);
 }

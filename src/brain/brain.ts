@@ -9,9 +9,10 @@ import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
 import type { Models } from "../models/model.ts";
 import { newId } from "../protocol/ids.ts";
-import { defaultSandbox, runTool } from "../tools/toolset.ts";
+import { cancelTool, defaultSandbox, runTool } from "../tools/toolset.ts";
 import { callModel } from "./call-model.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
+import { createMemory } from "./memory.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 
 export interface Brain {
@@ -28,7 +29,7 @@ export interface BrainParts {
   log: Log;
   watches: Watches;
   previews: Previews;
-  member: Pick<Member, "id">;
+  member: Pick<Member, "id" | "rejoin">;
   hands: Hands;
   models: Models;
   /** Told what went wrong where nobody waits for an answer. */
@@ -41,7 +42,8 @@ export function startBrain(parts: BrainParts): Brain {
   const stop = new AbortController();
   let abandoned = new AbortController();
   const driven = new Set<Promise<void>>();
-  let looking = false;
+  const memory = createMemory(limits.memory_chars_max);
+  let looking: Promise<void> | null = null;
   let again = false;
   let cleaning = false;
   let timer: NodeJS.Timeout | undefined;
@@ -50,25 +52,29 @@ export function startBrain(parts: BrainParts): Brain {
   function wake(): void {
     if (stop.signal.aborted) return;
     again = true;
-    if (!looking) look().catch((error) => trouble("looking for work failed", error));
+    looking ??= look()
+      .catch((error) => {
+        trouble("looking for work failed", error);
+        // What was claimed without our hearing of it would stay ours, and nobody would drive it.
+        member.rejoin("the answer to a claim was lost");
+      })
+      .finally(() => {
+        looking = null;
+      });
   }
 
   async function look(): Promise<void> {
-    looking = true;
-    try {
-      while (again && !stop.signal.aborted) {
-        again = false;
-        const owner = member.id();
-        const room = limits.sessions_driven_max - driven.size;
-        if (owner === null || room <= 0) break;
-        const leases = await claim(db, owner, Math.min(room, limits.claim_batch_max));
-        if (leases.length === limits.claim_batch_max) again = true;
-        for (const lease of leases) run(lease);
-      }
-    } finally {
-      looking = false;
+    while (again && !stop.signal.aborted) {
+      again = false;
+      const owner = member.id();
+      if (owner === null || room() <= 0) return;
+      const leases = await claim(db, owner, Math.min(room(), limits.claim_batch_max));
+      if (leases.length === limits.claim_batch_max) again = true;
+      for (const lease of leases) run(lease);
     }
   }
+
+  const room = () => limits.sessions_driven_max - driven.size;
 
   function run(lease: Lease): void {
     const running = driveLease(lease)
@@ -91,6 +97,7 @@ export function startBrain(parts: BrainParts): Brain {
         lease,
         effectsFor(lease, watch),
         AbortSignal.any([stop.signal, abandoned.signal]),
+        memory,
       );
     } catch (error) {
       trouble("driving a session failed; it is tried again", error, lease.session_id);
@@ -137,6 +144,10 @@ export function startBrain(parts: BrainParts): Brain {
         // A sandbox that cannot be made is told of by the call that needs it.
         parts.hands.provision({ ...scope, spec: defaultSandbox }).catch(() => {});
       },
+      cancelTool(call) {
+        // Whether it still ran is not known; its result is in the log already.
+        cancelTool(call, parts.hands, scope).catch(() => {});
+      },
       runTool: (call, signal) => runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
       newId: () => newId("event"),
       now: () => Date.now() + clockAhead,
@@ -158,10 +169,13 @@ export function startBrain(parts: BrainParts): Brain {
     let pause: number = limits.claim_poll_ms;
     nextRoundAt = Number.POSITIVE_INFINITY;
     try {
-      await reap(db);
+      await reap(db, member.id());
       cleanUp();
       wake();
-      pause = Math.min(pause, (await nextDue(db)) ?? pause);
+      // One that is due and cannot be taken by us must not make the rounds follow each other without a pause.
+      if (member.id() !== null && room() > 0) {
+        pause = Math.min(pause, Math.max(limits.claim_pause_ms_min, (await nextDue(db)) ?? pause));
+      }
     } catch (error) {
       trouble("looking for work failed", error);
     }
@@ -172,10 +186,17 @@ export function startBrain(parts: BrainParts): Brain {
   function cleanUp(): void {
     if (cleaning) return;
     cleaning = true;
-    takeCleanups(db, ({ session_id, epoch }) =>
-      parts.hands.destroy({ session_id, sandbox_id: sandboxOf(session_id), epoch, keep_workspace: false }),
-    )
-      .catch((error) => trouble("a sandbox could not be removed; trying again", error))
+    takeCleanups(db, async ({ session_id, epoch }) => {
+      const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
+      try {
+        await parts.hands.destroy({ ...scope, keep_workspace: false });
+        return "removed";
+      } catch (error) {
+        trouble("a sandbox could not be removed; trying again", error, session_id);
+        return "failed";
+      }
+    })
+      .catch((error) => trouble("looking for sandboxes to remove failed", error))
       .finally(() => {
         cleaning = false;
       });
@@ -188,10 +209,13 @@ export function startBrain(parts: BrainParts): Brain {
     abandon() {
       abandoned.abort();
       abandoned = new AbortController();
+      // The database that comes back may be an older copy of itself.
+      memory.clear();
     },
     async stop() {
       stop.abort();
       clearTimeout(timer);
+      await looking;
       while (driven.size > 0) await Promise.all(driven);
     },
   };

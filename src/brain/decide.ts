@@ -54,7 +54,11 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
   const { actions, cancel } = plan;
   if (thread.status === "terminated") return null;
 
-  const interrupts = thread.queued.filter((event) => event.type === "user.interrupt");
+  const isInterrupt = (event: Queued) => event.type === "user.interrupt";
+  const late = thread.queued.filter((event) => isInterrupt(event) && event.seq < thread.began_seq);
+  for (const event of late) actions.push({ do: "promote", thread, event });
+  if (late.length > 0) return null;
+  const interrupts = thread.queued.filter(isInterrupt);
   const confirmations = thread.queued.filter((event) => event.type === "user.tool_confirmation");
   if (interrupts.length === 0 && confirmations.length > 0) {
     for (const event of confirmations) actions.push({ do: "promote", thread, event });

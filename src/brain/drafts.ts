@@ -112,7 +112,7 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
         ...none(),
         entries: [
           shown("session.error", { error: turnFailure(action.failure) }),
-          hidden("turn_failed", { reader: 1 }),
+          hidden("turn_failed", { reader: 1, rejected: false }),
         ],
       };
     case "idle": {
@@ -273,7 +273,7 @@ function failureDrafts(
       entries: [
         end,
         shown("session.error", { error: modelError(failure, "exhausted") }),
-        hidden("turn_failed", { reader: 1 }),
+        hidden("turn_failed", { reader: 1, rejected: failure.kind === "rejected" }),
       ],
     };
   }
@@ -298,7 +298,7 @@ function failureDrafts(
   };
 }
 
-/** In `ms`: doubled with each failure, half of it by chance, never less than the upstream asked for. */
+/** In `ms`: doubled with each failure, half of it by chance, and no less than the upstream asked for, within the longest wait. */
 export function retryDelay(failure: ModelFailure, failures: number, random: number): number {
   const backoff = Math.min(limits.model_retry_first_ms * 2 ** failures, limits.model_retry_longest_ms);
   const asked = Math.min(failure.retry_after_ms ?? 0, limits.model_retry_longest_ms);

@@ -14,6 +14,7 @@ import {
   type Permission,
   usageSnapshot,
 } from "./drafts.ts";
+import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
 import { startPreview } from "./preview.ts";
 import { type SessionFacts, toolUseOf } from "./session.ts";
@@ -34,6 +35,8 @@ export interface Effects {
   flushPreviews(): void;
   /** Begins to start the sandbox: the model is writing a call. */
   prepareSandbox(): void;
+  /** Stops a command that an earlier brain has started and that nobody waits for any more. */
+  cancelTool(call: Call): void;
   /** Runs a call once, however often it is asked for it. Abort stops the command and still answers. */
   runTool(
     call: Call,
@@ -58,13 +61,14 @@ export async function drive(
   lease: Lease,
   effects: Effects,
   stop: AbortSignal,
+  memory: Pick<Memory, "recall" | "keep"> = { recall: emptyState, keep() {} },
 ): Promise<DriveEnd> {
   const inFlight = new Map<string, AbortController>();
   const outcomes: { effect: string; outcome: Outcome }[] = [];
   let bell = new AbortController();
   const ring = () => bell.abort();
   let failure: unknown = null;
-  let state: State = emptyState();
+  let state: State = memory.recall(facts.session_id);
   stop.addEventListener("abort", ring);
 
   function start(effect: string, run: (signal: AbortSignal) => Promise<Outcome>): void {
@@ -161,7 +165,13 @@ export async function drive(
     }
     outcomes.splice(0, ended.length);
     for (const { effect } of ended) inFlight.delete(effect);
-    if (park) return stop.aborted ? "stopped" : "parked";
+    for (const { action } of started) {
+      if (action.do === "interrupt_call" && action.call.started) effects.cancelTool(action.call);
+    }
+    if (park) {
+      memory.keep(facts.session_id, state);
+      return stop.aborted ? "stopped" : "parked";
+    }
     for (const { action, drafts } of started) startEffect(action, drafts);
     return "wait";
   }

@@ -31,6 +31,8 @@ export interface Thread {
   retry_at: number | null;
   /** Requests in a row whose brain did not live to see the end. */
   orphans: number;
+  /** Where this turn began. An interrupt from before it interrupts nothing. */
+  began_seq: number;
   /** Tool rounds in this turn. */
   rounds: number;
   /** The calls that the last idle event has asked the client about; null when it ended the turn. */
@@ -109,6 +111,7 @@ const newThread = (id: string): Thread => ({
   failures: 0,
   retry_at: null,
   orphans: 0,
+  began_seq: 0,
   rounds: 0,
   asked: null,
   ending: null,
@@ -176,6 +179,7 @@ function apply(state: State, entry: Entry): void {
     case "span.model_request_start":
       thread.request = { id: entry.id };
       thread.retry_at = null;
+      thread.ending = null;
       return;
     case "span.model_request_end": {
       thread.request = null;
@@ -228,6 +232,7 @@ function apply(state: State, entry: Entry): void {
       thread.orphans += 1;
       return;
     case "turn_failed":
+      if (bodyOf(entry, "turn_failed").rejected) leaveOutMedia(thread);
       thread.ending = { stop_reason: { type: "retries_exhausted" }, stop_details: null };
       return;
     case "agent.tool_use":
@@ -262,7 +267,7 @@ function apply(state: State, entry: Entry): void {
       return;
     case "session.thread_status_running":
       if (thread.status === "idle" && thread.asked === null) {
-        Object.assign(thread, { failures: 0, orphans: 0, rounds: 0, ending: null });
+        Object.assign(thread, { failures: 0, orphans: 0, rounds: 0, ending: null, began_seq: entry.seq });
       }
       thread.status = "running";
       thread.asked = null;
@@ -309,6 +314,24 @@ function settleCall(thread: Thread, id: string, content: ClientBlock[], isError:
       is_error: isError,
     },
   ]);
+}
+
+/**
+ * A provider that refuses a request for what an image or document in it is would refuse every later one too: those that
+ * have come since the model's last answer are left out from now on.
+ */
+function leaveOutMedia(thread: Thread): void {
+  const last = thread.messages.at(-1);
+  if (last?.role !== "user") return;
+  const isMedia = (block: UserBlock) => block.type === "image" || block.type === "document";
+  const without = <Block extends UserBlock>(block: Block): Block | { type: "text"; text: string } =>
+    isMedia(block)
+      ? { type: "text", text: `[The ${block.type} was left out: the model's provider refused it.]` }
+      : block;
+  const content = last.content.map((block) =>
+    block.type === "tool_result" ? { ...block, content: block.content.map(without) } : without(block),
+  );
+  thread.messages[thread.messages.length - 1] = { role: "user", content };
 }
 
 /** Tool results and user text that follow each other are one message: roles must alternate. */

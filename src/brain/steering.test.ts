@@ -132,6 +132,7 @@ describe("an interrupt", () => {
     assert.equal(await (await start(session)).end, "parked");
     const entries = await session.entries();
     assert.deepEqual(session.ran, []);
+    assert.deepEqual(session.cancelled, ["bash one"]);
     assert.match(JSON.stringify(of(entries, "agent.tool_result")[0]?.body), /interrupted before completion/);
     assert.equal(entries.at(-1)?.type, "session.status_idle");
   });
@@ -147,7 +148,69 @@ describe("an interrupt", () => {
   });
 });
 
+describe("an interrupt and a message sent together to an idle session", () => {
+  test("are one turn: there was nothing to interrupt", async () => {
+    const session = await testSession(db, () => says("Hello."));
+    await session.send(interrupt, message("Hi"));
+    assert.equal(await (await start(session)).end, "parked");
+    const entries = await session.entries();
+    assert.equal(of(entries, "session.status_idle").length, 1);
+    assert.equal(of(entries, "session.status_running").length, 1);
+    assert.equal(of(entries, "promoted").length, 2);
+    assert.equal(of(entries, "agent.message").length, 1);
+  });
+});
+
 describe("a message that arrives", () => {
+  /** Answers the first request with text while a second message comes, and the second as scripted. */
+  async function steered(second: Script) {
+    const asked = gate();
+    const answer = gate();
+    let requests = 0;
+    const session = await testSession(db, async function* (request, signal) {
+      requests += 1;
+      if (requests === 1) {
+        asked.open();
+        await answer.opened;
+        yield* says("First.");
+      } else yield* second(request, signal);
+    });
+    await session.send(message("One"));
+    const driving = await start(session);
+    await asked.opened;
+    await session.send(message("Two"));
+    answer.open();
+    return { session, driving };
+  }
+
+  test("while the model answers is answered with all that belongs to it: calls and their results", async () => {
+    let calledOnce = false;
+    const { session, driving } = await steered(() => {
+      if (calledOnce) return says("Second.");
+      calledOnce = true;
+      return calls("bash one");
+    });
+    assert.equal(await driving.end, "parked");
+    const entries = await session.entries();
+    assert.equal(session.asked.length, 3);
+    assert.equal(session.asked.at(-1)?.messages.at(-1)?.content[0]?.type, "tool_result");
+    assert.equal(of(entries, "agent.message").length, 2);
+  });
+
+  test("while the model answers is not dropped when the request for it fails first", async () => {
+    let failedOnce = false;
+    const { session, driving } = await steered(() => {
+      if (failedOnce) return says("Second.");
+      failedOnce = true;
+      const failure = { kind: "overloaded", message: "busy", retryable: true, retry_after_ms: 0 } as const;
+      return [{ type: "failed", failure, usage: noUsage }];
+    });
+    await driving.end;
+    await freeLease(db, session.id);
+    assert.equal(await (await start(session, { now: () => Date.now() + 1_000_000 })).end, "parked");
+    assert.equal(of(await session.entries(), "agent.message").length, 2);
+  });
+
   test("while a call runs is seen by the next request", async () => {
     const running = gate();
     const finish = gate();
@@ -264,6 +327,21 @@ describe("a model that fails", () => {
     await session.send(message("Again"));
     const after = await driveToIdle(session);
     assert.deepEqual(after.at(-1)?.body, { stop_reason: { type: "end_turn" }, stop_details: null });
+  });
+
+  test("because of an image is not shown it again", async () => {
+    const session = await testSession(db, (request) =>
+      JSON.stringify(request.messages).includes('"image"')
+        ? failing({ kind: "rejected", retryable: false, message: "bad image" })
+        : says("Now I can."),
+    );
+    const source = { type: "url", url: "https://example.com/gone.png" } as const;
+    await session.send({ type: "user.message", content: [{ type: "image", source }] });
+    await driveToIdle(session);
+    await session.send(message("Go on"));
+    const entries = await driveToIdle(session);
+    assert.equal(of(entries, "agent.message").length, 1);
+    assert.match(JSON.stringify(session.asked.at(-1)?.messages), /image was left out/);
   });
 
   test("because the request is wrong is not asked again", async () => {

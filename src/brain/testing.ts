@@ -17,6 +17,8 @@ export interface TestSession {
   id: string;
   /** Every command that was run, in order: what `hands` did, not what it was asked. */
   ran: string[];
+  /** Every command that was cancelled without waiting for it. */
+  cancelled: string[];
   /** Every request the model got. */
   asked: ModelRequest[];
   /** Appends as the API does; the verdict. */
@@ -89,12 +91,14 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
   );
   const asked: ModelRequest[] = [];
   const ran: string[] = [];
+  const cancelled: string[] = [];
   const known = new Map<string, Promise<{ content: { type: "text"; text: string }[]; is_error: boolean }>>();
   const watch = createWatches(db).watch(id);
 
   return {
     id,
     ran,
+    cancelled,
     asked,
     async send(...events) {
       const answers = events.flatMap((event) => {
@@ -112,6 +116,7 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
       return result?.verdict ?? "";
     },
     async claim() {
+      await livingProcess(db, process.pid);
       const leases = await claim(db, process.pid, 1_000);
       const lease = leases.find((candidate) => candidate.session_id === id);
       if (!lease) throw new Error(`session ${id} is not to be claimed`);
@@ -133,6 +138,9 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
       preview() {},
       flushPreviews() {},
       prepareSandbox() {},
+      cancelTool(call) {
+        cancelled.push(String(call.input.command));
+      },
       runTool(call) {
         const running =
           known.get(call.id) ??
@@ -152,6 +160,17 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
       ...changed,
     }),
   };
+}
+
+/** An owner of leases that the others take for alive until they look closer. */
+export async function livingProcess(db: Database, id: number): Promise<void> {
+  await db.query(
+    {
+      name: "test_process",
+      text: "insert into process (id, started_at, beat_at) values ($1, drover_now(), drover_now()) on conflict do nothing",
+    },
+    [id],
+  );
 }
 
 /** Gives the lease up as the death of its owner would. */

@@ -1,24 +1,32 @@
 import { closeSync, writeSync } from "node:fs";
 
+/** What a child writes to descriptor 3, once. */
+export type ChildReport = { ready: Record<string, unknown> } | { failed: string };
+
 /**
- * The child's side of `drover up`. A supervised child leaves SIGINT and SIGTERM, which reach the whole group, to `up`;
- * it is told to stop by the end of its stdin, which also comes when `up` is killed. It reports on descriptor 3 when
- * it is ready.
+ * The child's side of `drover up`. A supervised child leaves signals, which reach the whole group, to `up`; it is told
+ * to stop by the end of its stdin, which also comes when `up` is killed.
  */
 export interface Lifetime {
   /** Resolves when the process is to stop. */
   stopped: Promise<void>;
   /** Says once that the process does its work. */
   reportReady(facts: Record<string, unknown>): void;
+  /** Says in one line why it cannot, and ends the process. */
+  fail(why: string): never;
 }
 
 const reportFd = 3;
 
-/** Exit code of a start that failed for a reason that starting again cannot mend. */
-export const exitCannotStart = 78;
-
 export function lifetime(title: string, supervised: boolean): Lifetime {
   process.title = title;
+  let reported = false;
+  const report = (what: ChildReport) => {
+    if (!supervised || reported) return;
+    reported = true;
+    writeSync(reportFd, `${JSON.stringify(what)}\n`);
+    closeSync(reportFd);
+  };
   const stopped = new Promise<void>((resolve) => {
     if (supervised) {
       process.stdin.resume();
@@ -26,7 +34,7 @@ export function lifetime(title: string, supervised: boolean): Lifetime {
       process.stdin.on("error", () => resolve());
     }
     let signals = 0;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(signal, () => {
         if (supervised) return;
         signals += 1;
@@ -37,10 +45,11 @@ export function lifetime(title: string, supervised: boolean): Lifetime {
   });
   return {
     stopped,
-    reportReady(facts) {
-      if (!supervised) return;
-      writeSync(reportFd, `${JSON.stringify(facts)}\n`);
-      closeSync(reportFd);
+    reportReady: (facts) => report({ ready: facts }),
+    fail(why) {
+      if (!supervised) process.stderr.write(`${title}: ${why}\n`);
+      report({ failed: why });
+      process.exit(1);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -6,6 +6,7 @@ import { Command } from "commander";
 import type { Config } from "../config.ts";
 import { packagedBinaries, systemBinaries } from "../db/embedded/binaries.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
+import { findCgroups } from "../hands/drivers/cgroups.ts";
 import { configOrExit, isRoot } from "./machine.ts";
 import { painter } from "./tree.ts";
 
@@ -29,7 +30,8 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  return [node(), await sandbox(), database(config), dataDir(config), await port(config), model(config)];
+  const sandboxes = [await sandbox(), memoryLimit()];
+  return [node(), ...sandboxes, database(config), dataDir(config), await port(config), model(config)];
 }
 
 const ok = (name: string, text: string): Finding => ({ name, level: "ok", text });
@@ -53,6 +55,14 @@ async function sandbox(): Promise<Finding> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function memoryLimit(): Finding {
+  const name = "memory";
+  const cgroups = findCgroups(`doctor ${process.pid}`);
+  if (cgroups?.limitsMemory) return ok(name, `of a sandbox is limited as a whole, by ${cgroups.description}`);
+  const remedy = isRoot() ? "mount the memory cgroup writable" : "start Drover as root, or give it a cgroup";
+  return warn(name, `is limited for each process of a sandbox, not for all together: ${remedy}`);
 }
 
 function database(config: Config): Finding {
@@ -80,10 +90,24 @@ function dataDir({ data_dir }: Config): Finding {
   } catch {
     return fail("data", `${place} cannot be written: set DROVER_DATA_DIR to a folder that can`);
   }
+  // The data directory itself is opened at the start.
+  const closed = isRoot() ? closedFolder(place === data_dir ? dirname(place) : place) : null;
+  if (closed !== null) {
+    return fail(
+      "data",
+      `only root may pass ${closed}, and PostgreSQL and sandboxes are not root: set DROVER_DATA_DIR to another folder`,
+    );
+  }
   const { bavail, bsize } = statfsSync(place);
   const free = bavail * bsize;
   const text = `${data_dir}, ${(free / spareBytes).toFixed(1)} GiB free`;
   return free < spareBytes ? warn("data", `${text}: make room`) : ok("data", text);
+}
+
+/** The first on the way up that other users may not pass. */
+function closedFolder(folder: string): string | null {
+  if ((statSync(folder).mode & 0o001) === 0) return folder;
+  return dirname(folder) === folder ? null : closedFolder(dirname(folder));
 }
 
 function port({ host, port: number }: Config): Promise<Finding> {

@@ -5,11 +5,13 @@ import { pino } from "pino";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { startHands } from "../hands/host.ts";
 import { lifetime } from "./child.ts";
+import { explain } from "./explain.ts";
 import { configOrExit, handsSocketOf, prepareFolders } from "./machine.ts";
+import { type UserIds, userIds } from "./user-ids.ts";
 
 interface HandsOptions {
   socket?: string;
-  clientUid?: string;
+  client?: UserIds;
   supervised?: boolean;
 }
 
@@ -17,7 +19,7 @@ export function handsCommand(): Command {
   return new Command("hands")
     .description("Run sandboxes on this machine; holds no key and no database")
     .option("--socket <path>", "where to listen (default: the socket of this data directory)")
-    .option("--client-uid <uid>", "the user who may connect, besides this one")
+    .option("--client <uid:gid>", "the user who may connect, besides root", userIds)
     .option("--supervised", "run as a child of drover up")
     .action(hands);
 }
@@ -26,24 +28,22 @@ async function hands(options: HandsOptions): Promise<void> {
   const life = lifetime("drover hands", options.supervised ?? false);
   const config = configOrExit();
   const logger = pino({ level: config.log_level }, pino.destination({ dest: 2, sync: true }));
-  prepareFolders(config);
-  const folder = join(config.data_dir, "hands");
-  mkdirSync(folder, { recursive: true, mode: 0o711 });
-  chmodSync(folder, 0o711);
-  const driver = bubblewrap({ data_dir: folder });
-  const socket_path = options.socket ?? handsSocketOf(config);
-  const uid = options.clientUid === undefined ? undefined : Number(options.clientUid);
-  const host = await startHands({
-    socket_path,
-    data_dir: folder,
-    driver,
-    owner: uid === undefined ? undefined : { uid, gid: uid },
-  });
-  const problem = await driver.check();
-  if (problem !== null) logger.warn({ driver: driver.name }, `no sandbox can be started: ${problem}`);
-  life.reportReady({ instance_id: host.instance_id });
-  if (!options.supervised) logger.info({ socket_path, driver: driver.name }, "ready");
-  await life.stopped;
-  await host.close();
+  try {
+    prepareFolders(config);
+    const folder = join(config.data_dir, "hands");
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
+    chmodSync(folder, 0o711);
+    const driver = bubblewrap({ data_dir: folder });
+    const socket_path = options.socket ?? handsSocketOf(config);
+    const host = await startHands({ socket_path, data_dir: folder, driver, owner: options.client });
+    const problem = await driver.check();
+    if (problem !== null) logger.warn({ driver: driver.name }, `no sandbox can be started: ${problem}`);
+    life.reportReady({ instance_id: host.instance_id, sandbox_problem: problem });
+    if (!options.supervised) logger.info({ socket_path, driver: driver.name }, "ready");
+    await life.stopped;
+    await host.close();
+  } catch (error) {
+    life.fail(explain(error));
+  }
   process.exit(0);
 }

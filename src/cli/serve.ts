@@ -1,17 +1,19 @@
 import { Command } from "commander";
-import { type Logger, pino } from "pino";
+import { pino } from "pino";
 import type { Config } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
 import { connectHands } from "../hands/client.ts";
 import { createModels } from "../models/registry.ts";
 import { startServer } from "../server.ts";
-import { dropPrivileges, exitCannotStart, lifetime } from "./child.ts";
+import { dropPrivileges, lifetime } from "./child.ts";
+import { explain } from "./explain.ts";
 import { apiKeyOf, configOrExit, handsSocketOf, isRoot, prepareFolders } from "./machine.ts";
+import { type UserIds, userIds } from "./user-ids.ts";
 import { version } from "./version.ts";
 
 interface ServeOptions {
   hands?: string;
-  runAs?: string;
+  runAs?: UserIds;
   supervised?: boolean;
 }
 
@@ -19,7 +21,7 @@ export function serveCommand(): Command {
   return new Command("serve")
     .description("Serve the API and drive sessions; needs a database (DATABASE_URL) and hands")
     .option("--hands <socket>", "where hands listens (default: the socket of this data directory)")
-    .option("--run-as <uid:gid>", "give up root for this user once everything is loaded")
+    .option("--run-as <uid:gid>", "give up root for this user once everything is loaded", userIds)
     .option("--supervised", "run as a child of drover up")
     .action(async (options: ServeOptions) => {
       const config = configOrExit();
@@ -36,18 +38,17 @@ export function serveCommand(): Command {
 async function serve(config: Config, databaseUrl: string, options: ServeOptions): Promise<void> {
   const life = lifetime("drover serve", options.supervised ?? false);
   const logger = pino({ level: config.log_level }, pino.destination({ dest: 2, sync: true }));
-  if (!options.supervised) prepareFolders(config);
-  const apiKey = apiKeyOf(config);
-  const migrations = readMigrations();
-  const [uid, gid] = (options.runAs ?? "").split(":").map(Number);
-  if (uid && gid) dropPrivileges({ uid, gid });
-  else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
-
-  const hands = connectHands({
-    socket_path: options.hands ?? handsSocketOf(config),
-    onTrouble: (error) => logger.warn({ err: error }, "hands cannot be reached; trying again"),
-  });
   try {
+    if (!options.supervised) prepareFolders(config);
+    const apiKey = apiKeyOf(config);
+    const migrations = readMigrations();
+    if (options.runAs) dropPrivileges(options.runAs);
+    else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
+
+    const hands = connectHands({
+      socket_path: options.hands ?? handsSocketOf(config),
+      onTrouble: (error) => logger.warn({ err: error }, "hands cannot be reached; trying again"),
+    });
     const server = await startServer({
       database_url: databaseUrl,
       host: config.host,
@@ -63,27 +64,10 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
     if (!options.supervised) logger.info({ url: server.url }, "ready");
     await life.stopped;
     await server.close();
-  } catch (error) {
-    explainAndExit(error, config, logger);
-  } finally {
     hands.close();
+  } catch (error) {
+    logger.debug({ err: error }, "serve ends");
+    life.fail(explain(error, config));
   }
   process.exit(0);
-}
-
-function explainAndExit(error: unknown, config: Config, logger: Logger): never {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === "EADDRINUSE" || code === "EACCES" || code === "EADDRNOTAVAIL") {
-    const why = {
-      EADDRINUSE: "is in use",
-      EACCES: "is not allowed to this user",
-      EADDRNOTAVAIL: "is not this machine's",
-    };
-    process.stderr.write(
-      `${config.host}:${config.port} ${why[code]}: set DROVER_PORT or DROVER_HOST to another one\n`,
-    );
-    process.exit(exitCannotStart);
-  }
-  logger.error({ err: error }, "serve could not start");
-  process.exit(1);
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-import { exitCannotStart } from "./child.ts";
+import type { ChildReport } from "./child.ts";
 
 export interface ChildSpec {
   /** `serve`, `hands`: for people. */
@@ -11,6 +11,8 @@ export interface ChildSpec {
   command: string;
   args: string[];
   env: NodeJS.ProcessEnv;
+  /** A descriptor that the child keeps open for as long as it lives. */
+  holds?: number;
 }
 
 export interface Supervised {
@@ -27,29 +29,46 @@ export interface SuperviseEvents {
   log(name: string, line: string): void;
 }
 
-const restartFirstMs = 100;
-const restartLongestMs = 5_000;
-/** One that has lived this long is not in a crash loop. */
-const steadyMs = 10_000;
-const stopTimeoutMs = 15_000;
+export interface SuperviseTimes {
+  restart_first_ms: number;
+  restart_longest_ms: number;
+  /** One that has lived this long is not in a crash loop. */
+  steady_ms: number;
+  stop_ms: number;
+}
+
+const defaultTimes: SuperviseTimes = {
+  restart_first_ms: 100,
+  restart_longest_ms: 5_000,
+  steady_ms: 10_000,
+  stop_ms: 15_000,
+};
 
 /** Keeps a child alive: one that dies is back within a second, one that keeps dying every few seconds. */
-export function supervise(spec: ChildSpec, events: SuperviseEvents): Supervised {
+export function supervise(
+  spec: ChildSpec,
+  events: SuperviseEvents,
+  times: SuperviseTimes = defaultTimes,
+): Supervised {
   let child: ChildProcess | null = null;
   let stopping = false;
   const wake = new AbortController();
-  let resolveReady: (facts: Record<string, unknown>) => void = () => {};
-  let rejectReady: (error: Error) => void = () => {};
+  const first = Promise.withResolvers<Record<string, unknown>>();
+  // Whoever waits for it hears of it; whoever has stopped waiting need not.
+  first.promise.catch(() => {});
   let wasReady = false;
-  const ready = new Promise<Record<string, unknown>>((resolve, reject) => {
-    resolveReady = resolve;
-    rejectReady = reject;
-  });
 
-  function start(): { exited: Promise<string>; cannotStart: Promise<boolean> } {
+  function ready(facts: Record<string, unknown>): void {
+    if (wasReady) events.say(`${spec.name} is back`);
+    wasReady = true;
+    first.resolve(facts);
+  }
+
+  /** Runs it once. Resolves with how it ended. */
+  async function run(): Promise<string> {
     const started = spawn(spec.command, spec.args, {
       env: spec.env,
-      stdio: ["pipe", "pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe", "pipe", ...(spec.holds === undefined ? [] : [spec.holds])],
     });
     child = started;
     // Only its end matters: that tells the child to stop.
@@ -57,48 +76,54 @@ export function supervise(spec: ChildSpec, events: SuperviseEvents): Supervised 
     for (const output of [started.stdout, started.stderr]) {
       if (output) createInterface({ input: output }).on("line", (line) => events.log(spec.name, line));
     }
-    createInterface({ input: started.stdio[3] as Readable }).on("line", (line) => {
-      if (wasReady) events.say(`${spec.name} is back`);
-      wasReady = true;
-      resolveReady(JSON.parse(line) as Record<string, unknown>);
+    let failed: string | null = null;
+    const reports = createInterface({ input: started.stdio[3] as Readable });
+    reports.on("line", (line) => {
+      const report = JSON.parse(line) as ChildReport;
+      if ("ready" in report) ready(report.ready);
+      else failed = report.failed;
     });
-    const exit = once(started, "exit").catch((error: Error) => [error.message, null]);
-    return {
-      exited: exit.then(([code, signal]) => (signal ? `was killed by ${signal}` : `ended with ${code}`)),
-      cannotStart: exit.then(([code]) => code === exitCannotStart),
-    };
+    const reportsEnded = once(reports, "close");
+    try {
+      const [code, signal] = await once(started, "exit");
+      await reportsEnded;
+      return failed ?? (signal ? `was killed by ${signal}` : `ended with ${code}`);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      child = null;
+    }
   }
 
   async function keepAlive(): Promise<void> {
-    let delay = restartFirstMs;
+    let delay = times.restart_first_ms;
     while (!stopping) {
       const since = Date.now();
-      const { exited, cannotStart } = start();
-      const how = await exited;
-      child = null;
+      const how = await run();
       if (stopping) return;
-      if (!wasReady || (await cannotStart)) {
-        rejectReady(new Error(`${spec.name} ${how} before it was ready`));
-        if (!wasReady) return;
+      if (!wasReady) {
+        first.reject(new Error(`${spec.name}: ${how}`));
+        return;
       }
-      delay = Date.now() - since > steadyMs ? restartFirstMs : Math.min(delay * 2, restartLongestMs);
-      events.say(`${spec.name} ${how}; starting it again${delay >= 1_000 ? ` in ${delay / 1000} s` : ""}`);
+      const steady = Date.now() - since > times.steady_ms;
+      delay = steady ? times.restart_first_ms : Math.min(delay * 2, times.restart_longest_ms);
+      events.say(`${spec.name}: ${how}; starting it again${delay >= 1_000 ? ` in ${delay / 1000} s` : ""}`);
       await pause(delay, undefined, { signal: wake.signal }).catch(() => {});
     }
   }
 
   const running = keepAlive();
   return {
-    ready,
+    ready: first.promise,
     pid: () => child?.pid,
     async stop() {
       stopping = true;
       wake.abort();
       const current = child;
       current?.stdin?.end();
-      const late = pause(stopTimeoutMs, "late" as const, { ref: false });
+      const late = pause(times.stop_ms, "late" as const, { ref: false });
       if ((await Promise.race([running, late])) === "late") {
-        events.say(`${spec.name} did not stop within ${stopTimeoutMs / 1000} s and is killed`);
+        events.say(`${spec.name} did not stop within ${times.stop_ms / 1000} s and is killed`);
         current?.kill("SIGKILL");
         await running;
       }

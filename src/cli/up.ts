@@ -1,14 +1,15 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "commander";
 import type { Config } from "../config.ts";
-import { type Postgres, startPostgres } from "../db/embedded/server.ts";
 import { type SystemUser, systemUser } from "../db/embedded/user.ts";
+import { explain } from "./explain.ts";
 import { playHello } from "./hello.ts";
+import { lockDataDir } from "./lock.ts";
 import { logLines } from "./log-lines.ts";
-import { apiKeyOf, configOrExit, handsSocketOf, isRoot, lockDataDir, prepareFolders } from "./machine.ts";
-import { type ChildSpec, type Supervised, supervise } from "./supervise.ts";
+import { apiKeyOf, configOrExit, handsSocketOf, isRoot, prepareFolders } from "./machine.ts";
+import { keepPostgres } from "./postgres.ts";
+import { type ChildSpec, supervise } from "./supervise.ts";
 import { painter } from "./tree.ts";
 
 export function upCommand(main: string): Command {
@@ -16,117 +17,110 @@ export function upCommand(main: string): Command {
     .description("Start everything on this machine: PostgreSQL, hands and serve")
     .action(async () => {
       process.title = "drover up";
+      // A terminal that is gone, or a reader that has seen enough, is no reason to fall.
+      for (const out of [process.stdout, process.stderr]) out.on("error", () => {});
       const config = configOrExit();
+      const stop = stopSignal();
       try {
-        await up(config, main);
+        await up(config, main, stop);
       } catch (error) {
-        process.stderr.write(`drover up: ${error instanceof Error ? error.message : error}\n`);
+        if (stop.aborted) process.exit(0);
+        process.stderr.write(`drover up: ${explain(error)}\n`);
         process.exit(1);
       }
+      process.exit(0);
     });
 }
 
-/** Runs until it is told to stop, and leaves no process behind. `main` is the program that the children run. */
-async function up(config: Config, main: string): Promise<void> {
+/**
+ * Aborts at the first signal. Further ones change nothing: npm passes on a Ctrl-C that the terminal has already sent,
+ * and every step of stopping has a time limit.
+ */
+function stopSignal(): AbortSignal {
   const stop = new AbortController();
-  let signals = 0;
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => {
-      signals += 1;
-      if (signals === 1) stop.abort();
-      // The children see the end of their stdin, and PostgreSQL recovers at the next start.
-      else if (signal === "SIGINT") process.exit(130);
-    });
-  }
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+  return stop.signal;
+}
+
+/** Runs until it is told to stop, and leaves no process behind. `main` is the program that the children run. */
+async function up(config: Config, main: string, stop: AbortSignal): Promise<void> {
+  const ending = new AbortController();
+  const signal = AbortSignal.any([stop, ending.signal]);
   const paint = painter(process.stdout);
   const say = (text: string) => process.stdout.write(`${paint("dim", "drover")} ${text}\n`);
 
   prepareFolders(config);
-  const lock = await lockDataDir(config);
+  const lock = await lockDataDir(config.data_dir, {
+    signal,
+    onWait: () => say("waiting for the processes of an earlier drover up to end"),
+  });
   const users = isRoot() ? { serve: systemUser("drover"), postgres: systemUser("drover-postgres") } : null;
   const apiKey = apiKeyOf(config);
+  const events = { say, log: logLines(process.stderr) };
 
   const running: { stop(): Promise<void> }[] = [];
+  const start = async (spec: ChildSpec): Promise<Record<string, unknown>> => {
+    signal.throwIfAborted();
+    const child = supervise({ ...spec, holds: lock.fd }, events);
+    running.push(child);
+    return Promise.race([child.ready, aborted(signal)]);
+  };
   try {
-    const databaseUrl = config.database_url ?? (await embedded(config, users, say, stop.signal, running));
-    if (stop.signal.aborted) return;
-    const events = { say, log: logLines(process.stderr) };
-    const start = async (spec: ChildSpec): Promise<Record<string, unknown> | null> => {
-      if (stop.signal.aborted) return null;
-      const child: Supervised = supervise(spec, events);
-      running.push(child);
-      return Promise.race([child.ready, aborted(stop.signal)]);
-    };
+    let databaseUrl = config.database_url;
+    if (databaseUrl === null) {
+      const postgres = await keepPostgres(
+        {
+          data_dir: config.data_dir,
+          socket_dir: join(config.runtime_dir, "pg"),
+          user: users?.postgres ?? null,
+          clients: users ? [users.serve] : [],
+          signal,
+        },
+        say,
+      );
+      running.push(postgres);
+      databaseUrl = postgres.url;
+    }
     await start(handsSpec(config, main, users?.serve ?? null));
-    const served = await start(serveSpec(config, main, databaseUrl, apiKey, users?.serve ?? null));
-    if (!served) return;
-    await welcome(config, String(served.url), apiKey);
-    if (!stop.signal.aborted) await aborted(stop.signal);
+    const { url } = await start(serveSpec(config, main, databaseUrl, apiKey, users?.serve ?? null));
+    welcome(config, String(url), apiKey);
+    if (isFresh(config.data_dir) && config.hello)
+      await Promise.race([hello(String(url), apiKey), aborted(signal)]);
+    await aborted(signal);
   } finally {
-    stop.abort();
+    ending.abort();
     if (running.length > 0) say("stopping");
     for (const part of running.toReversed()) await part.stop();
-    lock.close();
+    lock.release();
   }
-  process.exit(0);
 }
 
-const aborted = (signal: AbortSignal): Promise<null> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve(null);
-    signal.addEventListener("abort", () => resolve(null));
+/** Rejects when it happens. */
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason));
   });
 
-/** The embedded PostgreSQL, started again whenever it dies. */
-async function embedded(
-  config: Config,
-  users: { serve: SystemUser; postgres: SystemUser } | null,
-  say: (text: string) => void,
-  stop: AbortSignal,
-  running: { stop(): Promise<void> }[],
-): Promise<string> {
-  const options = {
-    data_dir: config.data_dir,
-    socket_dir: join(config.runtime_dir, "pg"),
-    user: users?.postgres ?? null,
-    clients: users ? [users.serve.name] : [],
-  };
-  if (!existsSync(join(config.data_dir, "postgres"))) say("making a PostgreSQL data directory");
-  let server: Postgres = await startPostgres(options);
-  say(`PostgreSQL ${server.version} ${server.adopted ? "was still running" : "is running"}`);
-
-  async function keepAlive(): Promise<void> {
-    for (;;) {
-      await server.exited;
-      if (stop.aborted) return;
-      say("PostgreSQL ended; starting it again");
-      for (let again = true; again && !stop.aborted; ) {
-        try {
-          server = await startPostgres(options);
-          again = false;
-          say("PostgreSQL is back");
-        } catch (error) {
-          say(`${error instanceof Error ? error.message : error}; trying again`);
-          await pause(1_000);
-        }
-      }
-    }
-  }
-  keepAlive();
-  running.push({ stop: () => server.stop() });
-  return server.url;
+/** True the first time that everything works on a data directory. */
+function isFresh(dataDir: string): boolean {
+  const mark = join(dataDir, "started-before");
+  if (existsSync(mark)) return false;
+  writeFileSync(mark, "");
+  return true;
 }
 
 /** Only what a child needs: `hands` gets no key and no database. */
 const plainEnv = (config: Config) => ({
   PATH: process.env.PATH,
   LANG: process.env.LANG,
+  XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR,
   DROVER_DATA_DIR: config.data_dir,
   DROVER_LOG: config.log_level,
 });
 
 function handsSpec(config: Config, main: string, client: SystemUser | null): ChildSpec {
-  const owner = client ? ["--client-uid", String(client.uid)] : [];
+  const owner = client ? ["--client", `${client.uid}:${client.gid}`] : [];
   return {
     name: "hands",
     command: process.execPath,
@@ -161,7 +155,7 @@ function serveSpec(
   };
 }
 
-async function welcome(config: Config, url: string, apiKey: string): Promise<void> {
+function welcome(config: Config, url: string, apiKey: string): void {
   const out = process.stdout;
   const paint = painter(out);
   out.write(`${paint("green", "ready")} ${paint("bold", url)}\n\n`);
@@ -173,13 +167,14 @@ async function welcome(config: Config, url: string, apiKey: string): Promise<voi
   out.write("  Try next, in another terminal:\n");
   out.write(`    npm run drover -- run "bash ls -la /workspace"\n`);
   out.write(`    export ANTHROPIC_BASE_URL=${url} ANTHROPIC_API_KEY=${apiKey}   # any official SDK\n\n`);
-  const played = join(config.data_dir, "hello-played");
-  if (!config.hello || existsSync(played)) return;
-  writeFileSync(played, "");
+}
+
+async function hello(baseUrl: string, apiKey: string): Promise<void> {
+  const out = process.stdout;
   try {
-    await playHello({ baseUrl: url, apiKey, out });
+    await playHello({ baseUrl, apiKey, out });
   } catch (error) {
-    out.write(`The hello session did not work: ${error instanceof Error ? error.message : error}\n`);
+    out.write(`The hello session did not work: ${explain(error)}\n`);
   }
   out.write("\n");
 }

@@ -1,9 +1,16 @@
 import pg from "pg";
 import { ApiError, invalid } from "../protocol/errors.ts";
 
-/** The server cannot be reached, or says to try again. Nothing is known to have been written. */
+/** The server cannot be reached, or says to try again. */
 export class DatabaseUnavailable extends Error {
   override readonly name = "DatabaseUnavailable";
+  /** The statement was sent and its answer was lost: what it writes may have been written. */
+  readonly mayHaveRun: boolean;
+
+  constructor(message: string, options: { mayHaveRun: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.mayHaveRun = options.mayHaveRun;
+  }
 }
 
 /** SQLSTATE classes and codes after which the same statement may well succeed. */
@@ -15,6 +22,22 @@ const passing = [
   "40P01", // deadlock
   "25006", // read-only: a standby, or a primary that has just been demoted
 ];
+
+/** Those of them that say nothing about whether a commit came first: a broken connection, and another process's crash. */
+const unclear = ["08", "57P02"];
+
+const noConnection = ["ECONNREFUSED", "ENOENT", "ENOTFOUND", "EAI_AGAIN"];
+const noConnectionInTime = [
+  "timeout exceeded when trying to connect",
+  "Connection terminated due to connection timeout",
+];
+
+/** Whether an error without SQLSTATE came up before anything could be sent. */
+const neverConnected = (error: unknown) =>
+  error instanceof Error &&
+  (("code" in error && noConnection.includes(String(error.code))) ||
+    ("syscall" in error && error.syscall === "connect") ||
+    noConnectionInTime.includes(error.message));
 
 /** SQLSTATEs that a client can cause. */
 const clientsOwn: Record<string, string> = {
@@ -29,14 +52,17 @@ export function databaseError(error: unknown, statement: string): Error {
   if (!(error instanceof pg.DatabaseError)) {
     const message = error instanceof Error ? error.message : String(error);
     return new DatabaseUnavailable(`the database cannot be reached (${statement}): ${message}`, {
+      mayHaveRun: !neverConnected(error),
       cause: error,
     });
   }
   const code = error.code ?? "";
-  const own = clientsOwn[code];
+  const own =
+    clientsOwn[code] ?? (code.startsWith("22") ? `cannot be stored or compared: ${error.message}` : null);
   if (own) return invalid(own, { cause: error });
   if (passing.some((prefix) => code.startsWith(prefix))) {
     return new DatabaseUnavailable(`the database asks to try again (${statement}): ${error.message}`, {
+      mayHaveRun: unclear.some((prefix) => code.startsWith(prefix)),
       cause: error,
     });
   }

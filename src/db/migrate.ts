@@ -1,11 +1,20 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Database } from "./database.ts";
-import { databaseError } from "./errors.ts";
+import { DatabaseUnavailable, databaseError } from "./errors.ts";
 
 export interface Migration {
   version: number;
   name: string;
   sql: string;
+}
+
+const oldestMajor = 15;
+
+export class DatabaseTooOld extends Error {
+  override readonly name = "DatabaseTooOld";
+  constructor(major: number) {
+    super(`the database is PostgreSQL ${major}; Drover needs ${oldestMajor} or newer`);
+  }
 }
 
 /** All migrations, read at once: a process that gives up its rights later can no longer open them. */
@@ -28,7 +37,13 @@ export function readMigrations(folder: URL = new URL("./sql/", import.meta.url))
 export async function migrate(db: Database, migrations: Migration[]): Promise<{ applied: string[] }> {
   const client = await db.connect();
   const applied: string[] = [];
+  let doing = "the list of migrations";
   try {
+    const version = await client.query<{ major: number }>(
+      "select current_setting('server_version_num')::int / 10000 as major",
+    );
+    const major = version.rows[0]?.major ?? 0;
+    if (major < oldestMajor) throw new DatabaseTooOld(major);
     await client.query("select pg_advisory_lock(hashtext('drover migrations'))");
     await client.query(`create table if not exists migration (
       version int primary key, name text not null, applied_at timestamptz not null default now())`);
@@ -36,6 +51,7 @@ export async function migrate(db: Database, migrations: Migration[]): Promise<{ 
     const done = new Set(rows.map((row) => row.version));
     for (const migration of migrations) {
       if (done.has(migration.version)) continue;
+      doing = `migration ${migration.version} (${migration.name})`;
       await client.query("begin");
       await client.query("insert into migration (version, name) values ($1, $2)", [
         migration.version,
@@ -46,7 +62,11 @@ export async function migrate(db: Database, migrations: Migration[]): Promise<{ 
       applied.push(migration.name);
     }
   } catch (error) {
-    throw databaseError(error, "migrate");
+    if (error instanceof DatabaseTooOld) throw error;
+    const meaning = databaseError(error, doing);
+    if (meaning instanceof DatabaseUnavailable) throw meaning;
+    // No request caused it, whatever its SQLSTATE.
+    throw new Error(`${doing} failed: ${error instanceof Error ? error.message : error}`, { cause: error });
   } finally {
     await client.end();
   }

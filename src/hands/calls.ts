@@ -1,4 +1,5 @@
-import type { Journal } from "./journal.ts";
+import { describeFailure } from "./host-failure.ts";
+import type { Journal, KeptCall } from "./journal.ts";
 import type { Journals } from "./journals.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { ExecuteResult, HandsRequest, HandsResponse } from "./wire.ts";
@@ -46,17 +47,28 @@ export function createCalls(options: {
       return { type: "hello", n, instance_id: options.instance_id, driver: options.driver };
     }
     if (request.type === "execute") return execute(request);
+    if (request.type === "provision") return provision(request);
     return journals.use(request.session_id, async (journal) => {
       const seen = await admit(journal, request.epoch);
       if (seen !== null) return { type: "stale_epoch", n, seen };
-      if (request.type === "provision") sandboxes.prepare(request.sandbox_id, request.spec);
-      else if (request.type === "cancel") running.get(keyOf(request))?.abort.abort();
+      if (request.type === "cancel") running.get(keyOf(request))?.abort.abort();
       else {
         await sandboxes.destroy(request.sandbox_id, request);
         if (!request.keep_workspace) await journal.clear();
       }
       return { type: "ok", n };
     });
+  }
+
+  /** Only a head start: what fails here is told by the first call, which meets it too. */
+  async function provision(request: Extract<HandsRequest, { type: "provision" }>): Promise<HandsResponse> {
+    const { n, session_id, epoch, sandbox_id, spec } = request;
+    try {
+      const seen = await journals.use(session_id, (journal) => admit(journal, epoch));
+      if (seen !== null) return { type: "stale_epoch", n, seen };
+      sandboxes.prepare(sandbox_id, spec);
+    } catch {}
+    return { type: "ok", n };
   }
 
   /** The highest epoch seen when it is higher than the asker's, else null. */
@@ -72,21 +84,31 @@ export function createCalls(options: {
     const call = running.get(key) ?? { abort: new AbortController(), result: null, askers: 0 };
     running.set(key, call);
     call.askers += 1;
+    let known = false;
     try {
       return await journals.use(request.session_id, async (journal) => {
+        const kept = await journal.find(request);
+        known = kept.state !== "never_seen";
         const seen = await admit(journal, request.epoch);
         if (seen !== null) return { type: "stale_epoch", n, seen };
-        call.result ??= run(journal, request, call.abort.signal);
+        call.result ??= run(journal, kept, request, call.abort.signal);
         return { type: "result", n, result: await call.result };
       });
+    } catch (error) {
+      const status = known || call.result ? "lost" : "unavailable";
+      return { type: "result", n, result: { status, reason: describeFailure(error) } };
     } finally {
       call.askers -= 1;
       if (call.askers === 0) running.delete(key);
     }
   }
 
-  async function run(journal: Journal, request: Execute, signal: AbortSignal): Promise<ExecuteResult> {
-    const kept = await journal.find(request);
+  async function run(
+    journal: Journal,
+    kept: KeptCall,
+    request: Execute,
+    signal: AbortSignal,
+  ): Promise<ExecuteResult> {
     if (kept.state === "finished") return kept.result;
     if (kept.state === "lost") return lostWithHost;
     const { sandbox_id, call_id, operation } = request;
@@ -100,8 +122,13 @@ export function createCalls(options: {
       used_shell: journal.usedShell(sandbox_id),
       started: () => journal.started({ sandbox_id, call_id }, { shell: operation.type === "shell" }),
     });
-    if (result.status !== "unavailable") await journal.finished({ sandbox_id, call_id }, result);
-    return result;
+    if (result.status === "unavailable") return result;
+    try {
+      await journal.finished({ sandbox_id, call_id }, result);
+      return result;
+    } catch (error) {
+      return { status: "lost", reason: `its result could not be kept: ${describeFailure(error)}` };
+    }
   }
 
   return {

@@ -27,6 +27,8 @@ export interface Hands {
   provision(request: SandboxScope & { spec: SandboxSpec }): Promise<void>;
   /** Survives lost connections: it asks again until `hands` answers. Abort of `signal` cancels the command. */
   execute(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult>;
+  /** Ends a command that somebody else has asked for; whoever waits for it gets its result. */
+  cancel(request: SandboxScope & { call_id: string }): Promise<void>;
   destroy(request: SandboxScope & { keep_workspace: boolean }): Promise<void>;
 }
 
@@ -109,6 +111,9 @@ export function connectHands(options: ConnectOptions): Hands & { close(): void }
       } finally {
         signal.removeEventListener("abort", cancel);
       }
+    },
+    async cancel(request) {
+      await ask({ type: "cancel", ...request }, "ok");
     },
     async destroy(request) {
       await ask({ type: "destroy", ...request }, "ok");

@@ -7,7 +7,7 @@ import { createCalls } from "./calls.ts";
 import type { Driver } from "./driver.ts";
 import { openJournals } from "./journals.ts";
 import { readLines } from "./lines.ts";
-import { createSandboxes, sandboxesDefaults } from "./sandboxes.ts";
+import { createSandboxes } from "./sandboxes.ts";
 import { type HandsRequest, type HandsResponse, handsRequest } from "./wire.ts";
 
 export interface HandsOptions {
@@ -27,7 +27,7 @@ export interface HandsHost {
   close(): Promise<void>;
 }
 
-/** Two bytes short of the kernel's 108, for the NUL and for macOS being smaller still elsewhere. */
+/** The kernel takes 108, the NUL at the end included. */
 const socketPathBytesMax = 107;
 
 /** Serves sandboxes on a unix socket: one JSON object a line, many calls at a time. */
@@ -39,9 +39,9 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   });
   const sandboxes = createSandboxes({
     driver: options.driver,
-    count_max: options.sandboxes_max ?? sandboxesDefaults.count_max,
-    idle_ms: options.idle_ms ?? sandboxesDefaults.idle_ms,
-    idle_with_jobs_ms: options.idle_with_jobs_ms ?? sandboxesDefaults.idle_with_jobs_ms,
+    count_max: options.sandboxes_max ?? limits.sandboxes_max,
+    idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
+    idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,
   });
   const calls = createCalls({ journals, sandboxes, instance_id, driver: options.driver.name });
   const sockets = new Set<Socket>();

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rename } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { type ExecuteResult, executeResult } from "./wire.ts";
@@ -17,7 +17,7 @@ export interface Journal {
   finished(call: Call, result: ExecuteResult): Promise<void>;
   /** Whether a call has ever used the shell of that sandbox. */
   usedShell(sandboxId: string): boolean;
-  /** Drops all but the epoch. */
+  /** Drops all but the epoch and the calls that have begun and not finished. */
   clear(): Promise<void>;
   close(): Promise<void>;
 }
@@ -53,8 +53,12 @@ interface State {
 
 export async function openJournal(path: string, options: { calls_kept: number }): Promise<Journal> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  let file = await open(path, "a+", 0o600);
-  let { state, size } = await load(file, path);
+  let { file, state, size } = await load(path);
+  /** Half a line may follow the first `size` bytes. */
+  let torn = false;
+  /** The folder does not have the file's new name on disk yet. */
+  let renamed = false;
+  let rewriteAbove = 2 * options.calls_kept;
   let waiting: { line: Line; resolve(): void; reject(error: unknown): void }[] = [];
   /** One reader or writer of the file at a time. */
   let turn: Promise<unknown> = Promise.resolve();
@@ -76,55 +80,76 @@ export async function openJournal(path: string, options: { calls_kept: number })
   async function flush(): Promise<void> {
     const batch = waiting;
     waiting = [];
+    const encoded = batch.map((item) => encode(item.line));
     try {
-      const encoded = batch.map((item) => encode(item.line));
-      await file.write(Buffer.concat(encoded));
+      await mend();
+      torn = true;
+      await file.appendFile(Buffer.concat(encoded));
       await file.datasync();
-      for (const [n, { line }] of batch.entries()) {
-        const length = encoded[n]?.length ?? 0;
-        apply(state, line, { at: size, length });
-        size += length;
-      }
-      if (state.calls.size > 2 * options.calls_kept) await rewrite(options.calls_kept);
-      for (const item of batch) item.resolve();
+      torn = false;
     } catch (error) {
-      // Half a line must not precede the next one.
-      await file.truncate(size).catch(() => {});
+      await mend().catch(() => {});
       for (const item of batch) item.reject(error);
+      return;
     }
+    for (const [n, { line, resolve }] of batch.entries()) {
+      const length = encoded[n]?.length ?? 0;
+      apply(state, line, { at: size, length });
+      size += length;
+      resolve();
+    }
+    if (state.calls.size <= rewriteAbove) return;
+    // The longer file says the same, so it can wait.
+    await rewrite(options.calls_kept).catch(() => {});
+    rewriteAbove = state.calls.size + options.calls_kept;
+  }
+
+  /** Nothing is written after half a line, nor into a file that a crash could take the name from. */
+  async function mend(): Promise<void> {
+    if (torn) await file.truncate(size);
+    torn = false;
+    if (renamed) await syncFolder(dirname(path));
+    renamed = false;
   }
 
   async function rewrite(callsKept: number): Promise<void> {
     const lines: Buffer[] = [encode({ type: "epoch", epoch: state.epoch })];
     for (const sandbox_id of state.shells) lines.push(encode({ type: "used_shell", sandbox_id }));
-    const calls = callsKept === 0 ? [] : [...state.calls].slice(-callsKept);
-    for (const [key, place] of calls) {
-      lines.push(place ? await read(place) : encode({ type: "started", ...callOf(key) }));
+    for (const [key, place] of worthKeeping(callsKept)) {
+      const call = callOf(key);
+      const result = place && (await readResult(place));
+      lines.push(encode(result ? { type: "finished", ...call, result } : { type: "started", ...call }));
     }
-    const fresh = await open(`${path}.new`, "w", 0o600);
-    await fresh.writeFile(Buffer.concat(lines));
-    await fresh.datasync();
-    await fresh.close();
-    await rename(`${path}.new`, path);
-    await syncFolder(dirname(path));
-    await file.close();
-    file = await open(path, "a+", 0o600);
-    ({ state, size } = await load(file, path));
+    const bytes = Buffer.concat(lines);
+    const fresh = await replaceFile(path, bytes);
+    const old = file;
+    file = fresh;
+    ({ state, size } = fold(bytes));
+    torn = false;
+    renamed = true;
+    await old.close().catch(() => {});
+    await mend();
   }
 
-  async function read(place: { at: number; length: number }): Promise<Buffer> {
+  /** The newest, and however old every one that was started and has not finished: forgotten, it could run again. */
+  function worthKeeping(count: number) {
+    const calls = [...state.calls];
+    return calls.filter(([, place], i) => place === null || i >= calls.length - count);
+  }
+
+  /** Null when it is damaged. */
+  async function readResult(place: { at: number; length: number }): Promise<ExecuteResult | null> {
     const buffer = Buffer.alloc(place.length);
     await file.read(buffer, 0, place.length, place.at);
-    return buffer;
+    const found = line.safeParse(parseJson(buffer.toString("utf8")));
+    return found.success && found.data.type === "finished" ? found.data.result : null;
   }
 
   async function find(call: Call): Promise<KeptCall> {
     const place = state.calls.get(keyOf(call));
     if (place === undefined) return { state: "never_seen" };
-    if (place === null) return { state: "lost" };
-    const found = line.parse(JSON.parse((await read(place)).toString("utf8")));
-    if (found.type !== "finished") throw new Error(`${path}: the line at ${place.at} is not a result`);
-    return { state: "finished", result: found.result };
+    const result = place && (await readResult(place).catch(() => null));
+    return result ? { state: "finished", result } : { state: "lost" };
   }
 
   await syncFolder(dirname(path));
@@ -167,23 +192,63 @@ function apply(state: State, change: Line, place: { at: number; length: number }
   }
 }
 
-/** A last line that was not written whole is cut off: nobody has been told of it. */
-async function load(file: FileHandle, path: string): Promise<{ state: State; size: number }> {
-  const bytes = Buffer.alloc((await file.stat()).size);
-  await file.read(bytes, 0, bytes.length, 0);
+interface Loaded {
+  file: FileHandle;
+  state: State;
+  size: number;
+}
+
+async function load(path: string): Promise<Loaded> {
+  const file = await open(path, "a+", 0o600);
+  try {
+    const bytes = await file.readFile();
+    const { state, size } = fold(bytes);
+    if (size < bytes.length) await file.truncate(size);
+    return { file, state, size };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Leaves what is there as it is unless all went well. */
+async function replaceFile(path: string, bytes: Buffer): Promise<FileHandle> {
+  const beside = `${path}.new`;
+  await rm(beside, { force: true });
+  const fresh = await open(beside, "ax+", 0o600);
+  try {
+    await fresh.appendFile(bytes);
+    await fresh.datasync();
+    await rename(beside, path);
+    return fresh;
+  } catch (error) {
+    await fresh.close();
+    throw error;
+  }
+}
+
+/**
+ * A last line that was not written whole does not count: nobody has been told of it. Damage before that was done to
+ * what somebody may have been told, so a call that it names is one that was started.
+ */
+function fold(bytes: Buffer): { state: State; size: number } {
   const state: State = { epoch: 0, shells: new Set(), calls: new Map() };
   let at = 0;
   for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, at)) {
-    const parsed = line.safeParse(parseJson(bytes.toString("utf8", at, end)));
-    if (!parsed.success) {
-      if (bytes.indexOf(0x0a, end + 1) === -1) break;
-      throw new Error(`${path} is damaged at byte ${at}; move it away to go on without what it remembers`);
-    }
-    apply(state, parsed.data, { at, length: end + 1 - at });
+    const text = bytes.toString("utf8", at, end);
+    const parsed = line.safeParse(parseJson(text));
+    const change = parsed.success ? parsed.data : startedIn(text);
+    if (change) apply(state, change, { at, length: end + 1 - at });
     at = end + 1;
   }
-  if (at < bytes.length) await file.truncate(at);
   return { state, size: at };
+}
+
+/** By what can still be read of a damaged line. */
+function startedIn(text: string): Line | null {
+  const sandbox_id = /"sandbox_id":"([A-Za-z0-9_-]+)"/.exec(text)?.[1];
+  const call_id = parseJson(/"call_id":("(?:[^"\\]|\\.)*")/.exec(text)?.[1] ?? "");
+  return sandbox_id && typeof call_id === "string" ? { type: "started", sandbox_id, call_id } : null;
 }
 
 function parseJson(text: string): unknown {

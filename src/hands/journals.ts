@@ -19,6 +19,8 @@ export async function openJournals(
   await removeUnused(folder);
   const open = new Map<string, { journal: Promise<Journal>; users: number }>();
 
+  const closing = new Map<string, Promise<void>>();
+
   function evict(): void {
     for (const [id, { journal, users }] of open) {
       if (open.size <= options.open_max) return;
@@ -27,12 +29,13 @@ export async function openJournals(
       // The next opening must find it closed, so it waits in line with it.
       closing.set(
         id,
-        journal.then((each) => each.close()).finally(() => closing.delete(id)),
+        journal
+          .then((each) => each.close())
+          .catch(() => {})
+          .finally(() => closing.delete(id)),
       );
     }
   }
-  const closing = new Map<string, Promise<void>>();
-
   async function begin(sessionId: string): Promise<Journal> {
     await closing.get(sessionId);
     return openJournal(join(folder, `${sessionId}.jsonl`), options);
@@ -49,7 +52,7 @@ export async function openJournals(
         return await work(await entry.journal);
       } finally {
         entry.users -= 1;
-        if (await isBroken(entry.journal)) open.delete(sessionId);
+        if ((await isBroken(entry.journal)) && open.get(sessionId) === entry) open.delete(sessionId);
         evict();
       }
     },

@@ -1,6 +1,6 @@
-import { limits } from "../limits.ts";
 import { type Driver, type Sandbox, Unavailable } from "./driver.ts";
 import { exec } from "./exec.ts";
+import { describeFailure } from "./host-failure.ts";
 import { type RunOptions, type Shell, startShell } from "./shell.ts";
 import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 
@@ -8,6 +8,7 @@ import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 export interface Sandboxes {
   /** Begins to start it. Whether that worked shows in the first call. */
   prepare(id: string, spec: SandboxSpec): void;
+  /** Never throws: what fails before `started` is unavailable, what fails after it is lost. */
   execute(call: SandboxCall): Promise<ExecuteResult>;
   /** Ends it; commands that run in it are lost. */
   destroy(id: string, options: { keep_workspace: boolean }): Promise<void>;
@@ -122,7 +123,17 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
       await before;
       await (await sandbox.catch(() => null))?.destroy();
     })();
-    await slot.ending;
+    await settleEnding(slot);
+  }
+
+  /** What fails once is tried again by the next who comes, and does not fail them beforehand. */
+  async function settleEnding(slot: Slot): Promise<void> {
+    const { ending } = slot;
+    try {
+      await ending;
+    } finally {
+      if (slot.ending === ending) slot.ending = null;
+    }
   }
 
   function rest(slot: Slot, since = Date.now()): void {
@@ -131,7 +142,8 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     slot.idle = setTimeout(async () => {
       slot.idle = null;
       const unused_ms = Date.now() - since;
-      const ended = await reclaim(slot, { with_jobs: unused_ms >= options.idle_with_jobs_ms });
+      const with_jobs = unused_ms >= options.idle_with_jobs_ms;
+      const ended = await reclaim(slot, { with_jobs }).catch(() => false);
       if (!ended) rest(slot, since);
     }, options.idle_ms);
   }
@@ -141,9 +153,17 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     slot.idle = null;
   }
 
-  async function execute(call: SandboxCall): Promise<ExecuteResult> {
-    const refusal = unspeakable(call.operation);
+  async function execute(asked: SandboxCall): Promise<ExecuteResult> {
+    const refusal = unspeakable(asked.operation);
     if (refusal) return refusal;
+    let started = false;
+    const call: SandboxCall = {
+      ...asked,
+      async started() {
+        await asked.started();
+        started = true;
+      },
+    };
     const slot = slotOf(call.id);
     slot.had_shell ??= call.used_shell;
     wake(slot);
@@ -161,8 +181,8 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
         return operation.type === "shell" ? runShell(slot, call, operation.command) : restartShell(slot);
       });
     } catch (error) {
-      if (error instanceof Unavailable) return { status: "unavailable", reason: error.message };
-      throw error;
+      const reason = error instanceof Unavailable ? error.message : describeFailure(error);
+      return { status: started ? "lost" : "unavailable", reason };
     } finally {
       slot.calls -= 1;
       rest(slot);
@@ -223,7 +243,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
       await end(slot);
       if (!keep_workspace) {
         slot.ending = options.driver.forget(id);
-        await slot.ending;
+        await settleEnding(slot);
       }
       if (slot.calls === 0 && slots.get(id) === slot && !slot.sandbox) slots.delete(id);
     },
@@ -258,9 +278,3 @@ function unspeakable(operation: Operation): ExecuteResult | null {
   const where = operation.type === "exec" ? { stderr_base64: said } : { output_base64: said };
   return { ...done, exit_code: 2, ...where };
 }
-
-export const sandboxesDefaults = {
-  count_max: limits.sandboxes_max,
-  idle_ms: limits.sandbox_idle_ms,
-  idle_with_jobs_ms: limits.sandbox_idle_with_jobs_ms,
-} as const;

@@ -1,5 +1,5 @@
-import { createInterface } from "node:readline";
 import type { SandboxProcess } from "./driver.ts";
+import { readLines } from "./lines.ts";
 import { markPrefix, scanMarks } from "./marks.ts";
 
 /** What bash says of itself between two commands. */
@@ -16,6 +16,9 @@ export interface ShellReports {
   /** Asks bash to report when it has read everything before. Resolves when all output before that has been passed on. */
   ask(): Promise<Report>;
 }
+
+/** More than any honest report has. */
+const reportLine = { bytesMax: 1_024, countMax: 100_000 };
 
 /** High, so that they are not in the way of commands that use descriptors of their own. */
 export const shellFds = { control: 198, marks: 199 } as const;
@@ -45,12 +48,19 @@ export function shellReports(
   });
   process.stdout.on("data", (chunk: Buffer) => scanner.write(chunk));
   process.stdout.on("end", () => scanner.end());
-  if (process.control) createInterface({ input: process.control }).on("line", read);
+  if (process.control) readLines(process.control, reportLine.bytesMax, { line: read, tooLong: refuse });
   process.stdin.write(reportFunction(nonce));
+
+  /** Anything in the sandbox can write to the pipe: a shell whose reports cannot be believed is ended. */
+  function refuse(): void {
+    lines = [];
+    void process.kill("SIGKILL");
+  }
 
   function read(line: string): void {
     if (line !== "") {
-      lines.push(line);
+      if (lines.length < reportLine.countMax) lines.push(line);
+      else refuse();
       return;
     }
     const [first = "", ...processes] = lines;

@@ -98,11 +98,14 @@ export async function startShell(sandbox: Sandbox): Promise<Shell> {
     for (let attempt = 0; attempt < stopAttempts; attempt++) {
       if (attempt > 0) await signal("SIGKILL", known.pids);
       await signal("SIGINT", others);
-      if (await within(limits.sandbox_signal_grace_ms, over)) break;
+      if (!(await within(limits.sandbox_signal_grace_ms, over))) continue;
+      // A signal may still be under way to bash: a new report says that it listens.
+      const answer = await within(limits.sandbox_kill_grace_ms, Promise.race([reports.ask(), exited]));
+      if (!answer) break;
+      if ("pids" in answer) known = answer;
+      return;
     }
-    const answer = await within(limits.sandbox_kill_grace_ms, Promise.race([reports.ask(), exited]));
-    if (!answer) await end();
-    else if ("pids" in answer) known = answer;
+    await end();
   }
 
   async function signal(name: "SIGINT" | "SIGKILL", spare: number[]): Promise<void> {

@@ -38,8 +38,8 @@ export const operation = z.discriminatedUnion("type", [
 export type Operation = z.infer<typeof operation>;
 
 const scope = {
-  session_id: z.string().regex(/^sesn_[A-Za-z0-9_-]+$/),
-  sandbox_id: z.string().regex(/^sbx_[A-Za-z0-9_-]+$/),
+  session_id: z.string().regex(/^sesn_[A-Za-z0-9_-]{1,100}$/),
+  sandbox_id: z.string().regex(/^sbx_[A-Za-z0-9_-]{1,100}$/),
   /** The asking brain's lease epoch. One lower than `hands` has seen for the session is refused. */
   epoch: z.int().nonnegative(),
 };
@@ -93,7 +93,7 @@ export const handsResponse = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ok"), n: z.int() }),
   z.object({ type: z.literal("result"), n: z.int(), result: executeResult }),
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),
-  /** The request itself was wrong, or the host failed. */
+  /** The request itself was wrong. Of `destroy` also: it failed, and is to be asked again. */
   z.object({ type: z.literal("error"), n: z.int(), message: z.string() }),
 ]);
 export type HandsResponse = z.infer<typeof handsResponse>;

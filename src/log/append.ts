@@ -35,7 +35,14 @@ export interface AppendRequest {
 export type AppendEntry = AnyDraft & { only_if_starts?: boolean };
 
 export type AppendResult =
-  | { verdict: "accepted"; entries: Entry[]; head_seq: number; was: SessionStatus }
+  | {
+      verdict: "accepted";
+      entries: Entry[];
+      head_seq: number;
+      was: SessionStatus;
+      /** There is something to do now, and no brain has the session. */
+      waiting: boolean;
+    }
   /** Somebody else holds the session, or nobody: stop acting on it. */
   | { verdict: "stale_epoch" }
   /** One of `answers` is not asked. */
@@ -53,12 +60,14 @@ interface Row {
   head_seq: number;
   base_seq: number;
   at: string | null;
+  waiting: boolean | null;
   kept: number[] | null;
   asks: string[] | null;
 }
 
 // Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
-// after the lock and never goes back. LATERAL keeps the plan to index lookups whatever the tables held when it was made.
+// after the lock and never goes back. LATERAL and MATERIALIZED keep the plan to index lookups, and to computing each part
+// once, whatever the tables held when it was made.
 const statement: Statement = {
   name: "append",
   text: `
@@ -97,12 +106,13 @@ with request as materialized (
     only_if_starts boolean, body text)
   join judged j on j.n = e.n
   where j.verdict = 'accepted' and (e.only_if_starts is not true or j.can_start)
-), counted as (
+), counted as materialized (
   select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if_starts) as starts
   from chosen group by n
 ), decided as materialized (
   select j.*, coalesce(c.added, 0) as added, c.kept,
-    case when c.starts then 'running' else coalesce(j.status, j.was) end as becomes
+    case when c.starts then 'running' else coalesce(j.status, j.was) end as becomes,
+    case j.run when 'wake' then j.lease_owner is null when 'park' then j.after_ms = 0 else false end as waiting
   from judged j left join counted c on c.n = j.n
   where j.verdict = 'accepted'
 ), moved as (
@@ -126,18 +136,22 @@ with request as materialized (
 ), inserted as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
   select workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body::json, at from chosen
+), changed as materialized (
+  select d.session_id, t.id, t.status, d.at
+  from json_to_recordset($3::json) as t (n int, id text, status text, only_if_starts boolean)
+  join decided d on d.n = t.n
+  where t.only_if_starts is not true or d.can_start
 ), threads as (
-  update thread t set status = s.status, updated_at = d.at
-  from json_to_recordset($3::json) as s (n int, id text, status text, only_if_starts boolean)
-  join decided d on d.n = s.n
-  where t.session_id = d.session_id and t.id = s.id and (s.only_if_starts is not true or d.can_start)
+  update thread t set status = c.status, updated_at = c.at
+  from changed c
+  where t.session_id = c.session_id and t.id = c.id
 ), rung as materialized (
   select pg_notify('drover', case when length(list) < 7900 then list else '*' end)
-  from (select $4 || ' ' || string_agg(session_id || ':' || base_seq + added, ' ') as list
+  from (select $4 || ' ' || string_agg(session_id || ':' || base_seq + added || case when waiting then '!' else '' end, ' ') as list
         from decided where added > 0 or run is not null) as said
   where list is not null
 )
-select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, j.at, j.were_asked as asks,
+select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, d.waiting, j.at, j.were_asked as asks,
   j.base_seq, j.base_seq + coalesce(d.added, 0) as head_seq, (select count(*) from rung) as rung
 from request r left join judged j on j.n = r.n left join decided d on d.n = r.n`,
 };
@@ -191,7 +205,14 @@ function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
           created_at: row.at as string,
         };
       });
-      return { verdict: "accepted", entries, head_seq: row.head_seq, was: row.was as SessionStatus };
+      const { head_seq, waiting } = row;
+      return {
+        verdict: "accepted",
+        entries,
+        head_seq,
+        was: row.was as SessionStatus,
+        waiting: waiting === true,
+      };
     }
     case "behind":
       return { verdict: "behind", head_seq: row.base_seq, status: row.was as SessionStatus };

@@ -10,16 +10,18 @@ export interface Cleanup {
 const due: Statement = {
   name: "cleanup_due",
   text: `update cleanup c set try_at = drover_now() + interval '30 seconds'
-    from (select session_id from cleanup where try_at <= drover_now() limit 16 for update skip locked) d
+    from (select session_id from cleanup where try_at <= drover_now() order by try_at limit 16 for update skip locked) d
     where c.session_id = d.session_id returning c.session_id, c.epoch`,
 };
 
 const done: Statement = { name: "cleanup_done", text: "delete from cleanup where session_id = $1" };
 
-/** Removes what is due, one after the other. What fails is tried again later, by whoever comes by. */
-export async function takeCleanups(db: Database, remove: (cleanup: Cleanup) => Promise<void>): Promise<void> {
+/** Removes what is due, one after the other. One that fails is tried again later, by whoever comes by. */
+export async function takeCleanups(
+  db: Database,
+  remove: (cleanup: Cleanup) => Promise<"removed" | "failed">,
+): Promise<void> {
   for (const cleanup of await db.query<Cleanup>(due, [])) {
-    await remove(cleanup);
-    await db.query(done, [cleanup.session_id]);
+    if ((await remove(cleanup)) === "removed") await db.query(done, [cleanup.session_id]);
   }
 }

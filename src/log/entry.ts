@@ -58,7 +58,11 @@ export interface InternalBody {
   /** A model request was begun by a brain that did not live to see its end. */
   request_abandoned: { reader: 1; request_id: string };
   /** The turn cannot go on; the error event beside it says why. */
-  turn_failed: { reader: 1 };
+  turn_failed: {
+    reader: 1;
+    /** The provider refused the request itself. */
+    rejected: boolean;
+  };
   /** A model request failed and will be sent again, not before `retry_at`. */
   retry_scheduled: { reader: 1; request_id: string; retry_at: string };
   /** A tool call is about to run under the call id that `hands` knows it by. */

@@ -20,6 +20,7 @@ const claimStatement: Statement = {
 with due as (
   select session_id from session_head
   where runnable_at <= drover_now() and lease_owner is null and needs_reader <= $3
+    and exists (select from process where id = $1)
   order by runnable_at limit $2
   for no key update skip locked
 )
@@ -39,12 +40,12 @@ export async function claim(db: Database, owner: number, count: number): Promise
 const nextDueStatement: Statement = {
   name: "next_due",
   text: `select (extract(epoch from min(runnable_at) - drover_now()) * 1000)::bigint as ms
-    from session_head where runnable_at is not null and lease_owner is null`,
+    from session_head where runnable_at is not null and lease_owner is null and needs_reader <= $1`,
 };
 
 /** Time until a session is due, in `ms`; null when none waits for a time. */
 export async function nextDue(db: Database): Promise<number | null> {
-  const [row] = await db.query<{ ms: number | null }>(nextDueStatement, []);
+  const [row] = await db.query<{ ms: number | null }>(nextDueStatement, [readerVersion]);
   return row?.ms ?? null;
 }
 
@@ -54,14 +55,16 @@ const reapStatement: Statement = {
   text: `
 with dead as (
   delete from process p
-  where p.beat_at < drover_now() - $2 * interval '1 millisecond'
+  where p.id is distinct from $3 and (p.beat_at < drover_now() - $2 * interval '1 millisecond'
     or not exists (
       select from pg_locks l
       where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
-        and l.classid::bigint = $1::int and l.objid::bigint = p.id and l.granted)
+        and l.classid::bigint = $1::int and l.objid::bigint = p.id and l.granted))
   returning id
 ), held as materialized (
-  select h.session_id from dead join session_head h on h.lease_owner = dead.id
+  select h.session_id from session_head h
+  where h.lease_owner is not null
+    and (h.lease_owner in (select id from dead) or not exists (select from process p where p.id = h.lease_owner))
   order by h.session_id for no key update of h
 )
 update session_head h set lease_owner = null, runnable_at = coalesce(h.runnable_at, drover_now())
@@ -72,11 +75,15 @@ returning h.session_id`,
 /** Class of the advisory locks that processes hold. */
 export const processLockClass = 0x44_52_4f;
 
-/** Frees the sessions of processes that have died, are cut off or have stopped beating. */
-export async function reap(db: Database): Promise<string[]> {
+/**
+ * Frees the sessions of processes that have died, are cut off or have stopped beating. Whether `own` is alive is for the
+ * others to say.
+ */
+export async function reap(db: Database, own: number | null): Promise<string[]> {
   const rows = await db.query<{ session_id: string }>(reapStatement, [
     processLockClass,
     limits.process_dead_ms,
+    own,
   ]);
   return rows.map((row) => row.session_id);
 }

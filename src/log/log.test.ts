@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { testSession } from "../brain/testing.ts";
+import { livingProcess, testSession } from "../brain/testing.ts";
 import { openDatabase } from "../db/database.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
@@ -216,6 +216,7 @@ describe("leases", () => {
 
   test("give a session to one claimer only", async () => {
     const ids = await Promise.all(Array.from({ length: 30 }, runnable));
+    await Promise.all([1, 2, 3, 4].map((owner) => livingProcess(db, owner)));
     const claims = await Promise.all([1, 2, 3, 4].map((owner) => claim(db, owner, limits.claim_batch_max)));
     const claimed = claims.flat().map((lease) => lease.session_id);
     assert.deepEqual(claimed.toSorted(), [...new Set(claimed)].toSorted());
@@ -235,7 +236,7 @@ describe("leases", () => {
     const id = await runnable();
     const lease = (await claim(db, owner, 100)).find((candidate) => candidate.session_id === id);
     assert.ok(lease);
-    assert.deepEqual(await reap(db), [], "a living process keeps its sessions");
+    assert.ok(!(await reap(db, null)).includes(id), "a living process keeps its sessions");
 
     await db.query(
       {
@@ -245,7 +246,8 @@ describe("leases", () => {
       },
       [owner],
     );
-    while (!(await reap(db)).includes(id));
+    while (!(await reap(db, null)).includes(id));
+    await livingProcess(db, 77);
     const [again] = (await claim(db, 77, 100)).filter((candidate) => candidate.session_id === id);
     assert.equal(again?.epoch, lease.epoch + 1);
     const [late] = await append(db, [{ ...request(id, said("late")), lease }], 0);
@@ -254,9 +256,66 @@ describe("leases", () => {
     assert.deepEqual(heard, ["lost"]);
   });
 
+  test("are asked for by an append only while nobody has the session", async () => {
+    const id = await newSession();
+    const heard: { heads: unknown; waiting: boolean }[] = [];
+    const rung = Promise.withResolvers<void>();
+    const member = await joinMembers(db, {
+      joined: () => {},
+      lost: () => {},
+      notified(heads, waiting) {
+        if (heads === "everything" || !heads.has(id)) return;
+        heard.push({ heads: heads.get(id), waiting });
+        if (heard.length === 4) rung.resolve();
+      },
+      previewed: () => {},
+    });
+    const waiting = async (more: Partial<AppendRequest>) => {
+      const [result] = await append(db, [{ ...request(id, said("x")), ...more }], 1);
+      return result?.verdict === "accepted" && result.waiting;
+    };
+    assert.equal(await waiting({ run: { type: "wake" } }), true);
+    await livingProcess(db, 9);
+    const lease = (await claim(db, 9, 1_000)).find((candidate) => candidate.session_id === id);
+    assert.equal(await waiting({ run: { type: "wake" } }), false, "its holder sees the entry itself");
+    assert.equal(await waiting({}), false);
+    assert.equal(await waiting({ lease, run: { type: "park", after_ms: 0 } }), true, "it was handed over");
+    await rung.promise;
+    await member.close();
+    assert.deepEqual(heard, [
+      { heads: 1, waiting: true },
+      { heads: 2, waiting: false },
+      { heads: 3, waiting: false },
+      { heads: 4, waiting: true },
+    ]);
+  });
+
+  test("are given to nobody who is dead to the others, and freed wherever such a one has them", async () => {
+    const id = await runnable();
+    assert.deepEqual(await claim(db, 4_711, 1_000), []);
+    await db.query(
+      { name: "orphan", text: "update session_head set lease_owner = 4711 where session_id = $1" },
+      [id],
+    );
+    assert.ok((await reap(db, null)).includes(id));
+  });
+
+  test("of a process are not freed by itself, however late it beats", async () => {
+    await livingProcess(db, 4_712);
+    await db.query(
+      { name: "late", text: "update process set beat_at = drover_now() - interval '1 hour' where id = 4712" },
+      [],
+    );
+    const id = await runnable();
+    await claim(db, 4_712, 1_000);
+    assert.ok(!(await reap(db, 4_712)).includes(id));
+    assert.ok((await reap(db, null)).includes(id));
+  });
+
   test("leave alone what only a newer server can read", async () => {
     const id = await runnable();
     await append(db, [{ ...request(id, said("new")), reader: 99 }], 0);
+    await livingProcess(db, 5);
     assert.ok(!(await claim(db, 5, 1_000)).some((lease) => lease.session_id === id));
   });
 });

@@ -11,6 +11,8 @@ import { processLockClass } from "./lease.ts";
 export interface Member {
   /** Null while it is cut off. */
   id(): number | null;
+  /** Gives the id up for a new one: nobody knows what was done under it. */
+  rejoin(reason: string): void;
   close(): Promise<void>;
 }
 
@@ -19,8 +21,11 @@ export interface MemberEvents {
   joined(id: number): void;
   /** The id is dead; others may already act on its sessions. */
   lost(id: number, reason: string): void;
-  /** Another process has committed: `seqs` by session id, null where a session was deleted; or "everything". */
-  notified(heads: Map<string, number | null> | "everything"): void;
+  /**
+   * Another process has committed: `seqs` by session id, null where a session was deleted; or "everything".
+   * `waiting`: one of them waits for a brain.
+   */
+  notified(heads: Map<string, number | null> | "everything", waiting: boolean): void;
   /** Another process has something to say about previews. */
   previewed(payload: string): void;
 }
@@ -46,7 +51,7 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
           return;
         }
         const heard = parsePayload(payload, id);
-        if (heard) events.notified(heard);
+        if (heard) events.notified(heard.heads, heard.waiting);
       });
       client.on("error", (error) => leave(id, error.message));
       client.on("end", () => leave(id, "the connection ended"));
@@ -93,6 +98,9 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
 
   return {
     id: () => current?.id ?? null,
+    rejoin(reason) {
+      if (current) leave(current.id, reason);
+    },
     async close() {
       closing = true;
       clearTimeout(timer);
@@ -119,15 +127,24 @@ const split = (text: string): [string, string] => {
   return [text.slice(0, at), text.slice(at + 1)];
 };
 
-/** `<process> <session>:<seq> <session>:gone ...`, or `*` when that would have been too long. Null for our own. */
-function parsePayload(payload: string, own: number): Map<string, number | null> | "everything" | null {
-  if (payload === "*") return "everything";
+/**
+ * `<process> <session>:<seq> <session>:<seq>! <session>:gone ...`, the `!` for a session that waits for a brain; or `*`
+ * when that would have been too long. Null for our own.
+ */
+function parsePayload(
+  payload: string,
+  own: number,
+): { heads: Map<string, number | null> | "everything"; waiting: boolean } | null {
+  if (payload === "*") return { heads: "everything", waiting: true };
   const [from, ...heads] = payload.split(" ");
   if (Number(from) === own) return null;
-  return new Map(
-    heads.map((head) => {
-      const [sessionId = "", seq] = head.split(":");
-      return [sessionId, seq === "gone" ? null : Number(seq)];
-    }),
-  );
+  return {
+    waiting: heads.some((head) => head.endsWith("!")),
+    heads: new Map(
+      heads.map((head) => {
+        const [sessionId = "", seq] = head.split(/[:!]/);
+        return [sessionId, seq === "gone" ? null : Number(seq)];
+      }),
+    ),
+  };
 }

@@ -57,7 +57,7 @@ async function* perform(
     case "call":
     case "malformed": {
       yield answer.begin("tool_use");
-      const block = toolUse(act, callsIn(request) + answer.calls() + 1);
+      const block = toolUse(act, answer.nextCallId());
       await pace.type((block.malformed ?? JSON.stringify(block.input)).length);
       answer.add(block);
       return null;
@@ -111,16 +111,11 @@ function heardIn({ messages }: ModelRequest): string {
   return heard.join("\n");
 }
 
-const callsIn = ({ messages }: ModelRequest): number =>
-  messages
-    .flatMap((message): { type: string }[] => message.content)
-    .filter((block) => block.type === "tool_use").length;
-
 function toolUse(
   act: Extract<Act, { do: "call" | "malformed" }>,
-  number: number,
+  id: string,
 ): Extract<AssistantBlock, { type: "tool_use" }> {
-  const about = { type: "tool_use", id: `toolu_sim_${number}`, name: act.name } as const;
+  const about = { type: "tool_use", id, name: act.name } as const;
   return act.do === "call" ? { ...about, input: act.input } : { ...about, input: {}, malformed: act.text };
 }
 

@@ -139,7 +139,7 @@ export const updateAgentBody = z.strictObject({
 });
 export type UpdateAgent = z.infer<typeof updateAgentBody>;
 
-export const getAgentQuery = z.object({ version: queryInteger(z.int().min(1)).optional() });
+export const getAgentQuery = z.strictObject({ version: queryInteger(z.int().min(1)).optional() });
 export const listAgentsQuery = pageQuery().extend({
   include_archived: queryBoolean.default(false),
   created_at: inclusiveTimeRange.optional(),

@@ -10,14 +10,34 @@ export const textBlock = z.strictObject({
 const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(2048);
 const fileId = z.string().regex(/^file_[A-Za-z0-9_-]{1,64}$/, 'must be an id that starts with "file_"');
 
+/** What a file of each type begins with, its bytes read as latin1. */
+const signatures = {
+  "image/png": /^\x89PNG\r\n\x1a\n/,
+  "image/jpeg": /^\xff\xd8\xff/,
+  "image/gif": /^GIF8[79]a/,
+  "image/webp": /^RIFF.{4}WEBP/s,
+};
+/** Base64 of the first 12 bytes, as many as the longest signature. */
+const signature_chars = 16;
+
+const base64Image = z
+  .strictObject({
+    type: z.literal("base64"),
+    media_type: z.enum(["image/png", "image/jpeg", "image/gif", "image/webp"]),
+    data: z.base64().min(1),
+  })
+  .refine(({ media_type, data }) => signatures[media_type].test(firstBytes(data)), {
+    path: ["data"],
+    error:
+      "does not begin as a file of its media_type does: send the bytes of the image, and its own media_type",
+  });
+
+const firstBytes = (data: string) => Buffer.from(data.slice(0, signature_chars), "base64").toString("latin1");
+
 export const imageBlock = z.strictObject({
   type: z.literal("image"),
   source: z.discriminatedUnion("type", [
-    z.strictObject({
-      type: z.literal("base64"),
-      media_type: z.enum(["image/png", "image/jpeg", "image/gif", "image/webp"]),
-      data: z.base64().min(1),
-    }),
+    base64Image,
     z.strictObject({ type: z.literal("url"), url }),
     z.strictObject({ type: z.literal("file"), file_id: fileId }),
   ]),
@@ -26,7 +46,11 @@ export const imageBlock = z.strictObject({
 export const documentBlock = z.strictObject({
   type: z.literal("document"),
   source: z.discriminatedUnion("type", [
-    z.strictObject({ type: z.literal("base64"), media_type: z.string().min(1), data: z.base64().min(1) }),
+    z.strictObject({
+      type: z.literal("base64"),
+      media_type: z.enum(["application/pdf", "text/plain"]),
+      data: z.base64().min(1),
+    }),
     z.strictObject({ type: z.literal("text"), media_type: z.literal("text/plain"), data: z.string() }),
     z.strictObject({ type: z.literal("url"), url }),
     z.strictObject({ type: z.literal("file"), file_id: fileId }),

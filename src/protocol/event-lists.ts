@@ -13,7 +13,7 @@ export type ListEvents = z.infer<typeof listEventsQuery>;
 /** Where a list of events stands: `waiting` is 1 among the events that were not taken up yet. */
 export const placeInLog = z.strictObject({ waiting: z.int().min(0).max(1), place: z.int().min(0) });
 
-export const streamQuery = z.object({
+export const streamQuery = z.strictObject({
   /** A cursor from an `id:` line; `0` is the beginning. Beyond the official API. */
   after: z.string().max(100).optional(),
   /** Only events of these types. Beyond the official API. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { limits } from "../limits.ts";
 import { redactedBlock, textBlock, toolResultContentBlock, userContentBlock } from "./content.ts";
 import { idOf } from "./ids.ts";
 import { sessionAgentSnapshot } from "./snapshots.ts";
@@ -11,9 +12,12 @@ import { sessionAgentSnapshot } from "./snapshots.ts";
 
 // What clients send.
 
+const blocks = <Block extends z.ZodType>(block: Block) =>
+  z.array(block).max(limits.content_blocks_max, `must hold at most ${limits.content_blocks_max} blocks`);
+
 const userMessageParams = z.strictObject({
   type: z.literal("user.message"),
-  content: z.array(userContentBlock).min(1, "must hold at least one block"),
+  content: blocks(userContentBlock).min(1, "must hold at least one block"),
 });
 const userInterruptParams = z.strictObject({
   type: z.literal("user.interrupt"),
@@ -28,13 +32,13 @@ const userToolConfirmationParams = z.strictObject({
 const userCustomToolResultParams = z.strictObject({
   type: z.literal("user.custom_tool_result"),
   custom_tool_use_id: idOf("event"),
-  content: z.array(toolResultContentBlock).optional(),
+  content: blocks(toolResultContentBlock).optional(),
   is_error: z.boolean().nullish(),
 });
 const userToolResultParams = z.strictObject({
   type: z.literal("user.tool_result"),
   tool_use_id: idOf("event"),
-  content: z.array(toolResultContentBlock).optional(),
+  content: blocks(toolResultContentBlock).optional(),
   is_error: z.boolean().nullish(),
 });
 const userDefineOutcomeParams = z.strictObject({
@@ -48,7 +52,7 @@ const userDefineOutcomeParams = z.strictObject({
 });
 const systemMessageParams = z.strictObject({
   type: z.literal("system.message"),
-  content: z.array(textBlock).min(1).max(1000),
+  content: blocks(textBlock).min(1, "must hold at least one block"),
 });
 
 export const eventParams = z.discriminatedUnion("type", [
@@ -65,7 +69,7 @@ export type EventParams = z.infer<typeof eventParams>;
 export const initialEventParams = z.discriminatedUnion("type", [userMessageParams, userDefineOutcomeParams]);
 
 export const sendEventsBody = z.strictObject({
-  events: z.array(eventParams).min(1, "must hold at least one event"),
+  events: z.array(eventParams).min(1, "must hold at least one event").max(limits.events_per_request_max),
 });
 
 // What clients see.

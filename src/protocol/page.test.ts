@@ -8,6 +8,7 @@ import {
   type Order,
   requirePositionInRange,
   timePosition,
+  timestamp,
   twoWayPageFrom,
 } from "./page.ts";
 
@@ -103,4 +104,22 @@ test("a two-way list is walked forth and back over the same pages", () => {
   );
   assert.equal(start.prev_page, null);
   assert.deepEqual(fetch(start.next_page).data, [3, 4]);
+});
+
+test("times are read as UTC and keep their microseconds", () => {
+  const read = {
+    "2026-01-01T00:00:00+23:00": "2025-12-31T01:00:00Z",
+    "2026-01-01T00:00:00.123456-01:30": "2026-01-01T01:30:00.123456Z",
+    "2026-01-01T00:00:00.1234567Z": "2026-01-01T00:00:00.123456Z",
+    [position.at]: position.at,
+  };
+  for (const [text, time] of Object.entries(read)) assert.equal(timestamp.parse(text), time);
+  for (const text of [
+    "soon",
+    "0000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+00:01",
+    "9999-12-31T23:59:59-00:01",
+  ]) {
+    assert.equal(timestamp.safeParse(text).success, false, text);
+  }
 });

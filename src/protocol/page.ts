@@ -6,10 +6,25 @@ import { invalid } from "./errors.ts";
 export const order = z.enum(["asc", "desc"]);
 export type Order = z.infer<typeof order>;
 
-/** A time as clients send it. PostgreSQL has no year 0. */
+/** In UTC, to the microsecond: PostgreSQL knows fewer offsets than RFC 3339. */
+function inUtc(time: string): string {
+  const fraction = /\.(\d{1,6})/.exec(time)?.[1];
+  const seconds = new Date(time.replace(/\.\d+/, "")).toISOString().slice(0, -".000Z".length);
+  return fraction === undefined ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+}
+
+/** A time as clients send it, read as UTC. PostgreSQL has no year 0. */
 export const timestamp = z.iso
-  .datetime({ offset: true, error: "must be an RFC 3339 time such as 2026-01-31T12:00:00Z" })
-  .refine((text) => !text.startsWith("0000"), "must be a year after 0");
+  .datetime({
+    offset: true,
+    abort: true,
+    error: "must be an RFC 3339 time such as 2026-01-31T12:00:00Z",
+  })
+  .overwrite(inUtc)
+  .refine((text) => /^(?!0000)\d{4}-/.test(text), "must be in the years 1 to 9999");
+
+/** The largest `int` of PostgreSQL. */
+export const intMax = 2 ** 31 - 1;
 
 const wholeNumber = (text: unknown) =>
   typeof text === "string" && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
@@ -24,7 +39,7 @@ export const queryList = <Item extends z.ZodType>(item: Item) =>
   z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(item).max(100));
 
 export const pageQuery = (limits: { default: number; max: number } = { default: 20, max: 100 }) =>
-  z.object({
+  z.strictObject({
     limit: queryInteger(z.int().min(1).max(limits.max)).default(limits.default),
     page: z.string().max(2048).optional(),
   });
@@ -109,8 +124,8 @@ export interface TimeRange {
 }
 
 const bound = timestamp.optional();
-export const timeRange = z.object({ gt: bound, gte: bound, lt: bound, lte: bound });
-export const inclusiveTimeRange = z.object({ gte: bound, lte: bound });
+export const timeRange = z.strictObject({ gt: bound, gte: bound, lt: bound, lte: bound });
+export const inclusiveTimeRange = z.strictObject({ gte: bound, lte: bound });
 
 /** Microseconds since 1970: `Date` alone would round them to milliseconds. */
 function microseconds(time: string): bigint {

@@ -15,7 +15,7 @@ import { invalid } from "./errors.ts";
 import { initialEventParams, usageSnapshot } from "./events.ts";
 import { idOf } from "./ids.ts";
 import { metadata, metadataParams, metadataPatch } from "./metadata.ts";
-import { order, pageQuery, queryBoolean, queryInteger, queryList, timeRange } from "./page.ts";
+import { intMax, order, pageQuery, queryBoolean, queryInteger, queryList, timeRange } from "./page.ts";
 import { resolvedTools } from "./resolve-tools.ts";
 import { type SessionAgent, sessionAgentSnapshot, type ThreadAgent } from "./snapshots.ts";
 import { toolsParams } from "./tools.ts";
@@ -100,7 +100,7 @@ export const listSessionsQuery = pageQuery()
   .extend({
     order: order.default("desc"),
     agent_id: filterId,
-    agent_version: queryInteger(z.int().min(1)).optional(),
+    agent_version: queryInteger(z.int().min(1).max(intMax)).optional(),
     deployment_id: filterId,
     memory_store_id: filterId,
     statuses: queryList(sessionStatus).optional(),

@@ -19,6 +19,7 @@ import { newId } from "../protocol/ids.ts";
 import type { MultiagentParams } from "../protocol/multiagent.ts";
 import {
   decodeCursor,
+  intMax,
   numberPosition,
   type Page,
   pageFrom,
@@ -125,7 +126,7 @@ export function agentStore(db: Database): AgentStore {
       const scope = { list: `agents/${id}/versions`, order: "desc" } as const;
       const after =
         query.page === undefined ? undefined : decodeCursor(query.page, scope, numberPosition).position;
-      const before = after?.number ?? 2 ** 31 - 1;
+      const before = after?.number ?? intMax + 1;
       const rows = await db.query<AgentRow>(selectVersions, [workspaceId, id, before, query.limit + 1]);
       if (rows.length === 0) await latest(workspaceId, id);
       return pageFrom(rows, query.limit, scope, (row) => ({ number: row.version }), agentFrom);

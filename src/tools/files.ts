@@ -19,6 +19,7 @@ const readable = `
 if [ -d "$1" ]; then echo "is a directory" >&2; exit 1; fi
 if [ ! -e "$1" ]; then echo "no such file" >&2; exit 1; fi
 if [ ! -f "$1" ]; then echo "is not a regular file" >&2; exit 1; fi
+if [ ! -r "$1" ]; then echo "permission denied" >&2; exit 1; fi
 `;
 
 export const read = defineTool({
@@ -129,7 +130,7 @@ async function replaceIfUnchanged(
   count: number,
   sandbox: ToolSandbox,
 ) {
-  const unchanged = `echo "$2  $1" | sha256sum --status -c - || { echo "the file was changed by something else meanwhile; read it again" >&2; exit 1; }`;
+  const unchanged = `[ "$(sha256sum < "$1")" = "$2  -" ] || { echo "the file was changed by something else meanwhile; read it again" >&2; exit 1; }`;
   const digest = createHash("sha256").update(before).digest("hex");
   const step = script(`${unchanged}\n${replace}`, [path, digest], after);
   const result = await sandbox.execute("write", step, options);

@@ -135,6 +135,24 @@ describe("files", { skip }, () => {
     assert.match(await fails("read", { file_path: "pwned" }), /no such file/);
   });
 
+  test("are edited whatever their names", async () => {
+    for (const name of ["back\\slash", "\\0101", "new\nline", "-n", " a  b "]) {
+      const file_path = `odd/${name}`;
+      await says("write", { file_path, content: "old" });
+      await says("edit", { file_path, old_string: "old", new_string: "new" });
+      assert.equal(await says("read", { file_path }), "new");
+    }
+  });
+
+  test("that may not be read are not empty", async () => {
+    await says("bash", { command: "cd /workspace; echo secret > closed; chmod 000 closed" });
+    assert.match(await fails("read", { file_path: "closed" }), /closed: permission denied/);
+    assert.match(
+      await fails("read", { file_path: "closed", view_range: [1, 2] }),
+      /closed: permission denied/,
+    );
+  });
+
   test("keep their mode and their links when they are replaced", async () => {
     await says("bash", { command: "cd /workspace; echo '#!/bin/sh' > run; chmod 755 run; ln -s run link" });
     await says("write", { file_path: "link", content: "#!/bin/sh\necho ran\n" });
@@ -226,6 +244,7 @@ describe("a call whose host has died", () => {
   const lossy = (asked: string[]): Hands => ({
     async provision() {},
     async destroy() {},
+    async cancel() {},
     async execute({ call_id }) {
       asked.push(call_id);
       return call_id.includes(".") ? finished : { status: "lost", reason: "the host restarted" };
@@ -254,6 +273,12 @@ describe("a call whose host has died", () => {
     );
     assert.deepEqual(asked, ["c:run"]);
     assert.match(JSON.stringify(result.content), /outcome of this call is unknown: the host restarted/);
+  });
+
+  test("with an error of its own is told to the model, not thrown", async () => {
+    const broken: Hands = { ...lossy([]), execute: () => Promise.reject(new Error("the disk is on fire")) };
+    const result = await runTool({ id: "c", name: "bash", input: { command: "x" } }, broken, scope, never);
+    assert.match(JSON.stringify(result), /No sandbox is available: the disk is on fire/);
   });
 
   test("of a brain that was replaced is not answered at all", async () => {

@@ -57,11 +57,22 @@ export async function runTool(
       timeout_ms: options.timeout_ms ?? limits.bash_timeout_ms,
       output_bytes: options.output_bytes ?? limits.tool_output_bytes_max,
     };
-    const result = await Promise.race([hands.execute(request, signal), unansweredCancel(signal)]);
+    const asked = hands.execute(request, signal).catch((error) => {
+      // Said to the model: thrown, it would make the session try again for ever.
+      throw error instanceof StaleEpoch
+        ? error
+        : new NoSandbox(error instanceof Error ? error.message : String(error));
+    });
+    const result = await Promise.race([asked, unansweredCancel(signal)]);
     if (result.status === "lost") throw new Lost(result.reason);
     if (result.status === "unavailable") throw new NoSandbox(result.reason);
     return result;
   }
+}
+
+/** Stops the one step of a call that can take long, if it still runs. */
+export function cancelTool(call: { id: string }, hands: Hands, scope: SandboxScope): Promise<void> {
+  return hands.cancel({ ...scope, call_id: `${call.id}:run` });
 }
 
 /** An interrupt does not wait for ever for hands that cannot be reached. */

@@ -116,7 +116,6 @@ describe("create", () => {
     ["a path in a search domain", { tools: [webSearch({ blocked_domains: ["example.com/news"] })] }],
     ["a role", { execution_identity: { type: "aws_role", role_arn: "arn:aws:iam::1:role/x" } }],
     ["a name of 256 characters", { name: "n".repeat(256) }],
-    ["a NUL in the system prompt", { system: "a\u0000b" }],
   ];
   for (const [what, fields] of accepted) {
     test(`takes ${what}`, async () => {
@@ -128,7 +127,9 @@ describe("create", () => {
     ["no name", { name: undefined }, /^name: is required$/],
     ["an empty name", { name: "" }, /^name: minimum string length is 1$/],
     ["a long name", { name: "n".repeat(257) }, /^name: maximum string length is 256$/],
-    ["a NUL in the name", { name: "a\u0000" }, /NUL/],
+    ["a NUL in the name", { name: "a\u0000" }, /^name: .*NUL/],
+    ["a NUL in the system prompt", { system: "a\u0000b" }, /^system: .*NUL/],
+    ["half a surrogate pair in metadata", { metadata: { a: "\ud800" } }, /^metadata\.a: .*surrogate/],
     ["a model of the wrong type", { model: 4 }, /^model: must be a string or an object$/],
     ["a model without id", { model: { speed: "fast" } }, /^model\.id: is required$/],
     [

@@ -39,7 +39,7 @@ export function eventRoutes({ db, log, watches, previews, names, stop }: EventPa
     // The listener stands before the head is read: nothing falls between the two.
     const watch = watches.watch(sessionId);
     try {
-      const cursor = context.req.header("last-event-id") ?? query.after ?? null;
+      const cursor = context.req.header("last-event-id") || query.after || null;
       const start = await openStream(db, principal.workspaceId, sessionId, threadId, cursor);
       const { outgoing } = context.env;
       const wanted = { types: query.types ?? null, deltas: query.event_deltas ?? [] };

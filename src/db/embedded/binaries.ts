@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -7,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from "node:fs";
 import { createRequire } from "node:module";
@@ -71,12 +73,24 @@ function copyPackage(source: string, target: string): void {
     const path = join(part, link.target);
     if (!existsSync(path)) symlinkSync(relative(dirname(link.target), link.source), path);
   }
+  openToAll(part);
   try {
     renameSync(part, target);
   } catch (error) {
     // Somebody else has just finished the same copy.
     rmSync(part, { recursive: true, force: true });
     if (!existsSync(target)) throw error;
+  }
+}
+
+/** PostgreSQL's user may run them, whatever umask npm has installed them with. */
+function openToAll(folder: string): void {
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isSymbolicLink()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const { mode } = statSync(path);
+    chmodSync(path, entry.isDirectory() || mode & 0o100 ? 0o755 : 0o644);
   }
 }
 

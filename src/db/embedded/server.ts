@@ -1,22 +1,24 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   chownSync,
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
   readFileSync,
-  renameSync,
-  rmSync,
+  statfsSync,
   statSync,
-  writeFileSync,
+  truncateSync,
 } from "node:fs";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { type Binaries, chooseBinaries } from "./binaries.ts";
+import { clusterMajor, identity, makeCluster, postgresEnv, reasonOf, writeAccess } from "./cluster.ts";
+import { processGone, removeForeignPidFile, runningServer, stopServer } from "./process.ts";
 import type { SystemUser } from "./user.ts";
 
 export interface PostgresOptions {
@@ -26,12 +28,14 @@ export interface PostgresOptions {
   socket_dir: string;
   /** Who it runs as; null is the user of this process. */
   user: SystemUser | null;
-  /** System users that may connect as the role `drover`. */
-  clients: string[];
+  /** System users that may connect as the role `drover`. The group of the first may reach the socket. */
+  clients: SystemUser[];
   /** Takes the place of what is found on the machine. */
   binaries?: Binaries;
   /** Server settings beyond the safe defaults. */
   settings?: Record<string, string>;
+  /** Gives up a start that takes long. */
+  signal?: AbortSignal;
 }
 
 export interface Postgres {
@@ -48,122 +52,167 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
-const startTimeoutMs = 60_000;
-const stopTimeoutMs = 30_000;
+type Launched = Pick<Postgres, "exited" | "stop">;
+
+/** Recovery after a crash may read a gigabyte of its log. */
+const startTimeoutMs = 600_000;
+/** A predecessor that was killed, or one of its processes, may live for a moment more. */
+const predecessorTimeoutMs = 30_000;
+const adoptTimeoutMs = 5_000;
+/** Its SQLSTATE while it starts, recovers or stops. */
+const cannotConnectNow = "57P03";
 const logBytesMax = 16 << 20;
+const logCheckMs = 60_000;
 
 /** Starts the embedded server, or takes over the one that an earlier process has left running. */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const data = join(options.data_dir, "postgres");
   const log = join(options.data_dir, "postgres.log");
-  prepareFolder(options.socket_dir, 0o755, options.user);
+  prepareSocketFolder(options);
   const adopted = await adopt(data, options.socket_dir);
-  const urls = { url: urlOf(options.socket_dir, "drover"), admin_url: urlOf(options.socket_dir, "postgres") };
-  if (adopted) return { ...adopted, ...urls, ...(await prepareDatabase(options)), adopted: true };
-  const binaries =
-    options.binaries ?? chooseBinaries(majorOf(data), join(options.data_dir, "postgres-binaries"));
-  if (majorOf(data) === null) await initialise(data, binaries, options.user);
-  writeAccess(data, options);
-  const server = await launch(data, log, binaries, options);
-  return { ...server, ...urls, ...(await prepareDatabase(options)), adopted: false };
-}
-
-const urlOf = (socketDir: string, role: string) =>
-  `postgresql://${role}@/${role}?host=${encodeURIComponent(socketDir)}`;
-
-function majorOf(data: string): number | null {
-  const file = join(data, "PG_VERSION");
-  return existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : null;
-}
-
-function prepareFolder(path: string, mode: number, user: SystemUser | null): void {
-  mkdirSync(path, { recursive: true, mode });
-  if (user) chownSync(path, user.uid, user.gid);
-}
-
-/** In a folder beside, moved into place when it is whole: one that was cut short is not taken for a cluster. */
-async function initialise(data: string, binaries: Binaries, user: SystemUser | null): Promise<void> {
-  const part = `${data}.new`;
-  rmSync(part, { recursive: true, force: true });
-  prepareFolder(part, 0o700, user);
-  const args = ["-D", part, "-U", "postgres", "-A", "peer", "-E", "UTF8", "--locale=C", "--data-checksums"];
-  const child = spawn(join(binaries.folder, "initdb"), args, {
-    ...identity(user),
-    cwd: "/",
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let said = "";
-  child.stderr.on("data", (chunk) => {
-    said = `${said}${chunk}`.slice(-4_000);
-  });
-  const [code] = await once(child, "close");
-  if (code !== 0) {
-    rmSync(part, { recursive: true, force: true });
-    throw new Error(`PostgreSQL's data directory could not be made: ${reasonOf(said)}`);
+  const server = adopted ?? (await start(data, log, options));
+  try {
+    const { version } = await prepareDatabase(options);
+    boundLog(log, server.exited);
+    return {
+      ...server,
+      url: urlOf(options.socket_dir, "drover"),
+      admin_url: urlOf(options.socket_dir, "postgres"),
+      version,
+      adopted: adopted !== null,
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
   }
-  rmSync(data, { recursive: true, force: true });
-  renameSync(part, data);
 }
 
-const identity = (user: SystemUser | null) => (user ? { uid: user.uid, gid: user.gid } : {});
+/** Names what PGPORT and PGSSLMODE in the environment would set otherwise. */
+const urlOf = (socketDir: string, role: string) =>
+  `postgresql://${role}@/${role}?host=${encodeURIComponent(socketDir)}&port=5432&sslmode=disable`;
 
-/** The system tells PostgreSQL which user connects, so there is no password to keep. */
-function writeAccess(data: string, options: PostgresOptions): void {
-  const own = options.user?.name ?? userInfo().username;
-  const administrators = new Set([own, userInfo().username]);
-  const lines = [...administrators].map((name) => `drover "${name}" postgres`);
-  for (const name of new Set([...administrators, ...options.clients])) lines.push(`drover "${name}" drover`);
-  writeOwned(join(data, "pg_hba.conf"), "local all all peer map=drover\n", options.user);
-  writeOwned(join(data, "pg_ident.conf"), `${lines.join("\n")}\n`, options.user);
+/** Closed to every other user of the machine: one without rights could still use up its connections. */
+function prepareSocketFolder({ socket_dir, user, clients }: PostgresOptions): void {
+  mkdirSync(socket_dir, { recursive: true });
+  if (user) chownSync(socket_dir, user.uid, clients[0]?.gid ?? user.gid);
+  chmodSync(socket_dir, 0o710);
 }
 
-function writeOwned(path: string, text: string, user: SystemUser | null): void {
-  writeFileSync(path, text, { mode: 0o600 });
-  if (user) chownSync(path, user.uid, user.gid);
+/** A server that an earlier `drover up` has left behind: taken over if it answers here, else stopped. */
+async function adopt(data: string, socketDir: string): Promise<Launched | null> {
+  const found = runningServer(data);
+  if (!found) return null;
+  const deadline = Date.now() + adoptTimeoutMs;
+  if (found.socket_dir === socketDir && (await ready(socketDir, deadline)) === "ready") {
+    return { exited: processGone(found.pid), stop: () => stopServer(found.pid) };
+  }
+  await stopServer(found.pid);
+  return null;
 }
 
-async function launch(data: string, log: string, binaries: Binaries, options: PostgresOptions) {
-  const deadline = Date.now() + startTimeoutMs;
-  const fixed = { listen_addresses: "", unix_socket_directories: options.socket_dir };
-  const settings = Object.entries({ ...options.settings, ...fixed });
+async function start(data: string, log: string, options: PostgresOptions): Promise<Launched> {
+  const major = clusterMajor(data);
+  const binaries = options.binaries ?? chooseBinaries(major, join(options.data_dir, "postgres-binaries"));
+  if (major === null) await makeCluster(data, binaries, options.user);
+  writeAccess(data, options.user, options.clients);
+  removeForeignPidFile(data);
+  const since = Date.now();
   for (;;) {
-    const from = existsSync(log) && statSync(log).size < logBytesMax ? statSync(log).size : 0;
-    const file = openSync(log, from === 0 ? "w" : "a", 0o600);
-    // Of a group of its own: Ctrl-C in the terminal must not reach it before its clients are done.
-    const child = spawn(
-      join(binaries.folder, "postgres"),
-      ["-D", data, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
-      {
-        ...identity(options.user),
-        cwd: "/",
-        env: { PATH: process.env.PATH, LANG: "C" },
-        detached: true,
-        stdio: ["ignore", file, file],
-      },
-    );
-    closeSync(file);
-    child.unref();
-    const exited = once(child, "exit").then(() => {});
-    const outcome = await Promise.race([
-      ready(options.socket_dir, deadline),
-      exited.then(() => "exited" as const),
-    ]);
-    if (outcome === "ready") return { exited, stop: () => stopProcess(child.pid ?? 0) };
+    options.signal?.throwIfAborted();
+    const from = existsSync(log) ? statSync(log).size : 0;
+    const server = launch(data, log, binaries, options);
+    const outcome = await firstWord(server, options, since + startTimeoutMs);
+    if (outcome === "ready") return server;
+    options.signal?.throwIfAborted();
     if (outcome === "late") {
-      await stopProcess(child.pid ?? 0);
       throw new Error(`PostgreSQL did not answer within ${startTimeoutMs / 1000} s; see ${log}`);
     }
     const said = readFileSync(log, "utf8").slice(from);
-    // The kernel may take a while to bury a killed predecessor.
-    if (!/lock file .* already exists/.test(said) || Date.now() > deadline) {
-      throw new Error(`PostgreSQL did not start: ${reasonOf(said)} (see ${log})`);
+    const predecessor = /lock file .* already exists|pre-existing shared memory block/.test(said);
+    if (!predecessor || Date.now() > since + predecessorTimeoutMs) {
+      // On a full disk it has no room to say so either.
+      const why = isFull(options.data_dir) ? "the disk is full" : reasonOf(said);
+      throw new Error(`PostgreSQL did not start: ${why} (see ${log})`);
     }
     await pause(200);
   }
 }
 
-async function ready(socketDir: string, deadline: number): Promise<"ready" | "late"> {
-  while (Date.now() < deadline) {
+/** PostgreSQL takes room for its log in pieces of 16 MiB. */
+function isFull(folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < 16 << 20;
+}
+
+/** Whichever comes first: it answers, it ends, or it has had time enough and is stopped. */
+async function firstWord(
+  server: Launched,
+  { socket_dir, signal }: PostgresOptions,
+  deadline: number,
+): Promise<"ready" | "exited" | "late"> {
+  const asking = new AbortController();
+  const until = AbortSignal.any(signal ? [asking.signal, signal] : [asking.signal]);
+  let outcome: "ready" | "exited" | "late" = "late";
+  try {
+    outcome = await Promise.race([
+      ready(socket_dir, deadline, until),
+      server.exited.then(() => "exited" as const),
+    ]);
+  } finally {
+    asking.abort();
+    if (outcome === "late") await server.stop();
+  }
+  return outcome;
+}
+
+function launch(data: string, log: string, binaries: Binaries, options: PostgresOptions): Launched {
+  const fixed = { listen_addresses: "", unix_socket_directories: options.socket_dir };
+  const settings = Object.entries({ ...options.settings, ...fixed });
+  const file = openSync(log, "a", 0o600);
+  const child = spawn(
+    join(binaries.folder, "postgres"),
+    ["-D", data, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+    {
+      ...identity(options.user),
+      cwd: "/",
+      env: postgresEnv(),
+      // Of a group of its own: Ctrl-C in the terminal must not reach it before its clients are done.
+      detached: true,
+      stdio: ["ignore", file, file],
+    },
+  );
+  closeSync(file);
+  child.unref();
+  const exited = once(child, "exit").then(() => {});
+  return {
+    exited,
+    async stop() {
+      // Its end is seen before it is heard of, and nothing else may keep this process alive until then.
+      child.ref();
+      if (child.pid !== undefined) await stopServer(child.pid);
+      await exited;
+    },
+  };
+}
+
+/** PostgreSQL holds its log open, so what is too long is copied away and cut off. */
+function boundLog(log: string, exited: Promise<void>): void {
+  const check = () => {
+    if (!existsSync(log) || statSync(log).size < logBytesMax) return;
+    try {
+      copyFileSync(log, `${log}.1`);
+    } catch {
+      // Where there is no room for a copy, the old lines go.
+    }
+    truncateSync(log, 0);
+  };
+  check();
+  const checking = setInterval(check, logCheckMs).unref();
+  exited.then(() => clearInterval(checking));
+}
+
+async function ready(socketDir: string, deadline: number, signal?: AbortSignal): Promise<"ready" | "late"> {
+  while (Date.now() < deadline && !signal?.aborted) {
     if (await answers(socketDir)) return "ready";
     await pause(20);
   }
@@ -177,56 +226,12 @@ async function answers(socketDir: string): Promise<boolean> {
     await client.connect();
     await client.query("select 1");
     return true;
-  } catch {
+  } catch (error) {
+    const waitsForNothing = error instanceof pg.DatabaseError && error.code !== cannotConnectNow;
+    if (waitsForNothing) throw new Error(`PostgreSQL refuses its own user: ${error.message}`);
     return false;
   } finally {
     await client.end().catch(() => {});
-  }
-}
-
-/** A server that an earlier `drover up` has left behind: taken over if it answers here, else stopped. */
-async function adopt(data: string, socketDir: string): Promise<Pick<Postgres, "exited" | "stop"> | null> {
-  const pid = runningPid(data);
-  if (pid === null) return null;
-  const exited = watchPid(pid);
-  if ((await ready(socketDir, Date.now() + 5_000)) === "ready")
-    return { exited, stop: () => stopProcess(pid) };
-  await stopProcess(pid);
-  return null;
-}
-
-/** The process that its pid file names, if that is still a PostgreSQL over this directory and not a later process. */
-function runningPid(data: string): number | null {
-  try {
-    const [pid = ""] = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n");
-    process.kill(Number(pid), 0);
-    const commandLine = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-    return commandLine.includes(data) ? Number(pid) : null;
-  } catch {
-    return null;
-  }
-}
-
-async function watchPid(pid: number): Promise<void> {
-  while (isAlive(pid)) await pause(200, undefined, { ref: false });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return false;
-  }
-}
-
-/** SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, after which it recovers at the next start. */
-async function stopProcess(pid: number): Promise<void> {
-  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
-    if (!isAlive(pid)) return;
-    process.kill(pid, signal);
-    const deadline = Date.now() + stopTimeoutMs;
-    while (isAlive(pid) && Date.now() < deadline) await pause(10);
   }
 }
 
@@ -244,13 +249,4 @@ async function prepareDatabase({ socket_dir }: PostgresOptions): Promise<{ versi
   } finally {
     await client.end();
   }
-}
-
-/** The line of PostgreSQL's own words that says why. */
-function reasonOf(said: string): string {
-  if (/No space left on device/.test(said)) return "the disk is full";
-  const lines = said.split("\n").filter((line) => line.trim() !== "");
-  const fatal =
-    lines.findLast((line) => /FATAL|PANIC|error:/.test(line)) ?? lines.at(-1) ?? "it gave no reason";
-  return fatal.replace(/^.*?(FATAL|PANIC|error): */, "").trim();
 }

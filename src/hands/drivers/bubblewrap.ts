@@ -48,12 +48,13 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   copyFileSync(initProgram, program);
   chmodSync(program, 0o644);
 
+  let found: Bwrap | null = null;
+
   async function provision(id: string, spec: SandboxSpec): Promise<Sandbox> {
     if (spec.image !== null) {
       throw new Unavailable(`bubblewrap runs on the host's own /usr and has no image ${spec.image}`);
     }
-    const bwrap = await findBwrap();
-    if (typeof bwrap === "string") throw new Unavailable(bwrap);
+    found ??= await findBwrap();
     const folder = folders.open(id);
     const cgroup = cgroups?.create(id, {
       memory_bytes: spec.limits.memory_bytes,
@@ -61,9 +62,9 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
     });
     const seccomp = openSync(filter, "r");
     const child = spawn(
-      bwrap.path,
+      found.path,
       [
-        ...isolation(bwrap),
+        ...isolation(found),
         ...readOnlyRoot(etc),
         ...["--ro-bind", program, initInside],
         ...ownFilesystem(folder, spec),
@@ -72,7 +73,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
       { ...folder.user, cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", seccomp] },
     );
     closeSync(seccomp);
-    return started({ id, child, folder, cgroup, bwrap });
+    return started({ id, child, folder, cgroup, bwrap: found });
   }
 
   return {
@@ -93,7 +94,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
     async describe() {
       const bwrap = await findBwrap();
       return [
-        typeof bwrap === "string" ? bwrap : `bubblewrap ${bwrap.version} at ${bwrap.path}`,
+        `bubblewrap ${bwrap.version} at ${bwrap.path}${bwrap.disablesUserns ? "" : ", too old for --disable-userns: the system call filter stands in"}`,
         uids
           ? `each sandbox runs as a host user of its own, from ${uids.first} on`
           : `sandboxes run as this user (${process.getuid?.()})`,
@@ -189,9 +190,11 @@ async function started(made: {
 
   const timer = setTimeout(() => child.kill("SIGKILL"), limits.sandbox_start_ms_max);
   const first = await Promise.race([pid, ended]);
-  if (first !== undefined) {
-    cgroup?.add(first);
-    block.end("x");
+  try {
+    if (first !== undefined && (cgroup?.add(first) ?? true)) block.end("x");
+  } catch (error) {
+    await destroy();
+    throw error;
   }
   const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
   clearTimeout(timer);

@@ -2,6 +2,7 @@ import { type ChildProcess, execFile } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { Unavailable } from "../driver.ts";
 
 export interface Bwrap {
   path: string;
@@ -12,19 +13,21 @@ export interface Bwrap {
 
 const minimum = { major: 0, minor: 5 };
 
-/** The program, or a sentence saying what to install. */
-export async function findBwrap(): Promise<Bwrap | string> {
+/** Throws `Unavailable` with what to install. */
+export async function findBwrap(): Promise<Bwrap> {
   const path = (process.env.PATH ?? "/usr/bin:/bin")
     .split(delimiter)
     .map((folder) => join(folder, "bwrap"))
     .find(isExecutable);
-  if (!path) return "bubblewrap is not installed; install the package `bubblewrap`";
+  if (!path) throw new Unavailable("bubblewrap is not installed; install the package `bubblewrap`");
   const run = promisify(execFile);
   const help = await run(path, ["--help"], { env: {} });
   const version = (await run(path, ["--version"], { env: {} })).stdout.trim().split(" ").at(-1) ?? "";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major < minimum.major || (major === minimum.major && minor < minimum.minor)) {
-    return `${path} is version ${version}; install bubblewrap ${minimum.major}.${minimum.minor} or newer`;
+    throw new Unavailable(
+      `${path} is version ${version}; install bubblewrap ${minimum.major}.${minimum.minor} or newer`,
+    );
   }
   return { path, version, disablesUserns: /--disable-userns/.test(help.stdout + help.stderr) };
 }

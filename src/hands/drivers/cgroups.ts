@@ -8,7 +8,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Limits on a sandbox as a whole. */
@@ -25,7 +25,8 @@ export interface CgroupLimits {
 }
 
 export interface Cgroup {
-  add(pid: number): void;
+  /** False when the process is gone already. */
+  add(pid: number): boolean;
   /** Once its processes are gone. */
   remove(): Promise<void>;
 }
@@ -34,6 +35,8 @@ export interface Cgroup {
 interface Tree {
   folder: string;
   controllers: string[];
+  /** Makes the folder; true when sandboxes can get limits under it. */
+  open(): boolean;
   write(folder: string, limits: CgroupLimits): void;
 }
 
@@ -47,7 +50,6 @@ export function findCgroups(owner: string): Cgroups | null {
   const v2 = unified ? v2Tree(unified, name) : null;
   const trees = v2 ? [v2] : controllers.flatMap((controller) => v1Tree(mounts, controller, name) ?? []);
   if (trees.length === 0) return null;
-  for (const tree of trees) removeLeftovers(tree.folder);
   const limited = trees.flatMap((tree) => tree.controllers);
   return {
     description: `cgroup ${v2 ? "v2" : "v1"} (${limited.join(", ")})`,
@@ -59,18 +61,27 @@ export function findCgroups(owner: string): Cgroups | null {
 function createCgroup(trees: Tree[], name: string, limits: CgroupLimits): Cgroup {
   const folders = trees.map((tree) => {
     const folder = join(tree.folder, name);
+    tree.open();
     mkdirSync(folder, { recursive: true });
     tree.write(folder, limits);
     return folder;
   });
   return {
     add(pid) {
-      for (const folder of folders) writeFileSync(join(folder, "cgroup.procs"), String(pid));
+      try {
+        for (const folder of folders) writeControl(join(folder, "cgroup.procs"), String(pid));
+        return true;
+      } catch (error) {
+        if (error instanceof Error && "code" in error && error.code === "ESRCH") return false;
+        throw error;
+      }
     },
     async remove() {
       for (const folder of folders) {
         // A reaped process leaves its cgroup a moment later.
         for (let tries = 0; tries < 50 && !tryRmdir(folder); tries++) await delay(10);
+        // Refused while other sandboxes have theirs beside it.
+        tryRmdir(dirname(folder));
       }
     },
   };
@@ -106,7 +117,8 @@ function v1Tree(mounts: Mount[], controller: string, name: string): Tree | null 
   if (!mount) return null;
   for (const parent of [join(mount.folder, ownCgroup(controller)), mount.folder]) {
     const folder = join(parent, name);
-    const tree = { folder, controllers: [controller], write: v1Limits[controller] ?? (() => {}) };
+    const open = () => makeFolder(folder);
+    const tree = { folder, controllers: [controller], open, write: v1Limits[controller] ?? (() => {}) };
     if (works(tree)) return tree;
   }
   return null;
@@ -114,12 +126,12 @@ function v1Tree(mounts: Mount[], controller: string, name: string): Tree | null 
 
 const v1Limits: Record<string, Tree["write"]> = {
   memory(folder, { memory_bytes }) {
-    writeFileSync(join(folder, "memory.limit_in_bytes"), String(memory_bytes));
+    writeControl(join(folder, "memory.limit_in_bytes"), String(memory_bytes));
     const withSwap = join(folder, "memory.memsw.limit_in_bytes");
-    if (existsSync(withSwap)) writeFileSync(withSwap, String(memory_bytes));
+    if (existsSync(withSwap)) writeControl(withSwap, String(memory_bytes));
   },
   pids(folder, { processes }) {
-    writeFileSync(join(folder, "pids.max"), String(processes));
+    writeControl(join(folder, "pids.max"), String(processes));
   },
 };
 
@@ -128,37 +140,43 @@ const v1Limits: Record<string, Tree["write"]> = {
  * its parent (which a service manager delegates together with it), the root.
  */
 function v2Tree(mount: Mount, name: string): Tree | null {
-  const own = join(mount.folder, ownCgroup(""));
-  for (const parent of new Set([own, own === mount.folder ? own : dirname(own), mount.folder])) {
+  const own = resolve(join(mount.folder, ownCgroup("")));
+  const delegated = own === mount.folder ? own : dirname(own);
+  for (const parent of new Set([own, delegated, mount.folder])) {
     const folder = join(parent, name);
-    const tree: Tree = { folder, controllers, write: v2Limits };
-    if (delegate(parent) && makeFolder(folder) && delegate(folder) && works(tree)) return tree;
+    const open = () => delegate(parent) && makeFolder(folder) && delegate(folder);
+    const tree: Tree = { folder, controllers, open, write: v2Limits };
+    if (works(tree)) return tree;
   }
   return null;
 }
 
 function v2Limits(folder: string, { memory_bytes, processes }: CgroupLimits): void {
-  writeFileSync(join(folder, "memory.max"), String(memory_bytes));
+  writeControl(join(folder, "memory.max"), String(memory_bytes));
   const swap = join(folder, "memory.swap.max");
-  if (existsSync(swap)) writeFileSync(swap, "0");
-  writeFileSync(join(folder, "pids.max"), String(processes));
+  if (existsSync(swap)) writeControl(swap, "0");
+  writeControl(join(folder, "pids.max"), String(processes));
 }
 
 function delegate(folder: string): boolean {
   return succeeds(() =>
-    writeFileSync(join(folder, "cgroup.subtree_control"), controllers.map((each) => `+${each}`).join(" ")),
+    writeControl(join(folder, "cgroup.subtree_control"), controllers.map((each) => `+${each}`).join(" ")),
   );
 }
 
 function works(tree: Tree): boolean {
   const probe = join(tree.folder, "probe");
-  const ok = succeeds(() => {
-    mkdirSync(probe, { recursive: true });
-    accessSync(join(probe, "cgroup.procs"));
-    tree.write(probe, { memory_bytes: 1 << 30, processes: 64 });
-  });
+  const opened = tree.open();
+  const ok =
+    opened &&
+    succeeds(() => {
+      mkdirSync(probe, { recursive: true });
+      accessSync(join(probe, "cgroup.procs"));
+      tree.write(probe, { memory_bytes: 1 << 30, processes: 64 });
+    });
   tryRmdir(probe);
-  if (!ok) tryRmdir(tree.folder);
+  if (ok) removeLeftovers(tree.folder);
+  tryRmdir(tree.folder);
   return ok;
 }
 
@@ -168,6 +186,8 @@ function removeLeftovers(folder: string): void {
   }
 }
 
+/** Never makes a file: where none is, there is no such control. */
+const writeControl = (path: string, value: string) => writeFileSync(path, value, { flag: "r+" });
 const makeFolder = (folder: string) => succeeds(() => mkdirSync(folder, { recursive: true }));
 const tryRmdir = (folder: string) => !existsSync(folder) || succeeds(() => rmdirSync(folder));
 

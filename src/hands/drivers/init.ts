@@ -1,6 +1,6 @@
-import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { type SandboxProcess, Unavailable } from "../driver.ts";
+import { readLines } from "../lines.ts";
 import { quote } from "../quote.ts";
 import type { PipeSet, PipeSets } from "./pipes.ts";
 
@@ -21,6 +21,8 @@ interface Running {
   exited(code: number | null): void;
 }
 
+const answerBytesMax = 1_024;
+
 const signalNames = { SIGINT: "INT", SIGTERM: "TERM", SIGKILL: "KILL" } as const;
 
 /** `pipesInside` is where the sandbox sees the folder of its pipes. */
@@ -37,14 +39,16 @@ export function createInit(
   let ended = false;
 
   commands.on("error", () => {});
-  createInterface({ input: answers }).on("line", (line) => {
+  const answered = (line: string) => {
     const [what, n, code] = line.split(" ");
     const number = Number(n);
     if (what === "ready") isReady();
     else if (what === "started") running.get(number)?.pipes.opened();
     else if (what === "exited") finish(number, Number(code));
     else if (what === "signalled") acknowledge(number);
-  });
+  };
+  // A sandbox that writes into its first process's answers is ended: with its commands, that process ends too.
+  readLines(answers, answerBytesMax, { line: answered, tooLong: () => commands.end() });
 
   function send(...words: (string | number)[]): void {
     if (!ended) commands.write(`${words.map((word) => quote(String(word))).join(" ")}\0`);

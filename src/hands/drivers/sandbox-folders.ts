@@ -65,7 +65,6 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
   function userOf(workspace: string): User {
     if (!uids) return {};
     const uid = ownerOf(workspace) ?? freeUid(uids);
-    taken.add(uid);
     return { uid, gid: uid };
   }
 
@@ -73,7 +72,9 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
   function openFolder(path: string, user: User): void {
     mkdirSync(path, { recursive: true });
     chmodSync(path, 0o700);
-    if (user.uid !== undefined && user.gid !== undefined) chownSync(path, user.uid, user.gid);
+    if (user.uid === undefined || user.gid === undefined) return;
+    chownSync(path, user.uid, user.gid);
+    taken.add(user.uid);
   }
 
   return {

@@ -13,6 +13,8 @@ export type Answer = ReturnType<typeof startAnswer>;
 /** An answer as it grows. */
 export function startAnswer(request: ModelRequest) {
   const content: AssistantBlock[] = [];
+  const callsBefore = callsIn(request);
+  let calls = 0;
   let reported: Partial<ModelUsage> = {};
 
   const usage = (): ModelUsage => ({
@@ -22,7 +24,8 @@ export function startAnswer(request: ModelRequest) {
   });
 
   return {
-    calls: () => content.filter((block) => block.type === "tool_use").length,
+    calls: () => calls,
+    nextCallId: () => `toolu_sim_${callsBefore + calls + 1}`,
     /** Announces the block that `add` completes. */
     begin: (block: "thinking" | "tool_use"): ModelEvent => ({
       type: "block_start",
@@ -31,6 +34,7 @@ export function startAnswer(request: ModelRequest) {
     }),
     add: (block: AssistantBlock) => {
       content.push(block);
+      if (block.type === "tool_use") calls += 1;
     },
     /** Text that follows text goes on in the same block, on a new line. */
     openText(): { start: ModelEvent | null; lead: string } {
@@ -53,3 +57,8 @@ export function startAnswer(request: ModelRequest) {
     finished: (stop: ModelStop): ModelEvent => ({ type: "finished", content, stop, usage: usage() }),
   };
 }
+
+const callsIn = ({ messages }: ModelRequest): number =>
+  messages
+    .flatMap((message): { type: string }[] => message.content)
+    .filter((block) => block.type === "tool_use").length;

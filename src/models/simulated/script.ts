@@ -72,12 +72,15 @@ function parse(text: string): Item[] {
 function steps(items: Item[]): Step[] {
   const done: Step[] = [];
   let step: Step = [];
+  let calls = false;
   for (const item of items) {
     if (item !== "then") {
       step.push(item);
-    } else if (step.some((act) => act.do === "call" || act.do === "malformed")) {
+      calls ||= item.do === "call" || item.do === "malformed";
+    } else if (calls) {
       done.push(step);
       step = [];
+      calls = false;
     }
   }
   return step.length > 0 ? [...done, step] : done;
@@ -85,7 +88,7 @@ function steps(items: Item[]): Step[] {
 
 /** `null`: the line is just text. */
 function directive(line: string): Item[] | null {
-  const [, word = "", rest = ""] = /^\s*([a-z]+)(?:\s+(.*?))?\s*$/s.exec(line) ?? [];
+  const [, word = "", rest = ""] = /^([a-z]+)(?:\s+(.*))?$/s.exec(line.trim()) ?? [];
   if (word === "repeat") {
     const [, count = "", again = ""] = /^(\d+)\s+(.+)$/s.exec(rest) ?? [];
     const items = Number(count) <= repeat_max && !again.startsWith("repeat") ? directive(again) : null;

@@ -42,7 +42,7 @@ with env as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, body, created_at)
   select $1, made.id, e.i, e.id, e.thread_id, e.audience, e.type, e.body::json, made.created_at from made, entries e
 ), rung as materialized (
-  select pg_notify('drover', $11 || ' ' || session_id || ':' || seq) from head where status = 'running'
+  select pg_notify('drover', $11 || ' ' || session_id || ':' || seq || '!') from head where status = 'running'
 )
 select ${sessionColumns}, (select count(*) from rung) as rung from made s join head h on h.session_id = s.id`,
 };

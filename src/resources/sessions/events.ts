@@ -121,6 +121,7 @@ const list = (order: "asc" | "desc"): Statement => {
     text: `
 with mark as (
   update session_head set seen = true where session_id = $2 and workspace_id = $1 and not seen
+    and ($4::text is null or exists (select from thread where session_id = $2 and id = $4))
 ), taken as (
   select 0 as waiting, p.seq as place, coalesce(o.id, p.id) as id, coalesce(o.type, p.type) as type,
     coalesce(o.body, p.body) as body, p.created_at as processed_at
@@ -144,6 +145,7 @@ with mark as (
   order by e.seq ${order} limit $12
 )
 select * from (select * from taken union all select * from queued) as both_kinds
+where exists (select from session_head where session_id = $2 and workspace_id = $1)
 order by waiting ${order}, place ${order} limit $12`,
   };
 };

@@ -13,17 +13,18 @@ interface Opened {
   thread_id: string | null;
 }
 
-// The select sees the row as it was before the mark.
 const statement: Statement = {
   name: "stream_open",
   text: `
-with mark as (
-  update session_head set seen = true where session_id = $2 and workspace_id = $1 and not seen
-)
 select h.seq, h.status, h.seen as was_seen, h.first_turn_seq, l.incarnation, t.id as thread_id,
   h.first_turn_at > drover_now() - $4 * interval '1 millisecond' as fresh
 from log l, session_head h left join thread t on t.session_id = h.session_id and t.id = $3
 where h.session_id = $2 and h.workspace_id = $1`,
+};
+
+const markSeen: Statement = {
+  name: "stream_seen",
+  text: "update session_head set seen = true where session_id = $2 and workspace_id = $1 and not seen",
 };
 
 /** Where a stream starts: after this seq. */
@@ -31,6 +32,8 @@ export interface StreamStart {
   seq: number;
   /** The log's newest seq when the stream was opened. */
   head: number;
+  /** The session had ended by then: the log does not grow any more. */
+  ended: boolean;
   incarnation: string;
 }
 
@@ -53,7 +56,9 @@ export async function openStream(
   ]);
   if (!row) throw sessionNotFound(sessionId);
   if (threadId !== null && row.thread_id === null) throw threadNotFound(threadId);
-  return { incarnation: row.incarnation, head: row.seq, seq: startSeq(cursor, row) };
+  const seq = startSeq(cursor, row);
+  if (!row.was_seen) await db.query(markSeen, [workspaceId, sessionId]);
+  return { incarnation: row.incarnation, head: row.seq, seq, ended: row.status === "terminated" };
 }
 
 /** A stream's cursor: which log, and after which of its entries. */

@@ -1,0 +1,40 @@
+import { newId } from "../../src/protocol/ids.ts";
+import { defaultSandbox } from "../../src/tools/toolset.ts";
+import type { Figure } from "../figure.ts";
+import type { Rig } from "../rig.ts";
+import { percentile, timed } from "../stats.ts";
+
+/** A sandbox that did not exist runs its first command. */
+export async function sandbox(rig: Rig): Promise<Figure[]> {
+  if (rig.noSandbox) return [];
+  const { signal } = new AbortController();
+  const took = await timed(20, async () => {
+    const session_id = newId("session");
+    const scope = { session_id, sandbox_id: session_id.replace("sesn_", "sbx_"), epoch: 1 };
+    const start = performance.now();
+    const result = await rig.hands.execute(
+      {
+        ...scope,
+        call_id: "first",
+        spec: defaultSandbox,
+        operation: { type: "shell", command: "true" },
+        timeout_ms: 10_000,
+        output_bytes: 1_000,
+      },
+      signal,
+    );
+    const ms = performance.now() - start;
+    if (result.status !== "finished") throw new Error(`the first command ended as ${JSON.stringify(result)}`);
+    await rig.hands.destroy({ ...scope, keep_workspace: false });
+    return ms;
+  });
+  return [
+    {
+      area: "sandbox",
+      what: "create until the first command is done, p50",
+      unit: "ms",
+      value: percentile(took, 0.5),
+      bar: { at_most: 50 },
+    },
+  ];
+}

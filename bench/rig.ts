@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { pino } from "pino";
+import { readConfig } from "../src/config.ts";
+import { type Database, openDatabase } from "../src/db/database.ts";
+import { startPostgres } from "../src/db/embedded/server.ts";
+import { systemUser } from "../src/db/embedded/user.ts";
+import { migrate, readMigrations } from "../src/db/migrate.ts";
+import { connectHands, type Hands } from "../src/hands/client.ts";
+import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
+import type { Models } from "../src/models/model.ts";
+import { createModels } from "../src/models/registry.ts";
+import { startServer } from "../src/server.ts";
+import { type Client, connectClient } from "./client.ts";
+
+const apiKey = "key-of-the-bench-run";
+const main = join(import.meta.dirname, "../src/main.ts");
+
+/** A `serve`, and a client of it. */
+export interface Target {
+  client: Client;
+  close(): Promise<void>;
+}
+
+export interface Rig {
+  /** A connection of the bench's own, for what no client can do. */
+  db: Database;
+  postgres: string;
+  hands: Hands;
+  /** Why no sandbox can be started here; null when one can. */
+  noSandbox: string | null;
+  /** A `serve` as a process of its own. */
+  serve(): Promise<Target & { pid: number }>;
+  /** The same in this process, where its model and its statements can be watched. */
+  inProcess(models?: Models): Promise<Target & { statementCount(): number }>;
+  newSession(client: Client): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** PostgreSQL with its safe settings, `drover hands` and a folder for both, all of it gone after `close`. */
+export async function startRig(): Promise<Rig> {
+  const folder = mkdtempSync(join(tmpdir(), "drover-bench-"));
+  chmodSync(folder, 0o711);
+  const postgres = await startPostgres({
+    data_dir: folder,
+    socket_dir: join(folder, "socket"),
+    user: process.getuid?.() === 0 ? systemUser("drover-postgres") : null,
+    clients: [],
+  });
+  const databaseUrl = postgres.admin_url.replace("/postgres?", "/drover?");
+  const db = openDatabase({ url: databaseUrl });
+  await migrate(db, readMigrations());
+  const socket = join(folder, "hands.sock");
+  const { PATH, HOME, NODE_OPTIONS } = process.env;
+  const env = {
+    PATH,
+    HOME,
+    NODE_OPTIONS,
+    DATABASE_URL: databaseUrl,
+    DROVER_API_KEY: apiKey,
+    DROVER_DATA_DIR: folder,
+  };
+  const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
+  const children = new Set<ChildProcess>();
+  const noSandbox = await bubblewrap({ data_dir: join(folder, "hands") }).check();
+
+  async function start(command: string, args: string[], more: NodeJS.ProcessEnv = {}): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [main, command, ...args], {
+      env: { ...env, ...more },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    children.add(child);
+    await untilReady(child, command);
+    return child;
+  }
+
+  async function stop(child: ChildProcess): Promise<void> {
+    if (!children.delete(child) || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill("SIGTERM");
+    await once(child, "exit");
+  }
+
+  await start("hands", ["--socket", socket]);
+  const hands = connectHands({ socket_path: socket });
+  let facts: { agent: string; environment_id: string } | null = null;
+
+  return {
+    db,
+    postgres: postgres.version,
+    hands,
+    noSandbox,
+    async serve() {
+      const port = await freePort();
+      const child = await start("serve", ["--hands", socket], { DROVER_PORT: String(port) });
+      const client = connectClient(`http://127.0.0.1:${port}`, apiKey);
+      return {
+        pid: child.pid ?? 0,
+        client,
+        async close() {
+          client.close();
+          await stop(child);
+        },
+      };
+    },
+    async inProcess(models = createModels({ anthropic: null })) {
+      const own = connectHands({ socket_path: socket });
+      const server = await startServer({
+        database_url: databaseUrl,
+        host: "127.0.0.1",
+        port: 0,
+        api_key: apiKey,
+        migrations: readMigrations(),
+        hands: own,
+        models,
+        logger: pino({ level: "warn" }, pino.destination({ dest: 2, sync: true })),
+        version: "0.0.0-bench",
+      });
+      const client = connectClient(server.url, apiKey);
+      return {
+        client,
+        statementCount: server.statementCount,
+        async close() {
+          client.close();
+          await server.close();
+          own.close();
+        },
+      };
+    },
+    async newSession(client) {
+      facts ??= await makeAgent(client);
+      const { id } = await client.post<{ id: string }>("/v1/sessions", facts);
+      return id;
+    },
+    async close() {
+      hands.close();
+      await Promise.all([...children].map(stop));
+      await db.close();
+      await postgres.stop();
+      rmSync(folder, { recursive: true, force: true });
+      rmSync(runtime_dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function makeAgent(client: Client) {
+  const agent = await client.post<{ id: string }>("/v1/agents", {
+    name: "bench",
+    model: "simulated",
+    tools: [{ type: "agent_toolset_20260401" }],
+  });
+  const environment = await client.post<{ id: string }>("/v1/environments", { name: "bench" });
+  return { agent: agent.id, environment_id: environment.id };
+}
+
+async function untilReady({ stderr, ...child }: ChildProcess, command: string): Promise<void> {
+  if (!stderr) throw new Error("a child without stderr");
+  const said: string[] = [];
+  for await (const line of createInterface({ input: stderr })) {
+    said.push(line);
+    if (line.includes('"msg":"ready"')) {
+      stderr.resume();
+      return;
+    }
+  }
+  throw new Error(`drover ${command} (pid ${child.pid}) ended: ${said.join("\n")}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return address && typeof address === "object" ? address.port : 0;
+}

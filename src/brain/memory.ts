@@ -1,0 +1,72 @@
+import type { ModelMessage } from "../models/model.ts";
+import { emptyState, type State } from "./state.ts";
+
+/**
+ * Folded states of sessions that this process has driven and parked, the longest unused forgotten first. A log only
+ * grows, so what was folded stays true: the next drive reads on from there.
+ */
+export interface Memory {
+  /** Takes the state out; an empty one when there is none. */
+  recall(sessionId: string): State;
+  keep(sessionId: string, state: State): void;
+  clear(): void;
+}
+
+export function createMemory(charsMax: number): Memory {
+  const kept = new Map<string, { state: State; chars: number }>();
+  // Messages are never changed, so each is measured once.
+  const measured = new WeakMap<ModelMessage, number>();
+  let chars = 0;
+
+  function charsOf(message: ModelMessage): number {
+    const known = measured.get(message) ?? charsIn(message);
+    measured.set(message, known);
+    return known;
+  }
+
+  function measure({ threads }: State): number {
+    let sum = state_chars;
+    for (const thread of threads.values()) {
+      sum += charsIn(thread.queued) + charsIn(thread.calls);
+      for (const message of thread.messages) sum += charsOf(message);
+    }
+    return sum;
+  }
+
+  function forget(sessionId: string): void {
+    chars -= kept.get(sessionId)?.chars ?? 0;
+    kept.delete(sessionId);
+  }
+
+  return {
+    recall(sessionId) {
+      const state = kept.get(sessionId)?.state ?? emptyState();
+      forget(sessionId);
+      return state;
+    },
+    keep(sessionId, state) {
+      forget(sessionId);
+      const item = { state, chars: measure(state) };
+      kept.set(sessionId, item);
+      chars += item.chars;
+      for (const oldest of kept.keys()) {
+        if (chars <= charsMax) break;
+        forget(oldest);
+      }
+    },
+    clear() {
+      kept.clear();
+      chars = 0;
+    },
+  };
+}
+
+/** What a state, a message or a value in it takes beside its text: a guess on the high side. */
+const state_chars = 2_000;
+const value_chars = 32;
+
+function charsIn(value: unknown): number {
+  if (typeof value === "string") return value_chars + value.length;
+  if (typeof value !== "object" || value === null) return value_chars;
+  return Object.values(value).reduce<number>((sum, part) => sum + charsIn(part), value_chars);
+}

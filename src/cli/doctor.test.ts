@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, test } from "node:test";
+import { isRoot } from "./machine.ts";
+
+interface Finding {
+  name: string;
+  level: "ok" | "warn" | "fail";
+  text: string;
+}
+
+const main = join(import.meta.dirname, "../main.ts");
+const taken = createServer();
+let folder: string;
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));
+  chmodSync(folder, 0o711);
+  await once(taken.listen(0, "127.0.0.1"), "listening");
+});
+after(() => {
+  taken.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function doctor(settings: NodeJS.ProcessEnv, ...options: string[]) {
+  const child = spawn(process.execPath, [main, "doctor", ...options], {
+    env: { PATH: process.env.PATH, DROVER_DATA_DIR: join(folder, "data"), ...settings },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [said, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
+  return { said, code };
+}
+
+test("a machine in order passes, and a port that is taken is only a warning", async () => {
+  const { port } = taken.address() as AddressInfo;
+  const { said, code } = await doctor({ DROVER_PORT: String(port) }, "--json");
+  const findings = JSON.parse(said) as Finding[];
+  assert.deepEqual(
+    findings.map(({ name }) => name),
+    ["node", "sandbox", "memory", "database", "data", "port", "models"],
+  );
+  assert.ok(!findings.some(({ level }) => level === "fail"), said);
+  assert.equal(findings.find(({ name }) => name === "port")?.level, "warn");
+  assert.equal(code, 0);
+});
+
+test("a data directory that cannot be used fails, and names the folder in the way", async () => {
+  const closed = join(folder, "closed");
+  mkdirSync(closed, { mode: isRoot() ? 0o700 : 0o500 });
+  const { said, code } = await doctor({ DROVER_DATA_DIR: join(closed, "deep/data") });
+  assert.match(said, new RegExp(`fail {2}data .*${closed}\\b.*set DROVER_DATA_DIR`));
+  assert.equal(code, 1);
+});

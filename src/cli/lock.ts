@@ -1,0 +1,67 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+export interface DataDirLock {
+  /** Whoever holds this descriptor holds the lock; it is free when the last one has ended, however that ends. */
+  fd: number;
+  release(): void;
+}
+
+export interface LockOptions {
+  /** Called when an earlier `drover up` is gone and its children are not yet. */
+  onWait(): void;
+  wait_ms?: number;
+  signal?: AbortSignal;
+}
+
+const lockedByAnother = 1;
+
+/** Makes this process, and the children that get the descriptor, the only ones to work on a data directory. */
+export async function lockDataDir(dataDir: string, options: LockOptions): Promise<DataDirLock> {
+  const path = join(dataDir, "lock");
+  const fd = openSync(path, "a+", 0o600);
+  try {
+    const deadline = Date.now() + (options.wait_ms ?? 30_000);
+    for (let attempt = 0; !take(fd); attempt += 1) {
+      const holder = Number(readFileSync(path, "utf8"));
+      if (isAlive(holder)) throw new Error(`another drover up (pid ${holder}) already runs on ${dataDir}`);
+      if (Date.now() > deadline) {
+        throw new Error(
+          `processes of an earlier drover up still run on ${dataDir}; end them (see: fuser ${path})`,
+        );
+      }
+      // The first look may have come before the holder had written its pid.
+      if (attempt === 1) options.onWait();
+      await pause(100, undefined, { signal: options.signal });
+    }
+    ftruncateSync(fd);
+    writeSync(fd, `${process.pid}\n`);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return { fd, release: () => closeSync(fd) };
+}
+
+/** The lock belongs to the open file, so it stays when the program that took it for us ends. */
+function take(fd: number): boolean {
+  const { status, error, stderr } = spawnSync("flock", ["--exclusive", "--nonblock", "3"], {
+    stdio: ["ignore", "ignore", "pipe", fd],
+    encoding: "utf8",
+  });
+  if (error) throw new Error("the program flock is missing: install the package util-linux");
+  if (status !== 0 && status !== lockedByAnother) throw new Error(`flock failed: ${stderr.trim()}`);
+  return status === 0;
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

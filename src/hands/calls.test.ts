@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createCalls } from "./calls.ts";
+import type { Journal } from "./journal.ts";
+import { createSandboxes } from "./sandboxes.ts";
+import { testSpec } from "./testing.ts";
+import type { HandsRequest } from "./wire.ts";
+
+const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+
+const request: Extract<HandsRequest, { type: "execute" }> = {
+  ...{ type: "execute", n: 1, session_id: "sesn_a", sandbox_id: "sbx_a", epoch: 1, call_id: "a" },
+  ...{ spec: testSpec, operation: { type: "exec", argv: ["true"], stdin_base64: "" } },
+  ...{ timeout_ms: 1_000, output_bytes: 1_000 },
+};
+
+/** What a call comes to on a full disk, by what of the journal still works. */
+async function execute(working: Partial<Journal>, provision: () => Promise<never>) {
+  const fails = () => Promise.reject(full);
+  const journal: Journal = {
+    epoch: () => 1,
+    find: async () => ({ state: "never_seen" }),
+    usedShell: () => false,
+    ...{ raiseEpoch: fails, started: fails, finished: fails, clear: fails, close: fails },
+    ...working,
+  };
+  const driver = { name: "none", check: fails, describe: fails, forget: fails, provision };
+  const calls = createCalls({
+    journals: { use: (_session, work) => work(journal), close: fails },
+    sandboxes: createSandboxes({ driver, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 }),
+    instance_id: "i",
+    driver: "none",
+  });
+  const answer = await calls.handle(request);
+  assert.equal(answer.type, "result");
+  assert.match("reason" in answer.result ? answer.result.reason : "", /disk of the sandbox host is full/);
+  return answer.result.status;
+}
+
+const provisionFails = () => Promise.reject(full);
+
+/** Its processes cannot be started. */
+const spawnFails = async (): Promise<never> => {
+  const sandbox = { id: "sbx_a", ended: new Promise<void>(() => {}), spawn: provisionFails };
+  return { ...sandbox, destroy: async () => {} } as never;
+};
+
+test("a host whose disk is full says that nothing ran, or that nobody knows how it ended", async () => {
+  assert.equal(await execute({}, provisionFails), "unavailable");
+  assert.equal(await execute({}, spawnFails), "unavailable");
+  assert.equal(await execute({ epoch: () => 0 }, spawnFails), "unavailable");
+  const works = async () => {};
+  assert.equal(await execute({ started: works }, spawnFails), "lost");
+  assert.equal(await execute({ started: works, finished: works }, spawnFails), "lost");
+  const known: Partial<Journal> = { epoch: () => 0, find: async () => ({ state: "lost" }) };
+  assert.equal(await execute(known, spawnFails), "lost");
+});

@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, describe, test } from "node:test";
+import type { Driver, Sandbox } from "./driver.ts";
+import { runIn, sh, type TestFolder, testFolder, testSpec } from "./testing.ts";
+
+/** What every driver must do. */
+export function driverSpec(make: (dataDir: string) => Driver): void {
+  describe("a driver", () => {
+    let folder: TestFolder;
+    let driver: Driver;
+    let sandbox: Sandbox;
+
+    before(async () => {
+      folder = testFolder();
+      driver = make(folder.path);
+      assert.equal(await driver.check(), null);
+      sandbox = await driver.provision("sbx_spec", testSpec);
+    });
+
+    after(async () => {
+      await sandbox.destroy();
+      await driver.forget("sbx_spec");
+      folder.remove();
+    });
+
+    test("passes stdin, stdout, stderr and the exit code of a process", async () => {
+      const result = await runIn(sandbox, ["bash", "-c", "cat; echo err >&2; exit 7"], "in\n");
+      assert.deepEqual(result, { code: 7, stdout: "in\n", stderr: "err\n" });
+    });
+
+    test("passes arguments as they are", async () => {
+      const odd = ["a b", "it's", "two\nlines", "", "$HOME", "*", "ü", "-n", "\\"];
+      const { stdout } = await runIn(sandbox, ["printf", "%s|", ...odd]);
+      assert.equal(stdout, odd.map((each) => `${each}|`).join(""));
+    });
+
+    test("says 127 for a program that does not exist, and runs no shell builtin in its place", async () => {
+      assert.equal((await runIn(sandbox, ["no-such-program"])).code, 127);
+      assert.equal((await runIn(sandbox, ["run", "1", "2"])).code, 127);
+    });
+
+    test("refuses an argument with a NUL byte", async () => {
+      await assert.rejects(sandbox.spawn(["echo", "a\0b"], { control: false }), /NUL/);
+    });
+
+    test("carries megabytes both ways", async () => {
+      const { stdout } = await runIn(sandbox, ["bash", "-c", "cat"], "x".repeat(3 << 20));
+      assert.equal(stdout.length, 3 << 20);
+    });
+
+    test("does not mind a process that leaves its input unread", async () => {
+      assert.equal((await runIn(sandbox, ["true"], "x".repeat(1 << 20))).code, 0);
+    });
+
+    test("gives a control pipe when asked", async () => {
+      const process = await sandbox.spawn(["bash", "-c", "echo report >&3"], { control: true });
+      const [report] = process.control ? await once(process.control, "data") : [];
+      assert.equal(String(report), "report\n");
+      assert.equal(await process.exited, 0);
+    });
+
+    test("sees a process end although its child holds the output open", async () => {
+      const { stdout, code } = await runIn(sandbox, ["bash", "-c", "sleep 1000 & echo done"]);
+      assert.deepEqual({ stdout, code }, { stdout: "done\n", code: 0 });
+      await runIn(sandbox, ["pkill", "-x", "sleep"]);
+    });
+
+    test("signals a process with its children, and spares who is to be spared", async () => {
+      const process = await sandbox.spawn(["bash", "-c", "sleep 1001 & echo $!; sleep 1002"], {
+        control: false,
+      });
+      const [pid] = await once(process.stdout, "data");
+      await process.kill("SIGKILL", [Number(pid)]);
+      assert.equal(await process.exited, 137);
+      assert.equal(await sh(sandbox, "pgrep -f 'sleep 100[12]'"), String(pid).trim());
+      await runIn(sandbox, ["pkill", "-x", "sleep"]);
+    });
+
+    test("outlives a process that kills everything it can", async () => {
+      await runIn(sandbox, ["bash", "-c", "kill -9 -1"]);
+      await runIn(sandbox, ["bash", "-c", "kill -9 1; kill -TERM 1; kill -INT 1; kill -HUP 1; kill -QUIT 1"]);
+      assert.equal(await sh(sandbox, "echo alive"), "alive");
+    });
+
+    test("runs processes side by side", async () => {
+      const names = Array.from({ length: 20 }, (_, n) => String(n));
+      const results = await Promise.all(names.map((name) => sh(sandbox, `echo ${name}`)));
+      assert.deepEqual(results, names);
+    });
+
+    test("has a workspace, outputs and a home that can be written, and little else", async () => {
+      const writable = await sh(
+        sandbox,
+        `for d in /workspace /mnt/session/outputs "$HOME" /tmp /dev/shm / /usr /etc /usr/bin /run /mnt/session/uploads; do
+           touch "$d/probe" 2>/dev/null && echo "$d"
+         done; rm -f /workspace/probe`,
+      );
+      assert.deepEqual(writable.split("\n"), [
+        "/workspace",
+        "/mnt/session/outputs",
+        "/home/agent",
+        "/tmp",
+        "/dev/shm",
+      ]);
+      assert.equal(await sh(sandbox, "pwd"), "/workspace");
+    });
+
+    test("keeps the workspace when it ends, and drops it when it is forgotten", async () => {
+      const kept = "cat /workspace/a /mnt/session/outputs/b ~/c 2>/dev/null | tr '\\n' ' '; ls -A /tmp";
+      const write = "echo 1 >/workspace/a; echo 2 >/mnt/session/outputs/b; echo 3 >~/c; echo 4 >/tmp/d";
+      const first = await driver.provision("sbx_kept", testSpec);
+      await sh(first, write);
+      await first.destroy();
+      const second = await driver.provision("sbx_kept", testSpec);
+      assert.equal(await sh(second, kept), "1 2 3");
+      await second.destroy();
+      await driver.forget("sbx_kept");
+      const third = await driver.provision("sbx_kept", testSpec);
+      assert.equal(await sh(third, kept), "");
+      await third.destroy();
+      await driver.forget("sbx_kept");
+    });
+
+    test("comes up over a workspace that was closed to itself and is full of oddities", async () => {
+      const first = await driver.provision("sbx_odd", testSpec);
+      await sh(
+        first,
+        `mkfifo fifo; ln -s /etc link; mkdir shut; touch shut/x; chmod 0 shut
+         long=$(printf '%0250d' 0); for i in $(seq 20); do mkdir $long; cd $long; done; cd /workspace; chmod 0 /workspace`,
+      );
+      await first.destroy();
+      const second = await driver.provision("sbx_odd", testSpec);
+      assert.equal(await sh(second, "test -p fifo && echo there"), "there");
+      await second.destroy();
+      await driver.forget("sbx_odd");
+    });
+
+    test("tells processes that run that the sandbox ended", async () => {
+      const other = await driver.provision("sbx_ended", testSpec);
+      const process = await other.spawn(["sleep", "1000"], { control: false });
+      await other.destroy();
+      await other.ended;
+      assert.equal(await process.exited, null);
+      await assert.rejects(other.spawn(["true"], { control: false }), { name: "Unavailable" });
+      await driver.forget("sbx_ended");
+    });
+
+    test("has no network but its own loopback", async () => {
+      assert.equal(
+        await sh(
+          sandbox,
+          "ls /sys/class/net 2>/dev/null; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '",
+        ),
+        "lo",
+      );
+      assert.equal((await runIn(sandbox, ["bash", "-c", "echo >/dev/tcp/192.0.2.1/80"])).code, 1);
+    });
+
+    test("limits the size of a file, of /tmp and of /dev/shm", async () => {
+      const fill = (path: string) =>
+        `head -c 40000000 /dev/zero >${path} 2>/dev/null; stat -c %s ${path}; rm ${path}`;
+      const sizes = await sh(
+        sandbox,
+        [fill("/workspace/big"), fill("/tmp/big"), fill("/dev/shm/big")].join("; "),
+      );
+      const { file_bytes, tmp_bytes } = testSpec.limits;
+      assert.deepEqual(sizes.split("\n").map(Number), [file_bytes, tmp_bytes, tmp_bytes]);
+    });
+
+    test("contains a fork bomb", async () => {
+      const bombed = await driver.provision("sbx_bomb", testSpec);
+      const bomb = await bombed.spawn(["bash", "-c", "f() { f | f & }; f; sleep 1000"], { control: false });
+      const { stdout } = await runIn(bombed, ["bash", "-c", "set -- /proc/[0-9]*; echo $#"]);
+      assert.ok(Number(stdout) <= testSpec.limits.processes + 32, `${stdout} processes`);
+      await bombed.destroy();
+      assert.equal(await bomb.exited, null);
+      await driver.forget("sbx_bomb");
+    });
+
+    test("contains a memory bomb", async () => {
+      const { code } = await runIn(sandbox, ["bash", "-c", "exec tail /dev/zero"]);
+      assert.notEqual(code, 0);
+      assert.equal(await sh(sandbox, "echo alive"), "alive");
+    });
+
+    test("refuses what it cannot enforce", async () => {
+      const spec = { ...testSpec, image: "debian:12" };
+      await assert.rejects(driver.provision("sbx_image", spec), { name: "Unavailable", message: /image/ });
+    });
+  });
+}

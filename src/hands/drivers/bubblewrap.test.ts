@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { driverSpec } from "../driver.spec.ts";
+import { sh, testFolder, testSpec } from "../testing.ts";
+import { bubblewrap } from "./bubblewrap.ts";
+
+const asRoot = process.getuid?.() === 0;
+const nobody = { uid: 65534, gid: 65534 };
+
+driverSpec((data_dir) => bubblewrap({ data_dir }));
+
+test("an ordinary user has the same sandboxes", { skip: !asRoot && "this is that user" }, async (t) => {
+  const env = { PATH: process.env.PATH, TMPDIR: "/tmp" };
+  const reach = spawn(process.execPath, ["-e", "0"], { ...nobody, cwd: "/", env, stdio: "ignore" });
+  const reachable = await once(reach, "exit").then(
+    ([code]) => code === 0,
+    () => false,
+  );
+  if (!reachable) return t.skip("nobody cannot reach this node binary");
+  const file = fileURLToPath(import.meta.url);
+  const run = spawn(process.execPath, [file], {
+    ...nobody,
+    cwd: "/",
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [output, errors, [code]] = await Promise.all([text(run.stdout), text(run.stderr), once(run, "exit")]);
+  assert.equal(code, 0, output + errors);
+});
+
+test("each sandbox has a host user of its own, and keeps it", { skip: !asRoot && "needs root" }, async () => {
+  const folder = testFolder();
+  const owner = (id: string) => statSync(join(folder.path, "sandboxes", id, "workspace")).uid;
+  const uids = { first: 1_950_000_000, count: 2 };
+  const driver = bubblewrap({ data_dir: folder.path, uids });
+  const a = await driver.provision("sbx_a", testSpec);
+  const b = await driver.provision("sbx_b", testSpec);
+  assert.deepEqual([owner("sbx_a"), owner("sbx_b")], [uids.first, uids.first + 1]);
+  await assert.rejects(driver.provision("sbx_c", testSpec), /user ids of the sandboxes are taken/);
+  await a.destroy();
+  await b.destroy();
+  await driver.forget("sbx_a");
+
+  const restarted = bubblewrap({ data_dir: folder.path, uids });
+  const c = await restarted.provision("sbx_c", testSpec);
+  const again = await restarted.provision("sbx_b", testSpec);
+  assert.deepEqual([owner("sbx_b"), owner("sbx_c")], [uids.first + 1, uids.first]);
+  assert.equal(await sh(again, "touch /workspace/mine && echo written"), "written");
+  await c.destroy();
+  await again.destroy();
+  for (const id of ["sbx_b", "sbx_c"]) await restarted.forget(id);
+  folder.remove();
+});
+
+test("says what to change when the data directory is out of reach", {
+  skip: !asRoot && "needs root",
+}, async () => {
+  const folder = testFolder();
+  const shut = join(folder.path, "shut");
+  mkdirSync(shut);
+  const driver = bubblewrap({ data_dir: join(shut, "data") });
+  chmodSync(shut, 0o700);
+  assert.match((await driver.check()) ?? "", /every user may pass/);
+  folder.remove();
+});
+
+test("describes what it enforces", async () => {
+  const folder = testFolder();
+  const lines = await bubblewrap({ data_dir: folder.path }).describe();
+  assert.match(lines.join("\n"), /limits by/);
+  folder.remove();
+});
+
+test("says what to change where bubblewrap is missing, old or forbidden", async () => {
+  const folder = testFolder();
+  const bin = join(folder.path, "bin");
+  mkdirSync(bin);
+  const tools = (process.env.PATH ?? "").split(":").filter((each) => !existsSync(join(each, "bwrap")));
+  for (const tool of ["rm", "chmod", "mkfifo"]) symlinkSync(`/bin/${tool}`, join(bin, tool));
+  const path = process.env.PATH;
+  process.env.PATH = [bin, ...tools].join(":");
+  const reasonWith = (program: string) => {
+    writeFileSync(join(bin, "bwrap"), `#!/bin/sh\n${program}`, { mode: 0o755 });
+    return bubblewrap({ data_dir: folder.path }).check();
+  };
+  try {
+    assert.match(
+      (await bubblewrap({ data_dir: folder.path }).check()) ?? "",
+      /install the package `bubblewrap`/,
+    );
+    assert.match((await reasonWith("echo bubblewrap 0.4.1")) ?? "", /install bubblewrap 0.5/);
+    const said = "bwrap: No permissions to create a new namespace";
+    const forbidden = `[ $# = 1 ] && echo bubblewrap 0.8.0 || { echo '${said}' >&2; exit 1; }`;
+    assert.match((await reasonWith(forbidden)) ?? "", /No permissions to create.*user namespaces/s);
+  } finally {
+    process.env.PATH = path;
+    folder.remove();
+  }
+});

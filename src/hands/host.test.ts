@@ -1,0 +1,461 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { connectHands, type ExecuteRequest, StaleEpoch } from "./client.ts";
+import { bubblewrap } from "./drivers/bubblewrap.ts";
+import { type HandsHost, type HandsOptions, startHands } from "./host.ts";
+import { type TestFolder, testFolder, testSpec } from "./testing.ts";
+import type { ExecuteResult, Operation } from "./wire.ts";
+
+type Finished = Extract<ExecuteResult, { status: "finished" }>;
+
+let calls = 0;
+const shell = (command: string): Operation => ({ type: "shell", command });
+const exec = (...argv: string[]): Operation => ({ type: "exec", argv, stdin_base64: "" });
+
+function request(name: string, operation: Operation, more: Partial<ExecuteRequest> = {}): ExecuteRequest {
+  return {
+    session_id: `sesn_${name}`,
+    sandbox_id: `sbx_${name}`,
+    epoch: 1,
+    call_id: `call_${calls++}`,
+    spec: testSpec,
+    operation,
+    timeout_ms: 30_000,
+    output_bytes: 100_000,
+    ...more,
+  };
+}
+
+const never = new AbortController().signal;
+const textOf = (result: ExecuteResult) => Buffer.from(finished(result).output_base64, "base64").toString();
+
+function finished(result: ExecuteResult): Finished {
+  if (result.status !== "finished") assert.fail(JSON.stringify(result));
+  return result;
+}
+
+/** Resolves when the sandbox has made that file in its workspace. */
+async function appears(path: string): Promise<void> {
+  while (!existsSync(path)) await delay(5);
+}
+
+/** Names of the processes that run in a sandbox. */
+function processesIn(id: string, folder: TestFolder): string[] {
+  const found = readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid))
+    .map((pid) => {
+      const mounts = readProc(pid, "mountinfo");
+      return mounts.includes(`${folder.path}/sandboxes/${id}/workspace`) ? readProc(pid, "comm").trim() : "";
+    });
+  return found.filter((name) => name !== "" && name !== "bwrap").sort();
+}
+
+/** Empty for a process that has ended. */
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+async function gone(id: string, folder: TestFolder): Promise<void> {
+  while (processesIn(id, folder).length > 0) await delay(5);
+}
+
+describe("a sandbox host", () => {
+  let folder: TestFolder;
+  let host: HandsHost;
+  const socket_path = () => join(folder.path, "hands.sock");
+  const workspace = (name: string) => join(folder.path, "sandboxes", `sbx_${name}`, "workspace");
+  const start = (more: Partial<HandsOptions> = {}) =>
+    startHands({
+      socket_path: socket_path(),
+      data_dir: folder.path,
+      driver: bubblewrap({ data_dir: folder.path }),
+      ...more,
+    });
+  let hands: ReturnType<typeof connectHands>;
+
+  before(async () => {
+    folder = testFolder();
+    host = await start();
+    hands = connectHands({ socket_path: socket_path() });
+  });
+  after(async () => {
+    hands.close();
+    await host.close();
+    folder.remove();
+  });
+
+  test("outlives a sandbox that floods the pipes between them", async () => {
+    const floods = [
+      "for f in /run/drover/*.ctl; do (timeout 3 tr '\\0' a </dev/zero >$f) & done; sleep 2",
+      "for f in /run/drover/*.ctl; do (timeout 3 yes aaaa >$f) & done; sleep 2",
+      "tr '\\0' a </dev/zero | head -c 100000000 >/proc/1/fd/1",
+    ];
+    for (const flood of floods) {
+      await hands.execute(request("flood", shell(flood)), never);
+      assert.equal(textOf(await hands.execute(request("dry", shell("echo dry")), never)), "dry\n");
+    }
+    assert.equal(
+      textOf(await hands.execute(request("flood", shell("echo again")), never))
+        .trim()
+        .endsWith("again"),
+      true,
+    );
+  });
+
+  test("runs shell commands one after the other, in one shell", async () => {
+    const results = await Promise.all([
+      hands.execute(request("order", shell("sleep 0.05; X=1; echo a")), never),
+      hands.execute(request("order", shell("echo b$X")), never),
+      hands.execute(request("order", shell("echo c$X")), never),
+    ]);
+    assert.deepEqual(results.map(textOf), ["a\n", "b1\n", "c1\n"]);
+    assert.deepEqual(
+      results.map((each) => finished(each).fresh_shell),
+      [false, false, false],
+    );
+  });
+
+  test("runs processes beside a shell command", async () => {
+    const waiting = hands.execute(
+      request("beside", shell("until [ -e go ]; do sleep 0.01; done; echo went")),
+      never,
+    );
+    const other = await hands.execute(request("beside", exec("touch", "go")), never);
+    assert.equal(finished(other).exit_code, 0);
+    assert.equal(textOf(await waiting), "went\n");
+  });
+
+  test("keeps stdout and stderr of a process apart, and passes its stdin", async () => {
+    const operation: Operation = {
+      type: "exec",
+      argv: ["bash", "-c", "cat; echo err >&2; exit 4"],
+      stdin_base64: Buffer.from("a\0b\xff", "latin1").toString("base64"),
+    };
+    const result = finished(await hands.execute(request("apart", operation), never));
+    assert.equal(result.exit_code, 4);
+    assert.equal(result.output_base64, operation.stdin_base64);
+    assert.equal(Buffer.from(result.stderr_base64, "base64").toString(), "err\n");
+  });
+
+  test("runs a command once, whoever asks, however often, and whenever", async () => {
+    const once = request("once", shell("echo run >>count; sleep 0.1; cat count"));
+    const others = [
+      connectHands({ socket_path: socket_path() }),
+      connectHands({ socket_path: socket_path() }),
+    ];
+    const askers = [hands, ...others, hands];
+    const results = await Promise.all(askers.map((asker) => asker.execute(once, never)));
+    for (const other of others) other.close();
+    results.push(await hands.execute(once, never));
+    assert.deepEqual(results.map(textOf), Array(5).fill("run\n"));
+  });
+
+  test("goes on when the asker is gone, and answers whoever asks next", async () => {
+    const slow = request(
+      "gone",
+      shell("touch begun; until [ -e go ]; do sleep 0.01; done; echo run >>count; cat count"),
+    );
+    const first = connectHands({ socket_path: socket_path() });
+    const lost = first.execute(slow, never);
+    await appears(join(workspace("gone"), "begun"));
+    first.close();
+    await assert.rejects(lost, /closed/);
+    await hands.execute(request("gone", exec("touch", "go")), never);
+    assert.equal(textOf(await hands.execute(slow, never)), "run\n");
+  });
+
+  test("refuses an epoch lower than it has seen, for everything it is asked", async () => {
+    await hands.execute(request("stale", shell("true"), { epoch: 5 }), never);
+    const old = request("stale", shell("touch stale"), { epoch: 4 });
+    await assert.rejects(hands.execute(old, never), StaleEpoch);
+    await assert.rejects(hands.provision(old), StaleEpoch);
+    await assert.rejects(hands.destroy({ ...old, keep_workspace: false }), StaleEpoch);
+    assert.equal(existsSync(join(workspace("stale"), "stale")), false);
+    assert.equal(
+      textOf(await hands.execute(request("stale", shell("echo new"), { epoch: 5 }), never)),
+      "new\n",
+    );
+  });
+
+  test("lets a newer brain attach to what an older one began", async () => {
+    const begun = request("attach", shell("touch begun; until [ -e go ]; do sleep 0.01; done; echo done"), {
+      epoch: 1,
+    });
+    const old = hands.execute(begun, never);
+    await appears(join(workspace("attach"), "begun"));
+    const taken = hands.execute({ ...begun, epoch: 2 }, never);
+    await hands.execute(request("attach", exec("touch", "go"), { epoch: 2 }), never);
+    assert.deepEqual([textOf(await old), textOf(await taken)], ["done\n", "done\n"]);
+  });
+
+  test("cancels a running command and one that waits", async () => {
+    const abort = new AbortController();
+    const running = hands.execute(
+      request("cancel", shell("echo so far; touch begun; sleep 1000")),
+      abort.signal,
+    );
+    const waiting = hands.execute(request("cancel", shell("touch never")), abort.signal);
+    await appears(join(workspace("cancel"), "begun"));
+    abort.abort();
+    const results = [await running, await waiting].map(finished);
+    assert.deepEqual(
+      results.map(({ cancelled, exit_code }) => [cancelled, exit_code]),
+      [
+        [true, null],
+        [true, null],
+      ],
+    );
+    assert.deepEqual(results.map(textOf), ["so far\n", ""]);
+    const late = hands.execute(request("cancel", shell("touch never")), AbortSignal.abort());
+    assert.equal(finished(await late).cancelled, true);
+    assert.equal(existsSync(join(workspace("cancel"), "never")), false);
+  });
+
+  test("says when the shell was lost, once, and not when that was asked for", async () => {
+    const fresh = async (command: string) =>
+      finished(await hands.execute(request("fresh", shell(command)), never)).fresh_shell;
+    assert.deepEqual(
+      [await fresh("true"), await fresh("exit 3"), await fresh("true"), await fresh("true")],
+      [false, false, true, false],
+    );
+    await hands.execute(request("fresh", { type: "shell_restart" }), never);
+    assert.equal(await fresh("true"), false);
+  });
+
+  test("refuses a NUL byte without running anything", async () => {
+    const result = finished(await hands.execute(request("nul", shell("echo a\0b")), never));
+    assert.equal(result.exit_code, 2);
+    assert.match(textOf(result), /NUL/);
+    const process = finished(await hands.execute(request("nul", exec("echo", "a\0b")), never));
+    assert.equal(process.exit_code, 2);
+  });
+
+  test("ends a sandbox with its commands, keeping the workspace if asked", async () => {
+    const running = hands.execute(request("destroy", shell("touch begun; sleep 1000")), never);
+    await appears(join(workspace("destroy"), "begun"));
+    const scope = { session_id: "sesn_destroy", sandbox_id: "sbx_destroy", epoch: 1 };
+    await hands.destroy({ ...scope, keep_workspace: true });
+    assert.equal((await running).status, "lost");
+    const after = await hands.execute(request("destroy", shell("ls")), never);
+    assert.deepEqual([textOf(after), finished(after).fresh_shell], ["begun\n", true]);
+    await hands.destroy({ ...scope, keep_workspace: false });
+    assert.equal(existsSync(workspace("destroy")), false);
+  });
+
+  test("says why there is no sandbox, and runs nothing", async () => {
+    const result = await hands.execute(
+      request("image", shell("touch ran"), { spec: { ...testSpec, image: "debian:12" } }),
+      never,
+    );
+    assert.equal(result.status, "unavailable");
+  });
+
+  test("says in plain words what fails on the host, and goes on once it is mended", async () => {
+    const inTheWay = join(folder.path, "sandboxes", "sbx_blocked");
+    writeFileSync(inTheWay, "");
+    const scope = request("blocked", shell("true"));
+    await hands.provision(scope);
+    const blocked = await hands.execute(scope, never);
+    assert.equal(blocked.status, "unavailable");
+    assert.match(blocked.reason, /^a file lies where the sandbox host needs a folder/);
+    rmSync(inTheWay);
+    assert.equal(finished(await hands.execute(request("blocked", shell("true")), never)).exit_code, 0);
+
+    const journal = join(folder.path, "journal", "sesn_unkept.jsonl");
+    mkdirSync(journal);
+    const unkept = request("unkept", shell("touch ran"));
+    await hands.provision(unkept);
+    const refused = await hands.execute(unkept, never);
+    assert.equal(refused.status, "unavailable");
+    assert.equal(existsSync(join(workspace("unkept"), "ran")), false);
+    rmdirSync(journal);
+    assert.equal(finished(await hands.execute(unkept, never)).exit_code, 0);
+  });
+
+  test("says that the user ids of its sandboxes are used up", {
+    skip: process.getuid?.() !== 0 && "only root gives sandboxes users of their own",
+  }, async (t) => {
+    const small = testFolder();
+    const at = join(small.path, "hands.sock");
+    const driver = bubblewrap({ data_dir: small.path, uids: { first: 1_900_500_000, count: 1 } });
+    const narrow = await startHands({ socket_path: at, data_dir: small.path, driver });
+    const client = connectHands({ socket_path: at });
+    t.after(async () => {
+      client.close();
+      await narrow.close();
+      small.remove();
+    });
+    writeFileSync(join(small.path, "sandboxes", "sbx_none"), "");
+    const none = await client.execute(request("none", shell("true")), never);
+    assert.equal(none.status, "unavailable");
+    // What failed has taken none of them.
+    assert.equal(finished(await client.execute(request("one", shell("true")), never)).exit_code, 0);
+    const two = await client.execute(request("two", shell("true")), never);
+    assert.match(two.status === "unavailable" ? two.reason : "", /user ids of the sandboxes are taken/);
+  });
+
+  test("takes up to its limit of sandboxes, ending the longest unused", async (t) => {
+    const small = testFolder();
+    const at = join(small.path, "hands.sock");
+    const driver = bubblewrap({ data_dir: small.path });
+    const crowded = await startHands({ socket_path: at, data_dir: small.path, driver, sandboxes_max: 2 });
+    const client = connectHands({ socket_path: at });
+    t.after(async () => {
+      client.close();
+      await crowded.close();
+      small.remove();
+    });
+    await client.execute(request("a", shell("sleep 1000 & X=1")), never);
+    await client.execute(request("b", shell("X=1")), never);
+    await client.execute(request("c", shell("X=1")), never);
+    const fresh = async (name: string) =>
+      finished(await client.execute(request(name, shell("true")), never)).fresh_shell;
+    assert.equal(await fresh("a"), false);
+    assert.equal(await fresh("b"), true);
+    await client.execute(request("b", shell("sleep 1000 &")), never);
+    const full = await client.execute(request("c", shell("true")), never);
+    assert.match(full.status === "unavailable" ? full.reason : "", /all 2 sandboxes/);
+  });
+
+  test("ends what is long unused, but not under a background job", async (t) => {
+    const small = testFolder();
+    const at = join(small.path, "hands.sock");
+    const driver = bubblewrap({ data_dir: small.path });
+    const impatient = await startHands({ socket_path: at, data_dir: small.path, driver, idle_ms: 30 });
+    const client = connectHands({ socket_path: at });
+    t.after(async () => {
+      client.close();
+      await impatient.close();
+      small.remove();
+    });
+    await client.execute(request("busy", shell("sleep 1000 & X=1")), never);
+    await client.execute(request("idle", shell("touch kept; X=1")), never);
+    await gone("sbx_idle", small);
+    const busy = await client.execute(request("busy", shell("echo $X")), never);
+    assert.deepEqual([finished(busy).fresh_shell, textOf(busy)], [false, "1\n"]);
+    const idle = await client.execute(request("idle", shell("ls; echo $X")), never);
+    assert.deepEqual([finished(idle).fresh_shell, textOf(idle)], [true, "kept\n\n"]);
+  });
+
+  test("answers bad lines and lives on", async () => {
+    const socket = connect(socket_path());
+    const lines = createInterface({ input: socket });
+    const answers: unknown[] = [];
+    const bad = [
+      "{",
+      "[]",
+      '{"type":"hello"}',
+      '{"type":"execute","n":7,"session_id":"../x"}',
+      '{"type":"hello","n":8}',
+    ];
+    socket.write(`${bad.join("\n")}\n`);
+    for await (const line of lines) if (answers.push(JSON.parse(line)) === bad.length) break;
+    socket.destroy();
+    const kinds = answers.map((answer) => (answer as { type: string; n: number }).type);
+    assert.deepEqual(kinds, ["error", "error", "error", "error", "hello"]);
+    assert.deepEqual(
+      answers.map((answer) => (answer as { n: number }).n),
+      [-1, -1, -1, 7, 8],
+    );
+  });
+
+  test("lets only its owner connect, and refuses a second host", async () => {
+    assert.equal(statSync(socket_path()).mode & 0o777, 0o600);
+    await assert.rejects(start(), /already serves/);
+    await assert.rejects(start({ socket_path: `/tmp/${"x".repeat(120)}` }), /longer than 107 bytes/);
+  });
+});
+
+describe("a sandbox host that dies", () => {
+  const program = fileURLToPath(new URL("./testing-hands.ts", import.meta.url));
+  let folder: TestFolder;
+  let child: ChildProcess;
+  const socket_path = () => join(folder.path, "hands.sock");
+  const workspace = () => join(folder.path, "sandboxes/sbx_dies/workspace");
+
+  async function begin(): Promise<void> {
+    // A descriptor that its parent left open must not reach the sandboxes.
+    const leaked = openSync("/", "r");
+    child = spawn(process.execPath, [program, folder.path, socket_path()], {
+      stdio: ["ignore", "pipe", "inherit", leaked, leaked, leaked],
+    });
+    assert.ok(child.stdout);
+    await once(child.stdout, "data");
+  }
+
+  before(async () => {
+    folder = testFolder();
+    await begin();
+  });
+  after(async () => {
+    const exit = once(child, "exit");
+    child.kill("SIGTERM");
+    await exit;
+    folder.remove();
+  });
+
+  test("loses what ran, keeps what finished and the workspace, and runs nothing twice", async (t) => {
+    const troubles: Error[] = [];
+    const hands = connectHands({ socket_path: socket_path(), onTrouble: (error) => troubles.push(error) });
+    t.after(() => hands.close());
+    const done = request("dies", shell("echo done >>count; cat count"), { epoch: 3 });
+    assert.equal(textOf(await hands.execute(done, never)), "done\n");
+    const hung = request("dies", shell("echo begun >>count; echo $$ >shell; sleep 1000"), { epoch: 3 });
+    const asking = hands.execute(hung, never);
+    await appears(join(workspace(), "shell"));
+    while (!processesIn("sbx_dies", folder).includes("sleep")) await delay(5);
+
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
+    await gone("sbx_dies", folder);
+    await begin();
+
+    const result = await asking;
+    assert.equal(result.status, "lost");
+    assert.equal((await hands.execute(hung, never)).status, "lost");
+    assert.equal(textOf(await hands.execute(done, never)), "done\n");
+    await assert.rejects(hands.execute(request("dies", shell("true"), { epoch: 2 }), never), StaleEpoch);
+    const next = await hands.execute(request("dies", shell("cat count"), { epoch: 3 }), never);
+    assert.deepEqual([textOf(next), finished(next).fresh_shell], ["done\nbegun\n", true]);
+    assert.ok(troubles.length > 0);
+  });
+
+  test("gave its sandboxes nothing of what was open in it", async (t) => {
+    const hands = connectHands({ socket_path: socket_path() });
+    t.after(() => hands.close());
+    const links = await hands.execute(
+      request("dies", exec("bash", "-c", "readlink /proc/[0-9]*/fd/*"), { epoch: 3 }),
+      never,
+    );
+    const strange = textOf(links).split("\n");
+    assert.deepEqual(
+      strange.filter(
+        (link) => !/^(\/run\/(drover\/|init$)|\/dev\/null$|\/proc\/|pipe:|socket:|$)/.test(link),
+      ),
+      [],
+    );
+  });
+});

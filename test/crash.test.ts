@@ -1,0 +1,316 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { type Processes, startProcesses } from "./harness/processes.ts";
+import { reconnecting } from "./harness/reconnecting.ts";
+import {
+  type Facts,
+  isIdle,
+  listed,
+  message,
+  newSession,
+  prepare,
+  resultsIn,
+  saidIn,
+  send,
+  typesOf,
+} from "./harness/session.ts";
+import { heldCommand } from "./harness/workspace.ts";
+
+let upstream: FakeAnthropic;
+let processes: Processes;
+let hands: Awaited<ReturnType<Processes["hands"]>>;
+let serve: Awaited<ReturnType<Processes["serve"]>>;
+let port: number;
+let facts: Facts;
+
+before(async () => {
+  upstream = await startFakeAnthropic();
+  processes = await startProcesses({ anthropic_url: upstream.url });
+  port = await processes.freePort();
+  [hands, serve] = await Promise.all([processes.hands(), processes.serve(port)]);
+  facts = await prepare(serve.client);
+});
+after(async () => {
+  await processes.close();
+  await upstream.close();
+});
+
+/** Kills `serve` and starts another one on the same port. */
+async function killServe() {
+  await serve.kill();
+  serve = await processes.serve(port);
+}
+
+async function start(text: string, model?: string) {
+  const agent = model ? (await prepare(serve.client, model)).agent_id : facts.agent_id;
+  const { id } = await newSession(serve.client, { ...facts, agent_id: agent });
+  const client = reconnecting(serve.client, id);
+  await send(serve.client, id, message(text));
+  return { id, client, workspace: processes.workspace(id) };
+}
+
+/** What a careful client has seen is what the list holds: nothing lost, repeated or in another order. */
+async function assertSeenWhole(id: string, client: ReturnType<typeof reconnecting>): Promise<void> {
+  await client.until(isIdle);
+  await client.close();
+  const list = await listed(serve.client, id);
+  assert.deepEqual(client.seen, list);
+  assert.equal(new Set(list.map((event) => event.id)).size, list.length);
+  assert.equal((await serve.client.beta.sessions.retrieve(id)).status, "idle");
+  const ends = list.filter((event) => event.type === "span.model_request_end");
+  const starts = list.filter((event) => event.type === "span.model_request_start");
+  assert.deepEqual(
+    ends.map((event) => event.model_request_start_id),
+    starts.map((event) => event.id),
+  );
+}
+
+describe("serve is killed", () => {
+  test("while the model writes: the next one closes the span and asks again", async () => {
+    const { id, client } = await start(`say ${"word ".repeat(40)}`, "simulated/100");
+    await client.until(({ type }) => type === "span.model_request_start");
+    await killServe();
+    await assertSeenWhole(id, client);
+    assert.equal(saidIn(client.seen), "word ".repeat(40).trim());
+    assert.deepEqual(
+      client.seen.flatMap((event) => (event.type === "span.model_request_end" ? [event.is_error] : [])),
+      [true, false],
+    );
+    assert.ok(client.connections() > 1);
+  });
+
+  test("while a command runs: the command goes on, ran once, and its result arrives", async () => {
+    const { id, client, workspace } = await start(`bash ${heldCommand}\nthen\nsay done`);
+    await workspace.written("runs");
+    await killServe();
+    workspace.release();
+    await assertSeenWhole(id, client);
+    assert.deepEqual(resultsIn(client.seen), ["1"]);
+    assert.equal(await workspace.written("runs"), "run\n");
+    assert.equal(saidIn(client.seen), "done");
+  });
+
+  test("while a command ends: its kept result arrives", async () => {
+    const { id, client, workspace } = await start(`bash ${heldCommand}; echo over > over\nthen\nsay done`);
+    await workspace.written("runs");
+    await serve.kill();
+    workspace.release();
+    await workspace.written("over");
+    serve = await processes.serve(port);
+    await assertSeenWhole(id, client);
+    assert.deepEqual(resultsIn(client.seen), ["1"]);
+    assert.equal(await workspace.written("runs"), "run\n");
+  });
+
+  test("three times in one turn with parallel calls", async () => {
+    const text = `bash ${heldCommand}\ncall write {"file_path":"a","content":"1"}\nthen\nsay done`;
+    const { id, client, workspace } = await start(text);
+    for (let i = 0; i < 3; i += 1) {
+      await workspace.written("runs");
+      await killServe();
+    }
+    workspace.release();
+    await assertSeenWhole(id, client);
+    assert.deepEqual(resultsIn(client.seen).toSorted(), ["1", "Wrote 1 bytes to a."]);
+    assert.equal(await workspace.written("runs"), "run\n");
+  });
+
+  test("while it waits to try again: the next one tries", async () => {
+    const { id, client } = await start("fail overloaded 2\nsay recovered");
+    await client.until(({ type }) => type === "session.status_rescheduled");
+    await killServe();
+    await assertSeenWhole(id, client);
+    assert.equal(saidIn(client.seen), "recovered");
+  });
+
+  test("with an interrupt that nobody has taken up: it is applied", async () => {
+    const { id, client } = await start("hang");
+    await client.until(({ type }) => type === "span.model_request_start");
+    await serve.kill();
+    // The interrupt arrives through a serve that is killed right after it has answered.
+    serve = await processes.serve(port);
+    await send(serve.client, id, { type: "user.interrupt" });
+    await killServe();
+    await assertSeenWhole(id, client);
+    assert.ok(typesOf(client.seen).includes("user.interrupt"));
+  });
+
+  test("between two requests: the context goes on byte for byte", async () => {
+    const first = upstream.requests.length;
+    const odd = 'caf\u00e9 \ud83d\ude00 \u2028 \u0000 <tag> "quoted" 1e3';
+    upstream.reply(
+      {
+        chunks: [
+          sse([
+            {
+              type: "message_start",
+              message: {
+                id: "m",
+                type: "message",
+                role: "assistant",
+                content: [],
+                usage: { input_tokens: 1, output_tokens: 1 },
+              },
+            },
+            {
+              type: "content_block_start",
+              index: 0,
+              content_block: { type: "thinking", thinking: "", signature: "" },
+            },
+            { type: "content_block_delta", index: 0, delta: { type: "thinking_delta", thinking: "hm " } },
+            { type: "content_block_delta", index: 0, delta: { type: "signature_delta", signature: "c2ln" } },
+            { type: "content_block_stop", index: 0 },
+            {
+              type: "content_block_start",
+              index: 1,
+              content_block: { type: "tool_use", id: "toolu_1", name: "bash", input: {} },
+            },
+            {
+              type: "content_block_delta",
+              index: 1,
+              delta: {
+                type: "input_json_delta",
+                partial_json: JSON.stringify({
+                  z: 1,
+                  command: `printf '\\001\\377 done\\n'; # ${odd}`,
+                  a: { "10": 1, "2": 2 },
+                }),
+              },
+            },
+            { type: "content_block_stop", index: 1 },
+            { type: "message_delta", delta: { stop_reason: "tool_use" }, usage: { output_tokens: 5 } },
+            { type: "message_stop" },
+          ]),
+        ],
+      },
+      textReply("first turn over"),
+      textReply("second turn over"),
+      { chunks: [], end: "hang" },
+      textReply("third turn over"),
+    );
+    const { id, client } = await start(odd.replace("\u0000", ""), "claude-opus-5-5");
+    await client.until(isIdle);
+    await killServe();
+    await send(serve.client, id, message("go on"));
+    await client.until(isIdle, 2);
+    await send(serve.client, id, message("and on"));
+    await upstream.request(first + 3);
+    await killServe();
+    await client.until(isIdle, 3);
+    await client.close();
+    assert.deepEqual(client.seen, await listed(serve.client, id));
+
+    const texts = upstream.requests.slice(first).map((request) => request.text);
+    assert.equal(texts.length, 5);
+    assert.equal(texts[4], texts[3], "the request that was cut short is sent again as it was");
+    const unmarked = texts.map((text) => text.replaceAll(',"cache_control":{"type":"ephemeral"}', ""));
+    for (const [i, text] of unmarked.entries()) {
+      const next = unmarked[i + 1];
+      if (next !== undefined)
+        assert.ok(next.startsWith(text.slice(0, -"]}".length)), `request ${i + 1} changed its past`);
+    }
+    assert.match(texts[1] ?? "", /"thinking":"hm ","signature":"c2ln"/);
+  });
+});
+
+describe("serve is told to stop", () => {
+  test("while the model writes and while a command runs: it hands both over", async () => {
+    const writing = await start(`say ${"word ".repeat(40)}`, "simulated/100");
+    const running = await start(`bash ${heldCommand}\nthen\nsay done`);
+    await writing.client.until(({ type }) => type === "span.model_request_start");
+    await running.workspace.written("runs");
+    assert.equal(await serve.stop(), 0);
+    serve = await processes.serve(port);
+    running.workspace.release();
+    await assertSeenWhole(writing.id, writing.client);
+    await assertSeenWhole(running.id, running.client);
+    assert.equal(saidIn(writing.client.seen), "word ".repeat(40).trim());
+    assert.deepEqual(resultsIn(running.client.seen), ["1"]);
+    assert.equal(await running.workspace.written("runs"), "run\n");
+  });
+});
+
+describe("hands is killed", () => {
+  test("while a command runs: its outcome is unknown, the session goes on, the workspace is kept", async () => {
+    const { id, client, workspace } = await start(`bash ${heldCommand}\nthen\nbash cat runs\nthen\necho`);
+    await workspace.written("runs");
+    await hands.kill();
+    hands = await processes.hands();
+    await assertSeenWhole(id, client);
+    const [lost, after] = resultsIn(client.seen);
+    assert.match(lost ?? "", /outcome of this call is unknown/);
+    assert.match(after ?? "", /^run$/m);
+    assert.match(after ?? "", /shell was started anew/);
+  });
+
+  test("with serve: both come back and the session finishes", async () => {
+    const { id, client, workspace } = await start(`bash ${heldCommand}\nthen\nbash cat runs\nthen\nsay done`);
+    await workspace.written("runs");
+    await Promise.all([hands.kill(), serve.kill()]);
+    [serve, hands] = await Promise.all([processes.serve(port), processes.hands()]);
+    await assertSeenWhole(id, client);
+    const [lost, after] = resultsIn(client.seen);
+    assert.match(lost ?? "", /outcome of this call is unknown/);
+    assert.match(after ?? "", /^run$/m);
+    assert.equal(await workspace.written("runs"), "run\n");
+    assert.equal(saidIn(client.seen), "done");
+  });
+
+  test("while a tool that only reads runs: it is run again", async () => {
+    const { id, client, workspace } = await start(
+      `bash mkfifo pipe; echo made > made\nthen\ncall grep {"pattern":"here","path":"/workspace/pipe"}\nthen\necho`,
+    );
+    await workspace.written("made");
+    await client.until(({ type }) => type === "span.model_request_end", 2);
+    await hands.kill();
+    hands = await processes.hands();
+    await send(serve.client, id, { type: "user.interrupt" });
+    await client.until(isIdle);
+    await client.close();
+    assert.ok(!resultsIn(client.seen).join().includes("outcome of this call is unknown"));
+  });
+});
+
+describe("serve is frozen", () => {
+  test("another one takes its sessions over, and when it wakes it changes nothing", async () => {
+    const frozen = serve;
+    const writing = await start(`say ${"slow ".repeat(60)}`, "simulated/150");
+    const running = await start(`bash ${heldCommand}\nthen\nsay done`);
+    await writing.client.until(({ type }) => type === "span.model_request_start");
+    await running.workspace.written("runs");
+    await Promise.all([writing.client.close(), running.client.close()]);
+    frozen.freeze();
+
+    serve = await processes.serve(await processes.freePort());
+    const clients = [writing, running].map(({ id }) => reconnecting(serve.client, id));
+    const [seesWriting, seesRunning] = clients;
+    assert.ok(seesWriting && seesRunning);
+    // Taken over: the span that the frozen one began is closed by the other.
+    await seesWriting.until(({ type }) => type === "span.model_request_end");
+    running.workspace.release();
+    await assertSeenWhole(writing.id, seesWriting);
+    await assertSeenWhole(running.id, seesRunning);
+    assert.equal(saidIn(seesWriting.seen), "slow ".repeat(60).trim());
+    assert.deepEqual(resultsIn(seesRunning.seen), ["1"]);
+
+    const before = await Promise.all([writing, running].map(({ id }) => listed(serve.client, id)));
+    const logs = async () =>
+      processes.db.query<{ count: number }>(
+        { name: "count", text: "select count(*)::int as count from event where session_id = any($1)" },
+        [[writing.id, running.id]],
+      );
+    const rows = await logs();
+    frozen.thaw();
+    // It serves again, so whatever it had in mind when it was frozen it has tried by now.
+    const late = await newSession(frozen.client, facts);
+    await send(frozen.client, late.id, message("say awake"));
+    const seesLate = reconnecting(frozen.client, late.id);
+    await seesLate.until(isIdle);
+    await seesLate.close();
+    assert.deepEqual(await logs(), rows);
+    assert.deepEqual(await Promise.all([writing, running].map(({ id }) => listed(serve.client, id))), before);
+    assert.equal(await running.workspace.written("runs"), "run\n");
+    await frozen.kill();
+  });
+});

@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type Anthropic from "@anthropic-ai/sdk";
+import { readConfig } from "../../src/config.ts";
+import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
+import { clientOf, testKey } from "./server.ts";
+import { type Workspace, workspaceOf } from "./workspace.ts";
+
+const main = join(import.meta.dirname, "../../src/main.ts");
+
+export interface Running {
+  pid: number;
+  /** SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM, and waits; resolves with its exit code. */
+  stop(): Promise<number | null>;
+  /** SIGSTOP and SIGCONT. */
+  freeze(): void;
+  thaw(): void;
+}
+
+/** Real processes as an operator would start them: `drover hands` and any number of `drover serve`, one database. */
+export interface Processes {
+  db: TestDatabase;
+  /** A free port for a serve; one that is started again may take the same. */
+  freePort(): Promise<number>;
+  serve(port: number): Promise<Running & { url: string; client: Anthropic }>;
+  hands(): Promise<Running>;
+  workspace(sessionId: string): Workspace;
+  /** Kills what still runs and removes what they left behind. */
+  close(): Promise<void>;
+}
+
+export async function startProcesses(options: { anthropic_url?: string } = {}): Promise<Processes> {
+  const db = await testDatabase();
+  const dataDir = mkdtempSync(join(tmpdir(), "drover-crash-"));
+  chmodSync(dataDir, 0o711);
+  const running = new Set<Running>();
+  const { PATH, HOME, XDG_RUNTIME_DIR } = process.env;
+  const env = {
+    PATH,
+    HOME,
+    XDG_RUNTIME_DIR,
+    DATABASE_URL: db.url,
+    DROVER_API_KEY: testKey,
+    DROVER_DATA_DIR: dataDir,
+    ...(options.anthropic_url && {
+      DROVER_ANTHROPIC_API_KEY: "upstream-key",
+      DROVER_ANTHROPIC_BASE_URL: options.anthropic_url,
+    }),
+  };
+  const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
+
+  async function start(command: string, more: Record<string, string>): Promise<Running> {
+    const child = spawn(process.execPath, [main, command], {
+      env: { ...env, ...more },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    await untilReady(child, command);
+    const started: Running = {
+      pid: child.pid ?? 0,
+      async kill() {
+        running.delete(started);
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        child.kill("SIGKILL");
+        await once(child, "exit");
+      },
+      async stop() {
+        running.delete(started);
+        child.kill("SIGTERM");
+        await once(child, "exit");
+        return child.exitCode;
+      },
+      freeze: () => child.kill("SIGSTOP"),
+      thaw: () => child.kill("SIGCONT"),
+    };
+    running.add(started);
+    return started;
+  }
+
+  return {
+    db,
+    freePort,
+    async serve(port) {
+      const url = `http://127.0.0.1:${port}`;
+      return { ...(await start("serve", { DROVER_PORT: String(port) })), url, client: clientOf(url) };
+    },
+    hands: () => start("hands", {}),
+    workspace: (sessionId) => workspaceOf(join(dataDir, "hands"), sessionId),
+    async close() {
+      await Promise.all([...running].map((child) => child.kill()));
+      await db.close();
+      rmSync(dataDir, { recursive: true, force: true });
+      rmSync(runtime_dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Both log a line when they are. Their log is shown when they end before. */
+async function untilReady(child: ChildProcess, command: string): Promise<void> {
+  const { stderr } = child;
+  if (!stderr) throw new Error("a child without stderr");
+  const said: string[] = [];
+  await new Promise<void>((resolve, reject) => {
+    createInterface({ input: stderr }).on("line", (line) => {
+      said.push(line);
+      if (line.includes('"msg":"ready"')) resolve();
+    });
+    child.once("exit", () => reject(new Error(`drover ${command} ended: ${said.join("\n")}`)));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -1,0 +1,105 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Anthropic from "@anthropic-ai/sdk";
+import { pino } from "pino";
+import { readMigrations } from "../../src/db/migrate.ts";
+import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
+import { connectHands } from "../../src/hands/client.ts";
+import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
+import { startHands } from "../../src/hands/host.ts";
+import { createModels } from "../../src/models/registry.ts";
+import { type Server, startServer } from "../../src/server.ts";
+import { type Workspace, workspaceOf } from "./workspace.ts";
+
+export const testKey = "drover-key-of-the-tests";
+export const beta = "managed-agents-2026-04-01";
+
+export interface TestServer {
+  url: string;
+  server: Server;
+  db: TestDatabase;
+  hands: TestHands;
+  client: Anthropic;
+  workspace(sessionId: string): Workspace;
+  /** Ends the server alone; another one can go on beside what is left. */
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TestServerOptions {
+  /** Base URL of the model provider; without it none is configured. */
+  anthropic_url?: string;
+  /** A server that shares its database and its hands with the new one. */
+  beside?: TestServer;
+}
+
+/** A `serve` in this process, on a database of its own and with real sandboxes. */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const db = options.beside?.db ?? (await testDatabase());
+  const host = options.beside?.hands ?? (await startTestHands());
+  const hands = connectHands({ socket_path: host.socket });
+  const server = await startServer({
+    database_url: db.url,
+    host: "127.0.0.1",
+    port: 0,
+    api_key: testKey,
+    migrations: readMigrations(),
+    hands,
+    models: createModels({
+      anthropic: options.anthropic_url ? { api_key: "upstream-key", base_url: options.anthropic_url } : null,
+    }),
+    logger: pino({ level: "error" }, pino.destination({ dest: 2, sync: true })),
+    version: "0.0.0-test",
+  });
+  let stopped: Promise<void> | null = null;
+  const stop = () => {
+    stopped ??= server.close().then(() => hands.close());
+    return stopped;
+  };
+  return {
+    url: server.url,
+    server,
+    db,
+    hands: host,
+    client: clientOf(server.url),
+    workspace: (sessionId) => workspaceOf(host.folder, sessionId),
+    stop,
+    async close() {
+      await stop();
+      if (options.beside) return;
+      await host.close();
+      await db.close();
+    },
+  };
+}
+
+export interface TestHands {
+  socket: string;
+  folder: string;
+  close(): Promise<void>;
+}
+
+async function startTestHands(): Promise<TestHands> {
+  const folder = mkdtempSync(join(tmpdir(), "drover-e2e-"));
+  // Every sandbox has a user of its own, who has to pass.
+  chmodSync(folder, 0o711);
+  const socket = join(folder, "hands.sock");
+  const host = await startHands({
+    socket_path: socket,
+    data_dir: folder,
+    driver: bubblewrap({ data_dir: folder }),
+  });
+  return {
+    socket,
+    folder,
+    async close() {
+      await host.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The official SDK as users point it at Drover: the key goes as a bearer. */
+export const clientOf = (url: string, apiKey = testKey) =>
+  new Anthropic({ baseURL: url, apiKey, authToken: null });

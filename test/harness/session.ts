@@ -1,0 +1,130 @@
+import type Anthropic from "@anthropic-ai/sdk";
+import type {
+  BetaManagedAgentsEventParams,
+  BetaManagedAgentsSessionEvent,
+  BetaManagedAgentsStreamSessionEvents,
+} from "@anthropic-ai/sdk/resources/beta/sessions/events";
+
+export type StreamEvent = BetaManagedAgentsStreamSessionEvents;
+export type ListedEvent = BetaManagedAgentsSessionEvent;
+export type EventOf<Type extends StreamEvent["type"]> = Extract<StreamEvent, { type: Type }>;
+
+export interface Facts {
+  agent_id: string;
+  environment_id: string;
+}
+
+/** An agent with every built-in tool, and an environment to run it in. */
+export async function prepare(client: Anthropic, model = "simulated"): Promise<Facts> {
+  const agent = await client.beta.agents.create({
+    name: "tester",
+    model,
+    tools: [{ type: "agent_toolset_20260401" }],
+  });
+  const environment = await client.beta.environments.create({ name: "test" });
+  return { agent_id: agent.id, environment_id: environment.id };
+}
+
+export const newSession = (client: Anthropic, { agent_id, environment_id }: Facts) =>
+  client.beta.sessions.create({ agent: agent_id, environment_id });
+
+export const message = (text: string): BetaManagedAgentsEventParams => ({
+  type: "user.message",
+  content: [{ type: "text", text }],
+});
+
+export const send = (client: Anthropic, id: string, ...events: BetaManagedAgentsEventParams[]) =>
+  client.beta.sessions.events.send(id, { events });
+
+export const isOf =
+  <Type extends StreamEvent["type"]>(type: Type) =>
+  (event: StreamEvent): event is EventOf<Type> =>
+    event.type === type;
+
+export const isIdle = isOf("session.status_idle");
+
+/** A stream of the SDK that is read in the background from the moment it is open. */
+export interface Following {
+  events: StreamEvent[];
+  /** All events up to the `n`-th one, counted from 1, that passes the test; waits for it. */
+  until(test: (event: StreamEvent) => boolean, n?: number): Promise<StreamEvent[]>;
+  /** Resolves when the server has ended the stream. */
+  ended: Promise<void>;
+  close(): void;
+}
+
+export async function follow(client: Anthropic, id: string): Promise<Following> {
+  const stream = await client.beta.sessions.events.stream(id);
+  const events: StreamEvent[] = [];
+  const waiting = new Set<() => void>();
+  let over = false;
+  const ring = () => {
+    for (const check of waiting) check();
+  };
+  const ended = (async () => {
+    try {
+      for await (const event of stream) {
+        events.push(event);
+        ring();
+      }
+    } finally {
+      over = true;
+      ring();
+    }
+  })();
+  ended.catch(() => {});
+  return {
+    events,
+    ended,
+    until: (test, n = 1) =>
+      new Promise((resolve, reject) => {
+        const check = () => {
+          const places = events.flatMap((event, i) => (test(event) ? [i] : []));
+          const place = places[n - 1];
+          if (place === undefined && !over) return;
+          waiting.delete(check);
+          if (place !== undefined) resolve(events.slice(0, place + 1));
+          else reject(new Error(`the stream ended after ${events.map(({ type }) => type).join(", ")}`));
+        };
+        waiting.add(check);
+        check();
+      }),
+    close: () => stream.controller.abort(),
+  };
+}
+
+/** One whole turn, watched from before the message is sent. */
+export async function turn(client: Anthropic, id: string, text: string): Promise<StreamEvent[]> {
+  const following = await follow(client, id);
+  await send(client, id, message(text));
+  const events = await following.until(isIdle);
+  following.close();
+  return events;
+}
+
+export async function listed(client: Anthropic, id: string): Promise<ListedEvent[]> {
+  return collected(client.beta.sessions.events.list(id, { limit: 1000 }));
+}
+
+export async function collected<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+export const typesOf = (events: { type: string }[]) => events.map(({ type }) => type);
+
+/** What the agent has said, joined. */
+export const saidIn = (events: (StreamEvent | ListedEvent)[]): string =>
+  events
+    .flatMap((event) => (event.type === "agent.message" ? event.content : []))
+    .map((block) => (block.type === "text" ? block.text : ""))
+    .join("\n");
+
+/** The text of every tool result, in order. */
+export const resultsIn = (events: (StreamEvent | ListedEvent)[]): string[] =>
+  events.flatMap((event) =>
+    event.type === "agent.tool_result"
+      ? [(event.content ?? []).map((block) => (block.type === "text" ? block.text : "")).join("\n")]
+      : [],
+  );
