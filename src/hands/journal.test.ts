@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { openJournal } from "./journal.ts";
 import { openJournals } from "./journals.ts";
@@ -190,7 +191,7 @@ test("never forgets a call that has begun and not ended, however many came after
   await again.close();
 });
 
-test("many sessions share few open files", async () => {
+test("many sessions share few open files", { timeout: 20_000 }, async () => {
   const journals = await openJournals(join(folder.path, "many"), { ...options, open_max: 2 });
   const names = Array.from({ length: 20 }, (_, n) => `sesn_${n}`);
   for (let epoch = 1; epoch <= 3; epoch++) {
@@ -200,8 +201,9 @@ test("many sessions share few open files", async () => {
     names.map((name) => journals.use(name, async (journal) => journal.epoch())),
   );
   assert.deepEqual(epochs, Array(20).fill(3));
-  const open = readdirSync("/proc/self/fd").filter((fd) => linkOf(fd).includes("/many/"));
-  assert.ok(open.length <= 6, `${open.length} open`);
+  // They are closed behind the answer.
+  const openNow = () => readdirSync("/proc/self/fd").filter((fd) => linkOf(fd).includes("/many/")).length;
+  while (openNow() > 2) await pause(5);
   await journals.close();
 });
 
