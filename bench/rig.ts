@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -16,6 +15,7 @@ import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
 import type { Models } from "../src/models/model.ts";
 import { createModels } from "../src/models/registry.ts";
 import { startServer } from "../src/server.ts";
+import { freePort } from "../test/harness/free-port.ts";
 import { type Client, connectClient } from "./client.ts";
 
 const apiKey = "key-of-the-bench-run";
@@ -168,13 +168,4 @@ async function untilReady({ stderr, ...child }: ChildProcess, command: string): 
     }
   }
   throw new Error(`drover ${command} (pid ${child.pid}) ended: ${said.join("\n")}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return address && typeof address === "object" ? address.port : 0;
 }

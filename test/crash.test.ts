@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
 import {
@@ -27,7 +28,7 @@ let facts: Facts;
 before(async () => {
   upstream = await startFakeAnthropic();
   processes = await startProcesses({ anthropic_url: upstream.url });
-  port = await processes.freePort();
+  port = await freePort();
   [hands, serve] = await Promise.all([processes.hands(), processes.serve(port)]);
   facts = await prepare(serve.client);
 });
@@ -282,7 +283,7 @@ describe("serve is frozen", () => {
     await Promise.all([writing.client.close(), running.client.close()]);
     frozen.freeze();
 
-    serve = await processes.serve(await processes.freePort());
+    serve = await processes.serve(await freePort());
     const clients = [writing, running].map(({ id }) => reconnecting(serve.client, id));
     const [seesWriting, seesRunning] = clients;
     assert.ok(seesWriting && seesRunning);

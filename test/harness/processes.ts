@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -29,7 +27,6 @@ export interface Running {
 export interface Processes {
   db: TestDatabase;
   /** A free port for a serve; one that is started again may take the same. */
-  freePort(): Promise<number>;
   serve(port: number): Promise<Running & { url: string; client: Anthropic }>;
   hands(): Promise<Running>;
   workspace(sessionId: string): Workspace;
@@ -86,7 +83,6 @@ export async function startProcesses(options: { anthropic_url?: string } = {}): 
 
   return {
     db,
-    freePort,
     async serve(port) {
       const url = `http://127.0.0.1:${port}`;
       return { ...(await start("serve", { DROVER_PORT: String(port) })), url, client: clientOf(url) };
@@ -114,13 +110,4 @@ async function untilReady(child: ChildProcess, command: string): Promise<void> {
     });
     child.once("exit", () => reject(new Error(`drover ${command} ended: ${said.join("\n")}`)));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
