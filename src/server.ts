@@ -101,7 +101,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ...agentRoutes(agents),
       ...environmentRoutes(environments),
       ...sessionRoutes({ db, agents, environments, watches, from, wake: () => brain.wake() }),
-      ...eventRoutes({ db, log, watches, names, stop: stop.signal }),
+      ...eventRoutes({ db, log, watches, names, stop: stop.signal, trouble }),
     ],
     authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
     check: async () => {

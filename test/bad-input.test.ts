@@ -153,6 +153,17 @@ refuses("queries", ({ session, facts, cursors }) => {
     { what: "a day that is none", path: "/v1/sessions?created_at[gte]=2026-02-31T00:00:00Z" },
     { what: "the year 0", path: "/v1/sessions?created_at[gte]=0000-01-01T00:00:00Z" },
     { what: "a time without a bound", path: "/v1/sessions?created_at=2026-01-01T00:00:00Z" },
+    {
+      what: "a time without a bound beside one with",
+      path: "/v1/sessions?created_at=junk&created_at[gte]=2026-01-01T00:00:00Z",
+      says: /created_at/,
+    },
+    {
+      what: "two times for one bound",
+      path: "/v1/sessions?created_at[gte]=junk&created_at[gte]=2026-01-01T00:00:00Z",
+      says: /created_at\.gte/,
+    },
+    { what: "a list with a key", path: "/v1/sessions?statuses[]=idle&statuses[x]=idle", says: /statuses/ },
     { what: "a truth that is none", path: "/v1/sessions?include_archived=perhaps" },
     { what: "an agent with a NUL", path: "/v1/sessions?agent_id=%00" },
     { what: "an agent without end", path: `/v1/sessions?agent_id=${"a".repeat(101)}` },

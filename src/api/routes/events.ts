@@ -22,13 +22,15 @@ export interface EventParts {
   names: AgentNames;
   /** Aborted when the server stops: streams end, and clients come back to the next one. */
   stop: AbortSignal;
+  /** Told why a stream broke off, when it was not the client's doing. */
+  trouble(message: string, error: unknown, sessionId: string): void;
 }
 
 const ofSession = { session_id: idOf("session") };
 const ofThread = { ...ofSession, thread_id: idOf("thread") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function eventRoutes({ db, log, watches, names, stop }: EventParts): Route[] {
+export function eventRoutes({ db, log, watches, names, stop, trouble }: EventParts): Route[] {
   async function stream(
     { principal, query, headers, context }: Call<unknown, z.infer<typeof streamQuery>, unknown>,
     sessionId: string,
@@ -40,9 +42,10 @@ export function eventRoutes({ db, log, watches, names, stop }: EventParts): Rout
       const cursor = context.req.header("last-event-id") || query.after || null;
       const start = await openStream(db, principal.workspaceId, sessionId, threadId, cursor);
       const { outgoing } = context.env;
-      writeEventStream(outgoing, headers, { db, watch, sessionId, threadId, start }, stop).catch(() =>
-        outgoing.destroy(),
-      );
+      writeEventStream(outgoing, headers, { db, watch, sessionId, threadId, start }, stop).catch((error) => {
+        trouble("a stream broke off", error, sessionId);
+        outgoing.destroy();
+      });
     } catch (error) {
       watch.close();
       throw error;
