@@ -74,6 +74,27 @@ describe("a session's life", () => {
     assert.equal((await api.client.beta.sessions.retrieve(created.id)).agent.system, "Be brief.");
   });
 
+  test("updates at once lose nothing", async () => {
+    const id = await session();
+    const keys = Array.from({ length: 8 }, (_, i) => `k${i}`);
+    await Promise.all(keys.map((key) => api.client.beta.sessions.update(id, { metadata: { [key]: "x" } })));
+    const { metadata } = await api.client.beta.sessions.retrieve(id);
+    assert.deepEqual(Object.keys(metadata).sort(), keys);
+    const told = (await listed(api.client, id)).filter(isOf("session.updated"));
+    assert.equal(told.length, keys.length);
+  });
+
+  test("what it is told at its start is kept as it is, odd characters too", async () => {
+    const text = "a\u0000b \ud800 c";
+    const { id } = await api.client.beta.sessions.create({
+      agent: facts.agent_id,
+      environment_id: facts.environment_id,
+      initial_events: [{ type: "user.message", content: [{ type: "text", text }] }],
+    });
+    const [first] = (await listed(api.client, id)).filter(isOf("user.message"));
+    assert.deepEqual(first?.content, [{ type: "text", text }]);
+  });
+
   test("an update is told on the stream with what it changed; one that changes nothing is not", async () => {
     const id = await session();
     const following = await follow(api.client, id);

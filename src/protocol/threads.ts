@@ -6,7 +6,6 @@ import { pageQuery, queryList } from "./page.ts";
 /** A *thread* is one line of work within a session, with a context of its own. Every session has a primary one. */
 
 export const threadStatus = z.enum(["running", "idle", "rescheduling", "terminated"]);
-export type ThreadStatus = z.infer<typeof threadStatus>;
 
 /** The agent as it was when the thread began. */
 export const threadAgent = z.object({

@@ -150,6 +150,15 @@ describe("multiagent", () => {
     assert.deepEqual((await update(boss.id, { name: "boss" })).body, renamed);
   });
 
+  test("an agent that names an older version of itself keeps it", async () => {
+    const boss = await create();
+    const roster = [{ type: "agent", id: boss.id, version: 1 }];
+    const named = await update(boss.id, { multiagent: { type: "coordinator", agents: roster } });
+    assert.equal(named.body.version, 2);
+    const renamed = await update(boss.id, { name: "boss" });
+    assert.deepEqual(renamed.body.multiagent, { type: "coordinator", agents: roster });
+  });
+
   test("a roster takes only agents that exist, are open, and lead nobody", async () => {
     const member = await create();
     const boss = await create({ multiagent: { type: "coordinator", agents: [member.id] } });

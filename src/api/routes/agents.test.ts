@@ -280,6 +280,17 @@ describe("create", () => {
       /url_sources: must leave at least one source/,
     ],
     [
+      "a server tool without a name",
+      {
+        tools: [
+          webFetch({
+            url_sources: { server_tool_results: { type: "only", tools: [{ type: "tool_reference" }] } },
+          }),
+        ],
+      },
+      /server_tool_results\.tools\.0\.name: is required$/,
+    ],
+    [
       "an unknown client tool",
       {
         tools: [

@@ -1,10 +1,11 @@
 import type { Database, Statement } from "../../db/database.ts";
 import { primaryThreadOf } from "../../log/thread-id.ts";
-import { conflict, invalid } from "../../protocol/errors.ts";
+import { invalid } from "../../protocol/errors.ts";
 import type { EventBody } from "../../protocol/events.ts";
 import { newId } from "../../protocol/ids.ts";
 import { patchedMetadata } from "../../protocol/metadata.ts";
 import type { Session, UpdateSession } from "../../protocol/sessions.ts";
+import { untilFirst } from "../attempts.ts";
 import { getSessionRow, sessionNotFound } from "./read.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
@@ -39,8 +40,6 @@ const metadataText: Statement = {
     from session s join session_head h on h.session_id = s.id where s.id = $2 and s.workspace_id = $1`,
 };
 
-const attemptsMax = 10;
-
 /** Changes title and metadata, and says so in the log; a patch that changes nothing leaves no trace. */
 export async function updateSession(
   db: Database,
@@ -49,7 +48,7 @@ export async function updateSession(
   params: UpdateSession,
   hooks: { from: number; moved(seq: number): void },
 ): Promise<Session> {
-  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+  return untilFirst(`session ${id}`, async () => {
     const [row] = await db.query<SessionRow & { metadata_text: string }>(metadataText, [workspaceId, id]);
     if (!row) throw sessionNotFound(id);
     if (row.status === "terminated") throw invalid(`session ${id} is archived and cannot be updated`);
@@ -73,10 +72,8 @@ export async function updateSession(
       JSON.stringify(event),
       String(hooks.from),
     ]);
-    if (done?.changed) {
-      hooks.moved(done.seq);
-      return toSession(await getSessionRow(db, workspaceId, id));
-    }
-  }
-  throw conflict(`session ${id} is being updated by others; try again`);
+    if (!done?.changed) return undefined;
+    hooks.moved(done.seq);
+    return toSession(await getSessionRow(db, workspaceId, id));
+  });
 }
