@@ -38,8 +38,8 @@ export function configOrExit(env: NodeJS.ProcessEnv = process.env): Config {
   }
 }
 
-/** What a data directory may hold when it is taken over. `lost+found` is on every fresh file system. */
-const ownEntries = ["lock", "api-key", "hands", "postgres", "lost+found"];
+/** What shows that a data directory that is not empty is Drover's. */
+const ownEntries = ["lock", "api-key", "hands", "postgres"];
 
 /** Makes the two folders. Others may pass through root's, never look into it. */
 export function prepareFolders({ data_dir, runtime_dir }: Pick<Config, "data_dir" | "runtime_dir">): void {
@@ -58,7 +58,8 @@ export function prepareFolders({ data_dir, runtime_dir }: Pick<Config, "data_dir
       );
     }
   }
-  const held = readdirSync(data_dir);
+  // It is on every fresh file system.
+  const held = readdirSync(data_dir).filter((entry) => entry !== "lost+found");
   if (held.length > 0 && !held.some((entry) => ownEntries.includes(entry))) {
     throw new Error(`${data_dir} holds other things; set DROVER_DATA_DIR to a folder for Drover alone`);
   }
