@@ -54,4 +54,6 @@ test("a host whose disk is full says that nothing ran, or that nobody knows how 
   assert.equal(await execute({ started: works, finished: works }, spawnFails), "lost");
   const known: Partial<Journal> = { epoch: () => 0, find: async () => ({ state: "lost" }) };
   assert.equal(await execute(known, spawnFails), "lost");
+  const unreadable: Partial<Journal> = { find: () => Promise.reject(full) };
+  assert.equal(await execute(unreadable, spawnFails), "lost");
 });
