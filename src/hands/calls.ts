@@ -32,20 +32,11 @@ const lostWithHost: ExecuteResult = {
   reason: "the sandbox host ended while the command ran; whether it had finished is unknown",
 };
 
-export function createCalls(options: {
-  journals: Journals;
-  sandboxes: Sandboxes;
-  instance_id: string;
-  driver: string;
-}): Calls {
-  const { journals, sandboxes } = options;
+export function createCalls({ journals, sandboxes }: { journals: Journals; sandboxes: Sandboxes }): Calls {
   const running = new Map<string, RunningCall>();
 
   async function handle(request: HandsRequest): Promise<HandsResponse> {
     const { n } = request;
-    if (request.type === "hello") {
-      return { type: "hello", n, instance_id: options.instance_id, driver: options.driver };
-    }
     if (request.type === "execute") return execute(request);
     if (request.type === "provision") return provision(request);
     return journals.use(request.session_id, async (journal) => {

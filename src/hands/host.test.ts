@@ -297,15 +297,15 @@ describe("a sandbox host", () => {
     const bad = [
       "{",
       "[]",
-      '{"type":"hello"}',
+      '{"type":"cancel"}',
       '{"type":"execute","n":7,"session_id":"../x"}',
-      '{"type":"hello","n":8}',
+      '{"type":"cancel","n":8,"session_id":"sesn_x","sandbox_id":"sbx_x","epoch":1,"call_id":"x"}',
     ];
     socket.write(`${bad.join("\n")}\n`);
     for await (const line of lines) if (answers.push(JSON.parse(line)) === bad.length) break;
     socket.destroy();
     const kinds = answers.map((answer) => (answer as { type: string; n: number }).type);
-    assert.deepEqual(kinds, ["error", "error", "error", "error", "hello"]);
+    assert.deepEqual(kinds, ["error", "error", "error", "error", "ok"]);
     assert.deepEqual(
       answers.map((answer) => (answer as { n: number }).n),
       [-1, -1, -1, 7, 8],

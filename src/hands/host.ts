@@ -43,7 +43,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
     idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
     idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,
   });
-  const calls = createCalls({ journals, sandboxes, instance_id, driver: options.driver.name });
+  const calls = createCalls({ journals, sandboxes });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
