@@ -300,7 +300,7 @@ describe("hands is killed", () => {
     await second.write("it is here\n");
     await second.close();
     await assertSeenWhole(id, client);
-    assert.deepEqual(resultsIn(client.seen).slice(1), ["1:it is here"]);
+    assert.deepEqual(resultsIn(client.seen).slice(1), ["/workspace/pipe:1:it is here"]);
     assert.equal(saidIn(client.seen), "done");
   });
 });

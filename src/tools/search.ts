@@ -46,7 +46,7 @@ export const grep = defineTool({
   input: z.object({ pattern: z.string().min(1).describe("The regular expression."), path: directory }),
   replay: "safe",
   async run({ pattern, path = "/workspace" }, sandbox) {
-    const find = `cd /workspace; grep -rnIP --exclude-dir=.git -e "$1" -- "$2"`;
+    const find = `cd /workspace; grep -HrnIP --exclude-dir=.git -e "$1" -- "$2"`;
     const result = await sandbox.execute("grep", script(find, [pattern, path]), options);
     if (result.exit_code === 1 && stdout(result) === "") return succeeded("No matches.");
     if (result.exit_code === null) return cutShort(path, result);

@@ -257,6 +257,10 @@ describe("search", { skip }, () => {
       await says("grep", { pattern: "alpha \\d+", path: "/workspace/s" }),
       "/workspace/s/old.ts:1:alpha 42",
     );
+    assert.equal(
+      await says("grep", { pattern: "beta", path: "/workspace/s/sub/new.ts" }),
+      "/workspace/s/sub/new.ts:1:beta",
+    );
     assert.equal(await says("grep", { pattern: "nothing", path: "/workspace/s" }), "No matches.");
     assert.match(await fails("grep", { pattern: "(", path: "/workspace/s" }), /parenthes/);
   });
@@ -278,7 +282,7 @@ describe("search", { skip }, () => {
     assert.ok(lines.length > 100);
     assert.deepEqual(
       lines,
-      lines.map((_, i) => `${i + 1}:here`),
+      lines.map((_, i) => `/workspace/feed:${i + 1}:here`),
     );
   });
 });
