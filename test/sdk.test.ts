@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   AuthenticationError,
   BadRequestError,
@@ -381,4 +382,25 @@ test("/healthz says ok without a key", async () => {
   const answer = await fetch(`${api.url}/healthz`);
   assert.equal(answer.status, 200);
   assert.deepEqual(await answer.json(), { status: "ok" });
+});
+
+test("/healthz fails while the database does not take the server back, and is well again after", async () => {
+  const own = await startTestServer();
+  const run = (text: string) => own.db.query({ name: text, text }, []);
+  const untilStatus = async (status: number) => {
+    while ((await fetch(`${own.url}/healthz`)).status !== status) await pause(50);
+  };
+  try {
+    await run("alter table process rename to process_away");
+    await run(
+      "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())",
+    );
+    await untilStatus(503);
+    await run("alter table process_away rename to process");
+    await untilStatus(200);
+    const { id } = await newSession(own.client, await prepare(own.client));
+    assert.equal(saidIn(await turn(own.client, id, "say back again")), "back again");
+  } finally {
+    await own.close();
+  }
 });
