@@ -100,6 +100,20 @@ describe("a model that fails", () => {
     assert.match(JSON.stringify(session.asked.at(-1)?.messages), /image was left out/);
   });
 
+  test("for another reason is shown the same image again", async () => {
+    let failures = 0;
+    const session = await testSession(db, () => {
+      failures += 1;
+      return failures <= limits.model_retries_max + 1 ? failing({}) : says("At last.");
+    });
+    const source = { type: "url", url: "https://example.com/there.png" } as const;
+    await session.send({ type: "user.message", content: [{ type: "image", source }] });
+    await driveToIdle(session);
+    await session.send(message("Go on"));
+    await driveToIdle(session);
+    assert.match(JSON.stringify(session.asked.at(-1)?.messages), /there\.png/);
+  });
+
   test("because the request is wrong is not asked again", async () => {
     const session = await testSession(db, () =>
       failing({ kind: "rejected", retryable: false, message: "no" }),
