@@ -1,26 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import type { Agent } from "../../protocol/agents.ts";
-import type { ErrorBody } from "../../protocol/errors.ts";
-import type { Page } from "../../protocol/page.ts";
-import { type TestApi, testApi } from "../testing.ts";
+import { describe, test } from "node:test";
+import { agentsApi } from "./testing-agents.ts";
 
-let api: TestApi;
-before(async () => {
-  api = await testApi();
-});
-after(() => api.close());
-
-/** Whatever an answer can hold: the resource, a page of them, or an error. */
-type Read = Omit<Agent, "type"> & Page<Agent> & ErrorBody;
-const call = (...request: Parameters<TestApi["call"]>) => api.call<Read>(...request);
-
-const create = async (fields: object = {}): Promise<Read> => {
-  const { status, body } = await call("POST", "/v1/agents", { name: "a", model: "m", ...fields });
-  assert.equal(status, 200, JSON.stringify(body));
-  return body;
-};
-const update = (id: string, fields: object) => call("POST", `/v1/agents/${id}`, fields);
+const { call, create, update } = agentsApi();
 
 const toolset = { type: "agent_toolset_20260401" };
 const server = { type: "url", name: "s", url: "https://mcp.example.com" };
