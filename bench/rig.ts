@@ -1,10 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { pino } from "pino";
 import { readConfig } from "../src/config.ts";
 import { type Database, openDatabase } from "../src/db/database.ts";
@@ -16,10 +14,11 @@ import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
 import type { Models } from "../src/models/model.ts";
 import { createModels } from "../src/models/registry.ts";
 import { startServer } from "../src/server.ts";
+import { freePort } from "../test/harness/free-port.ts";
+import { startPart } from "../test/harness/part.ts";
 import { type Client, connectClient } from "./client.ts";
 
 const apiKey = "key-of-the-bench-run";
-const main = join(import.meta.dirname, "../src/main.ts");
 
 /** A `serve`, and a client of it. */
 export interface Target {
@@ -70,12 +69,8 @@ export async function startRig(): Promise<Rig> {
   const noSandbox = await bubblewrap({ data_dir: join(folder, "hands") }).check();
 
   async function start(command: string, args: string[], more: NodeJS.ProcessEnv = {}): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [main, command, ...args], {
-      env: { ...env, ...more },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    const child = await startPart([command, ...args], { ...env, ...more });
     children.add(child);
-    await untilReady(child, command);
     return child;
   }
 
@@ -155,26 +150,4 @@ async function makeAgent(client: Client) {
   });
   const environment = await client.post<{ id: string }>("/v1/environments", { name: "bench" });
   return { agent: agent.id, environment_id: environment.id };
-}
-
-async function untilReady({ stderr, ...child }: ChildProcess, command: string): Promise<void> {
-  if (!stderr) throw new Error("a child without stderr");
-  const said: string[] = [];
-  for await (const line of createInterface({ input: stderr })) {
-    said.push(line);
-    if (line.includes('"msg":"ready"')) {
-      stderr.resume();
-      return;
-    }
-  }
-  throw new Error(`drover ${command} (pid ${child.pid}) ended: ${said.join("\n")}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return address && typeof address === "object" ? address.port : 0;
 }

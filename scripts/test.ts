@@ -13,7 +13,16 @@ import { startCluster } from "../src/db/testing.ts";
 
 const given = process.argv.slice(2);
 const all = given.includes("--all");
-const named = given.filter((argument) => !argument.startsWith("--"));
+const named = given.filter((argument) => argument !== "--all");
+const unknownOptions = named.filter((argument) => argument.startsWith("-"));
+if (unknownOptions.length > 0 || (all && named.length > 0)) {
+  const why =
+    unknownOptions.length > 0 ? `${unknownOptions.join(" ")} is not an option` : "--all takes no files";
+  process.stderr.write(
+    `scripts/test: ${why}; it is called with --all, or with test files, or with nothing\n`,
+  );
+  process.exit(2);
+}
 
 function step(name: string, command: string, args: string[]): void {
   process.stdout.write(`\n== ${name}\n`);
@@ -66,7 +75,7 @@ if (named.length > 0) await tests("tests", named, { each: 30, all: 60 });
 else if (!all) {
   step("types", "node_modules/.bin/tsc", ["--noEmit"]);
   step("lint and format", "node_modules/.bin/biome", ["check", "--error-on-warnings", "."]);
-  await tests("tests", globSync(["src/**/*.test.ts", "test/**/*.test.ts"]).toSorted(), { each: 3, all: 12 });
+  await tests("tests", globSync(["{src,test,scripts}/**/*.test.ts"]).toSorted(), { each: 3, all: 12 });
 } else {
   await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 15, all: 30 });
   const copies = mkdtempSync(join(tmpdir(), "drover-versions-"));

@@ -32,11 +32,13 @@ describe("settings", () => {
       DROVER_LOG: "loud",
       DATABASE_URL: "mysql://x",
       DROVER_PROT: "1",
+      DROVER_MODLE: "x",
       DROVER_HOST: "0.0.0.0",
       DROVER_ANTHROPIC_API_KEY: "drover-key-x",
     });
-    assert.equal(problems.length, 6);
+    assert.equal(problems.length, 7);
     assert.match(problems.join("\n"), /DROVER_PROT: is not a setting; did you mean DROVER_PORT\?/);
+    assert.match(problems.join("\n"), /DROVER_MODLE: is not a setting; did you mean DROVER_MODEL\?/);
     assert.match(problems.join("\n"), /DROVER_LOG: must be one of/);
   });
 

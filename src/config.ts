@@ -40,8 +40,10 @@ const shape = {
   DROVER_HELLO: z.enum(["0", "1"], "must be 0 or 1").default("1"),
 };
 
-/** Read by the command line alone, or by tests: known, but not settings of the server. */
-const known = [...Object.keys(shape), "DROVER_URL", "DROVER_MODEL", "DROVER_TEST_POSTGRES"];
+/** The settings of the server, and those that the command line alone reads. */
+const known = [...Object.keys(shape), "DROVER_URL", "DROVER_MODEL"];
+/** Tests say by it where their PostgreSQL is. */
+const ofTests = "DROVER_TEST_POSTGRES";
 
 export interface Config {
   port: number;
@@ -87,7 +89,7 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
     given.DROVER_API_KEY,
   );
   const problems = Object.keys(given)
-    .filter((name) => !known.includes(name))
+    .filter((name) => !known.includes(name) && name !== ofTests)
     .map((name) => `${name}: is not a setting; did you mean ${nearest(name)}?`);
   for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join(".")}: ${issue.message}`);
   const { DROVER_HOST: host, DROVER_API_KEY: apiKey } = given;
@@ -142,7 +144,7 @@ function runtimeDir(dataDir: string, env: NodeJS.ProcessEnv, { uid }: Machine): 
 
 /** The setting whose name differs least. */
 function nearest(name: string): string {
-  const byDistance = Object.keys(shape).toSorted((a, b) => distance(name, a) - distance(name, b));
+  const byDistance = known.toSorted((a, b) => distance(name, a) - distance(name, b));
   return byDistance[0] ?? "";
 }
 

@@ -1,5 +1,9 @@
 /** Every bound in one place. The unit is in the name, or it is a count. */
 export const limits = {
+  /** Connections of one process, beside the one by which it is a member. */
+  database_connections_max: 16,
+  database_connect_ms: 5_000,
+
   /** Sessions written by one append statement. */
   append_batch_max: 128,
   append_batches_in_flight_max: 2,
@@ -19,9 +23,9 @@ export const limits = {
   claim_pause_ms_min: 50,
   /** Sessions claimed at a time, and driven at once by one process. */
   claim_batch_max: 32,
+  sessions_driven_max: 1_000,
   /** A session whose drive failed for an unforeseen reason rests this long. */
   drive_failed_pause_ms: 5_000,
-  sessions_driven_max: 1_000,
   /** Text of the conversations of parked sessions that a brain remembers, about. */
   memory_chars_max: 64 << 20,
 

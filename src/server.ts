@@ -80,6 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       );
       brain?.abandon();
     },
+    apart: (error) => trouble("the database does not take this process back; trying again", error),
     notified(heads, waiting) {
       if (heads === "everything") poll();
       else {
@@ -104,11 +105,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ...agentRoutes(agents),
       ...environmentRoutes(environments),
       ...sessionRoutes({ db, agents, environments, watches, from, wake: () => brain.wake() }),
-      ...eventRoutes({ db, log, watches, previews, names, stop: stop.signal }),
+      ...eventRoutes({ db, log, watches, previews, names, stop: stop.signal, trouble }),
     ],
     authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
     check: async () => {
       await db.query({ name: "health", text: "select 1" }, []);
+      if (member.id() === null) throw new Error("cut off from the other processes of this database");
     },
     log: logger,
     version: options.version,
@@ -131,9 +133,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       clearInterval(polling);
       previews.close();
       await brain.stop();
-      if ("closeIdleConnections" in http) http.closeIdleConnections();
+      http.closeIdleConnections();
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
-      if ("closeAllConnections" in http) http.closeAllConnections();
+      http.closeAllConnections();
       await member.close();
       await db.close();
     },

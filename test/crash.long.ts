@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import { type Facts, isIdle, listed, message, newSession, prepare, saidIn } from "./harness/session.ts";
@@ -17,7 +18,7 @@ let facts: Facts;
 
 before(async () => {
   processes = await startProcesses();
-  ports = [await processes.freePort(), await processes.freePort()];
+  ports = [await freePort(), await freePort()];
   hands = await processes.hands();
   servers = await Promise.all(ports.map((port) => processes.serve(port)));
   facts = await prepare(at(0).client);

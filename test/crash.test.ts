@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
 import {
@@ -27,7 +31,7 @@ let facts: Facts;
 before(async () => {
   upstream = await startFakeAnthropic();
   processes = await startProcesses({ anthropic_url: upstream.url });
-  port = await processes.freePort();
+  port = await freePort();
   [hands, serve] = await Promise.all([processes.hands(), processes.serve(port)]);
   facts = await prepare(serve.client);
 });
@@ -64,6 +68,31 @@ async function assertSeenWhole(id: string, client: ReturnType<typeof reconnectin
     ends.map((event) => event.model_request_start_id),
     starts.map((event) => event.id),
   );
+}
+
+/** Null while nobody reads the pipe. */
+async function openIfRead(pipe: string): Promise<FileHandle | null> {
+  try {
+    return await open(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENXIO") return null;
+    throw error;
+  }
+}
+
+async function openToReader(pipe: string): Promise<FileHandle> {
+  for (;;) {
+    const file = await openIfRead(pipe);
+    if (file) return file;
+    await pause(5);
+  }
+}
+
+async function untilUnread(pipe: string): Promise<void> {
+  for (let file = await openIfRead(pipe); file; file = await openIfRead(pipe)) {
+    await file.close();
+    await pause(5);
+  }
 }
 
 describe("serve is killed", () => {
@@ -259,16 +288,20 @@ describe("hands is killed", () => {
 
   test("while a tool that only reads runs: it is run again", async () => {
     const { id, client, workspace } = await start(
-      `bash mkfifo pipe; echo made > made\nthen\ncall grep {"pattern":"here","path":"/workspace/pipe"}\nthen\necho`,
+      `bash mkfifo pipe; echo made > made\nthen\ncall grep {"pattern":"here","path":"/workspace/pipe"}\nthen\nsay done`,
     );
     await workspace.written("made");
-    await client.until(({ type }) => type === "span.model_request_end", 2);
+    const first = await openToReader(workspace.path("pipe"));
     await hands.kill();
+    await first.close();
+    await untilUnread(workspace.path("pipe"));
     hands = await processes.hands();
-    await send(serve.client, id, { type: "user.interrupt" });
-    await client.until(isIdle);
-    await client.close();
-    assert.ok(!resultsIn(client.seen).join().includes("outcome of this call is unknown"));
+    const second = await openToReader(workspace.path("pipe"));
+    await second.write("it is here\n");
+    await second.close();
+    await assertSeenWhole(id, client);
+    assert.deepEqual(resultsIn(client.seen).slice(1), ["/workspace/pipe:1:it is here"]);
+    assert.equal(saidIn(client.seen), "done");
   });
 });
 
@@ -282,7 +315,7 @@ describe("serve is frozen", () => {
     await Promise.all([writing.client.close(), running.client.close()]);
     frozen.freeze();
 
-    serve = await processes.serve(await processes.freePort());
+    serve = await processes.serve(await freePort());
     const clients = [writing, running].map(({ id }) => reconnecting(serve.client, id));
     const [seesWriting, seesRunning] = clients;
     assert.ok(seesWriting && seesRunning);

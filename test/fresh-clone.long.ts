@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { freePort } from "./harness/free-port.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "drover-clone-"));
 chmodSync(folder, 0o711);
@@ -24,14 +24,6 @@ const env = {
   DROVER_DATA_DIR: dataDir,
   DROVER_PORT: String(await freePort()),
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 function npm(...args: string[]): { child: ChildProcess; said(): string; until(text: string): Promise<void> } {
   const child = spawn("npm", args, { cwd: clone, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });

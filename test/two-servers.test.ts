@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
 import {
@@ -21,7 +22,7 @@ let facts: Facts;
 
 before(async () => {
   processes = await startProcesses();
-  const [first, second] = [await processes.freePort(), await processes.freePort()];
+  const [first, second] = [await freePort(), await freePort()];
   await processes.hands();
   servers = await Promise.all([processes.serve(first), processes.serve(second)]);
   facts = await prepare(servers[0]?.client ?? assert.fail());

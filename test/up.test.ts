@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { thisMachine } from "../src/cli/machine.ts";
 import { readConfig } from "../src/config.ts";
+import { freePort } from "./harness/free-port.ts";
 
 const repository = join(import.meta.dirname, "..");
 const dataDir = mkdtempSync(join(tmpdir(), "drover-up-"));
@@ -95,15 +96,6 @@ async function end({ process: child }: Up, ...signals: NodeJS.Signals[]): Promis
   const [code] = (await closed) as [number | null];
   running = null;
   return code;
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 const readProc = (pid: string, file: string): string => {

@@ -80,56 +80,41 @@ function parsedJson(text: string): unknown {
   }
 }
 
-interface Place {
-  value: unknown;
-  key: string;
-  above: Place | null;
-}
-
 /** What a session is told is kept as it is, whatever it holds. Other texts go to columns and into queries. */
 const keptAsTheyAre = ["events", "initial_events"];
 
 /**
  * Refuses what is valid JSON but no honest request: nesting without end, keys that would set a prototype, and text that
- * no database keeps.
+ * no database keeps. `path` is where `value` stands: all that is held beside the body, however large it is.
  */
-function checkStructure(root: unknown): void {
-  let level: Place[] = [{ value: root, key: "", above: null }];
-  for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > limits.request_json_depth_max) {
-      throw invalid(`body: is nested more than ${limits.request_json_depth_max} levels deep`);
-    }
-    const next: Place[] = [];
-    for (const place of level) {
-      const { value } = place;
-      if (typeof value !== "object" || value === null) continue;
-      if (Object.hasOwn(value, "__proto__")) throw invalid('body: "__proto__" is not allowed as a key');
-      for (const [key, child] of Object.entries(value)) {
-        const inner = { value: child, key, above: place };
-        if (!isKeptAsItIs(inner)) {
-          checkText(key, place);
-          if (typeof child === "string") checkText(child, inner);
-        }
-        if (typeof child === "object" && child !== null) next.push(inner);
-      }
-    }
-    level = next;
+function checkStructure(value: unknown, path: string[] = []): void {
+  if (typeof value === "string") checkText(value, path);
+  if (typeof value !== "object" || value === null) return;
+  if (path.length > limits.request_json_depth_max) {
+    throw invalid(`body: is nested more than ${limits.request_json_depth_max} levels deep`);
+  }
+  if (Object.hasOwn(value, "__proto__")) throw invalid('body: "__proto__" is not allowed as a key');
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i += 1) checkInner(value[i], i, path);
+    return;
+  }
+  for (const key of Object.keys(value)) {
+    checkText(key, path);
+    checkInner((value as Record<string, unknown>)[key], key, path);
   }
 }
 
-function isKeptAsItIs(place: Place): boolean {
-  let top = place;
-  while (top.above?.above) top = top.above;
-  return keptAsTheyAre.includes(top.key);
+function checkInner(value: unknown, key: string | number, path: string[]): void {
+  if (typeof value !== "string" && typeof value !== "object") return;
+  path.push(String(key));
+  checkStructure(value, path);
+  path.pop();
 }
 
-function checkText(text: string, place: Place): void {
-  if (text.includes("\0")) throw invalid(`${pathOf(place)}: text may not contain NUL characters`);
-  if (!text.isWellFormed()) throw invalid(`${pathOf(place)}: text may not contain half a surrogate pair`);
+function checkText(text: string, path: string[]): void {
+  if (keptAsTheyAre.includes(path[0] ?? "")) return;
+  if (text.includes("\0")) throw invalid(`${pathOf(path)}: text may not contain NUL characters`);
+  if (!text.isWellFormed()) throw invalid(`${pathOf(path)}: text may not contain half a surrogate pair`);
 }
 
-function pathOf(place: Place): string {
-  const keys: string[] = [];
-  for (let at: Place | null = place; at?.above; at = at.above) keys.unshift(at.key.slice(0, 100));
-  return keys.join(".") || "body";
-}
+const pathOf = (path: string[]) => path.map((key) => key.slice(0, 100)).join(".") || "body";

@@ -4,7 +4,17 @@ import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import type { Entry } from "../log/entry.ts";
 import { drive } from "./drive.ts";
 import { fold } from "./state.ts";
-import { calls, freeLease, type Script, says, type TestSession, testAgent, testSession } from "./testing.ts";
+import {
+  calls,
+  freeLease,
+  message,
+  never,
+  type Script,
+  says,
+  type TestSession,
+  testAgent,
+  testSession,
+} from "./testing.ts";
 
 let db: TestDatabase;
 before(async () => {
@@ -12,11 +22,6 @@ before(async () => {
 });
 after(() => db.close());
 
-const never = new AbortController().signal;
-const message = (text: string) => ({
-  type: "user.message" as const,
-  content: [{ type: "text" as const, text }],
-});
 const interrupt = { type: "user.interrupt" as const };
 const confirm = (tool_use_id: string, result: "allow" | "deny", deny_message?: string) => ({
   type: "user.tool_confirmation" as const,

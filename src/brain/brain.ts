@@ -1,4 +1,5 @@
 import type { Database } from "../db/database.ts";
+import { DatabaseUnavailable } from "../db/errors.ts";
 import type { Hands, SandboxScope } from "../hands/client.ts";
 import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
@@ -56,7 +57,9 @@ export function startBrain(parts: BrainParts): Brain {
       .catch((error) => {
         trouble("looking for work failed", error);
         // What was claimed without our hearing of it would stay ours, and nobody would drive it.
-        member.rejoin("the answer to a claim was lost");
+        if (error instanceof DatabaseUnavailable && error.mayHaveRun) {
+          member.rejoin("the answer to a claim was lost");
+        }
       })
       .finally(() => {
         looking = null;

@@ -6,19 +6,13 @@ import type { ModelEvent } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
 import { drive, type Effects } from "./drive.ts";
 import { fold } from "./state.ts";
-import { calls, freeLease, type Script, says, testAgent, testSession } from "./testing.ts";
+import { calls, freeLease, message, never, type Script, says, testAgent, testSession } from "./testing.ts";
 
 let db: TestDatabase;
 before(async () => {
   db = await testDatabase();
 });
 after(() => db.close());
-
-const message = (text: string) => ({
-  type: "user.message" as const,
-  content: [{ type: "text" as const, text }],
-});
-const never = new AbortController().signal;
 
 /** Two calls at once, then an answer. */
 const toolTurn: Script = (request) =>

@@ -3,25 +3,14 @@ import { test } from "node:test";
 import { testDatabase } from "../db/testing.ts";
 import { drive } from "./drive.ts";
 import { createMemory } from "./memory.ts";
-import { emptyState, fold, type State } from "./state.ts";
+import { emptyState, fold, newThread, type State } from "./state.ts";
 import { says, testAgent, testSession } from "./testing.ts";
 
 function stateWith(seq: number, text: string): State {
   const state = emptyState();
   state.threads.set("t", {
-    id: "t",
-    status: "idle",
-    queued: [],
+    ...newThread("t"),
     messages: [{ role: "user", content: [{ type: "text", text }] }],
-    calls: [],
-    request: null,
-    failures: 0,
-    retry_at: null,
-    orphans: 0,
-    began_seq: 0,
-    rounds: 0,
-    asked: null,
-    ending: null,
   });
   return { ...state, seq };
 }

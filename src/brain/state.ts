@@ -101,7 +101,7 @@ export const emptyState = (): State => ({
   threads: new Map(),
 });
 
-const newThread = (id: string): Thread => ({
+export const newThread = (id: string): Thread => ({
   id,
   status: "idle",
   queued: [],

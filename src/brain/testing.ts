@@ -9,7 +9,7 @@ import { createWatches } from "../log/watch.ts";
 import { type ModelEvent, type ModelRequest, noUsage } from "../models/model.ts";
 import type { EventParams } from "../protocol/events.ts";
 import { newId } from "../protocol/ids.ts";
-import type { Effects } from "./drive.ts";
+import { drive, type Effects } from "./drive.ts";
 import type { AgentFacts } from "./session.ts";
 
 /** A session on a real log, with a scripted model and a scripted `hands`. */
@@ -44,6 +44,12 @@ export const testAgent: AgentFacts = {
     { type: "custom", name: "weather", description: "Tells the weather", input_schema: { type: "object" } },
   ],
 };
+
+export const message = (text: string) => ({
+  type: "user.message" as const,
+  content: [{ type: "text" as const, text }],
+});
+export const never = new AbortController().signal;
 
 export type Script = (request: ModelRequest, signal: AbortSignal) => AsyncIterable<ModelEvent> | ModelEvent[];
 
@@ -161,6 +167,39 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
     }),
   };
 }
+
+/** Drives a session in the background, with a bell that rings for what `send` appends. */
+export async function start(
+  db: Database,
+  session: TestSession,
+  changed: Partial<Effects> = {},
+  stop = never,
+) {
+  const lease = await session.claim();
+  const watches = createWatches(db);
+  const watch = watches.watch(session.id);
+  const polling = setInterval(() => watches.poll(), 5);
+  const effects = session.effects(lease, {
+    read: (seq) => watch.after(seq),
+    ring: (seq, signal) => watch.ring(seq, signal),
+    ...changed,
+  });
+  const end = drive({ workspace_id: "w", session_id: session.id, agent: testAgent }, lease, effects, stop);
+  return { end: end.finally(() => clearInterval(polling)) };
+}
+
+/** A model that answers only when it is aborted, and says when it was asked. */
+export function hanging() {
+  const asked = Promise.withResolvers<void>();
+  async function* stream(signal: AbortSignal): AsyncGenerator<ModelEvent> {
+    asked.resolve();
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    yield { type: "aborted", usage: { ...noUsage, input_tokens: 7 } };
+  }
+  return { asked: asked.promise, stream };
+}
+
+export const of = (entries: Entry[], type: string) => entries.filter((entry) => entry.type === type);
 
 /** An owner of leases that the others take for alive until they look closer. */
 export async function livingProcess(db: Database, id: number): Promise<void> {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
+import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { isRoot } from "./machine.ts";
 
 interface Finding {
@@ -18,13 +19,16 @@ interface Finding {
 const main = join(import.meta.dirname, "../main.ts");
 const taken = createServer();
 let folder: string;
+let db: TestDatabase;
 
 before(async () => {
+  db = await testDatabase({ migrate: false });
   folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));
   chmodSync(folder, 0o711);
   await once(taken.listen(0, "127.0.0.1"), "listening");
 });
-after(() => {
+after(async () => {
+  await db.close();
   taken.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -57,4 +61,20 @@ test("a data directory that cannot be used fails, and names the folder in the wa
   const { said, code } = await doctor({ DROVER_DATA_DIR: join(closed, "deep/data") });
   assert.match(said, new RegExp(`fail {2}data .*${closed}\\b.*set DROVER_DATA_DIR`));
   assert.equal(code, 1);
+});
+
+test("a database that was given is asked for its version", async () => {
+  const { said, code } = await doctor({ DATABASE_URL: db.url });
+  assert.match(said, /ok {4}database {2}PostgreSQL \d+\.\d+ at DATABASE_URL/);
+  assert.equal(code, 0);
+});
+
+test("a database that was given and does not answer fails, and its password stays unsaid", async () => {
+  const { port } = taken.address() as AddressInfo;
+  for (const address of ["localhost:1", `127.0.0.1:${port}`, "["]) {
+    const { said, code } = await doctor({ DATABASE_URL: `postgresql://drover:secret@${address}/drover` });
+    assert.match(said, /fail {2}database {2}DATABASE_URL cannot be used \(.+\): .*unset it/);
+    assert.doesNotMatch(said, /secret/);
+    assert.equal(code, 1);
+  }
 });

@@ -3,8 +3,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
+import pg from "pg";
 import type { Config } from "../config.ts";
-import { packagedBinaries, systemBinaries } from "../db/embedded/binaries.ts";
+import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedded/binaries.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { findCgroups } from "../hands/drivers/cgroups.ts";
 import { configOrExit, isRoot } from "./machine.ts";
@@ -31,7 +32,9 @@ export function doctorCommand(): Command {
 
 async function examine(config: Config): Promise<Finding[]> {
   const sandboxes = [await sandbox(), memoryLimit()];
-  return [node(), ...sandboxes, database(config), dataDir(config), await port(config), model(config)];
+  const { database_url: url } = config;
+  const database = url === null ? ownDatabase() : await givenDatabase(url);
+  return [node(), ...sandboxes, database, dataDir(config), await port(config), model(config)];
 }
 
 const ok = (name: string, text: string): Finding => ({ name, level: "ok", text });
@@ -65,8 +68,38 @@ function memoryLimit(): Finding {
   return warn(name, `is limited for each process of a sandbox, not for all together: ${remedy}`);
 }
 
-function database(config: Config): Finding {
-  if (config.database_url !== null) return ok("database", "DATABASE_URL is set");
+const connectMsMax = 3_000;
+
+/** Connects to it once. The URL itself, which may hold a password, is never shown. */
+async function givenDatabase(url: string): Promise<Finding> {
+  const name = "database";
+  try {
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: connectMsMax,
+      query_timeout: connectMsMax,
+    });
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ server_version: string }>("show server_version");
+      const version = rows[0]?.server_version.split(" ")[0] ?? "";
+      const [oldest = 0] = supportedMajors;
+      const text = `PostgreSQL ${version} at DATABASE_URL (${client.host}, ${client.database})`;
+      return Number.parseInt(version, 10) >= oldest
+        ? ok(name, text)
+        : fail(name, `${text} is too old: Drover needs ${oldest} or newer`);
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    const remedy = "see that it runs and that the URL is right, or unset it for a PostgreSQL of Drover's own";
+    return fail(name, `DATABASE_URL cannot be used (${message || code}): ${remedy}`);
+  }
+}
+
+function ownDatabase(): Finding {
   const [system] = systemBinaries();
   if (system) return ok("database", `PostgreSQL ${system.major} in ${system.folder}`);
   const folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));

@@ -38,7 +38,7 @@ async function hands(options: HandsOptions): Promise<void> {
     const host = await startHands({ socket_path, data_dir: folder, driver, owner: options.client });
     const problem = await driver.check();
     if (problem !== null) logger.warn({ driver: driver.name }, `no sandbox can be started: ${problem}`);
-    life.reportReady({ instance_id: host.instance_id, sandbox_problem: problem });
+    life.reportReady({});
     if (!options.supervised) logger.info({ socket_path, driver: driver.name }, "ready");
     await life.stopped;
     await host.close();

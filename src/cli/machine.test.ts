@@ -50,10 +50,21 @@ test("folders are made passable for the other users of Drover, and readable for 
   }
 });
 
-test("a folder that holds other things is left alone", () => {
-  const data_dir = newFolder();
-  writeFileSync(join(data_dir, "letters.txt"), "");
-  const mode = modeOf(data_dir);
-  assert.throws(() => prepareFolders({ data_dir, runtime_dir: newFolder() }), /holds other things/);
-  assert.equal(modeOf(data_dir), mode);
+test("a folder that holds other things is left alone, on a file system of its own too", () => {
+  for (const others of [["letters.txt"], ["lost+found", "letters.txt"]]) {
+    const data_dir = newFolder();
+    for (const name of others) writeFileSync(join(data_dir, name), "");
+    const mode = modeOf(data_dir);
+    assert.throws(() => prepareFolders({ data_dir, runtime_dir: newFolder() }), /holds other things/);
+    assert.equal(modeOf(data_dir), mode);
+  }
+});
+
+test("a fresh file system, and what was Drover's before, are taken", () => {
+  for (const held of [["lost+found"], ["lost+found", "api-key", "started-before"]]) {
+    const data_dir = newFolder();
+    for (const name of held) writeFileSync(join(data_dir, name), "");
+    prepareFolders({ data_dir, runtime_dir: newFolder() });
+    assert.equal(modeOf(data_dir), isRoot() ? 0o711 : 0o700);
+  }
 });

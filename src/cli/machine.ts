@@ -13,6 +13,7 @@ import {
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { apiKeyShape, type Config, ConfigError, type Machine, ownKeyPrefix, readConfig } from "../config.ts";
+import { isServerUrl } from "./server-url.ts";
 
 export const thisMachine = (): Machine => ({ uid: process.getuid?.() ?? -1, home: home() });
 
@@ -28,9 +29,21 @@ function home(): string {
 export const isRoot = () => process.getuid?.() === 0;
 
 /** The settings, or the whole list of what is wrong with them and an end. */
-export function configOrExit(env: NodeJS.ProcessEnv = process.env): Config {
+export const configOrExit = (env: NodeJS.ProcessEnv = process.env): Config =>
+  orExit(() => readConfig(env, thisMachine()));
+
+/** The address of the server that DROVER_URL names, else of the one on this machine. */
+export const serverUrlOrExit = (env: NodeJS.ProcessEnv = process.env): string =>
+  orExit(() => {
+    const { DROVER_URL: url } = env;
+    if (!url) return `http://127.0.0.1:${readConfig(env, thisMachine()).port}`;
+    if (!isServerUrl(url)) throw new ConfigError([`DROVER_URL: ${url} is not an http or https URL`]);
+    return url;
+  });
+
+function orExit<Read>(read: () => Read): Read {
   try {
-    return readConfig(env, thisMachine());
+    return read();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -38,8 +51,8 @@ export function configOrExit(env: NodeJS.ProcessEnv = process.env): Config {
   }
 }
 
-/** What a data directory may hold when it is taken over. `lost+found` is on every fresh file system. */
-const ownEntries = ["lock", "api-key", "hands", "postgres", "lost+found"];
+/** What shows that a data directory that is not empty is Drover's. */
+const ownEntries = ["lock", "api-key", "hands", "postgres"];
 
 /** Makes the two folders. Others may pass through root's, never look into it. */
 export function prepareFolders({ data_dir, runtime_dir }: Pick<Config, "data_dir" | "runtime_dir">): void {
@@ -58,7 +71,8 @@ export function prepareFolders({ data_dir, runtime_dir }: Pick<Config, "data_dir
       );
     }
   }
-  const held = readdirSync(data_dir);
+  // It is on every fresh file system.
+  const held = readdirSync(data_dir).filter((entry) => entry !== "lost+found");
   if (held.length > 0 && !held.some((entry) => ownEntries.includes(entry))) {
     throw new Error(`${data_dir} holds other things; set DROVER_DATA_DIR to a folder for Drover alone`);
   }
@@ -94,10 +108,10 @@ export const apiKeyFile = (dataDir: string) => join(dataDir, "api-key");
 
 export const handsSocketOf = (config: Pick<Config, "runtime_dir">) => join(config.runtime_dir, "hands.sock");
 
-/** The key that a server on this machine has made, if this user may read it. */
-export function readApiKey(): string | undefined {
+/** The key that the server of this data directory has made, if this user may read it. */
+export function readApiKey(dataDir: string): string | undefined {
   try {
-    return readFileSync(apiKeyFile(readConfig(process.env, thisMachine()).data_dir), "utf8").trim();
+    return readFileSync(apiKeyFile(dataDir), "utf8").trim();
   } catch {
     return undefined;
   }

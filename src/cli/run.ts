@@ -1,8 +1,10 @@
 import Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { connect } from "./connection.ts";
+import { explain } from "./explain.ts";
 import { progress } from "./progress.ts";
+import { serverUrl } from "./server-url.ts";
 import { findOrCreateAgent, findOrCreateEnvironment, playTurn } from "./session.ts";
 import { eventTree } from "./tree.ts";
 
@@ -17,28 +19,44 @@ interface RunOptions {
   json?: boolean;
 }
 
+/** Each is asked for only where its option is left out. */
 export interface RunDefaults {
-  url: string;
+  url(): string;
   /** The key of the server on this machine, where it can be read. */
-  apiKey: string | undefined;
-  /** What to use when `--model` is left out. */
-  model: string;
+  apiKey(): string | undefined;
+  model(): string;
 }
 
-export function runCommand(defaults: () => RunDefaults): Command {
+export function runCommand(defaults: RunDefaults): Command {
   return new Command("run")
     .description("Give an agent a task and watch it work")
     .argument("<task>", "what to do")
-    .option("--url <url>", "the server's address (default: DROVER_URL, or the server on this machine)")
+    .option(
+      "--url <url>",
+      "the server's address (default: DROVER_URL, or the server on this machine)",
+      serverUrl,
+    )
     .option("--api-key <key>", "its API key (default: DROVER_API_KEY, or the key that the server here made)")
     .option("--model <id>", "the model of a new agent (default: DROVER_MODEL, or simulated)")
     .option("--system <text>", "the system prompt of a new agent")
-    .option("--agent <id>", "use this agent")
+    .addOption(new Option("--agent <id>", "use this agent").conflicts(["model", "system"]))
     .option("--environment <id>", "use this environment")
-    .option("--session <id>", "go on in this session")
+    .addOption(
+      new Option("--session <id>", "go on in this session").conflicts([
+        "agent",
+        "environment",
+        "model",
+        "system",
+      ]),
+    )
     .option("--json", "print each event as a line of JSON")
     .action(async (task: string, given: Partial<RunOptions>) => {
-      process.exitCode = await run(task, { ...defaults(), ...given });
+      process.exitCode = await run(task, {
+        ...given,
+        url: given.url ?? defaults.url(),
+        apiKey: given.apiKey ?? defaults.apiKey(),
+        model: given.model ?? defaults.model(),
+      });
     });
 }
 
@@ -52,7 +70,7 @@ async function run(task: string, options: RunOptions): Promise<number> {
   const tree = eventTree(process.stdout);
   const show = (event: StreamEvent) => {
     waiting.clear();
-    if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`);
+    if (options.json) process.stdout.write(`${jsonLine(event)}\n`);
     else tree.show(event);
     waiting.after(event);
   };
@@ -71,7 +89,7 @@ async function run(task: string, options: RunOptions): Promise<number> {
     }
   } catch (error) {
     waiting.clear();
-    process.stderr.write(`${explain(error, options.url)}\n`);
+    process.stderr.write(`${explainAt(options.url, error)}\n`);
     return 1;
   } finally {
     waiting.clear();
@@ -103,7 +121,7 @@ function interruptible(client: Anthropic, session: string): { signal: AbortSigna
     interrupted = true;
     process.stderr.write("interrupting the agent; press Ctrl-C again to leave it as it is\n");
     client.beta.sessions.events.send(session, { events: [{ type: "user.interrupt" }] }).catch((error) => {
-      process.stderr.write(`${explain(error, client.baseURL)}\n`);
+      process.stderr.write(`${explainAt(client.baseURL, error)}\n`);
       process.exit(1);
     });
   };
@@ -111,9 +129,17 @@ function interruptible(client: Anthropic, session: string): { signal: AbortSigna
   return { signal: leave.signal, end: () => process.off("SIGINT", onInterrupt) };
 }
 
-function explain(error: unknown, url: string): string {
+/** JSON with the control characters that it need not escape, and a terminal may obey, escaped too. */
+const jsonLine = (event: StreamEvent): string =>
+  JSON.stringify(event).replace(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  );
+
+function explainAt(url: string, error: unknown): string {
   if (error instanceof Anthropic.APIConnectionError)
     return `No server answers at ${url}. Start one with: npm start`;
   if (error instanceof Anthropic.AuthenticationError) return `The server at ${url} refuses the API key.`;
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Anthropic.APIError && error.apiMessage) return error.apiMessage;
+  return explain(error);
 }

@@ -38,8 +38,8 @@ export async function findOrCreateEnvironment(client: Anthropic, name: string): 
   return environment.id;
 }
 
-/** How long a server that does not answer is waited for, in `ms`. */
-const patienceMs = 60_000;
+/** How long a server that does not answer is waited for. */
+const patience_ms = 60_000;
 
 /**
  * Sends a message and shows every event once until the turn ends; returns the last of them. When the connection
@@ -50,7 +50,7 @@ export async function playTurn(
   sessionId: string,
   text: string,
   show: (event: StreamEvent) => void,
-  options: { signal?: AbortSignal; reconnecting?(): void } = {},
+  options: { signal?: AbortSignal; reconnecting?(): void; patience_ms?: number } = {},
 ): Promise<StreamEvent | undefined> {
   const { events } = client.beta.sessions;
   const seen = new Set<string>();
@@ -59,37 +59,43 @@ export async function playTurn(
     const appearance = `${event.id} ${event.processed_at ?? ""}`;
     return !seen.has(appearance) && seen.add(appearance);
   };
-  for await (const event of events.list(sessionId)) isNew(event);
-  let stream = await events.stream(sessionId, {}, { signal: options.signal });
-  await events.send(sessionId, { events: [{ type: "user.message", content: [{ type: "text", text }] }] });
+  // A stream that is left open keeps the process.
+  const over = new AbortController();
+  const signal = AbortSignal.any([over.signal, ...(options.signal ? [options.signal] : [])]);
+  const open = () => events.stream(sessionId, {}, { signal });
+  let lostAt: number | null = null;
+  async function* openAgain(): AsyncGenerator<StreamEvent> {
+    const stream = await open();
+    yield* events.list(sessionId);
+    lostAt = null;
+    yield* stream;
+  }
 
-  let lostAt = 0;
-  for (;;) {
-    try {
-      for await (const event of stream) {
-        lostAt = 0;
-        if (!isNew(event)) continue;
-        show(event);
-        if (endsTurn(event)) return event;
+  try {
+    for await (const event of events.list(sessionId)) isNew(event);
+    let source: AsyncIterable<StreamEvent> = await open();
+    await events.send(sessionId, { events: [{ type: "user.message", content: [{ type: "text", text }] }] });
+    for (;;) {
+      try {
+        for await (const event of source) {
+          if (!isNew(event)) continue;
+          show(event);
+          if (endsTurn(event)) return event;
+        }
+        throw new Error("the stream ended before the turn did");
+      } catch (error) {
+        if (options.signal?.aborted) return undefined;
+        if (error instanceof APIError && error.status !== undefined && error.status < 500) throw error;
+        const now = Date.now();
+        if (lostAt === null) options.reconnecting?.();
+        lostAt ??= now;
+        if (now - lostAt > (options.patience_ms ?? patience_ms)) throw error;
       }
-      throw new Error("the stream ended before the turn did");
-    } catch (error) {
-      if (options.signal?.aborted) return undefined;
-      if (lostAt === 0) options.reconnecting?.();
-      lostAt ||= Date.now();
-      if (Date.now() - lostAt > patienceMs) throw error;
+      await pause(250);
+      source = openAgain();
     }
-    await pause(250);
-    try {
-      stream = await events.stream(sessionId, {}, { signal: options.signal });
-      for await (const event of events.list(sessionId)) {
-        if (!isNew(event)) continue;
-        show(event);
-        if (endsTurn(event)) return event;
-      }
-    } catch (error) {
-      if (error instanceof APIError && error.status !== undefined && error.status < 500) throw error;
-    }
+  } finally {
+    over.abort();
   }
 }
 

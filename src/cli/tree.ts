@@ -50,7 +50,7 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           if (event.processed_at) line("├─", paint("yellow", "interrupt"));
           return;
         case "session.status_running":
-          line("┌─", paint("bold", "turn"), paint("dim", "running"));
+          line("┌─", `${paint("bold", "turn")} ${paint("dim", "running")}`);
           return;
         case "span.model_request_start":
           started.set(event.id, Date.parse(event.processed_at));
@@ -58,12 +58,9 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
         case "span.model_request_end": {
           const { input_tokens, output_tokens, cache_read_input_tokens: cached } = event.model_usage;
           const tokens = `${input_tokens + cached} tokens in, ${output_tokens} out`;
+          const what = `model request: ${tokens}${event.is_error ? ", failed" : ""}`;
           const took = seconds(event.model_request_start_id, event.processed_at);
-          line(
-            "│  ",
-            paint("dim", `model request: ${tokens}${event.is_error ? ", failed" : ""}`),
-            took.trim(),
-          );
+          line("│  ", `${paint("dim", what)}${took}`);
           return;
         }
         case "agent.thinking":
@@ -75,7 +72,7 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
         case "agent.tool_use":
           started.set(event.id, Date.parse(event.processed_at));
           toolNames.set(event.id, event.name);
-          line("├─", paint("blue", event.name), inputText(event.input));
+          line("├─", paint("blue", visible(event.name)), inputText(event.input));
           return;
         case "agent.tool_result": {
           const took = seconds(event.tool_use_id, event.processed_at);
@@ -117,6 +114,7 @@ function inputText(input: Record<string, unknown>): string {
 
 /** Control characters but the newline, as their pictures. */
 const visible = (text: string) =>
-  text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) =>
-    character === "\t" ? "  " : String.fromCodePoint(0x2400 + ((character.codePointAt(0) ?? 0) % 0x40)),
-  );
+  text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) => {
+    if (character === "\t") return "  ";
+    return character === "\u007f" ? "␡" : String.fromCharCode(0x2400 + (character.charCodeAt(0) % 0x40));
+  });

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { limits } from "../limits.ts";
 import { databaseError } from "./errors.ts";
 
 export interface Statement {
@@ -41,6 +42,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const config: pg.ClientConfig = {
     connectionString: options.url,
     application_name: "drover",
+    connectionTimeoutMillis: limits.database_connect_ms,
     // Every query here goes through an index. A statement prepared while its tables were empty would otherwise keep
     // a plan made for empty tables.
     options:
@@ -50,7 +52,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         parsers.get(oid) ?? pg.types.getTypeParser(oid, format as "text"),
     },
   };
-  const pool = new pg.Pool({ ...config, max: options.connections ?? 16, connectionTimeoutMillis: 5_000 });
+  const pool = new pg.Pool({ ...config, max: options.connections ?? limits.database_connections_max });
   // An idle connection that breaks has no query to fail; the next query opens a new one.
   pool.on("error", () => {});
   let statements = 0;
@@ -67,6 +69,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
     async connect() {
       const client = new pg.Client(config);
+      // Without it the process ends when the connection breaks; whoever uses it hears of it by the next query.
+      client.on("error", () => {});
       try {
         await client.connect();
       } catch (error) {

@@ -17,6 +17,40 @@ test("a value that a column cannot hold is the client's mistake, not the server'
   }
 });
 
+test("a statement that is wrong is no outage", async () => {
+  const db = await testDatabase();
+  try {
+    const asked = db.query({ name: "too_many_values", text: "select 1" }, ["x"]);
+    await assert.rejects(asked, (error) => !(error instanceof DatabaseUnavailable));
+  } finally {
+    await db.close();
+  }
+});
+
+test("a connection of one's own that breaks ends nothing but itself", async () => {
+  const db = await testDatabase();
+  try {
+    const client = await db.connect();
+    const ended = new Promise<void>((resolve) => client.on("end", () => resolve()));
+    const { rows } = await client.query("select pg_backend_pid() as pid");
+    await db.query({ name: "cut", text: "select pg_terminate_backend($1)" }, [rows[0].pid]);
+    await ended;
+    await assert.rejects(client.query("select 1"));
+  } finally {
+    await db.close();
+  }
+});
+
+test("a database that takes the connection and says nothing is given up", async () => {
+  const silent = createServer(() => {}).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const { port } = silent.address() as AddressInfo;
+  const db = openDatabase({ url: `postgres://u@127.0.0.1:${port}/x` });
+  assert.equal((await unavailable(db.connect())).mayHaveRun, false);
+  await db.close();
+  silent.close();
+});
+
 async function unavailable(running: Promise<unknown>): Promise<DatabaseUnavailable> {
   const error = await running.then(
     () => null,

@@ -29,6 +29,7 @@ const unclear = ["08", "57P02"];
 const noConnection = ["ECONNREFUSED", "ENOENT", "ENOTFOUND", "EAI_AGAIN"];
 const noConnectionInTime = [
   "timeout exceeded when trying to connect",
+  "timeout expired",
   "Connection terminated due to connection timeout",
 ];
 
@@ -60,7 +61,9 @@ export function databaseError(error: unknown, statement: string): Error {
   const own =
     clientsOwn[code] ?? (code.startsWith("22") ? `cannot be stored or compared: ${error.message}` : null);
   if (own) return invalid(own, { cause: error });
-  if (passing.some((prefix) => code.startsWith(prefix))) {
+  // Poolers end a connection with a protocol violation; one that leaves it open is in our own statement.
+  const ownMistake = code === "08P01" && error.severity === "ERROR";
+  if (!ownMistake && passing.some((prefix) => code.startsWith(prefix))) {
     return new DatabaseUnavailable(`the database asks to try again (${statement}): ${error.message}`, {
       mayHaveRun: unclear.some((prefix) => code.startsWith(prefix)),
       cause: error,

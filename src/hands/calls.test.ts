@@ -24,12 +24,10 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
     ...{ raiseEpoch: fails, started: fails, finished: fails, clear: fails, close: fails },
     ...working,
   };
-  const driver = { name: "none", check: fails, describe: fails, forget: fails, provision };
+  const driver = { name: "none", check: fails, forget: fails, provision };
   const calls = createCalls({
     journals: { use: (_session, work) => work(journal), close: fails },
     sandboxes: createSandboxes({ driver, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 }),
-    instance_id: "i",
-    driver: "none",
   });
   const answer = await calls.handle(request);
   assert.equal(answer.type, "result");
@@ -54,4 +52,6 @@ test("a host whose disk is full says that nothing ran, or that nobody knows how 
   assert.equal(await execute({ started: works, finished: works }, spawnFails), "lost");
   const known: Partial<Journal> = { epoch: () => 0, find: async () => ({ state: "lost" }) };
   assert.equal(await execute(known, spawnFails), "lost");
+  const unreadable: Partial<Journal> = { find: () => Promise.reject(full) };
+  assert.equal(await execute(unreadable, spawnFails), "lost");
 });

@@ -1,5 +1,5 @@
 import { describeFailure } from "./host-failure.ts";
-import type { Journal, KeptCall } from "./journal.ts";
+import { type Journal, type KeptCall, keyOf } from "./journal.ts";
 import type { Journals } from "./journals.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { ExecuteResult, HandsRequest, HandsResponse } from "./wire.ts";
@@ -10,7 +10,7 @@ type Execute = Extract<HandsRequest, { type: "execute" }>;
  * Answers requests.
  *
  * I1  A command runs at most once for its (sandbox_id, call_id): asked again, a running one is attached to, a finished
- *     one answered from the journal, and one whose end nobody saw is lost.
+ *     one answered from the journal, and one whose end nobody saw is lost. Not so where the disk has damaged the id.
  * I2  Nothing is done for an epoch lower than the highest seen of the session.
  * I3  A result is on disk before it is told.
  */
@@ -32,20 +32,11 @@ const lostWithHost: ExecuteResult = {
   reason: "the sandbox host ended while the command ran; whether it had finished is unknown",
 };
 
-export function createCalls(options: {
-  journals: Journals;
-  sandboxes: Sandboxes;
-  instance_id: string;
-  driver: string;
-}): Calls {
-  const { journals, sandboxes } = options;
+export function createCalls({ journals, sandboxes }: { journals: Journals; sandboxes: Sandboxes }): Calls {
   const running = new Map<string, RunningCall>();
 
   async function handle(request: HandsRequest): Promise<HandsResponse> {
     const { n } = request;
-    if (request.type === "hello") {
-      return { type: "hello", n, instance_id: options.instance_id, driver: options.driver };
-    }
     if (request.type === "execute") return execute(request);
     if (request.type === "provision") return provision(request);
     return journals.use(request.session_id, async (journal) => {
@@ -84,18 +75,18 @@ export function createCalls(options: {
     const call = running.get(key) ?? { abort: new AbortController(), result: null, askers: 0 };
     running.set(key, call);
     call.askers += 1;
-    let known = false;
+    let mayHaveBegun = true;
     try {
       return await journals.use(request.session_id, async (journal) => {
         const kept = await journal.find(request);
-        known = kept.state !== "never_seen";
+        mayHaveBegun = kept.state !== "never_seen";
         const seen = await admit(journal, request.epoch);
         if (seen !== null) return { type: "stale_epoch", n, seen };
         call.result ??= run(journal, kept, request, call.abort.signal);
         return { type: "result", n, result: await call.result };
       });
     } catch (error) {
-      const status = known || call.result ? "lost" : "unavailable";
+      const status = mayHaveBegun || call.result ? "lost" : "unavailable";
       return { type: "result", n, result: { status, reason: describeFailure(error) } };
     } finally {
       call.askers -= 1;
@@ -138,6 +129,3 @@ export function createCalls(options: {
     },
   };
 }
-
-const keyOf = (call: { sandbox_id: string; call_id: string }) =>
-  JSON.stringify([call.sandbox_id, call.call_id]);

@@ -6,8 +6,6 @@ export interface Driver {
   readonly name: string;
   /** Null when this machine can run it, else what to change. */
   check(): Promise<string | null>;
-  /** What it enforces here, and by which means: lines for a person to read. */
-  describe(): Promise<string[]>;
   /**
    * Starts a sandbox over the workspace folder of `id`, which outlives it. Throws `Unavailable` when it cannot.
    */

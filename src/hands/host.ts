@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { chmodSync, chownSync, existsSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
@@ -22,7 +21,6 @@ export interface HandsOptions {
 }
 
 export interface HandsHost {
-  readonly instance_id: string;
   /** Ends every sandbox, then resolves. */
   close(): Promise<void>;
 }
@@ -32,7 +30,6 @@ const socketPathBytesMax = 107;
 
 /** Serves sandboxes on a unix socket: one JSON object a line, many calls at a time. */
 export async function startHands(options: HandsOptions): Promise<HandsHost> {
-  const instance_id = randomUUID();
   const journals = await openJournals(join(options.data_dir, "journal"), {
     calls_kept: limits.hands_calls_kept,
     open_max: limits.hands_journals_open_max,
@@ -43,7 +40,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
     idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
     idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,
   });
-  const calls = createCalls({ journals, sandboxes, instance_id, driver: options.driver.name });
+  const calls = createCalls({ journals, sandboxes });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -52,7 +49,6 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   });
   await listen(server, options);
   return {
-    instance_id,
     async close() {
       server.close();
       for (const socket of sockets) socket.destroy();

@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -59,7 +60,7 @@ test("remembers over a restart what was started, what finished and the highest e
   await second.close();
 });
 
-test("a last line cut anywhere is as if never written, and the next one is whole", async () => {
+test("a last line cut anywhere holds no result, and the next one is whole", async () => {
   const path = join(folder.path, "torn.jsonl");
   const first = await openJournal(path, options);
   await first.started(call("a"), { shell: false });
@@ -78,6 +79,40 @@ test("a last line cut anywhere is as if never written, and the next one is whole
     assert.deepEqual(await again.find(call("b")), { state: "finished", result: result("b") });
     await again.close();
   }
+});
+
+test("a last line that has lost no more than its end still says which call was started", async () => {
+  const path = join(folder.path, "endless.jsonl");
+  const first = await openJournal(path, options);
+  await first.started(call("a"), { shell: false });
+  await first.close();
+  const whole = readFileSync(path);
+  for (const [lost, state] of [
+    [1, "lost"],
+    [2, "lost"],
+    [4, "never_seen"],
+  ] as const) {
+    writeFileSync(path, whole.subarray(0, whole.length - lost));
+    for (const id of ["b", "c"]) {
+      const journal = await openJournal(path, options);
+      assert.deepEqual(await journal.find(call("a")), { state });
+      await journal.finished(call(id), result(id));
+      assert.deepEqual(await journal.find(call(id)), { state: "finished", result: result(id) });
+      await journal.close();
+    }
+  }
+});
+
+test("where two lines have become one, every call that they name was started", async () => {
+  const path = join(folder.path, "joined.jsonl");
+  const first = await openJournal(path, options);
+  for (const id of ["a", "b", "c"]) await first.started(call(id), { shell: false });
+  await first.close();
+  const [startedA = "", startedB, startedC] = readFileSync(path, "utf8").split("\n");
+  writeFileSync(path, `${startedA.replace("sandbox_id", "s\0")}\0${startedB}\0${startedC}\n`);
+  const journal = await openJournal(path, options);
+  for (const id of ["a", "b", "c"]) assert.deepEqual(await journal.find(call(id)), { state: "lost" });
+  await journal.close();
 });
 
 test("damage costs the results it hit, and nothing else", async () => {
@@ -156,6 +191,25 @@ test("what does not fit on the disk is refused, and what comes next is whole", a
   );
 });
 
+test("an opening that fails leaves no file open", async () => {
+  const path = join(folder.path, "few.jsonl");
+  const program = `
+    import { closeSync, openSync } from "node:fs";
+    import { openJournal } from ${JSON.stringify(new URL("./journal.ts", import.meta.url).href)};
+    const open = [];
+    try {
+      for (;;) open.push(openSync("/dev/null"));
+    } catch {}
+    closeSync(open.pop());
+    const refusal = await openJournal(${JSON.stringify(path)}, { calls_kept: 4 }).then(() => "", (e) => e.code);
+    openSync("/dev/null");
+    console.log(refusal);
+  `;
+  const limited = ["-c", 'ulimit -n 100; exec "$@"', "bash", process.execPath, "--input-type=module", "-e"];
+  const { stdout } = await promisify(execFile)("bash", [...limited, program]);
+  assert.equal(stdout.trim(), "EMFILE");
+});
+
 test("forgets old calls but neither the epoch nor that a shell was used", async () => {
   const path = join(folder.path, "bounded.jsonl");
   const journal = await openJournal(path, options);
@@ -188,6 +242,43 @@ test("never forgets a call that has begun and not ended, however many came after
   const again = await openJournal(path, options);
   assert.equal((await again.find(call("long"))).state, "lost");
   assert.equal((await again.find(call("short 0"))).state, "never_seen");
+  await again.close();
+});
+
+test("drops the journals of sessions long unused, but none with a call that has begun and not ended", async () => {
+  const path = join(folder.path, "unused");
+  const open = () => openJournals(path, { ...options, open_max: 4 });
+  const first = await open();
+  for (const id of ["open", "ended", "recent"]) {
+    await first.use(id, async (journal) => {
+      await journal.raiseEpoch(3);
+      await journal.started(call("a"), { shell: false });
+      if (id !== "open") await journal.finished(call("a"), result("a"));
+    });
+  }
+  await first.close();
+  const age = (id: string, days: number) => {
+    const seconds = Date.now() / 1_000 - days * 86_400;
+    utimesSync(join(path, `${id}.jsonl`), seconds, seconds);
+  };
+  mkdirSync(join(path, "strange"));
+  utimesSync(join(path, "strange"), 0, 0);
+
+  // As after a long time in which the host was off.
+  age("open", 75);
+  age("ended", 75);
+  age("recent", 60);
+  await (await open()).close();
+  assert.deepEqual(readdirSync(path).sort(), ["ended.jsonl", "open.jsonl", "recent.jsonl", "strange"]);
+
+  age("ended", 91);
+  age("open", 91);
+  const again = await open();
+  assert.deepEqual(readdirSync(path).sort(), ["open.jsonl", "recent.jsonl", "strange"]);
+  await again.use("open", async (journal) => {
+    assert.equal(journal.epoch(), 3);
+    assert.deepEqual(await journal.find(call("a")), { state: "lost" });
+  });
   await again.close();
 });
 

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { type ExecuteResult, executeResult } from "./wire.ts";
@@ -124,7 +124,8 @@ export async function openJournal(path: string, options: { calls_kept: number })
     const fresh = await replaceFile(path, bytes);
     const old = file;
     file = fresh;
-    ({ state, size } = fold(bytes));
+    state = fold(bytes);
+    size = bytes.length;
     torn = false;
     renamed = true;
     await old.close().catch(() => {});
@@ -152,7 +153,6 @@ export async function openJournal(path: string, options: { calls_kept: number })
     return result ? { state: "finished", result } : { state: "lost" };
   }
 
-  await syncFolder(dirname(path));
   return {
     epoch: () => state.epoch,
     raiseEpoch: (epoch) => append({ type: "epoch", epoch }),
@@ -174,15 +174,24 @@ export async function openJournal(path: string, options: { calls_kept: number })
   };
 }
 
+/** False for a file that cannot be read: it may hold a call that has not. */
+export async function allCallsEnded(path: string): Promise<boolean> {
+  try {
+    return [...fold(await readFile(path)).calls.values()].every((place) => place !== null);
+  } catch {
+    return false;
+  }
+}
+
 const encode = (value: Line) => Buffer.from(`${JSON.stringify(value)}\n`, "utf8");
-const keyOf = (call: Call) => JSON.stringify([call.sandbox_id, call.call_id]);
+export const keyOf = (call: Call) => JSON.stringify([call.sandbox_id, call.call_id]);
 
 function callOf(key: string): Call {
   const [sandbox_id, call_id] = z.tuple([z.string(), z.string()]).parse(JSON.parse(key));
   return { sandbox_id, call_id };
 }
 
-function apply(state: State, change: Line, place: { at: number; length: number }): void {
+function apply(state: State, change: Line, place: Place): void {
   if (change.type === "epoch") state.epoch = Math.max(state.epoch, change.epoch);
   else if (change.type === "used_shell") state.shells.add(change.sandbox_id);
   else {
@@ -202,9 +211,10 @@ async function load(path: string): Promise<Loaded> {
   const file = await open(path, "a+", 0o600);
   try {
     const bytes = await file.readFile();
-    const { state, size } = fold(bytes);
-    if (size < bytes.length) await file.truncate(size);
-    return { file, state, size };
+    const whole = bytes.length === 0 || bytes.at(-1) === newline;
+    if (!whole) await file.appendFile(damagedEnd);
+    await syncFolder(dirname(path));
+    return { file, state: fold(bytes), size: bytes.length + (whole ? 0 : damagedEnd.length) };
   } catch (error) {
     await file.close();
     throw error;
@@ -227,28 +237,42 @@ async function replaceFile(path: string, bytes: Buffer): Promise<FileHandle> {
   }
 }
 
+const newline = 0x0a;
+/** Makes a last line that has no end a damaged one, even if nothing but its end is missing. */
+const damagedEnd = Buffer.from("\0\n");
+
 /**
- * A last line that was not written whole does not count: nobody has been told of it. Damage before that was done to
- * what somebody may have been told, so a call that it names is one that was started.
+ * A line that is damaged or has no end may be one that somebody was told of: every call that it names is one that was
+ * started. What else it says does not count.
  */
-function fold(bytes: Buffer): { state: State; size: number } {
+function fold(bytes: Buffer): State {
   const state: State = { epoch: 0, shells: new Set(), calls: new Map() };
   let at = 0;
-  for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, at)) {
+  for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, at)) {
     const text = bytes.toString("utf8", at, end);
     const parsed = line.safeParse(parseJson(text));
-    const change = parsed.success ? parsed.data : startedIn(text);
-    if (change) apply(state, change, { at, length: end + 1 - at });
+    const changes = parsed.success ? [parsed.data] : startedIn(text);
+    for (const change of changes) apply(state, change, { at, length: end + 1 - at });
     at = end + 1;
   }
-  return { state, size: at };
+  for (const change of startedIn(bytes.toString("utf8", at))) apply(state, change, null);
+  return state;
 }
 
-/** By what can still be read of a damaged line. */
-function startedIn(text: string): Line | null {
-  const sandbox_id = /"sandbox_id":"([A-Za-z0-9_-]+)"/.exec(text)?.[1];
-  const call_id = parseJson(/"call_id":("(?:[^"\\]|\\.)*")/.exec(text)?.[1] ?? "");
-  return sandbox_id && typeof call_id === "string" ? { type: "started", sandbox_id, call_id } : null;
+/** Every call that can still be read, in every sandbox that can: where one id is gone, another line's stands in. */
+function startedIn(text: string): Line[] {
+  const started: Line[] = [];
+  for (const sandbox_id of valuesOf("sandbox_id", text)) {
+    for (const call_id of valuesOf("call_id", text)) started.push({ type: "started", sandbox_id, call_id });
+  }
+  return started;
+}
+
+function valuesOf(name: keyof Call, text: string): Set<string> {
+  const found = [...text.matchAll(new RegExp(`"${name}":("(?:[^"\\\\]|\\\\.)*")`, "g"))];
+  return new Set(
+    found.map(([, value = ""]) => parseJson(value)).filter((value) => typeof value === "string"),
+  );
 }
 
 function parseJson(text: string): unknown {
@@ -261,6 +285,9 @@ function parseJson(text: string): unknown {
 
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
-  await folder.sync();
-  await folder.close();
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }

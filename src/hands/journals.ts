@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Journal, openJournal } from "./journal.ts";
+import { allCallsEnded, type Journal, openJournal } from "./journal.ts";
 
 /** The journals of all sessions; the ones in use and some of the last used are open. */
 export interface Journals {
@@ -70,9 +70,15 @@ const isBroken = (journal: Promise<Journal>) =>
     () => true,
   );
 
+/**
+ * Time in which no journal was written does not count: the host was off, and those who would have asked for a call may
+ * only come now. However old, one whose call began and did not end is kept: forgotten, the call could run again.
+ */
 async function removeUnused(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    if (Date.now() - (await stat(path)).mtimeMs > unusedKeptMs) await rm(path);
+  const paths = (await readdir(folder)).map((name) => join(folder, name));
+  const written = await Promise.all(paths.map(async (path) => ({ path, ms: (await stat(path)).mtimeMs })));
+  const latestMs = written.reduce((latest, { ms }) => Math.max(latest, ms), 0);
+  for (const { path, ms } of written) {
+    if (latestMs - ms > unusedKeptMs && (await allCallsEnded(path))) await rm(path);
   }
 }

@@ -51,6 +51,9 @@ interface Slot {
 
 export function createSandboxes(options: SandboxesOptions): Sandboxes {
   const slots = new Map<string, Slot>();
+  /** The ones that there was room for. */
+  const admitted = new WeakSet<Promise<Sandbox>>();
+  let admission: Promise<unknown> = Promise.resolve();
   let closed = false;
 
   function slotOf(id: string): Slot {
@@ -64,7 +67,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
 
   function up(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
     if (slot.sandbox) return slot.sandbox;
-    const starting = start(slot, spec);
+    const starting = start(slot, spec, () => admitted.add(starting));
     slot.sandbox = starting;
     const gone = () => {
       if (slot.sandbox !== starting) return;
@@ -75,20 +78,24 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     return starting;
   }
 
-  async function start(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
+  async function start(slot: Slot, spec: SandboxSpec, admit: () => void): Promise<Sandbox> {
     if (closed) throw new Unavailable("the sandbox host is shutting down");
     await slot.ending;
-    await makeRoom(slot);
+    // One after the other, so that no newcomer counts another that finds no room.
+    const turn = admission.then(makeRoom).then(admit);
+    admission = turn.catch(() => {});
+    await turn;
     return options.driver.provision(slot.id, spec);
   }
 
-  /** Ends the sandboxes that were unused for longest, if there are too many with this one. */
-  async function makeRoom(newcomer: Slot): Promise<void> {
-    const running = [...slots.values()].filter((slot) => slot.sandbox !== null && slot !== newcomer);
+  /** Ends the sandboxes that were unused for longest, if there are too many with one more. */
+  async function makeRoom(): Promise<void> {
+    const running = [...slots.values()].filter((slot) => slot.sandbox !== null && admitted.has(slot.sandbox));
     let excess = running.length + 1 - options.count_max;
     const unused = running.filter((slot) => slot.idle !== null).sort((a, b) => a.idle_since - b.idle_since);
     for (const slot of unused) {
-      if (excess > 0 && (await reclaim(slot, { with_jobs: false }))) excess -= 1;
+      // A slot that somebody uses by now may wait in its queue for room, and so for this.
+      if (excess > 0 && slot.idle !== null && (await reclaim(slot, { with_jobs: false }))) excess -= 1;
     }
     if (excess > 0) {
       throw new Unavailable(`all ${options.count_max} sandboxes of this host are in use; try again later`);

@@ -45,7 +45,6 @@ const scope = {
 };
 
 export const handsRequest = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("hello"), n: z.int() }),
   z.object({ type: z.literal("provision"), n: z.int(), ...scope, spec: sandboxSpec }),
   z.object({
     type: z.literal("execute"),
@@ -89,7 +88,6 @@ export const executeResult = z.discriminatedUnion("status", [
 export type ExecuteResult = z.infer<typeof executeResult>;
 
 export const handsResponse = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("hello"), n: z.int(), instance_id: z.string(), driver: z.string() }),
   z.object({ type: z.literal("ok"), n: z.int() }),
   z.object({ type: z.literal("result"), n: z.int(), result: executeResult }),
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),

@@ -12,8 +12,6 @@ export interface AppendRequest {
   lease?: { owner: number; epoch: number };
   /** Only if nothing was appended after this seq. */
   if_seq?: number;
-  /** Only while the session has this status. */
-  if_status?: SessionStatus;
   status?: SessionStatus;
   threads?: { id: string; status: SessionStatus; only_if_starts?: boolean }[];
   /** Cumulative usage of the session, absolute. */
@@ -39,7 +37,6 @@ export type AppendResult =
       verdict: "accepted";
       entries: Entry[];
       head_seq: number;
-      was: SessionStatus;
       /** There is something to do now, and no brain has the session. */
       waiting: boolean;
     }
@@ -47,16 +44,14 @@ export type AppendResult =
   | { verdict: "stale_epoch" }
   /** One of `answers` is not asked. */
   | { verdict: "not_asked"; asks: string[] }
-  /** `if_seq` or `if_status` did not hold. */
-  | { verdict: "behind"; head_seq: number; status: SessionStatus }
+  /** `if_seq` did not hold. */
+  | { verdict: "behind"; head_seq: number }
   | { verdict: "terminated" }
   | { verdict: "not_found" };
 
 interface Row {
   n: number;
   verdict: AppendResult["verdict"];
-  was: SessionStatus | null;
-  status: SessionStatus | null;
   head_seq: number;
   base_seq: number;
   at: string | null;
@@ -73,9 +68,8 @@ const statement: Statement = {
   text: `
 with request as materialized (
   select * from json_to_recordset($1::json) as r (
-    n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint, if_status text,
-    status text, usage json, reader int, asks text[],
-    answers text[], run text, after_ms int)
+    n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint,
+    status text, usage json, reader int, asks text[], answers text[], run text, after_ms int)
   order by session_id
 ), locked as materialized (
   select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at,
@@ -92,7 +86,7 @@ with request as materialized (
       when l.epoch is not null and (l.lease_epoch, l.lease_owner) is distinct from (l.epoch, l.owner) then 'stale_epoch'
       when l.epoch is null and l.was = 'terminated' then 'terminated'
       when not l.answers <@ l.were_asked then 'not_asked'
-      when l.if_seq <> l.base_seq or l.if_status <> l.was then 'behind'
+      when l.if_seq <> l.base_seq then 'behind'
       else 'accepted'
     end as verdict,
     l.was = 'idle' and l.still_asked = '{}' as can_start,
@@ -151,7 +145,7 @@ with request as materialized (
         from decided where added > 0 or run is not null) as said
   where list is not null
 )
-select r.n, coalesce(j.verdict, 'not_found') as verdict, j.was, d.becomes as status, d.kept, d.waiting, j.at, j.were_asked as asks,
+select r.n, coalesce(j.verdict, 'not_found') as verdict, d.kept, d.waiting, j.at, j.were_asked as asks,
   j.base_seq, j.base_seq + coalesce(d.added, 0) as head_seq, (select count(*) from rung) as rung
 from request r left join judged j on j.n = r.n left join decided d on d.n = r.n`,
 };
@@ -168,7 +162,6 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     owner: request.lease?.owner,
     epoch: request.lease?.epoch,
     if_seq: request.if_seq,
-    if_status: request.if_status,
     status: request.status,
     usage: request.usage,
     reader: request.reader,
@@ -206,16 +199,10 @@ function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
         };
       });
       const { head_seq, waiting } = row;
-      return {
-        verdict: "accepted",
-        entries,
-        head_seq,
-        was: row.was as SessionStatus,
-        waiting: waiting === true,
-      };
+      return { verdict: "accepted", entries, head_seq, waiting: waiting === true };
     }
     case "behind":
-      return { verdict: "behind", head_seq: row.base_seq, status: row.was as SessionStatus };
+      return { verdict: "behind", head_seq: row.base_seq };
     case "not_asked":
       return { verdict: "not_asked", asks: row.asks ?? [] };
     case "stale_epoch":

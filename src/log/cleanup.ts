@@ -14,7 +14,15 @@ const due: Statement = {
     where c.session_id = d.session_id returning c.session_id, c.epoch`,
 };
 
-const done: Statement = { name: "cleanup_done", text: "delete from cleanup where session_id = $1" };
+// Appends that committed while a delete of the session waited for its head were not in its snapshot, and are left behind.
+// Without a head nothing can be appended any more. An archived session keeps its head and its log.
+const done: Statement = {
+  name: "cleanup_done",
+  text: `with rest as (
+      delete from event v where v.session_id = $1
+        and not exists (select from session_head h where h.session_id = v.session_id))
+    delete from cleanup where session_id = $1`,
+};
 
 /** Removes what is due, one after the other. One that fails is tried again later, by whoever comes by. */
 export async function takeCleanups(

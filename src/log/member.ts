@@ -21,6 +21,8 @@ export interface MemberEvents {
   joined(id: number): void;
   /** The id is dead; others may already act on its sessions. */
   lost(id: number, reason: string): void;
+  /** Joining again has failed; it is tried with every beat. */
+  apart(error: unknown): void;
   /**
    * Another process has committed: `seqs` by session id, null where a session was deleted; or "everything".
    * `waiting`: one of them waits for a brain.
@@ -76,7 +78,7 @@ export async function joinMembers(db: Database, events: MemberEvents): Promise<M
   async function beat(): Promise<void> {
     const member = current;
     if (!member) {
-      await join().catch(() => {});
+      await join().catch((error) => events.apart(error));
       return;
     }
     const answered = member.client

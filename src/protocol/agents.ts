@@ -16,7 +16,7 @@ export const modelParams = z.union([
   modelId,
   z.strictObject({
     id: modelId,
-    effort: z.union([effort, z.strictObject({ type: effort })]).nullish(),
+    effort: z.union([z.strictObject({ type: effort }), effort]).nullish(),
     speed: speed.nullish(),
     inference_geo: z
       .string()
@@ -42,6 +42,18 @@ export const modelConfig = z.object({
 });
 export type ModelConfig = z.infer<typeof modelConfig>;
 
+const listedOnce =
+  <Field extends string>(field: Field) =>
+  (entries: Record<Field, string>[], context: z.RefinementCtx) => {
+    const seen = new Set<string>();
+    for (const [index, entry] of entries.entries()) {
+      if (seen.has(entry[field])) {
+        context.addIssue({ code: "custom", path: [index, field], message: "is listed twice" });
+      }
+      seen.add(entry[field]);
+    }
+  };
+
 export const mcpServersParams = z
   .array(
     z.strictObject({
@@ -51,14 +63,7 @@ export const mcpServersParams = z
     }),
   )
   .max(20)
-  .superRefine((servers, context) => {
-    const seen = new Set<string>();
-    for (const [index, { name }] of servers.entries()) {
-      if (seen.has(name))
-        context.addIssue({ code: "custom", path: [index, "name"], message: "is listed twice" });
-      seen.add(name);
-    }
-  });
+  .superRefine(listedOnce("name"));
 
 const mcpServer = z.object({ type: z.literal("url"), name: z.string(), url: z.string() });
 
@@ -79,15 +84,7 @@ export const skillsParams = z
     ]),
   )
   .max(500)
-  .superRefine((skills, context) => {
-    const seen = new Set<string>();
-    for (const [index, { skill_id }] of skills.entries()) {
-      if (seen.has(skill_id)) {
-        context.addIssue({ code: "custom", path: [index, "skill_id"], message: "is listed twice" });
-      }
-      seen.add(skill_id);
-    }
-  });
+  .superRefine(listedOnce("skill_id"));
 export type SkillParams = z.infer<typeof skillsParams>[number];
 
 const skillFields = { skill_id: z.string(), version: z.string() };

@@ -71,7 +71,6 @@ export const searchResultBlock = z.strictObject({
 export const redactedBlock = z.strictObject({ type: z.literal("redacted") });
 
 export const userContentBlock = z.discriminatedUnion("type", [textBlock, imageBlock, documentBlock]);
-export type UserContentBlock = z.infer<typeof userContentBlock>;
 
 export const toolResultContentBlock = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("text"), text: z.string() }),

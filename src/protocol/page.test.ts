@@ -35,7 +35,7 @@ test("a cursor comes back as it was, for its own list and order only", () => {
 test("what nobody handed out is refused", () => {
   const forged = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const valid = { list: "a", order: "desc", back: false, position: { number: 1 } };
-  assert.equal(decodeCursor(forged(valid), scope("a"), numberPosition).position.number, 1);
+  assert.equal(decodeCursor(forged(valid), scope("a"), numberPosition)?.position.number, 1);
   for (const text of [
     "",
     "%%%",

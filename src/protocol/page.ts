@@ -65,7 +65,6 @@ export type TimePosition = z.infer<typeof timePosition>;
 
 /** Where a list sorted by a number stands. */
 export const numberPosition = z.strictObject({ number: z.int().min(0) });
-export type NumberPosition = z.infer<typeof numberPosition>;
 
 /** What a cursor is bound to. `list` names one list, its parent's id included. */
 export interface CursorScope {
@@ -100,10 +99,11 @@ function decodedJson(text: string): unknown {
 }
 
 export function decodeCursor<Position>(
-  text: string,
+  text: string | undefined,
   scope: CursorScope,
   position: z.ZodType<Position>,
-): Cursor<Position> {
+): Cursor<Position> | undefined {
+  if (text === undefined) return undefined;
   const cursor = cursorText.safeParse(decodedJson(text));
   const place = position.safeParse(cursor.data?.position);
   if (!cursor.success || !place.success || cursor.data.list !== scope.list) {

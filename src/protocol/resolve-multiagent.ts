@@ -10,7 +10,6 @@ import type {
 
 /** An agent that a roster may name, as it is stored now. */
 export interface KnownAgent {
-  id: string;
   /** The version asked for, or the latest one; null when there is no such version. */
   version: number | null;
   archived: boolean;
@@ -33,11 +32,6 @@ export interface Owner {
 }
 
 type Place = (string | number)[];
-
-interface RosterReference {
-  place: Place;
-  wanted: WantedAgent;
-}
 
 type Roster = Exclude<RosterEntryParams, { type: "advisor" }>[];
 
@@ -64,10 +58,7 @@ export function mergedMultiagent(
     type: params.type,
     subagents: mergedCrew(base?.subagents, params.subagents),
     workflows: mergedCrew(base?.workflows, params.workflows),
-    advisor:
-      params.advisor === undefined
-        ? (base?.advisor ?? { type: "disabled" })
-        : (params.advisor ?? { type: "disabled" }),
+    advisor: params.advisor === undefined ? base?.advisor : params.advisor,
   };
 }
 
@@ -93,20 +84,14 @@ function withSelf(multiagent: Multiagent, owner: { id: string; version: number }
 function mergedCrew(
   stored: CrewParams | null | undefined,
   params: CrewParams | null | undefined,
-): CrewParams {
-  if (params === undefined && stored) return stored;
-  if (params?.type === "disabled") return params;
-  const base = params && stored?.type === "enabled" ? stored : undefined;
+): CrewParams | null | undefined {
+  if (params === undefined) return stored;
+  if (params?.type !== "enabled" || stored?.type !== "enabled") return params;
   return {
     type: "enabled",
-    inline_agents:
-      params?.inline_agents === undefined
-        ? (base?.inline_agents ?? { type: "enabled" })
-        : (params.inline_agents ?? { type: "enabled" }),
+    inline_agents: params.inline_agents === undefined ? stored.inline_agents : params.inline_agents,
     predefined_agents:
-      params?.predefined_agents === undefined
-        ? (base?.predefined_agents ?? [])
-        : (params.predefined_agents ?? []),
+      params.predefined_agents === undefined ? stored.predefined_agents : params.predefined_agents,
   };
 }
 
@@ -121,18 +106,14 @@ const rosters = (params: MultiagentParams): { place: Place; roster: Roster }[] =
         };
       });
 
-function referencesOf(place: Place, roster: Roster): RosterReference[] {
-  return roster.flatMap((entry, index) => {
-    const here = [...place, index];
-    if (typeof entry === "string") return [{ place: here, wanted: { id: entry, version: null } }];
-    if (entry.type === "self") return [];
-    return [{ place: here, wanted: { id: entry.id, version: entry.version ?? null } }];
-  });
+function wantedOf(entry: Roster[number]): WantedAgent[] {
+  if (typeof entry === "string") return [{ id: entry, version: null }];
+  return entry.type === "self" ? [] : [{ id: entry.id, version: entry.version ?? null }];
 }
 
 /** The agents to look up before `resolvedMultiagent` can answer. */
 export const wantedAgents = (params: MultiagentParams): WantedAgent[] =>
-  rosters(params).flatMap(({ place, roster }) => referencesOf(place, roster).map(({ wanted }) => wanted));
+  rosters(params).flatMap(({ roster }) => roster.flatMap(wantedOf));
 
 /** `known` answers `wantedAgents`, in its order; undefined where there is no such agent. */
 export function resolvedMultiagent(

@@ -32,6 +32,11 @@ interface SettingsParams {
   permission_policy?: ToolSettings["permission_policy"] | null | undefined;
 }
 
+interface DomainsParams {
+  allowed_domains?: string[] | null | undefined;
+  blocked_domains?: string[] | null | undefined;
+}
+
 const settingsOver = (defaults: ToolSettings, given: SettingsParams | null | undefined): ToolSettings => ({
   enabled: given?.enabled ?? defaults.enabled,
   permission_policy: given?.permission_policy ?? defaults.permission_policy,
@@ -53,33 +58,33 @@ function resolvedAgentToolset(toolset: AgentToolsetParams): AgentToolset {
 function resolvedConfig(config: ToolConfigParams, defaults: ToolSettings): ToolConfig {
   const settings = settingsOver(defaults, config);
   switch (config.name) {
-    case "web_fetch": {
-      const { allowed_domains, blocked_domains, max_content_tokens = null } = config;
+    case "web_fetch":
       return {
         type: config.name,
         name: config.name,
         ...settings,
-        ...(allowed_domains && { allowed_domains }),
-        ...(blocked_domains && { blocked_domains }),
-        max_content_tokens,
+        ...domainsOf(config),
+        max_content_tokens: config.max_content_tokens ?? null,
         url_sources: config.url_sources ? resolvedUrlSources(config.url_sources) : null,
       };
-    }
-    case "web_search": {
-      const { allowed_domains, blocked_domains, user_location = null } = config;
+    case "web_search":
       return {
         type: config.name,
         name: config.name,
         ...settings,
-        ...(allowed_domains && { allowed_domains }),
-        ...(blocked_domains && { blocked_domains }),
-        user_location,
+        ...domainsOf(config),
+        user_location: config.user_location ?? null,
       };
-    }
     default:
       return { type: config.name, name: config.name, ...settings } as ToolConfig;
   }
 }
+
+/** Lists that were not given are left out, not null. */
+const domainsOf = ({ allowed_domains, blocked_domains }: DomainsParams) => ({
+  ...(allowed_domains && { allowed_domains }),
+  ...(blocked_domains && { blocked_domains }),
+});
 
 const objectForm = <Source extends { type: string }>(
   source: Source | "all" | "none" | null | undefined,

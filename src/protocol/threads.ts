@@ -6,7 +6,6 @@ import { threadAgent } from "./snapshots.ts";
 /** A *thread* is one line of work within a session, with a context of its own. Every session has a primary one. */
 
 export const threadStatus = z.enum(["running", "idle", "rescheduling", "terminated"]);
-export type ThreadStatus = z.infer<typeof threadStatus>;
 
 export const thread = z.object({
   id: z.string(),

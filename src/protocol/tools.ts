@@ -20,7 +20,6 @@ const policy = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("always_ask") }),
   z.strictObject({ type: z.literal("auto") }),
 ]);
-export type PermissionPolicy = z.infer<typeof policy>;
 
 const settingsParams = {
   enabled: z.boolean().nullish(),
@@ -54,12 +53,11 @@ const domainLists = (options: { path: boolean }) => ({
   blocked_domains: domains(options).optional(),
 });
 
+const namedOnce = <Entry extends { name: string }>(entries: Entry[]) =>
+  new Set(entries.map((entry) => entry.name)).size === entries.length;
+
 const toolReference = z.strictObject({ type: z.literal("tool_reference"), name: z.string().min(1).max(128) });
-const toolReferences = z
-  .array(toolReference)
-  .min(1)
-  .max(128)
-  .refine((tools) => new Set(tools.map((tool) => tool.name)).size === tools.length, "names a tool twice");
+const toolReferences = z.array(toolReference).min(1).max(128).refine(namedOnce, "names a tool twice");
 
 const all = z.strictObject({ type: z.literal("all") });
 const none = z.strictObject({ type: z.literal("none") });
@@ -85,9 +83,9 @@ const isNone = (source: unknown) =>
 
 const urlSourcesParams = z
   .strictObject({
-    client_tool_results: z.union([shorthand, toolFilter]).nullish(),
-    server_tool_results: z.union([shorthand, toolFilter]).nullish(),
-    user_input: z.union([shorthand, userInputSource]).nullish(),
+    client_tool_results: z.union([toolFilter, shorthand]).nullish(),
+    server_tool_results: z.union([toolFilter, shorthand]).nullish(),
+    user_input: z.union([userInputSource, shorthand]).nullish(),
   })
   .refine(
     (sources) =>
@@ -157,9 +155,6 @@ const toolConfig = z.discriminatedUnion("name", [
   config("web_search").extend(webSearchOptions),
 ]);
 export type ToolConfig = z.infer<typeof toolConfig>;
-
-const namedOnce = <Entry extends { name: string }>(entries: Entry[]) =>
-  new Set(entries.map((entry) => entry.name)).size === entries.length;
 
 const agentToolsetParams = z.strictObject({
   type: z.literal("agent_toolset_20260401"),
@@ -245,7 +240,6 @@ const customTool = z.object({
   description: z.string(),
   input_schema: inputSchema,
 });
-export type CustomTool = z.infer<typeof customTool>;
 
 // The list.
 

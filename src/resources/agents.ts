@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Database, Statement } from "../db/database.ts";
-import { limits } from "../limits.ts";
 import {
   type Agent,
   type AgentConfig,
@@ -14,7 +13,7 @@ import {
   type UpdateAgent,
   updatedConfig,
 } from "../protocol/agents.ts";
-import { ApiError, conflict, invalid, notFound } from "../protocol/errors.ts";
+import { conflict, invalid, notFound } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import type { MultiagentParams } from "../protocol/multiagent.ts";
 import {
@@ -32,6 +31,7 @@ import {
   resolvedMultiagent,
   wantedAgents,
 } from "../protocol/resolve-multiagent.ts";
+import { untilFirst } from "./attempts.ts";
 
 export interface AgentStore {
   create(workspaceId: string, params: CreateAgent): Promise<Agent>;
@@ -51,15 +51,15 @@ export function agentStore(db: Database): AgentStore {
     return rows.map(knownAgent);
   }
 
-  async function latest(workspaceId: string, id: string): Promise<Agent> {
-    const [row] = await db.query<AgentRow>(selectOne, [workspaceId, id, null]);
-    if (!row) throw notFound(`agent ${id} not found`);
+  async function found(workspaceId: string, id: string, version: number | null = null): Promise<Agent> {
+    const [row] = await db.query<AgentRow>(selectOne, [workspaceId, id, version]);
+    if (!row) throw notFound(`agent ${id} not found${version === null ? "" : ` in version ${version}`}`);
     return agentFrom(row);
   }
 
   /** Undefined when another update came first. */
   async function tryUpdate(workspaceId: string, id: string, params: UpdateAgent): Promise<Agent | undefined> {
-    const agent = await latest(workspaceId, id);
+    const agent = await found(workspaceId, id);
     if (agent.archived_at) throw invalid(`agent ${id} is archived and can no longer be changed`);
     if (params.version !== undefined && params.version !== agent.version) {
       throw conflict(`version: is ${params.version}, but agent ${id} is at version ${agent.version}`);
@@ -99,16 +99,11 @@ export function agentStore(db: Database): AgentStore {
       return agentFrom(row);
     },
 
-    async get(workspaceId, id, version = null) {
-      const [row] = await db.query<AgentRow>(selectOne, [workspaceId, id, version]);
-      if (!row) throw notFound(`agent ${id} not found${version === null ? "" : ` in version ${version}`}`);
-      return agentFrom(row);
-    },
+    get: found,
 
     async list(workspaceId, query) {
       const scope = { list: "agents", order: "desc" } as const;
-      const after =
-        query.page === undefined ? undefined : decodeCursor(query.page, scope, timePosition).position;
+      const after = decodeCursor(query.page, scope, timePosition)?.position;
       if (after) requirePositionInRange(after, query.created_at);
       const rows = await db.query<AgentRow>(selectPage, [
         workspaceId,
@@ -124,20 +119,15 @@ export function agentStore(db: Database): AgentStore {
 
     async versions(workspaceId, id, query) {
       const scope = { list: `agents/${id}/versions`, order: "desc" } as const;
-      const after =
-        query.page === undefined ? undefined : decodeCursor(query.page, scope, numberPosition).position;
+      const after = decodeCursor(query.page, scope, numberPosition)?.position;
       const before = after?.number ?? intMax + 1;
       const rows = await db.query<AgentRow>(selectVersions, [workspaceId, id, before, query.limit + 1]);
-      if (rows.length === 0) await latest(workspaceId, id);
+      if (rows.length === 0) await found(workspaceId, id);
       return pageFrom(rows, query.limit, scope, (row) => ({ number: row.version }), agentFrom);
     },
 
     async update(workspaceId, id, params) {
-      for (let attempt = 0; attempt < limits.update_attempts_max; attempt += 1) {
-        const agent = await tryUpdate(workspaceId, id, params);
-        if (agent) return agent;
-      }
-      throw new ApiError("conflict_error", `agent ${id} is being changed by others all the time; try again`);
+      return untilFirst(`agent ${id}`, () => tryUpdate(workspaceId, id, params));
     },
 
     async archive(workspaceId, id) {
@@ -205,7 +195,6 @@ const knownAgent = (row: KnownRow): KnownAgent | undefined =>
   row.id === null
     ? undefined
     : {
-        id: row.id,
         version: row.version,
         archived: row.archived_at !== null,
         coordinates: Boolean(row.config?.multiagent),

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Database, Statement } from "../db/database.ts";
-import { limits } from "../limits.ts";
 import {
   type CreateEnvironment,
   createdEnvironment,
@@ -10,9 +9,10 @@ import {
   type UpdateEnvironment,
   updatedEnvironment,
 } from "../protocol/environments.ts";
-import { ApiError, invalid, notFound } from "../protocol/errors.ts";
+import { invalid, notFound } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { decodeCursor, type Page, pageFrom, timePosition } from "../protocol/page.ts";
+import { untilFirst } from "./attempts.ts";
 
 export interface EnvironmentStore {
   create(workspaceId: string, params: CreateEnvironment): Promise<Environment>;
@@ -65,8 +65,7 @@ export function environmentStore(db: Database): EnvironmentStore {
 
     async list(workspaceId, query) {
       const scope = { list: "environments", order: "desc" } as const;
-      const after =
-        query.page === undefined ? undefined : decodeCursor(query.page, scope, timePosition).position;
+      const after = decodeCursor(query.page, scope, timePosition)?.position;
       const rows = await db.query<EnvironmentRow>(selectPage, [
         workspaceId,
         after?.at ?? "infinity",
@@ -79,14 +78,7 @@ export function environmentStore(db: Database): EnvironmentStore {
     },
 
     async update(workspaceId, id, params) {
-      for (let attempt = 0; attempt < limits.update_attempts_max; attempt += 1) {
-        const environment = await tryUpdate(workspaceId, id, params);
-        if (environment) return environment;
-      }
-      throw new ApiError(
-        "conflict_error",
-        `environment ${id} is being changed by others all the time; try again`,
-      );
+      return untilFirst(`environment ${id}`, () => tryUpdate(workspaceId, id, params));
     },
 
     async archive(workspaceId, id) {

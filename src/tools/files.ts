@@ -60,9 +60,10 @@ export const read = defineTool({
   },
 });
 
-// Through a link to the file it names, in one step, keeping the mode: a reader never sees half of it.
+// Through a link to the file it names, be that missing, in one step, keeping the mode: a reader never sees half of it.
 const replace = `
-target=$(readlink -f -- "$1") || exit 1
+target=$(readlink -m -- "$1") || { echo "its path cannot be followed" >&2; exit 1; }
+if [ -L "$target" ]; then echo "is a symbolic link that leads back to itself" >&2; exit 1; fi
 if [ -d "$target" ]; then echo "is a directory" >&2; exit 1; fi
 mkdir -p -- "$(dirname -- "$target")" || exit 1
 part="$target.drover-$$"
@@ -78,8 +79,7 @@ export const write = defineTool({
   input: z.object({ file_path: filePath, content: z.string().describe("The whole new contents.") }),
   replay: "never",
   async run({ file_path, content }, sandbox) {
-    const parents = `mkdir -p -- "$(dirname -- "$1")" || exit 1`;
-    const result = await sandbox.execute("write", script(parents + replace, [file_path], content), options);
+    const result = await sandbox.execute("write", script(replace, [file_path], content), options);
     if (result.exit_code !== 0) return stepFailure(file_path, result);
     return succeeded(`Wrote ${Buffer.byteLength(content)} bytes to ${file_path}.`);
   },

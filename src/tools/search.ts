@@ -1,6 +1,16 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
-import { defineTool, type Finished, headAndTail, script, stdout, stepFailure, succeeded } from "./tool.ts";
+import {
+  defineTool,
+  type Finished,
+  failed,
+  headAndTail,
+  script,
+  stdout,
+  stepFailure,
+  succeeded,
+  type ToolResult,
+} from "./tool.ts";
 
 const options = { timeout_ms: limits.file_tool_timeout_ms, output_bytes: limits.tool_output_bytes_max };
 const directory = z.string().min(1).optional().describe("Where to search; /workspace when left out.");
@@ -36,9 +46,10 @@ export const grep = defineTool({
   input: z.object({ pattern: z.string().min(1).describe("The regular expression."), path: directory }),
   replay: "safe",
   async run({ pattern, path = "/workspace" }, sandbox) {
-    const find = `cd /workspace; grep -rnIP --exclude-dir=.git -e "$1" -- "$2"`;
+    const find = `cd /workspace; grep -HrnIP --exclude-dir=.git -e "$1" -- "$2"`;
     const result = await sandbox.execute("grep", script(find, [pattern, path]), options);
     if (result.exit_code === 1 && stdout(result) === "") return succeeded("No matches.");
+    if (result.exit_code === null) return cutShort(path, result);
     if (result.exit_code !== 0 && stdout(result) === "") return stepFailure(path, result);
     return succeeded(lines(result));
   },
@@ -48,8 +59,18 @@ export const grep = defineTool({
 function lines(result: Finished): string {
   if (result.omitted_bytes === 0) return stdout(result).trimEnd();
   const { head } = headAndTail(result);
-  return `${head.slice(0, head.lastIndexOf("\n"))}\n[There is more: narrow the pattern or the path.]`;
+  return `${wholeLines(head)}\n[There is more: narrow the pattern or the path.]`;
 }
+
+/** What was found before the search was stopped, and that it was. */
+function cutShort(path: string, result: Finished): ToolResult {
+  const found = result.omitted_bytes === 0 ? wholeLines(stdout(result)) : lines(result);
+  if (found === "") return stepFailure(path, result);
+  const why = result.cancelled ? "interrupted" : `ended after ${limits.file_tool_timeout_ms / 1000} s`;
+  return failed(`${found}\n[The search was ${why} before it had seen everything.]`);
+}
+
+const wholeLines = (text: string) => text.slice(0, Math.max(0, text.lastIndexOf("\n")));
 
 const expansionsMax = 64;
 

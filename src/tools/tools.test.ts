@@ -5,6 +5,7 @@ import { connectHands, type Hands, StaleEpoch } from "../hands/client.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "../hands/host.ts";
 import { testFolder, testSpec } from "../hands/testing.ts";
+import { appears } from "../hands/testing-host.ts";
 import type { ExecuteResult } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { expandBraces } from "./search.ts";
@@ -64,6 +65,17 @@ test("the tools have the input shapes of the SDK", () => {
     edit: ["file_path", "old_string", "new_string", "replace_all"],
     glob: ["pattern", "path"],
     grep: ["pattern", "path"],
+  });
+});
+
+test("only tools that change nothing are run again when nobody can say how they ended", () => {
+  assert.deepEqual(Object.fromEntries(toolset.map((tool) => [tool.definition.name, tool.replay])), {
+    bash: "never",
+    read: "safe",
+    write: "never",
+    edit: "never",
+    glob: "safe",
+    grep: "safe",
   });
 });
 
@@ -162,6 +174,26 @@ describe("files", { skip }, () => {
     );
   });
 
+  test("are written where a link leads, be it into a folder that is missing", async () => {
+    await says("bash", {
+      command: "cd /workspace; ln -s far/away/file dangling; ln -s round about; ln -s about round",
+    });
+    await says("write", { file_path: "dangling", content: "there" });
+    assert.equal(await says("read", { file_path: "/workspace/far/away/file" }), "there");
+    assert.equal(await says("bash", { command: "readlink dangling" }), "far/away/file");
+    await says("write", { file_path: "absent/../near", content: "here" });
+    assert.equal(await says("read", { file_path: "near" }), "here");
+    assert.match(await fails("write", { file_path: "about", content: "" }), /link that leads back to itself/);
+    assert.match(
+      await fails("write", { file_path: "about/file", content: "" }),
+      /File exists|Too many levels of symbolic links/,
+    );
+    assert.match(
+      await fails("write", { file_path: "near/file", content: "" }),
+      /File exists|Not a directory/,
+    );
+  });
+
   test("say what is wrong with them", async () => {
     assert.match(await fails("read", { file_path: "nowhere" }), /nowhere: no such file/);
     assert.match(await fails("read", { file_path: "/workspace" }), /is a directory/);
@@ -225,8 +257,33 @@ describe("search", { skip }, () => {
       await says("grep", { pattern: "alpha \\d+", path: "/workspace/s" }),
       "/workspace/s/old.ts:1:alpha 42",
     );
+    assert.equal(
+      await says("grep", { pattern: "beta", path: "/workspace/s/sub/new.ts" }),
+      "/workspace/s/sub/new.ts:1:beta",
+    );
     assert.equal(await says("grep", { pattern: "nothing", path: "/workspace/s" }), "No matches.");
     assert.match(await fails("grep", { pattern: "(", path: "/workspace/s" }), /parenthes/);
+  });
+
+  test("that is stopped says so, after the whole lines that it found", async () => {
+    // More than the pipe and grep's buffer hold follows the matches: when it is written, they were printed.
+    const feed = "yes here | head -n 2000; yes nothing | head -c 1000000; touch fed; sleep 1000";
+    await says("bash", { command: `cd /workspace; mkfifo feed; { ${feed}; } >feed &` });
+    const interrupt = new AbortController();
+    const call = { id: "stopped", name: "grep", input: { pattern: "here", path: "/workspace/feed" } };
+    const asked = runTool(call, hands, scope, interrupt.signal);
+    await appears(join(folder.path, "sandboxes/sbx_tools/workspace/fed"));
+    interrupt.abort();
+    const { content, is_error } = await asked;
+    const [block] = content;
+    const lines = block?.type === "text" ? block.text.split("\n") : [];
+    assert.equal(is_error, true);
+    assert.equal(lines.pop(), "[The search was interrupted before it had seen everything.]");
+    assert.ok(lines.length > 100);
+    assert.deepEqual(
+      lines,
+      lines.map((_, i) => `/workspace/feed:${i + 1}:here`),
+    );
   });
 });
 

@@ -1,18 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import type Anthropic from "@anthropic-ai/sdk";
 import { readConfig } from "../../src/config.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
+import { startPart } from "./part.ts";
 import { clientOf, testKey } from "./server.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
-
-const main = join(import.meta.dirname, "../../src/main.ts");
 
 export interface Running {
   pid: number;
@@ -29,7 +24,6 @@ export interface Running {
 export interface Processes {
   db: TestDatabase;
   /** A free port for a serve; one that is started again may take the same. */
-  freePort(): Promise<number>;
   serve(port: number): Promise<Running & { url: string; client: Anthropic }>;
   hands(): Promise<Running>;
   workspace(sessionId: string): Workspace;
@@ -58,11 +52,7 @@ export async function startProcesses(options: { anthropic_url?: string } = {}): 
   const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
 
   async function start(command: string, more: Record<string, string>): Promise<Running> {
-    const child = spawn(process.execPath, [main, command], {
-      env: { ...env, ...more },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    await untilReady(child, command);
+    const child = await startPart([command], { ...env, ...more });
     const started: Running = {
       pid: child.pid ?? 0,
       async kill() {
@@ -86,7 +76,6 @@ export async function startProcesses(options: { anthropic_url?: string } = {}): 
 
   return {
     db,
-    freePort,
     async serve(port) {
       const url = `http://127.0.0.1:${port}`;
       return { ...(await start("serve", { DROVER_PORT: String(port) })), url, client: clientOf(url) };
@@ -100,27 +89,4 @@ export async function startProcesses(options: { anthropic_url?: string } = {}): 
       rmSync(runtime_dir, { recursive: true, force: true });
     },
   };
-}
-
-/** Both log a line when they are. Their log is shown when they end before. */
-async function untilReady(child: ChildProcess, command: string): Promise<void> {
-  const { stderr } = child;
-  if (!stderr) throw new Error("a child without stderr");
-  const said: string[] = [];
-  await new Promise<void>((resolve, reject) => {
-    createInterface({ input: stderr }).on("line", (line) => {
-      said.push(line);
-      if (line.includes('"msg":"ready"')) resolve();
-    });
-    child.once("exit", () => reject(new Error(`drover ${command} ended: ${said.join("\n")}`)));
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 import { beta, testKey } from "./server.ts";
+import { waiting } from "./waiting.ts";
 
 export interface Frame {
   event: string;
@@ -67,10 +68,7 @@ function reading(response: IncomingMessage, options: RawStreamOptions): RawStrea
   let rest: Buffer[] = [];
   let over = false;
   const frames: Frame[] = [];
-  const waiting = new Set<() => void>();
-  const ring = () => {
-    for (const check of waiting) check();
-  };
+  const { ring, until } = waiting();
   const ended = new Promise<void>((resolve) => {
     response.on("error", () => {});
     response.on("close", () => {
@@ -107,16 +105,10 @@ function reading(response: IncomingMessage, options: RawStreamOptions): RawStrea
     response,
     close: () => response.destroy(),
     until: (test) =>
-      new Promise((resolve, reject) => {
-        const check = () => {
-          const place = frames.findIndex(test);
-          if (place === -1 && !over) return;
-          waiting.delete(check);
-          if (place !== -1) resolve(frames.slice(0, place + 1));
-          else reject(new Error(`the stream ended after ${frames.map(({ event }) => event).join(", ")}`));
-        };
-        waiting.add(check);
-        check();
+      until(() => {
+        const place = frames.findIndex(test);
+        if (place !== -1) return frames.slice(0, place + 1);
+        if (over) throw new Error(`the stream ended after ${frames.map(({ event }) => event).join(", ")}`);
       }),
   };
 }

@@ -2,6 +2,7 @@ import { after } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type Anthropic from "@anthropic-ai/sdk";
 import type { ListedEvent, StreamEvent } from "./session.ts";
+import { waiting } from "./waiting.ts";
 
 /** How long a server that cannot be reached is asked again, in `ms`. */
 const retryPauseMs = 50;
@@ -24,7 +25,7 @@ export interface Reconnecting {
 export function reconnecting(client: Anthropic, sessionId: string): Reconnecting {
   const seen: ListedEvent[] = [];
   const ids = new Set<string>();
-  const waiting = new Set<() => void>();
+  const { ring, until } = waiting();
   const closed = new AbortController();
   let connections = 0;
   let current = new AbortController();
@@ -33,7 +34,7 @@ export function reconnecting(client: Anthropic, sessionId: string): Reconnecting
     if (!("processed_at" in event) || !event.processed_at || ids.has(event.id)) return;
     ids.add(event.id);
     seen.push(event as ListedEvent);
-    for (const check of waiting) check();
+    ring();
   };
 
   async function connectOnce(): Promise<void> {
@@ -56,16 +57,9 @@ export function reconnecting(client: Anthropic, sessionId: string): Reconnecting
   return {
     seen,
     connections: () => connections,
-    until: (test, n = 1) =>
-      new Promise((resolve) => {
-        const check = () => {
-          if (seen.filter(test).length < n) return;
-          waiting.delete(check);
-          resolve();
-        };
-        waiting.add(check);
-        check();
-      }),
+    async until(test, n = 1) {
+      await until(() => seen.filter(test).length >= n || undefined);
+    },
     cut: () => current.abort(),
     async close() {
       closed.abort();

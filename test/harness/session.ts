@@ -4,6 +4,7 @@ import type {
   BetaManagedAgentsSessionEvent,
   BetaManagedAgentsStreamSessionEvents,
 } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import { waiting } from "./waiting.ts";
 
 export type StreamEvent = BetaManagedAgentsStreamSessionEvents;
 export type ListedEvent = BetaManagedAgentsSessionEvent;
@@ -56,11 +57,8 @@ export interface Following {
 export async function follow(client: Anthropic, id: string): Promise<Following> {
   const stream = await client.beta.sessions.events.stream(id);
   const events: StreamEvent[] = [];
-  const waiting = new Set<() => void>();
+  const { ring, until } = waiting();
   let over = false;
-  const ring = () => {
-    for (const check of waiting) check();
-  };
   const ended = (async () => {
     try {
       for await (const event of stream) {
@@ -77,17 +75,10 @@ export async function follow(client: Anthropic, id: string): Promise<Following> 
     events,
     ended,
     until: (test, n = 1) =>
-      new Promise((resolve, reject) => {
-        const check = () => {
-          const places = events.flatMap((event, i) => (test(event) ? [i] : []));
-          const place = places[n - 1];
-          if (place === undefined && !over) return;
-          waiting.delete(check);
-          if (place !== undefined) resolve(events.slice(0, place + 1));
-          else reject(new Error(`the stream ended after ${events.map(({ type }) => type).join(", ")}`));
-        };
-        waiting.add(check);
-        check();
+      until(() => {
+        const place = events.flatMap((event, i) => (test(event) ? [i] : []))[n - 1];
+        if (place !== undefined) return events.slice(0, place + 1);
+        if (over) throw new Error(`the stream ended after ${events.map(({ type }) => type).join(", ")}`);
       }),
     close: () => stream.controller.abort(),
   };

@@ -24,13 +24,15 @@ export interface EventParts {
   names: AgentNames;
   /** Aborted when the server stops: streams end, and clients come back to the next one. */
   stop: AbortSignal;
+  /** Told why a stream broke off, when it was not the client's doing. */
+  trouble(message: string, error: unknown, sessionId: string): void;
 }
 
 const ofSession = { session_id: idOf("session") };
 const ofThread = { ...ofSession, thread_id: idOf("thread") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function eventRoutes({ db, log, watches, previews, names, stop }: EventParts): Route[] {
+export function eventRoutes({ db, log, watches, previews, names, stop, trouble }: EventParts): Route[] {
   async function stream(
     { principal, query, headers, context }: Call<unknown, StreamQuery, unknown>,
     sessionId: string,
@@ -44,7 +46,10 @@ export function eventRoutes({ db, log, watches, previews, names, stop }: EventPa
       const { outgoing } = context.env;
       const wanted = { types: query.types ?? null, deltas: query.event_deltas ?? [] };
       const stream = { db, watch, previews, sessionId, threadId, start, wanted };
-      writeEventStream(outgoing, headers, stream, stop).catch(() => outgoing.destroy());
+      writeEventStream(outgoing, headers, stream, stop).catch((error) => {
+        trouble("a stream broke off", error, sessionId);
+        outgoing.destroy();
+      });
     } catch (error) {
       watch.close();
       throw error;

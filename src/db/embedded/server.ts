@@ -238,6 +238,7 @@ async function answers(socketDir: string): Promise<boolean> {
 /** The role and the database, made once. The role has no rights but over its own database. */
 async function prepareDatabase({ socket_dir }: PostgresOptions): Promise<{ version: string }> {
   const client = new pg.Client({ connectionString: urlOf(socket_dir, "postgres") });
+  client.on("error", () => {});
   await client.connect();
   try {
     const role = await client.query("select from pg_roles where rolname = 'drover'");

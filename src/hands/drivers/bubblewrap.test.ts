@@ -70,13 +70,6 @@ test("says what to change when the data directory is out of reach", {
   folder.remove();
 });
 
-test("describes what it enforces", async () => {
-  const folder = testFolder();
-  const lines = await bubblewrap({ data_dir: folder.path }).describe();
-  assert.match(lines.join("\n"), /limits by/);
-  folder.remove();
-});
-
 test("says what to change where bubblewrap is missing, old or forbidden", async () => {
   const folder = testFolder();
   const bin = join(folder.path, "bin");

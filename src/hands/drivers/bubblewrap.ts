@@ -91,19 +91,6 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
         await folders.remove("sbx_check");
       }
     },
-    async describe() {
-      const bwrap = await findBwrap();
-      return [
-        `bubblewrap ${bwrap.version} at ${bwrap.path}${bwrap.disablesUserns ? "" : ", too old for --disable-userns: the system call filter stands in"}`,
-        uids
-          ? `each sandbox runs as a host user of its own, from ${uids.first} on`
-          : `sandboxes run as this user (${process.getuid?.()})`,
-        cgroups
-          ? `limits by ${cgroups.description}, and by rlimits`
-          : "limits by rlimits alone: no cgroup can be made here, so memory is limited for each process, not for all",
-        "workspaces have no quota: only the size of a single file is limited",
-      ];
-    },
   };
 }
 

@@ -6,7 +6,6 @@ import { Unavailable } from "../driver.ts";
 
 export interface Bwrap {
   path: string;
-  version: string;
   /** Older ones leave nested user namespaces to the system call filter alone. */
   disablesUserns: boolean;
 }
@@ -29,7 +28,7 @@ export async function findBwrap(): Promise<Bwrap> {
       `${path} is version ${version}; install bubblewrap ${minimum.major}.${minimum.minor} or newer`,
     );
   }
-  return { path, version, disablesUserns: /--disable-userns/.test(help.stdout + help.stderr) };
+  return { path, disablesUserns: /--disable-userns/.test(help.stdout + help.stderr) };
 }
 
 function isExecutable(path: string): boolean {

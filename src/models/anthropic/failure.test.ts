@@ -46,7 +46,8 @@ const answers: [number, string, ModelFailure["kind"], boolean][] = [
   [402, "billing_error", "billing", false],
   [429, "billing_error", "billing", false],
   [400, "invalid_request_error", "rejected", false],
-  [404, "not_found_error", "rejected", false],
+  [404, "not_found_error", "not_configured", false],
+  [404, "", "not_configured", false],
   [413, "request_too_large", "rejected", false],
 ];
 for (const [status, type, kind, retryable] of answers) {
@@ -62,6 +63,11 @@ for (const [status, type, kind, retryable] of answers) {
 test("an authentication error says which setting to look at", async () => {
   const failure = await failureOf(errorReply(401, "authentication_error", "invalid key"));
   assert.match(failure.message, /DROVER_ANTHROPIC_API_KEY/);
+});
+
+test("a model that is not there says which settings to look at", async () => {
+  const failure = await failureOf(errorReply(404, "not_found_error", "model: claude-none"));
+  assert.match(failure.message, /the model's name and DROVER_ANTHROPIC_BASE_URL/);
 });
 
 test("an answer that is not JSON", async () => {

@@ -14,7 +14,7 @@ const kindOfType: Record<string, Kind> = {
   authentication_error: "authentication",
   permission_error: "authentication",
   invalid_request_error: "rejected",
-  not_found_error: "rejected",
+  not_found_error: "not_configured",
   request_too_large: "rejected",
 };
 
@@ -44,15 +44,20 @@ function kindOf({ status, type }: APIError): Kind {
   if (status === 429) return "rate_limited";
   if (status === 529 || type === "overloaded_error") return "overloaded";
   if (status === 401 || status === 403) return "authentication";
+  if (status === 404) return "not_configured";
   if (status === 408 || status === 409 || status >= 500) return "unavailable";
   return "rejected";
 }
 
+const hints: Partial<Record<Kind, string>> = {
+  authentication: " Check DROVER_ANTHROPIC_API_KEY.",
+  not_configured: " Check the model's name and DROVER_ANTHROPIC_BASE_URL.",
+};
+
 function answerMessage(error: APIError, kind: Kind): string {
   const what = error.apiMessage ?? error.message;
   const about = [error.status, error.type, error.requestID].filter((part) => part).join(", ");
-  const hint = kind === "authentication" ? " Check DROVER_ANTHROPIC_API_KEY." : "";
-  return `The model provider answered: ${what}${about === "" ? "" : ` (${about})`}${hint}`;
+  return `The model provider answered: ${what}${about === "" ? "" : ` (${about})`}${hints[kind] ?? ""}`;
 }
 
 /** In `ms`. */

@@ -53,7 +53,7 @@ export interface NewSession {
   params: Pick<CreateSession, "title" | "metadata" | "initial_events">;
 }
 
-/** Everything was checked; only the environment can still have been archived in between. */
+/** Everything was checked; of what may have changed in between, only the end of the environment is looked at again. */
 export async function createSession(
   db: Database,
   workspaceId: string,
@@ -75,6 +75,6 @@ export async function createSession(
     primaryThreadOf(id),
     String(from),
   ]);
-  if (!row) throw invalid(`environment_id: environment ${environment.id} is archived`);
+  if (!row) throw invalid(`environment_id: environment ${environment.id} is archived or gone`);
   return toSession(row);
 }

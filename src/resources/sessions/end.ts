@@ -68,14 +68,6 @@ select head.status, ended.session_id is not null as ended, head.seq, (select cou
 from head left join ended on true`,
 };
 
-// Appends that committed while the statement above waited for the head are not in its snapshot. Without a head nothing
-// can be appended any more, so a later snapshot has all that is left.
-const removeRest: Statement = {
-  name: "session_delete_rest",
-  text: `delete from event v where v.session_id = $1
-    and not exists (select from session_head h where h.session_id = v.session_id)`,
-};
-
 /** One that has ended is returned as it is. */
 export async function archiveSession(
   db: Database,
@@ -100,7 +92,7 @@ export async function archiveSession(
   return getSession(db, workspaceId, id);
 }
 
-/** Removes the session and its whole log. */
+/** Removes the session and its log. Its sandbox, and what was appended meanwhile, go with the next cleanup. */
 export async function deleteSession(
   db: Database,
   workspaceId: string,
@@ -110,7 +102,6 @@ export async function deleteSession(
   const [done] = await db.query<Ended>(remove, [workspaceId, id, String(hooks.from)]);
   if (!done) throw sessionNotFound(id);
   if (!done.ended) throw stillRunning(id, done.status, "deleted");
-  await db.query(removeRest, [id]);
   hooks.gone();
   return { id, type: "session_deleted" };
 }

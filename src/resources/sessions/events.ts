@@ -172,7 +172,7 @@ export async function listEvents(
   query: ListEvents,
 ): Promise<Page<SessionEvent>> {
   const scope = { list: `events ${threadId ?? sessionId}`, order: query.order };
-  const cursor = query.page === undefined ? undefined : decodeCursor(query.page, scope, placeInLog);
+  const cursor = decodeCursor(query.page, scope, placeInLog);
   const range = query.created_at ?? {};
   const rows = await db.query<ListedRow>(lists[query.order], [
     workspaceId,

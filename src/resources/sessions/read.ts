@@ -55,7 +55,7 @@ export async function listSessions(
   query: ListSessions,
 ): Promise<TwoWayPage<Session>> {
   const scope = { list: "sessions", order: query.order };
-  const cursor = query.page === undefined ? undefined : decodeCursor(query.page, scope, timePosition);
+  const cursor = decodeCursor(query.page, scope, timePosition);
   const range = query.created_at ?? {};
   if (cursor) requirePositionInRange(cursor.position, range);
   const forward = (query.order === "asc") !== (cursor?.back ?? false);
@@ -105,8 +105,7 @@ export async function listThreads(
 ): Promise<{ data: Thread[]; next_page: string | null }> {
   const rows = await db.query<ThreadRow>(threads, [workspaceId, sessionId]);
   if (rows.length === 0) throw sessionNotFound(sessionId);
-  if (query.page !== undefined)
-    decodeCursor(query.page, { list: `threads ${sessionId}`, order: "asc" }, timePosition);
+  decodeCursor(query.page, { list: `threads ${sessionId}`, order: "asc" }, timePosition);
   const shown = rows.filter((row) => !query.statuses || query.statuses.includes(row.thread_status));
   return { data: shown.slice(0, query.limit).map(toThread), next_page: null };
 }

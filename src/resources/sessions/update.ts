@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Database, Statement } from "../../db/database.ts";
 import { primaryThreadOf } from "../../log/thread-id.ts";
-import { conflict, invalid } from "../../protocol/errors.ts";
+import { invalid } from "../../protocol/errors.ts";
 import type { EventBody } from "../../protocol/events.ts";
 import { newId } from "../../protocol/ids.ts";
 import { patchedMetadata } from "../../protocol/metadata.ts";
 import { type Session, type UpdateSession, updatedSessionAgent } from "../../protocol/sessions.ts";
+import { untilFirst } from "../attempts.ts";
 import { getSessionRow, sessionNotFound } from "./read.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 import { requireSupportedAgent } from "./supported.ts";
@@ -45,8 +46,6 @@ const metadataText: Statement = {
 const agentInUse = (id: string, status: string) =>
   invalid(`agent: session ${id} is ${status}; its tools can be changed only while it is idle`);
 
-const attemptsMax = 10;
-
 /** Changes title, metadata and the agent's tools, and says so in the log; a patch that changes nothing leaves no trace. */
 export async function updateSession(
   db: Database,
@@ -55,7 +54,7 @@ export async function updateSession(
   params: UpdateSession,
   hooks: { from: number; moved(seq: number): void },
 ): Promise<Session> {
-  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+  return untilFirst(`session ${id}`, async () => {
     const [row] = await db.query<SessionRow & { metadata_text: string; agent_text: string }>(metadataText, [
       workspaceId,
       id,
@@ -91,10 +90,8 @@ export async function updateSession(
       sameAgent ? row.agent_text : JSON.stringify(agent),
       row.agent_text,
     ]);
-    if (done?.changed) {
-      hooks.moved(done.seq);
-      return toSession(await getSessionRow(db, workspaceId, id));
-    }
-  }
-  throw conflict(`session ${id} is being updated by others; try again`);
+    if (!done?.changed) return undefined;
+    hooks.moved(done.seq);
+    return toSession(await getSessionRow(db, workspaceId, id));
+  });
 }

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+
+const program = join(import.meta.dirname, "test.ts");
+
+test("arguments that would be left out are refused", () => {
+  const wrong: [string[], RegExp][] = [
+    [["--al"], /^scripts\/test: --al is not an option; .+\n$/],
+    [["-v", "src/config.test.ts"], /^scripts\/test: -v is not an option; .+\n$/],
+    [["--all", "src/config.test.ts"], /^scripts\/test: --all takes no files; .+\n$/],
+  ];
+  for (const [args, problem] of wrong) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: "utf8" });
+    assert.match(stderr, problem);
+    assert.equal(stdout, "");
+    assert.equal(status, 2);
+  }
+});

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { bubblewrap } from "./drivers/bubblewrap.ts";
+import { createSandboxes } from "./sandboxes.ts";
+import { testFolder } from "./testing.ts";
+import { exec, never, request } from "./testing-host.ts";
+
+const folder = testFolder();
+after(() => folder.remove());
+
+function sandboxes(count_max: number) {
+  const driver = bubblewrap({ data_dir: folder.path });
+  const made = createSandboxes({ driver, count_max, idle_ms: 60_000, idle_with_jobs_ms: 60_000 });
+  const run = (name: string) => {
+    const { sandbox_id: id, ...call } = request(name, exec("true"));
+    return made.execute({ ...call, id, signal: never, used_shell: false, started: async () => {} });
+  };
+  return { ...made, run };
+}
+
+test("of more who come at once than there is room for, as many as there is room for get it", async () => {
+  const { run, close } = sandboxes(2);
+  const results = await Promise.all(["a", "b", "c", "d"].map(run));
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ["finished", "finished", "unavailable", "unavailable"],
+  );
+  // Those who found none take the place of the ones that are no longer used.
+  assert.deepEqual(
+    (await Promise.all(["c", "d"].map(run))).map(({ status }) => status),
+    ["finished", "finished"],
+  );
+  await close();
+});
