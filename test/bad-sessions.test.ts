@@ -180,7 +180,12 @@ refuses("sessions", (ground) => {
     { what: "update of the title with a NUL", path: own, body: { title: "\u0000" } },
     { what: "update of metadata with a NUL", path: own, body: { metadata: { a: "\u0000" } } },
     { what: "update of metadata to 17 pairs", path: own, body: { metadata: pairs(17) } },
-    { what: "update of the agent's model", path: own, body: { agent: { model: "simulated" } }, says: /model/ },
+    {
+      what: "update of the agent's model",
+      path: own,
+      body: { agent: { model: "simulated" } },
+      says: /model/,
+    },
     { what: "update of the vaults", path: own, body: { vault_ids: [] }, says: /vault_ids/ },
     { what: "update of the budget", path: own, body: { budget: { type: "limit" } }, says: /budget/ },
     { what: "update of an archived one", path: `${path}/${archived}`, body: { title: "x" } },
