@@ -24,6 +24,7 @@ export function recordingModels(): RecordingModels {
   };
   return {
     find: () => ({ model }),
+    judgeOf: (modelId) => modelId,
     nextRequest: () =>
       new Promise((resolve) => {
         onRequest = resolve;

@@ -42,6 +42,21 @@ describe("settings", () => {
     assert.match(problems.join("\n"), /DROVER_LOG: must be one of/);
   });
 
+  test("name the judge's model, and what it needs", () => {
+    assert.equal(readConfig({}, root).judge_model, null);
+    assert.equal(readConfig({ DROVER_JUDGE_MODEL: "simulated" }, root).judge_model, "simulated");
+    const key = { DROVER_ANTHROPIC_API_KEY: "sk-x" };
+    assert.equal(
+      readConfig({ ...key, DROVER_JUDGE_MODEL: "claude-haiku-5-5" }, root).judge_model,
+      "claude-haiku-5-5",
+    );
+    assert.match(
+      problemsOf({ DROVER_JUDGE_MODEL: "claude-haiku-5-5" })[0] ?? "",
+      /needs DROVER_ANTHROPIC_API_KEY/,
+    );
+    assert.match(problemsOf({ DROVER_JUDGE_MODEL: "gpt-9" })[0] ?? "", /DROVER_JUDGE_MODEL: must be a model/);
+  });
+
   test("let others reach the server only with a key that was chosen", () => {
     assert.equal(problemsOf({ DROVER_HOST: "0.0.0.0" }).length, 1);
     assert.equal(problemsOf({ DROVER_HOST: "0.0.0.0", DROVER_API_KEY: "0123456789abcdef" }).length, 0);

@@ -31,6 +31,13 @@ const shape = {
   DROVER_ANTHROPIC_BASE_URL: z
     .url({ protocol: /^https?$/, error: "must be an http or https URL" })
     .default("https://api.anthropic.com"),
+  DROVER_JUDGE_MODEL: z
+    .string()
+    .regex(
+      /^(claude-\S+|anthropic\/\S+|simulated(\/\S+)?)$/,
+      'must be a model of this server: "claude-...", "anthropic/<model>" or "simulated"',
+    )
+    .optional(),
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -56,6 +63,8 @@ export interface Config {
   /** Null: the embedded server. */
   database_url: string | null;
   anthropic: { api_key: string; base_url: string } | null;
+  /** Null: a small one of the provider of each agent's model. */
+  judge_model: string | null;
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
 }
@@ -99,6 +108,10 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
   if (anthropicKey === "own") {
     problems.push("DROVER_ANTHROPIC_API_KEY: is a key of this server, not one of Anthropic's");
   }
+  const judge = given.DROVER_JUDGE_MODEL;
+  if (judge !== undefined && /^(claude-|anthropic\/)/.test(judge) && anthropicKey === null) {
+    problems.push(`DROVER_JUDGE_MODEL: ${judge} needs DROVER_ANTHROPIC_API_KEY`);
+  }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;
   const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
@@ -111,6 +124,7 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
     database_url: values.DATABASE_URL ?? null,
     anthropic:
       anthropicKey === null ? null : { api_key: anthropicKey, base_url: values.DROVER_ANTHROPIC_BASE_URL },
+    judge_model: values.DROVER_JUDGE_MODEL ?? null,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
   };

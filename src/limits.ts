@@ -76,6 +76,18 @@ export const limits = {
   tool_rounds_max: 500,
   parallel_tool_calls_max: 64,
 
+  /** Under the policy `auto`: time of one judgement, judgements at a time, and calls of one reply that are judged. */
+  judge_ms: 30_000,
+  judge_parallel_max: 8,
+  judge_calls_max: 64,
+  /** What the judge is shown: a call (a longer one is not judged), the user's words, and what went before. */
+  judge_call_chars_max: 64_000,
+  judge_user_chars_max: 32_000,
+  judge_conversation_chars_max: 16_000,
+  judge_conversation_messages_max: 20,
+  /** Of its answer, thoughts included. */
+  judge_answer_tokens_max: 4_096,
+
   /** Of a bash call that names none; and the most it may ask for. */
   bash_timeout_ms: 120_000,
   bash_timeout_ms_max: 1_800_000,

@@ -4,7 +4,6 @@ const { refuses, stillWorks } = refusals();
 
 const events = (...list: unknown[]) => ({ events: list });
 const pairs = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, "v"]));
-const toolset = (more: object = {}) => ({ type: "agent_toolset_20260401", ...more });
 const text = (value: unknown) => ({ type: "user.message", content: [{ type: "text", text: value }] });
 const withContent = (...content: unknown[]) => events({ type: "user.message", content });
 
@@ -116,14 +115,6 @@ refuses("sessions", (ground) => {
       path,
       body: sessionBody({ environment_id: ground.withPackages }),
       says: /packages\.pip/,
-    },
-    {
-      what: "with a tool that the server judges",
-      path,
-      body: overriding({
-        tools: [toolset({ configs: [{ name: "bash", permission_policy: { type: "auto" } }] })],
-      }),
-      says: /auto/,
     },
     {
       what: "with an MCP server",

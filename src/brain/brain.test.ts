@@ -70,6 +70,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
           },
         },
       }),
+      judgeOf: (modelId) => modelId,
     },
     trouble: (_, error) => troubles.emit("trouble", error),
   });

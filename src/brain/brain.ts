@@ -140,6 +140,7 @@ export function startBrain(parts: BrainParts): Brain {
         return result;
       },
       callModel: (request, signal) => callModel(parts.models, request, signal),
+      judgeOf: parts.models.judgeOf,
       preview: (thread_id, seq, preview) =>
         parts.previews.publish(lease.session_id, { thread_id, seq, preview }),
       flushPreviews: () => parts.previews.flush(lease.session_id),

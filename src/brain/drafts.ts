@@ -11,7 +11,7 @@ import {
   type UsageSnapshot,
 } from "../protocol/events.ts";
 import type { Action } from "./decide.ts";
-import { type Outcome, threadOf } from "./outcome.ts";
+import { type Judgement, type Outcome, threadOf, usageOf } from "./outcome.ts";
 import type { AgentFacts } from "./session.ts";
 import type { Call, Ending, State, Thread } from "./state.ts";
 
@@ -151,7 +151,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
         ],
       };
     case "model_aborted":
-      return { ...none(), entries: [spanEnd(shown, outcome.request_id, true, outcome.usage)] };
+      return { ...none(), entries: [spanEnd(shown, outcome.request_id, true, usageOf(outcome))] };
     case "model_replied":
       return { ...none(), entries: replyEntries(outcome, thread, pen) };
     case "model_failed":
@@ -177,7 +177,7 @@ function replyEntries(
     if (texts.length > 0) entries.push(shown("agent.message", { content: texts }, messageIds.shift()));
     texts = [];
   };
-  for (const block of outcome.content) {
+  for (const [i, block] of outcome.content.entries()) {
     if (block.type === "text") {
       if (block.text !== "") texts.push({ type: "text", text: block.text });
       continue;
@@ -186,7 +186,7 @@ function replyEntries(
     if (block.type !== "tool_use") {
       entries.push(thought());
     } else if (!refused) {
-      const calls = callEntries(block, thread, pen);
+      const calls = callEntries(block, outcome.judgements[i] ?? null, thread, pen);
       callIds[block.id] = calls[0]?.id ?? "";
       entries.push(...calls);
     }
@@ -199,19 +199,20 @@ function replyEntries(
     content: refused ? [] : outcome.content.filter((block) => block.type !== "text" || block.text !== ""),
     call_ids: callIds,
     ending: endingOf(outcome),
-    usage: outcome.usage,
+    usage: usageOf(outcome),
   });
-  return [reply, ...entries, spanEnd(shown, outcome.request_id, false, outcome.usage)];
+  return [reply, ...entries, spanEnd(shown, outcome.request_id, false, usageOf(outcome))];
 }
 
 /** The call, and with it the result where that is already known. */
 function callEntries(
   block: Extract<AssistantBlock, { type: "tool_use" }>,
+  judgement: Judgement | null,
   thread: Thread,
   pen: Pen,
 ): AnyDraft[] {
   const shown = writer(thread, pen, "session");
-  const permission = pen.permission(block.name);
+  const permission = judgedPermission(pen.permission(block.name), judgement);
   if (permission.kind === "custom" && block.malformed === undefined) {
     return [shown("agent.custom_tool_use", { name: block.name, input: block.input })];
   }
@@ -232,6 +233,18 @@ function callEntries(
       is_error: true,
     }),
   ];
+}
+
+/** What the client sees of a judgement, outside and inside `evaluation`: always the same. */
+export const autoPermission = (judgement: Judgement): Permission => ({
+  kind: "built_in",
+  evaluated: judgement.type,
+  evaluation: { type: "auto", evaluated_permission: judgement },
+});
+
+function judgedPermission(permission: Permission, judgement: Judgement | null): Permission {
+  const isAuto = permission.kind === "built_in" && permission.evaluation?.type === "auto";
+  return isAuto && judgement ? autoPermission(judgement) : permission;
 }
 
 function refusalText(block: Extract<AssistantBlock, { type: "tool_use" }>, permission: Permission): string {

@@ -2,10 +2,11 @@ import type { AppendRequest, AppendResult } from "../log/append.ts";
 import { type AnyDraft, type Entry, readerVersion } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
 import type { Preview } from "../log/previews.ts";
-import type { ModelEvent, ModelRequest } from "../models/model.ts";
+import type { AssistantBlock, ModelEvent, ModelRequest } from "../models/model.ts";
 import { modelRequest } from "./context.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
 import {
+  autoPermission,
   type Drafts,
   draftsOf,
   none,
@@ -14,6 +15,8 @@ import {
   type Permission,
   usageSnapshot,
 } from "./drafts.ts";
+import { type Judged, judgeReply } from "./judge.ts";
+import { indeterminate } from "./judge-prompt.ts";
 import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
 import { startPreview } from "./preview.ts";
@@ -29,6 +32,8 @@ export interface Effects {
   append(request: AppendRequest): Promise<AppendResult>;
   /** Ends in exactly one terminal event; never throws. */
   callModel(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
+  /** The model that judges the calls of an agent with this model. */
+  judgeOf(modelId: string): string;
   /** Shows a part of an answer that is still being written; `seq` is the log's newest entry when it was asked for. */
   preview(threadId: string, seq: number, preview: Preview): void;
   /** The events that were previewed are about to be appended. */
@@ -86,9 +91,13 @@ export async function drive(
     const { thread } = action;
     if (action.do === "call_model") {
       const requestId = drafts.entries[0]?.id ?? "";
-      const request = modelRequest(facts, state.threads.get(thread.id) ?? thread);
+      const asking = state.threads.get(thread.id) ?? thread;
+      const request = modelRequest(facts, asking);
+      const about = { thread_id: thread.id, request_id: requestId };
       start(modelEffect(thread), (signal) =>
-        callModel({ thread_id: thread.id, request_id: requestId }, request, state.seq, effects, signal),
+        callModel(about, request, state.seq, effects, signal, (reply) =>
+          judgeReply(facts.agent, { ...asking, reply }, effects, signal),
+        ),
       );
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
@@ -206,9 +215,14 @@ function permissionOf({ agent }: SessionFacts, name: string): Permission {
     case "not_enabled":
       return { kind: "built_in", evaluated: "deny" };
     case "built_in":
-      return use.policy === "always_ask"
-        ? { kind: "built_in", evaluated: "ask", evaluation: { type: "always_ask" } }
-        : { kind: "built_in", evaluated: "allow", evaluation: { type: "always_allow" } };
+      switch (use.policy) {
+        case "always_allow":
+          return { kind: "built_in", evaluated: "allow", evaluation: { type: "always_allow" } };
+        case "always_ask":
+          return { kind: "built_in", evaluated: "ask", evaluation: { type: "always_ask" } };
+        case "auto":
+          return autoPermission(indeterminate);
+      }
   }
 }
 
@@ -224,6 +238,7 @@ async function callModel(
   seq: number,
   effects: Effects,
   signal: AbortSignal,
+  judge: (reply: AssistantBlock[]) => Promise<Judged>,
 ): Promise<Outcome> {
   const preview = startPreview(effects.newId, (part) => effects.preview(about.thread_id, seq, part));
   for await (const event of effects.callModel(request, signal)) {
@@ -237,12 +252,16 @@ async function callModel(
       case "finished": {
         effects.flushPreviews();
         const { content, stop, usage } = event;
-        return { type: "model_replied", ...about, content, stop, usage, previewed: preview.ids };
+        const judged = await judge(stop.reason === "refusal" ? [] : content);
+        if (judged.aborted) return { type: "model_aborted", ...about, usage, judge: judged.judge };
+        const { judgements, judge: cost } = judged;
+        const reply = { content, stop, usage, previewed: preview.ids, judgements, judge: cost };
+        return { type: "model_replied", ...about, ...reply };
       }
       case "failed":
         return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };
       case "aborted":
-        return { type: "model_aborted", ...about, usage: event.usage };
+        return { type: "model_aborted", ...about, usage: event.usage, judge: null };
     }
   }
   throw new Error("the model's stream ended without a terminal event");

@@ -1,7 +1,24 @@
-import type { AssistantBlock, ModelFailure, ModelStop, ModelUsage } from "../models/model.ts";
+import {
+  type AssistantBlock,
+  addUsage,
+  type ModelFailure,
+  type ModelStop,
+  type ModelUsage,
+  noUsage,
+} from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
+import type { Evaluation } from "../protocol/events.ts";
 import type { PreviewedIds } from "./preview.ts";
 import type { State, Thread } from "./state.ts";
+
+/** What the policy `auto` comes to for one call. */
+export type Judgement = Extract<Evaluation, { type: "auto" }>["evaluated_permission"];
+
+/** The model that was asked for judgements, and what that took. */
+export interface JudgeCost {
+  model: string;
+  usage: ModelUsage;
+}
 
 /** How an effect ended. */
 export type Outcome =
@@ -14,9 +31,20 @@ export type Outcome =
       usage: ModelUsage;
       /** Ids that previews have already promised. */
       previewed: PreviewedIds;
+      /** By the place of a block in the content; null where it is not a call under `auto`. */
+      judgements: (Judgement | null)[];
+      /** Null: nobody was asked. */
+      judge: JudgeCost | null;
     }
   | { type: "model_failed"; thread_id: string; request_id: string; failure: ModelFailure; usage: ModelUsage }
-  | { type: "model_aborted"; thread_id: string; request_id: string; usage: ModelUsage }
+  | {
+      type: "model_aborted";
+      thread_id: string;
+      request_id: string;
+      usage: ModelUsage;
+      /** What was spent on judging the reply before the abort. */
+      judge: JudgeCost | null;
+    }
   | {
       type: "tool_finished";
       thread_id: string;
@@ -30,3 +58,7 @@ export const threadOf = (state: State, id: string): Thread => {
   if (!thread) throw new Error(`thread ${id} is not in the log`);
   return thread;
 };
+
+/** What a request took, its judgements included. */
+export const usageOf = ({ usage, judge }: { usage: ModelUsage; judge: JudgeCost | null }): ModelUsage =>
+  addUsage(usage, judge?.usage ?? noUsage);

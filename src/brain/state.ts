@@ -22,6 +22,8 @@ export interface Thread {
   queued: Queued[];
   /** The conversation as the model sees it. */
   messages: ModelMessage[];
+  /** The texts of the user's own messages among them: all that counts as what the user wants. */
+  user_texts: string[];
   /** Calls of the newest reply that have no result yet. */
   calls: Call[];
   /** A model request whose end is not in the log. */
@@ -106,6 +108,7 @@ export const newThread = (id: string): Thread => ({
   status: "idle",
   queued: [],
   messages: [],
+  user_texts: [],
   calls: [],
   request: null,
   failures: 0,
@@ -125,6 +128,7 @@ export function fold(entries: readonly Entry[], state: State = emptyState()): St
       ...thread,
       queued: [...thread.queued],
       messages: [...thread.messages],
+      user_texts: [...thread.user_texts],
       calls: [...thread.calls],
     });
   }
@@ -170,7 +174,12 @@ function apply(state: State, entry: Entry): void {
     case "promoted": {
       const event = thread.queued.find((queued) => queued.seq === entry.of_seq);
       thread.queued = thread.queued.filter((queued) => queued !== event);
-      if (event?.type === "user.message") addUserBlocks(thread, event.content.flatMap(contentForModel));
+      if (event?.type === "user.message") {
+        addUserBlocks(thread, event.content.flatMap(contentForModel));
+        thread.user_texts.push(
+          ...event.content.flatMap((block) => (block.type === "text" ? [block.text] : [])),
+        );
+      }
       if (event?.type === "user.tool_confirmation") {
         changeCall(thread, event.tool_use_id, { confirmation: event.answer });
       }

@@ -39,6 +39,8 @@ export const testAgent: AgentFacts = {
         { name: "bash", enabled: true, permission_policy: { type: "always_allow" } },
         { name: "read", enabled: true, permission_policy: { type: "always_ask" } },
         { name: "write", enabled: false, permission_policy: { type: "always_allow" } },
+        { name: "edit", enabled: true, permission_policy: { type: "auto" } },
+        { name: "grep", enabled: true, permission_policy: { type: "auto" } },
       ],
     },
     { type: "custom", name: "weather", description: "Tells the weather", input_schema: { type: "object" } },
@@ -61,6 +63,21 @@ export const says = (text: string): ModelEvent[] => [
     usage: { ...noUsage, input_tokens: 10, output_tokens: 5 },
   },
 ];
+
+/** What a judge is asked. */
+export function caseIn(request: ModelRequest | undefined): {
+  user_messages: string[];
+  user_messages_left_out: number;
+  conversation: string[];
+  call: { tool: string; input: Record<string, unknown> };
+} {
+  const block = request?.messages[0]?.content[0];
+  if (block?.type !== "text") throw new Error("no judge was asked");
+  return JSON.parse(block.text);
+}
+
+/** The answer of a judge. */
+export const verdict = (verdict: string): ModelEvent[] => says(JSON.stringify({ verdict }));
 
 export const calls = (...names: string[]): ModelEvent[] => [
   {
@@ -141,6 +158,7 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
         asked.push(request);
         yield* script(request, signal);
       },
+      judgeOf: () => "judge",
       preview() {},
       flushPreviews() {},
       prepareSandbox() {},

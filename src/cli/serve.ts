@@ -56,7 +56,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       api_key: apiKey,
       migrations,
       hands,
-      models: createModels({ anthropic: config.anthropic }),
+      models: createModels({ anthropic: config.anthropic, judge_model: config.judge_model }),
       logger,
       version,
     });

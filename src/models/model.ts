@@ -13,6 +13,8 @@ export interface Model {
 /** Finds the model for an id, or says which setting is missing. */
 export interface Models {
   find(modelId: string): { model: Model } | { missing: string };
+  /** The small model that judges the calls of agents with this model. */
+  judgeOf(modelId: string): string;
 }
 
 export type Effort = "low" | "medium" | "high" | "xhigh" | "max";
@@ -27,6 +29,15 @@ export interface ModelRequest {
   messages: ModelMessage[];
   /** Failed attempts at this very request so far. */
   attempt: number;
+  /** Set when no conversation is wanted but one short answer. */
+  answer?: AnswerFormat;
+}
+
+export interface AnswerFormat {
+  name: "verdict";
+  /** JSON Schema. Providers that can hold an answer to it do; whoever asks checks it all the same. */
+  schema: Record<string, unknown>;
+  tokens_max: number;
 }
 
 export interface ToolDefinition {
@@ -120,3 +131,11 @@ export const noUsage: ModelUsage = {
   cache_creation_5m_input_tokens: 0,
   cache_creation_1h_input_tokens: 0,
 };
+
+export const addUsage = (a: ModelUsage, b: ModelUsage): ModelUsage => ({
+  input_tokens: a.input_tokens + b.input_tokens,
+  output_tokens: a.output_tokens + b.output_tokens,
+  cache_read_input_tokens: a.cache_read_input_tokens + b.cache_read_input_tokens,
+  cache_creation_5m_input_tokens: a.cache_creation_5m_input_tokens + b.cache_creation_5m_input_tokens,
+  cache_creation_1h_input_tokens: a.cache_creation_1h_input_tokens + b.cache_creation_1h_input_tokens,
+});

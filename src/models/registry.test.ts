@@ -31,3 +31,18 @@ for (const speed of ["", "0", "fast", "-1", "1e9"]) {
     assert.ok("missing" in found && found.missing.includes("simulated/typing"));
   });
 }
+
+for (const [id, judge] of [
+  ["claude-opus-5-5", "claude-haiku-5-5"],
+  ["anthropic/some-gateway-model", "claude-haiku-5-5"],
+  ["simulated", "simulated"],
+  ["simulated/typing", "simulated"],
+] as const) {
+  test(`calls of ${id} are judged by ${judge}, or by the model that is set`, () => {
+    assert.equal(bare.judgeOf(id), judge);
+    assert.equal(
+      createModels({ anthropic: null, judge_model: "simulated/300" }).judgeOf(id),
+      "simulated/300",
+    );
+  });
+}

@@ -4,7 +4,11 @@ import { simulatedModel } from "./simulated.ts";
 
 export interface ModelSettings {
   anthropic: AnthropicOptions | null;
+  /** Judges the calls of every agent; left out, its provider's own small model does. */
+  judge_model?: string | null;
 }
+
+const anthropic_judge = "claude-haiku-5-5";
 
 /** Characters per second of `simulated/typing`: a fast human. */
 const typing_chars_per_second = 10;
@@ -22,8 +26,14 @@ export function createModels(settings: ModelSettings): Models {
       }
       return { missing: unknown(modelId) };
     },
+    judgeOf(modelId) {
+      if (settings.judge_model) return settings.judge_model;
+      return isSimulated(modelId) ? "simulated" : anthropic_judge;
+    },
   };
 }
+
+const isSimulated = (modelId: string) => modelId === "simulated" || modelId.startsWith("simulated/");
 
 function simulatedAt(speed: string): { model: Model } | { missing: string } {
   if (speed === "typing") return { model: simulatedModel({ chars_per_second: typing_chars_per_second }) };

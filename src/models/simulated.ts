@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AssistantBlock, Model, ModelEvent, ModelFailure, ModelRequest } from "./model.ts";
 import { type Answer, startAnswer } from "./simulated/answer.ts";
+import { judgeStepOf } from "./simulated/judge.ts";
 import { type Act, proseOf, type Step, scriptOf } from "./simulated/script.ts";
 
 const chars_per_delta = 48;
@@ -86,7 +87,9 @@ async function* perform(
 }
 
 /** The newest message with text is the script; each answer since then was one of its steps. */
-function stepOf({ messages }: ModelRequest): Step {
+function stepOf(request: ModelRequest): Step {
+  if (request.answer?.name === "verdict") return judgeStepOf(request);
+  const { messages } = request;
   const asked = messages.findLastIndex((message) => textsOf(message).length > 0);
   const asking = messages[asked];
   const answered = messages.slice(asked + 1).filter((message) => message.role === "assistant").length;

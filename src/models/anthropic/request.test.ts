@@ -227,3 +227,26 @@ test("never more than the four marks that the API allows", () => {
   const body = JSON.stringify(messageParams(requestOf(modelId, messages)));
   assert.equal(body.split("cache_control").length - 1, 4);
 });
+
+describe("an answer in a form", () => {
+  const answer = { name: "verdict" as const, schema: { type: "object" }, tokens_max: 500 };
+  const asked = (model: string) =>
+    messageParams({ ...requestOf(model, [userSays("?")]), answer, effort: "low" });
+
+  test("is short, and held to its schema where the model can be", () => {
+    const { max_tokens, output_config } = asked("claude-haiku-5-5");
+    assert.equal(max_tokens, 500);
+    assert.deepEqual(output_config, {
+      effort: "low",
+      format: { type: "json_schema", schema: answer.schema },
+    });
+    assert.deepEqual(asked("claude-haiku-4-5").output_config, {
+      format: { type: "json_schema", schema: answer.schema },
+    });
+  });
+
+  test("is only short where nothing is known of the model", () => {
+    assert.deepEqual(asked("anthropic/some-gateway-model").output_config, { effort: "low" });
+    assert.equal(asked("anthropic/some-gateway-model").max_tokens, 500);
+  });
+});

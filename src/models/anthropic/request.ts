@@ -11,13 +11,17 @@ const cached = { cache_control: { type: "ephemeral" } } as const;
 export function messageParams(request: ModelRequest): Params {
   const model = request.model.replace(/^anthropic\//, "");
   const traits = traitsOf(model);
-  const { system, tools } = request;
+  const { system, tools, answer } = request;
+  const output = {
+    ...(traits.effort && request.effort ? { effort: request.effort } : {}),
+    ...(traits.schema && answer ? { format: { type: "json_schema" as const, schema: answer.schema } } : {}),
+  };
   const params: Params = {
     model,
-    max_tokens: traits.output_tokens_max,
+    max_tokens: Math.min(traits.output_tokens_max, answer?.tokens_max ?? Number.POSITIVE_INFINITY),
     stream: true,
     ...(traits.adaptive ? { thinking: { type: "adaptive" } } : {}),
-    ...(traits.effort && request.effort ? { output_config: { effort: request.effort } } : {}),
+    ...(Object.keys(output).length > 0 ? { output_config: output } : {}),
     ...(request.speed === "fast" ? { speed: "fast" } : {}),
     ...(tools.length > 0 ? { tools: tools.map((tool, i) => toolOf(tool, i === tools.length - 1)) } : {}),
     ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
@@ -30,17 +34,27 @@ export function messageParams(request: ModelRequest): Params {
  * What a model takes. Output is capped at the model's own limit: a lower cap would only cut long answers, and
  * unused room costs nothing. Up to 4.5 thinking has a fixed budget, so those models answer without.
  */
-function traitsOf(model: string): { output_tokens_max: number; adaptive: boolean; effort: boolean } {
+function traitsOf(model: string): Traits {
   const [, family = "", major = "", minor = "0"] =
     /^claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?!\d)/.exec(model) ?? [];
   const generation = Number(major) * 100 + Number(minor);
-  if (major === "") return { output_tokens_max: every_model_tokens_max, adaptive: false, effort: true };
-  if (generation > 405) return { output_tokens_max: 128_000, adaptive: true, effort: true };
+  const unknown = { output_tokens_max: every_model_tokens_max, adaptive: false, effort: true, schema: false };
+  if (major === "") return unknown;
+  if (generation > 405) return { output_tokens_max: 128_000, adaptive: true, effort: true, schema: true };
   return {
     output_tokens_max: generation === 405 ? 64_000 : every_model_tokens_max,
     adaptive: false,
     effort: generation === 405 && family === "opus",
+    schema: generation === 405,
   };
+}
+
+interface Traits {
+  output_tokens_max: number;
+  adaptive: boolean;
+  effort: boolean;
+  /** Whether answers can be held to a JSON Schema. */
+  schema: boolean;
 }
 
 /** What every model since Claude 4 can write: the cap for a model whose own limit is not known. */

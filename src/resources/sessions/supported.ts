@@ -11,13 +11,6 @@ export function requireSupportedAgent(agent: SessionAgent): void {
     if (tool.type === "custom") return;
     if (tool.type !== "agent_toolset_20260401")
       throw invalid(`${path}: ${tool.type} tools are not supported yet`);
-    for (const config of tool.configs) {
-      if (config.enabled && config.permission_policy.type === "auto") {
-        throw invalid(
-          `${path}: the permission policy ${config.permission_policy.type} (of ${config.name}) is not supported yet; use always_allow or always_ask, or disable the tool`,
-        );
-      }
-    }
   });
   if (agent.mcp_servers.length > 0) throw invalid("agent.mcp_servers: MCP servers are not supported yet");
   if (agent.skills.length > 0) throw invalid("agent.skills: skills are not supported yet");
