@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { readConfig } from "../src/config.ts";
+import { noCaps, readConfig } from "../src/config.ts";
 import { type Database, openDatabase } from "../src/db/database.ts";
 import { startPostgres } from "../src/db/embedded/server.ts";
 import { systemUser } from "../src/db/embedded/user.ts";
@@ -12,6 +12,8 @@ import { migrate, readMigrations } from "../src/db/migrate.ts";
 import { connectHands, type Hands } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
 import type { Models } from "../src/models/model.ts";
+import { listPrices } from "../src/models/price-table.ts";
+import { pricesOf } from "../src/models/prices.ts";
 import { createModels } from "../src/models/registry.ts";
 import { startServer } from "../src/server.ts";
 import { freePort } from "../test/harness/free-port.ts";
@@ -112,6 +114,8 @@ export async function startRig(): Promise<Rig> {
         migrations: readMigrations(),
         hands: own,
         models,
+        prices: pricesOf(listPrices),
+        spending: { runtime_price: 0, caps: noCaps },
         logger: pino({ level: "warn" }, pino.destination({ dest: 2, sync: true })),
         version: "0.0.0-bench",
       });

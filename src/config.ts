@@ -7,6 +7,12 @@ export const ownKeyPrefix = "drover-key-";
 
 export const apiKeyShape = /^[\x21-\x7e]{16,200}$/;
 
+/** US dollars, to the cent or finer. */
+const dollars = z
+  .string()
+  .regex(/^\d{1,7}(\.\d{1,9})?$/, "must be an amount of US dollars such as 25 or 0.50")
+  .transform(Number);
+
 const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
 
 const shape = {
@@ -38,6 +44,12 @@ const shape = {
       'must be a model of this server: "claude-...", "anthropic/<model>" or "simulated"',
     )
     .optional(),
+  DROVER_PRICES: z.string().refine(isAbsolute, "must be an absolute path").optional(),
+  DROVER_RUNTIME_PRICE: dollars.default(0),
+  DROVER_CAP_PER_AGENT: dollars.optional(),
+  DROVER_CAP_PER_AGENT_DAY: dollars.optional(),
+  DROVER_CAP_PER_WORKSPACE: dollars.optional(),
+  DROVER_CAP_PER_WORKSPACE_DAY: dollars.optional(),
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -65,9 +77,29 @@ export interface Config {
   anthropic: { api_key: string; base_url: string } | null;
   /** Null: a small one of the provider of each agent's model. */
   judge_model: string | null;
+  /** A file of list prices to use instead of the built-in ones. */
+  prices_file: string | null;
+  /** What an hour of a running session costs, in US dollars. */
+  runtime_price: number;
+  caps: Caps;
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
 }
+
+/** The most that may be spent at list prices, in US dollars; null is no cap. A day is one of UTC. */
+export interface Caps {
+  per_agent: number | null;
+  per_agent_day: number | null;
+  per_workspace: number | null;
+  per_workspace_day: number | null;
+}
+
+export const noCaps: Caps = {
+  per_agent: null,
+  per_agent_day: null,
+  per_workspace: null,
+  per_workspace_day: null,
+};
 
 export interface Machine {
   uid: number;
@@ -125,6 +157,14 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
     anthropic:
       anthropicKey === null ? null : { api_key: anthropicKey, base_url: values.DROVER_ANTHROPIC_BASE_URL },
     judge_model: values.DROVER_JUDGE_MODEL ?? null,
+    prices_file: values.DROVER_PRICES ?? null,
+    runtime_price: values.DROVER_RUNTIME_PRICE,
+    caps: {
+      per_agent: values.DROVER_CAP_PER_AGENT ?? null,
+      per_agent_day: values.DROVER_CAP_PER_AGENT_DAY ?? null,
+      per_workspace: values.DROVER_CAP_PER_WORKSPACE ?? null,
+      per_workspace_day: values.DROVER_CAP_PER_WORKSPACE_DAY ?? null,
+    },
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
   };

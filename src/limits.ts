@@ -61,8 +61,8 @@ export const limits = {
   /** Of one message or one tool result. */
   content_blocks_max: 1_000,
   title_chars_max: 1_000,
-  /** Agent names of sessions kept in memory. */
-  agent_names_max: 10_000,
+  /** Sessions of which it is kept in memory who their agent is. */
+  session_agents_max: 10_000,
 
   /** Retries of a failed model request, and the wait before them: doubled each time, with jitter. */
   model_retries_max: 5,
@@ -72,6 +72,8 @@ export const limits = {
   model_idle_ms: 120_000,
   /** Model requests that a brain began and did not live to end, before the turn is given up. */
   model_orphans_max: 5,
+  /** Time that a turn may take, waits for the client left out. */
+  turn_ms_max: 24 * 3_600_000,
   /** Tool rounds in one turn. */
   tool_rounds_max: 500,
   parallel_tool_calls_max: 64,

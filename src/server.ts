@@ -8,6 +8,8 @@ import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
+import { capsOf } from "./brain/caps.ts";
+import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
 import type { Hands } from "./hands/client.ts";
@@ -17,10 +19,12 @@ import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
 import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
 import type { Models } from "./models/model.ts";
+import type { Prices } from "./models/prices.ts";
+import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { agentStore } from "./resources/agents.ts";
 import { environmentStore } from "./resources/environments.ts";
-import { rememberAgentNames } from "./resources/sessions/events.ts";
+import { rememberAgents } from "./resources/sessions/session-agents.ts";
 
 export interface ServerOptions {
   database_url: string;
@@ -31,6 +35,12 @@ export interface ServerOptions {
   migrations: Migration[];
   hands: Hands;
   models: Models;
+  prices: Prices;
+  spending: {
+    /** What an hour of a running session costs, in US dollars. */
+    runtime_price: number;
+    caps: Caps;
+  };
   logger: Logger;
   version: string;
 }
@@ -45,7 +55,8 @@ export interface Server {
 
 /** Builds the parts of `drover serve` and hands them to each other. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { logger, hands, models } = options;
+  const { logger, hands, models, prices } = options;
+  const { caps, runtime_price } = options.spending;
   const db = openDatabase({ url: options.database_url });
   const { applied } = await migrate(db, options.migrations);
   if (applied.length > 0) logger.info({ migrations: applied }, "database migrated");
@@ -94,18 +105,38 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     previewed: previews.heard,
   });
   const polling = setInterval(poll, limits.watch_poll_ms);
-  brain = startBrain({ db, log, watches, previews, member, hands, models, trouble });
+  brain = startBrain({
+    db,
+    log,
+    watches,
+    previews,
+    member,
+    hands,
+    models,
+    spending: { costOf: prices.costOf, runtime_nano_per_hour: runtime_price * nanoPerDollar },
+    findCap: capsOf(db, caps),
+    trouble,
+  });
 
   const agents = agentStore(db);
   const environments = environmentStore(db);
   const from = () => member.id() ?? 0;
-  const names = rememberAgentNames(db, limits.agent_names_max);
+  const sessionAgents = rememberAgents(db, limits.session_agents_max);
   const app = createApp({
     routes: [
       ...agentRoutes(agents),
       ...environmentRoutes(environments),
-      ...sessionRoutes({ db, agents, environments, watches, from, wake: () => brain.wake() }),
-      ...eventRoutes({ db, log, watches, previews, names, stop: stop.signal, trouble }),
+      ...sessionRoutes({
+        db,
+        agents,
+        environments,
+        priced: ({ model }) => prices.has(model) && prices.has({ id: models.judgeOf(model.id) }),
+        capped: Object.values(caps).some((cap) => cap !== null),
+        watches,
+        from,
+        wake: () => brain.wake(),
+      }),
+      ...eventRoutes({ db, log, watches, previews, sessionAgents, stop: stop.signal, trouble }),
     ],
     authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
     check: async () => {

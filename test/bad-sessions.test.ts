@@ -5,6 +5,8 @@ const { refuses, stillWorks } = refusals();
 const events = (...list: unknown[]) => ({ events: list });
 const pairs = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, "v"]));
 const text = (value: unknown) => ({ type: "user.message", content: [{ type: "text", text: value }] });
+const system = { type: "system.message", content: [{ type: "text", text: "Be brief." }] };
+const limit = (amount: unknown, currency = "USD") => ({ type: "limit", max_list_cost: { amount, currency } });
 const withContent = (...content: unknown[]) => events({ type: "user.message", content });
 
 refuses("sessions", (ground) => {
@@ -96,13 +98,37 @@ refuses("sessions", (ground) => {
       says: /resources/,
     },
     { what: "with vaults", path, body: sessionBody({ vault_ids: ["vlt_01x"] }), says: /vault_ids/ },
-    {
-      what: "with a budget",
+    ...["0", "-1", "25.00", "007", "", "1e3", "1 ", "1000000000000", 5, null].map((amount) => ({
+      what: `with a budget of ${JSON.stringify(amount)}`,
       path,
-      body: sessionBody({
-        budget: { type: "limit", max_list_cost: { amount: "1", currency: "USD" } },
-      }),
-      says: /budget/,
+      body: sessionBody({ budget: limit(amount) }),
+      says: /budget\.max_list_cost\.amount/,
+    })),
+    {
+      what: "with a budget in another currency",
+      path,
+      body: sessionBody({ budget: limit("1", "EUR") }),
+      says: /budget\.max_list_cost\.currency/,
+    },
+    { what: "with a budget of another kind", path, body: sessionBody({ budget: { type: "soft" } }) },
+    { what: "with a budget and no amount", path, body: sessionBody({ budget: { type: "limit" } }) },
+    {
+      what: "with a budget and a model without a price",
+      path,
+      body: {
+        ...overriding({ model: "unheard-of" }),
+        budget: limit("100"),
+      },
+      says: /budget: the model unheard-of, .* no list price/,
+    },
+    {
+      what: "with a budget and a model without a price at that speed",
+      path,
+      body: {
+        ...overriding({ model: { id: "simulated", speed: "fast" } }),
+        budget: limit("100"),
+      },
+      says: /at fast speed/,
     },
     {
       what: "in a self_hosted environment",
@@ -178,7 +204,13 @@ refuses("sessions", (ground) => {
       says: /model/,
     },
     { what: "update of the vaults", path: own, body: { vault_ids: [] }, says: /vault_ids/ },
-    { what: "update of the budget", path: own, body: { budget: { type: "limit" } }, says: /budget/ },
+    { what: "update of the budget of another kind", path: own, body: { budget: { type: "soft" } } },
+    {
+      what: "a budget that comes later",
+      path: own,
+      body: { budget: limit("100") },
+      says: /budget: can only be set when/,
+    },
     { what: "update of an archived one", path: `${path}/${archived}`, body: { title: "x" } },
     { what: "update of a missing one", path: `${path}/sesn_01missing`, body: { title: "x" }, status: 404 },
     { what: "a missing one", path: `${path}/sesn_01missing`, status: 404 },
@@ -301,11 +333,29 @@ refuses("events", ({ session, archived }) => {
       }),
       says: /define_outcome/,
     },
+    { what: "with a system message alone", path, body: events(system), says: /events\.0: .*directly follow/ },
+    { what: "with two system messages", path, body: events(text("x"), system, system), says: /events\.1/ },
     {
-      what: "with a system message",
+      what: "with a system message before another message",
       path,
-      body: events(text("x"), { type: "system.message", content: [{ type: "text", text: "x" }] }),
-      says: /system\.message/,
+      body: events(text("x"), system, text("y")),
+      says: /events\.1: .*last event/,
+    },
+    {
+      what: "with a system message after an interrupt",
+      path,
+      body: events({ type: "user.interrupt" }, system),
+      says: /events\.1: .*directly follow/,
+    },
+    {
+      what: "with a system message of an image",
+      path,
+      body: events(text("x"), { type: "system.message", content: [{ type: "image" }] }),
+    },
+    {
+      what: "with an empty system message",
+      path,
+      body: events(text("x"), { type: "system.message", content: [] }),
     },
     {
       what: "to an archived session",

@@ -6,13 +6,13 @@ import { drive } from "./drive.ts";
 import { fold } from "./state.ts";
 import {
   calls,
+  factsOf,
   freeLease,
   message,
   never,
   type Script,
   says,
   type TestSession,
-  testAgent,
   testSession,
 } from "./testing.ts";
 
@@ -37,7 +37,7 @@ const answer = (custom_tool_use_id: string, text: string) => ({
 
 async function run(session: TestSession): Promise<Entry[]> {
   const lease = await session.claim();
-  const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+  const facts = factsOf(session);
   assert.equal(await drive(facts, lease, session.effects(lease), never), "parked");
   return session.entries();
 }
@@ -203,7 +203,7 @@ describe("a custom tool", () => {
     const lease = await session.claim();
     const plain = session.effects(lease);
     let answered = false;
-    const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+    const facts = factsOf(session);
     const end = await drive(
       facts,
       lease,

@@ -28,7 +28,12 @@ before(async () => {
 });
 after(() => db.close());
 
-const facts = (session: TestSession) => ({ workspace_id: "w", session_id: session.id, agent: testAgent });
+const facts = (session: TestSession) => ({
+  workspace_id: "w",
+  session_id: session.id,
+  agent: testAgent,
+  budget_cents: null,
+});
 
 /** Makes these calls once, then answers; `judge` is what the judge says. */
 const once =

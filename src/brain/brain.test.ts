@@ -21,6 +21,7 @@ import {
   says,
   start,
   testSession,
+  testSpending,
 } from "./testing.ts";
 
 let db: TestDatabase;
@@ -72,6 +73,8 @@ async function begin(context: TestContext, script: Script, database: Database = 
       }),
       judgeOf: (modelId) => modelId,
     },
+    spending: testSpending,
+    findCap: async () => null,
     trouble: (_, error) => troubles.emit("trouble", error),
   });
   context.after(brain.stop);

@@ -12,9 +12,11 @@ import type { Models } from "../models/model.ts";
 import { newId } from "../protocol/ids.ts";
 import { cancelTool, defaultSandbox, runTool } from "../tools/toolset.ts";
 import { callModel } from "./call-model.ts";
+import type { FindCap } from "./caps.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
 import { createMemory } from "./memory.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
+import type { Spending } from "./spending.ts";
 
 export interface Brain {
   /** There may be a session to claim. */
@@ -33,6 +35,8 @@ export interface BrainParts {
   member: Pick<Member, "id" | "rejoin">;
   hands: Hands;
   models: Models;
+  spending: Spending;
+  findCap: FindCap;
   /** Told what went wrong where nobody waits for an answer. */
   trouble(message: string, error: unknown, sessionId?: string): void;
 }
@@ -98,7 +102,7 @@ export function startBrain(parts: BrainParts): Brain {
       end = await drive(
         facts,
         lease,
-        effectsFor(lease, watch),
+        effectsFor(lease, facts, watch),
         AbortSignal.any([stop.signal, abandoned.signal]),
         memory,
       );
@@ -123,7 +127,7 @@ export function startBrain(parts: BrainParts): Brain {
     }
   }
 
-  function effectsFor(lease: Lease, watch: ReturnType<Watches["watch"]>): Effects {
+  function effectsFor(lease: Lease, { agent }: SessionFacts, watch: ReturnType<Watches["watch"]>): Effects {
     const scope: SandboxScope = {
       session_id: lease.session_id,
       sandbox_id: sandboxOf(lease.session_id),
@@ -153,6 +157,8 @@ export function startBrain(parts: BrainParts): Brain {
         cancelTool(call, parts.hands, scope).catch(() => {});
       },
       runTool: (call, signal) => runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
+      capReached: () => parts.findCap(lease.workspace_id, agent.id),
+      spending: parts.spending,
       newId: () => newId("event"),
       now: () => Date.now() + clockAhead,
       random: Math.random,

@@ -1,13 +1,13 @@
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { toolset } from "../tools/toolset.ts";
-import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
+import { type AgentFacts, toolUseOf } from "./session.ts";
 import type { Thread } from "./state.ts";
 
 /**
- * What the model sees: a pure function of the session's facts and its log, so that each request extends the one
+ * What the model sees: a pure function of the session's agent and its log, so that each request extends the one
  * before it byte for byte, on whatever server it is made.
  */
-export function modelRequest({ agent }: SessionFacts, thread: Thread): ModelRequest {
+export function modelRequest(agent: AgentFacts, thread: Thread): ModelRequest {
   const builtIn = toolset
     .map((tool) => tool.definition)
     .filter((definition) => toolUseOf(agent, definition.name).kind === "built_in");

@@ -1,4 +1,5 @@
 import { limits } from "../limits.ts";
+import type { Stopped } from "./spending.ts";
 import { awaitsClient, type Call, type Ending, type Queued, type State, type Thread } from "./state.ts";
 
 /** Something to write down, and for two of them an effect to start once it is written. */
@@ -17,8 +18,11 @@ export type Action =
   | { do: "interrupt_call"; thread: Thread; call: Call }
   /** The client has refused the call. */
   | { do: "deny_call"; thread: Thread; call: Call }
-  | { do: "fail_turn"; thread: Thread; failure: "tool_rounds" | "orphans" }
+  | { do: "fail_turn"; thread: Thread; failure: TurnFailure }
   | { do: "idle"; thread: Thread; ending: Ending };
+
+/** What a turn can end of that is nobody's failure. */
+export type TurnFailure = { of: "tool_rounds" | "orphans" | "turn_time" } | { of: "cap"; message: string };
 
 export interface Plan {
   actions: Action[];
@@ -26,6 +30,8 @@ export interface Plan {
   cancel: string[];
   /** Nothing to do until woken, or for so long. Only when no effect is in flight. */
   park: { after_ms: number | null } | null;
+  /** When time alone changes what is to be done, in `ms` since 1970, effects in flight or not. */
+  next: number | null;
 }
 
 /** Names an effect. At most one of a name is in flight. */
@@ -36,22 +42,36 @@ export const toolEffect = (call: { id: string }) => `tool ${call.id}`;
  * Pure: what the log calls for now, given the effects in flight. The shell writes the actions down, starts their
  * effects and asks again; each answer is one step, so that every step sees what was written before it.
  */
-export function decide(state: State, inFlight: ReadonlySet<string>, now: number): Plan {
-  const plan: Plan = { actions: [], cancel: [], park: null };
-  let next: number | null = null;
+export function decide(
+  state: State,
+  inFlight: ReadonlySet<string>,
+  now: number,
+  stopped: Stopped | null = null,
+): Plan {
+  const plan: Plan = { actions: [], cancel: [], park: null, next: null };
   for (const thread of state.threads.values()) {
-    const due = decideThread(thread, inFlight, now, plan);
-    if (due !== null) next = Math.min(next ?? due, due);
+    const due = decideThread(thread, { inFlight, now, stopped }, plan);
+    plan.next = earlier(plan.next, due);
   }
   if (plan.actions.length === 0 && inFlight.size === 0) {
-    plan.park = { after_ms: next === null ? null : Math.max(0, next - now) };
+    plan.park = { after_ms: plan.next === null ? null : Math.max(0, plan.next - now) };
   }
   return plan;
 }
 
-/** Adds to the plan. Returns when the thread is due again, if it only waits for a time. */
-function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number, plan: Plan): number | null {
-  const { actions, cancel } = plan;
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);
+
+interface Circumstances {
+  inFlight: ReadonlySet<string>;
+  now: number;
+  /** The model may not be asked. */
+  stopped: Stopped | null;
+}
+
+/** Returns when time alone will change what is to be done, in `ms` since 1970. */
+function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan): number | null {
+  const { actions } = plan;
   if (thread.status === "terminated") return null;
 
   const isInterrupt = (event: Queued) => event.type === "user.interrupt";
@@ -65,21 +85,40 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
     return null;
   }
   if (thread.status === "idle") {
-    decideIdle(thread, interrupts, plan);
+    decideIdle(thread, interrupts, circumstances.stopped, plan);
     return null;
   }
 
+  const { inFlight, now } = circumstances;
   const ours = [modelEffect(thread), ...thread.calls.map(toolEffect)].filter((key) => inFlight.has(key));
-  if (interrupts.length > 0) {
+  const deadline =
+    thread.turn_since === null ? null : thread.turn_since + limits.turn_ms_max - thread.turn_ms;
+  const overdue = deadline !== null && now >= deadline && thread.ending === null;
+  if (interrupts.length > 0 || overdue) {
     if (ours.length > 0) {
-      cancel.push(...ours);
+      plan.cancel.push(...ours);
       return null;
     }
     if (thread.request) actions.push({ do: "abandon_request", thread, request_id: thread.request.id });
-    interrupt(thread, interrupts, plan);
+    if (interrupts.length > 0) interrupt(thread, interrupts, plan);
+    else {
+      for (const call of thread.calls) actions.push({ do: "interrupt_call", thread, call });
+      actions.push({ do: "fail_turn", thread, failure: { of: "turn_time" } });
+    }
     return null;
   }
+  const retryAt = decideRunning(thread, ours, circumstances, plan);
+  return earlier(retryAt, deadline);
+}
 
+/** Returns when a failed request is due again. */
+function decideRunning(
+  thread: Thread,
+  ours: string[],
+  { inFlight, now, stopped }: Circumstances,
+  plan: Plan,
+): number | null {
+  const { actions } = plan;
   if (thread.request) {
     if (!inFlight.has(modelEffect(thread))) {
       actions.push({ do: "abandon_request", thread, request_id: thread.request.id });
@@ -90,7 +129,6 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
     decideCalls(thread, ours, inFlight, plan);
     return null;
   }
-
   if (thread.ending?.stop_reason.type === "retries_exhausted") {
     // Whatever had queued for the lost turn is taken up without an answer: the model sees it in the next one.
     for (const event of thread.queued) actions.push({ do: "promote", thread, event });
@@ -102,21 +140,28 @@ function decideThread(thread: Thread, inFlight: ReadonlySet<string>, now: number
     actions.push({ do: "run", thread });
     return null;
   }
-  if (thread.orphans >= limits.model_orphans_max) {
-    actions.push({ do: "fail_turn", thread, failure: "orphans" });
+  if (thread.queued.length === 0 && !owesReply(thread)) {
+    actions.push({ do: "idle", thread, ending: thread.ending ?? endTurn });
     return null;
   }
-  if (thread.rounds >= limits.tool_rounds_max) {
-    actions.push({ do: "fail_turn", thread, failure: "tool_rounds" });
-    return null;
+  const failure = failureBeforeRequest(thread, stopped);
+  if (failure) actions.push({ do: "fail_turn", thread, failure });
+  else if (stopped?.by === "budget") actions.push({ do: "idle", thread, ending: budgetReached });
+  else {
+    for (const event of thread.queued) actions.push({ do: "promote", thread, event });
+    actions.push({ do: "call_model", thread });
   }
-  for (const event of thread.queued) actions.push({ do: "promote", thread, event });
-  if (thread.queued.length > 0 || owesReply(thread)) actions.push({ do: "call_model", thread });
-  else actions.push({ do: "idle", thread, ending: thread.ending ?? endTurn });
   return null;
 }
 
+function failureBeforeRequest(thread: Thread, stopped: Stopped | null): TurnFailure | null {
+  if (thread.orphans >= limits.model_orphans_max) return { of: "orphans" };
+  if (thread.rounds >= limits.tool_rounds_max) return { of: "tool_rounds" };
+  return stopped?.by === "cap" ? { of: "cap", message: stopped.message } : null;
+}
+
 const endTurn: Ending = { stop_reason: { type: "end_turn" }, stop_details: null };
+export const budgetReached: Ending = { stop_reason: { type: "budget_reached" }, stop_details: null };
 
 function requiresAction(calls: Call[]): Ending {
   return {
@@ -125,8 +170,8 @@ function requiresAction(calls: Call[]): Ending {
   };
 }
 
-/** An idle thread waits for a message, or for the client to answer its calls. */
-function decideIdle(thread: Thread, interrupts: Queued[], { actions }: Plan): void {
+/** An idle thread waits for a message, for the client to answer its calls, or for its budget to be raised. */
+function decideIdle(thread: Thread, interrupts: Queued[], stopped: Stopped | null, { actions }: Plan): void {
   if (interrupts.length > 0) {
     if (thread.asked) interrupt(thread, interrupts, { actions });
     else for (const event of interrupts) actions.push({ do: "promote", thread, event });
@@ -140,7 +185,8 @@ function decideIdle(thread: Thread, interrupts: Queued[], { actions }: Plan): vo
     }
     return;
   }
-  if (thread.asked || thread.queued.length > 0) actions.push({ do: "run", thread });
+  if (thread.paused && stopped?.by === "budget") return;
+  if (thread.asked || thread.paused || thread.queued.length > 0) actions.push({ do: "run", thread });
 }
 
 /** Settles what is open and ends the turn; the model is not asked. */

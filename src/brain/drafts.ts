@@ -2,6 +2,7 @@ import { limits } from "../limits.ts";
 import type { SessionStatus } from "../log/append.ts";
 import { type AnyDraft, type BodyOf, draft, type EntryType } from "../log/entry.ts";
 import { type AssistantBlock, type ModelFailure, type ModelUsage, noUsage } from "../models/model.ts";
+import type { PricedModel } from "../models/prices.ts";
 import {
   type EvaluatedPermission,
   type Evaluation,
@@ -10,8 +11,9 @@ import {
   type SessionErrorObject,
   type UsageSnapshot,
 } from "../protocol/events.ts";
-import type { Action } from "./decide.ts";
-import { type Judgement, type Outcome, threadOf, usageOf } from "./outcome.ts";
+import { amountOf, budgetOf } from "../protocol/money.ts";
+import { type Action, budgetReached, type TurnFailure } from "./decide.ts";
+import { type JudgeCost, type Judgement, type Outcome, threadOf, usageOf } from "./outcome.ts";
 import type { AgentFacts } from "./session.ts";
 import type { Call, Ending, State, Thread } from "./state.ts";
 
@@ -24,6 +26,17 @@ export interface Pen {
   /** Uniform in [0, 1): spreads retries. */
   random(): number;
   permission(name: string): Permission;
+  /** In billionths of a dollar; null when the model has no list price. */
+  costOf(model: PricedModel, usage: ModelUsage): number | null;
+  money(state: State): SessionMoney;
+}
+
+/** What a session has cost at a point in its log, and what it may cost. */
+export interface SessionMoney {
+  /** In billionths of a dollar; null when its model has no list price. */
+  spent_nano: number | null;
+  budget_cents: number | null;
+  at_cap: boolean;
 }
 
 /** What the agent's configuration says of a call, before anybody is asked. */
@@ -77,7 +90,7 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
       return {
         ...none(),
         entries: [
-          spanEnd(shown, action.request_id, true, noUsage),
+          ...spanEnd(thread, pen, { request_id: action.request_id, usage: noUsage }, true),
           hidden("request_abandoned", { reader: 1, request_id: action.request_id }),
         ],
       };
@@ -117,6 +130,7 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
       };
     case "idle": {
       const { ending } = action;
+      const money = pen.money(state);
       return {
         entries: [
           shown("session.thread_status_idle", {
@@ -124,8 +138,15 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
             agent_name: pen.agent.name,
             ...ending,
           }),
-          shown("session.usage", { usage: usageSnapshot(state, pen.now), budget: null }),
-          shown("session.status_idle", ending),
+          shown("session.usage", {
+            usage: usageSnapshot(state, pen.now, money.spent_nano),
+            budget: money.budget_cents === null ? null : budgetOf(money.budget_cents),
+          }),
+          // A thread that has ended its turn says so; the session says why it cannot begin another.
+          shown(
+            "session.status_idle",
+            money.at_cap && ending.stop_reason.type === "end_turn" ? budgetReached : ending,
+          ),
         ],
         status: "idle",
         threads: [{ id: thread.id, status: "idle" }],
@@ -151,7 +172,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
         ],
       };
     case "model_aborted":
-      return { ...none(), entries: [spanEnd(shown, outcome.request_id, true, usageOf(outcome))] };
+      return { ...none(), entries: spanEnd(thread, pen, outcome, true) };
     case "model_replied":
       return { ...none(), entries: replyEntries(outcome, thread, pen) };
     case "model_failed":
@@ -199,9 +220,8 @@ function replyEntries(
     content: refused ? [] : outcome.content.filter((block) => block.type !== "text" || block.text !== ""),
     call_ids: callIds,
     ending: endingOf(outcome),
-    usage: usageOf(outcome),
   });
-  return [reply, ...entries, spanEnd(shown, outcome.request_id, false, usageOf(outcome))];
+  return [reply, ...entries, ...spanEnd(thread, pen, outcome, false)];
 }
 
 /** The call, and with it the result where that is already known. */
@@ -279,12 +299,12 @@ function failureDrafts(
   const shown = writer(thread, pen, "session");
   const hidden = writer(thread, pen, "internal");
   const { failure } = outcome;
-  const end = spanEnd(shown, outcome.request_id, true, outcome.usage);
+  const end = spanEnd(thread, pen, outcome, true);
   if (!failure.retryable || thread.failures >= limits.model_retries_max) {
     return {
       ...none(),
       entries: [
-        end,
+        ...end,
         shown("session.error", { error: modelError(failure, "exhausted") }),
         hidden("turn_failed", { reader: 1, rejected: failure.kind === "rejected" }),
       ],
@@ -293,7 +313,7 @@ function failureDrafts(
   const retryAt = new Date(pen.now + retryDelay(failure, thread.failures, pen.random()));
   return {
     entries: [
-      end,
+      ...end,
       shown("session.error", { error: modelError(failure, "retrying") }),
       hidden("retry_scheduled", {
         reader: 1,
@@ -331,23 +351,48 @@ function modelError(failure: ModelFailure, status: "retrying" | "exhausted"): Se
   return { type: types[failure.kind], message: failure.message, retry_status: { type: status } };
 }
 
-function turnFailure(failure: "tool_rounds" | "orphans"): SessionErrorObject {
-  return failure === "tool_rounds"
-    ? {
+function turnFailure(failure: TurnFailure): SessionErrorObject {
+  const retry_status = { type: "exhausted" } as const;
+  switch (failure.of) {
+    case "tool_rounds":
+      return {
         type: "tool_use_limit_reached_error",
         message: `The turn reached ${limits.tool_rounds_max} rounds of tool use. Send a message to go on.`,
-        retry_status: { type: "exhausted" },
-      }
-    : {
+        retry_status,
+      };
+    case "turn_time":
+      return {
+        type: "unknown_error",
+        message: `The turn reached ${limits.turn_ms_max / 3_600_000} hours, the most that one may take. Send a message to go on.`,
+        retry_status,
+      };
+    case "cap":
+      return { type: "billing_error", message: failure.message, retry_status };
+    case "orphans":
+      return {
         type: "unknown_error",
         message: `The server died ${limits.model_orphans_max} times in a row during this model request, so it is not tried again.`,
-        retry_status: { type: "exhausted" },
+        retry_status,
       };
+  }
 }
 
-function spanEnd(shown: Writer, requestId: string, isError: boolean, usage: ModelUsage): AnyDraft {
-  return shown("span.model_request_end", {
-    model_request_start_id: requestId,
+/** The end of a model request, and what it has cost. */
+function spanEnd(
+  thread: Thread,
+  pen: Pen,
+  request: { request_id: string; usage: ModelUsage; judge?: JudgeCost | null },
+  isError: boolean,
+): AnyDraft[] {
+  const { model } = pen.agent;
+  const { request_id, judge = null } = request;
+  const usage = usageOf({ usage: request.usage, judge });
+  const end = writer(
+    thread,
+    pen,
+    "session",
+  )("span.model_request_end", {
+    model_request_start_id: request_id,
     is_error: isError,
     model_usage: {
       input_tokens: usage.input_tokens,
@@ -355,12 +400,18 @@ function spanEnd(shown: Writer, requestId: string, isError: boolean, usage: Mode
       cache_creation_input_tokens:
         usage.cache_creation_5m_input_tokens + usage.cache_creation_1h_input_tokens,
       cache_read_input_tokens: usage.cache_read_input_tokens,
+      speed: model.speed ?? "standard",
     },
   });
+  if (Object.values(usage).every((tokens) => tokens === 0)) return [end];
+  const cost = pen.costOf(model, request.usage);
+  const judging = judge && pen.costOf({ id: judge.model }, judge.usage);
+  const nano_dollars = cost === null ? null : cost + (judging ?? 0);
+  return [end, writer(thread, pen, "internal")("charged", { reader: 1, request_id, usage, nano_dollars })];
 }
 
-/** Cumulative usage of a session at a time, in `ms` since 1970. */
-export function usageSnapshot(state: State, now: number): UsageSnapshot {
+/** Cumulative usage of a session at a time, in `ms` since 1970, and its cost in billionths of a dollar. */
+export function usageSnapshot(state: State, now: number, spentNano: number | null): UsageSnapshot {
   const runningMs = state.running_since === null ? 0 : Math.max(0, now - state.running_since);
   return {
     input_tokens: state.usage.input_tokens,
@@ -371,6 +422,7 @@ export function usageSnapshot(state: State, now: number): UsageSnapshot {
       ephemeral_1h_input_tokens: state.usage.cache_creation_1h_input_tokens,
     },
     active_seconds: (state.active_ms + runningMs) / 1000,
+    ...(spentNano !== null && { list_cost: amountOf(spentNano) }),
   };
 }
 

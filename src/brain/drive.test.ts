@@ -6,7 +6,7 @@ import type { ModelEvent } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
 import { drive, type Effects } from "./drive.ts";
 import { fold } from "./state.ts";
-import { calls, freeLease, message, never, type Script, says, testAgent, testSession } from "./testing.ts";
+import { calls, factsOf, freeLease, message, never, type Script, says, testSession } from "./testing.ts";
 
 let db: TestDatabase;
 before(async () => {
@@ -24,12 +24,7 @@ async function settle(script: Script, ...texts: string[]) {
   const session = await testSession(db, script);
   await session.send(...texts.map(message));
   const lease = await session.claim();
-  const end = await drive(
-    { workspace_id: "w", session_id: session.id, agent: testAgent },
-    lease,
-    session.effects(lease),
-    never,
-  );
+  const end = await drive(factsOf(session), lease, session.effects(lease), never);
   const entries = await session.entries();
   return { session, end, entries, visible: entries.filter((entry) => entry.audience !== "internal") };
 }
@@ -187,7 +182,7 @@ describe("a brain that dies", () => {
     for (let n = 0; ; n += 1) {
       const session = await testSession(db, toolTurn);
       await session.send(message("Run both"));
-      const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+      const facts = factsOf(session);
       const lease = await session.claim();
       const first = crashAt(n, session.effects(lease));
       await drive(facts, lease, first.effects, never).catch((error) => {
@@ -231,7 +226,7 @@ describe("a brain that dies", () => {
       throw new Crash();
     });
     await session.send(message("Kill me"));
-    const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+    const facts = factsOf(session);
     for (let death = 0; ; death += 1) {
       assert.ok(death < 20, "it goes on for ever");
       const lease = await session.claim();
@@ -246,7 +241,7 @@ describe("a brain that dies", () => {
   test("and wakes late changes nothing", async () => {
     const session = await testSession(db, () => says("Hello."));
     await session.send(message("Hi"));
-    const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+    const facts = factsOf(session);
     const frozen = await session.claim();
     await freeLease(db, session.id);
     const next = await session.claim();

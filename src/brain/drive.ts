@@ -13,6 +13,7 @@ import {
   outcomeDrafts,
   type Pen,
   type Permission,
+  type SessionMoney,
   usageSnapshot,
 } from "./drafts.ts";
 import { type Judged, judgeReply } from "./judge.ts";
@@ -20,7 +21,8 @@ import { indeterminate } from "./judge-prompt.ts";
 import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
 import { startPreview } from "./preview.ts";
-import { type SessionFacts, toolUseOf } from "./session.ts";
+import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
+import { budgetCents, isAtCap, type Spending, type Stopped, spentNano } from "./spending.ts";
 import { type Call, clientTurn, emptyState, fold, type State } from "./state.ts";
 
 /** Everything a drive touches outside itself. */
@@ -47,6 +49,9 @@ export interface Effects {
     call: Call,
     signal: AbortSignal,
   ): Promise<Pick<Extract<Outcome, { type: "tool_finished" }>, "content" | "is_error">>;
+  /** The server's cap that this session's next model request would break, if any, as said to the client. */
+  capReached(): Promise<string | null>;
+  spending: Spending;
   newId(): string;
   now(): number;
   random(): number;
@@ -73,6 +78,7 @@ export async function drive(
   let bell = new AbortController();
   const ring = () => bell.abort();
   let failure: unknown = null;
+  let alarm: NodeJS.Timeout | undefined;
   let state: State = memory.recall(facts.session_id);
   stop.addEventListener("abort", ring);
 
@@ -92,11 +98,12 @@ export async function drive(
     if (action.do === "call_model") {
       const requestId = drafts.entries[0]?.id ?? "";
       const asking = state.threads.get(thread.id) ?? thread;
-      const request = modelRequest(facts, asking);
+      const agent = state.agent ?? facts.agent;
+      const request = modelRequest(agent, asking);
       const about = { thread_id: thread.id, request_id: requestId };
       start(modelEffect(thread), (signal) =>
         callModel(about, request, state.seq, effects, signal, (reply) =>
-          judgeReply(facts.agent, { ...asking, reply }, effects, signal),
+          judgeReply(agent, { ...asking, reply }, effects, signal),
         ),
       );
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
@@ -112,13 +119,19 @@ export async function drive(
 
   /** One append: how the effects ended that have, and what is to be done next. Null when it came too late. */
   async function step(): Promise<"again" | "wait" | DriveEnd> {
+    const cap = await effects.capReached();
     const ended = [...outcomes];
+    const agent = state.agent ?? facts.agent;
+    const now = effects.now();
+    const money = (at: State) => moneyAt(at, now);
     const pen: Pen = {
-      agent: facts.agent,
+      agent,
       newId: effects.newId,
-      now: effects.now(),
+      now,
       random: effects.random,
-      permission: (name) => permissionOf(facts, name),
+      permission: (name) => permissionOf(agent, name),
+      costOf: effects.spending.costOf,
+      money,
     };
     const running = new Set(inFlight.keys());
     for (const { effect } of ended) running.delete(effect);
@@ -129,19 +142,21 @@ export async function drive(
       all.entries.push(...drafts.entries);
       all.threads.push(...drafts.threads);
       all.status = drafts.status ?? all.status;
-      predicted = fold(provisional(drafts.entries, predicted.seq, pen.now), predicted);
+      predicted = fold(provisional(drafts.entries, predicted.seq, now), predicted);
       return drafts;
     };
     for (const { outcome } of ended) add(outcomeDrafts(outcome, predicted, pen));
 
     const started: { action: Action; drafts: Drafts }[] = [];
     let park: { after_ms: number | null } | null = null;
+    let next: number | null = null;
     if (stop.aborted) {
       for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
       if (![...running].some((effect) => effect.startsWith("model "))) park = { after_ms: 0 };
     } else {
       for (;;) {
-        const plan = decide(predicted, running, pen.now);
+        const plan = decide(predicted, running, now, stoppedBy(money(predicted), cap));
+        next = plan.next;
         for (const effect of plan.cancel) inFlight.get(effect)?.abort();
         park = plan.park;
         if (plan.actions.length === 0) break;
@@ -154,13 +169,16 @@ export async function drive(
     }
 
     if (all.entries.length > 0 || park) {
+      const { spent_nano, at_cap } = money(predicted);
       const result = await effects.append({
         workspace_id: facts.workspace_id,
         session_id: facts.session_id,
         entries: all.entries,
         threads: all.threads,
         status: all.status,
-        usage: usageSnapshot(predicted, pen.now),
+        usage: usageSnapshot(predicted, now, null),
+        spent_nano,
+        at_cap,
         asks: clientTurn(predicted),
         reader: readerVersion,
         lease,
@@ -182,7 +200,17 @@ export async function drive(
       return stop.aborted ? "stopped" : "parked";
     }
     for (const { action, drafts } of started) startEffect(action, drafts);
+    clearTimeout(alarm);
+    if (next !== null) alarm = setTimeout(ring, Math.max(1, next - now));
     return "wait";
+  }
+
+  function moneyAt(at: State, now: number): SessionMoney {
+    return {
+      spent_nano: spentNano(at, facts, effects.spending, now),
+      budget_cents: budgetCents(at, facts),
+      at_cap: isAtCap(at, facts, effects.spending, now),
+    };
   }
 
   try {
@@ -202,12 +230,18 @@ export async function drive(
       bell = new AbortController();
     }
   } finally {
+    clearTimeout(alarm);
     stop.removeEventListener("abort", ring);
     for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
   }
 }
 
-function permissionOf({ agent }: SessionFacts, name: string): Permission {
+function stoppedBy(money: SessionMoney, cap: string | null): Stopped | null {
+  if (money.at_cap) return { by: "budget" };
+  return cap === null ? null : { by: "cap", message: cap };
+}
+
+function permissionOf(agent: AgentFacts, name: string): Permission {
   const use = toolUseOf(agent, name);
   switch (use.kind) {
     case "custom":

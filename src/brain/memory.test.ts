@@ -4,7 +4,7 @@ import { testDatabase } from "../db/testing.ts";
 import { drive } from "./drive.ts";
 import { createMemory } from "./memory.ts";
 import { emptyState, fold, newThread, type State } from "./state.ts";
-import { says, testAgent, testSession } from "./testing.ts";
+import { factsOf, says, testSession } from "./testing.ts";
 
 function stateWith(seq: number, text: string): State {
   const state = emptyState();
@@ -54,7 +54,7 @@ test("a drive reads on from what it remembers, and sees what another brain has w
   const db = await testDatabase();
   try {
     const session = await testSession(db, (request) => says(`answer ${request.messages.length}`));
-    const facts = { workspace_id: "w", session_id: session.id, agent: testAgent };
+    const facts = factsOf(session);
     const memory = createMemory(1_000_000);
     const readFrom: number[] = [];
     for (const [text, remembers] of [

@@ -1,13 +1,16 @@
 import type { Effort } from "../models/model.ts";
 
-/** What a brain needs to know of a session beside its log. Fixed when the session is created. */
+/** What a brain needs to know of a session beside its log, as it is when the session is claimed. */
 export interface SessionFacts {
   workspace_id: string;
   session_id: string;
   agent: AgentFacts;
+  /** The most it may cost; null is no budget. */
+  budget_cents: number | null;
 }
 
 export interface AgentFacts {
+  id: string;
   name: string;
   model: { id: string; effort?: { type: Effort }; speed?: "standard" | "fast" };
   system: string | null;

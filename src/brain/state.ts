@@ -1,14 +1,22 @@
 import type { SessionStatus } from "../log/append.ts";
 import { type BodyOf, bodyOf, type Entry, readerVersion } from "../log/entry.ts";
-import type { ContentBlock, ModelMessage, ModelUsage, UserBlock } from "../models/model.ts";
-import { noUsage } from "../models/model.ts";
+import type { ModelMessage, ModelUsage } from "../models/model.ts";
+import { addUsage, noUsage } from "../models/model.ts";
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
+import { centsOf } from "../protocol/money.ts";
+import { addSystemTexts, addUserBlocks, contentForModel, leaveOutMedia } from "./conversation.ts";
+import type { AgentFacts } from "./session.ts";
 
 /** What a session's log says, folded. */
 export interface State {
   seq: number;
   status: SessionStatus;
   usage: ModelUsage;
+  /** What the model's tokens have cost at list prices, in billionths of a dollar. */
+  spent_nano: number;
+  /** As the log last changed them; undefined where it has not, and the session's facts hold. */
+  budget_cents?: number | null;
+  agent?: AgentFacts;
   /** Time spent running before `running_since`, in `ms`. */
   active_ms: number;
   running_since: number | null;
@@ -37,8 +45,13 @@ export interface Thread {
   began_seq: number;
   /** Tool rounds in this turn. */
   rounds: number;
+  /** Time in this turn before `turn_since`, in `ms`; waits for the client are left out. */
+  turn_ms: number;
+  turn_since: number | null;
   /** The calls that the last idle event has asked the client about; null when it ended the turn. */
   asked: string[] | null;
+  /** It rests because the session's budget is used up, with something left to ask the model. */
+  paused: boolean;
   /** Set when the turn can only end: why. */
   ending: Ending | null;
 }
@@ -50,6 +63,7 @@ export interface Ending {
 
 export type Queued =
   | { type: "user.message"; seq: number; id: string; content: BodyOf<"user.message">["content"] }
+  | { type: "system.message"; seq: number; id: string; texts: string[] }
   | { type: "user.interrupt"; seq: number; id: string }
   | { type: "user.tool_confirmation"; seq: number; id: string; tool_use_id: string; answer: Confirmation };
 
@@ -98,6 +112,7 @@ export const emptyState = (): State => ({
   seq: 0,
   status: "idle",
   usage: noUsage,
+  spent_nano: 0,
   active_ms: 0,
   running_since: null,
   threads: new Map(),
@@ -116,7 +131,10 @@ export const newThread = (id: string): Thread => ({
   orphans: 0,
   began_seq: 0,
   rounds: 0,
+  turn_ms: 0,
+  turn_since: null,
   asked: null,
+  paused: false,
   ending: null,
 });
 
@@ -151,6 +169,11 @@ function apply(state: State, entry: Entry): void {
         content: bodyOf(entry, "user.message").content,
       });
       return;
+    case "system.message": {
+      const texts = bodyOf(entry, "system.message").content.map(({ text }) => text);
+      thread.queued.push({ type: "system.message", seq: entry.seq, id: entry.id, texts });
+      return;
+    }
     case "user.interrupt":
       thread.queued.push({ type: "user.interrupt", seq: entry.seq, id: entry.id });
       return;
@@ -175,11 +198,12 @@ function apply(state: State, entry: Entry): void {
       const event = thread.queued.find((queued) => queued.seq === entry.of_seq);
       thread.queued = thread.queued.filter((queued) => queued !== event);
       if (event?.type === "user.message") {
-        addUserBlocks(thread, event.content.flatMap(contentForModel));
+        addUserBlocks(thread.messages, event.content.flatMap(contentForModel));
         thread.user_texts.push(
           ...event.content.flatMap((block) => (block.type === "text" ? [block.text] : [])),
         );
       }
+      if (event?.type === "system.message") addSystemTexts(thread.messages, event.texts);
       if (event?.type === "user.tool_confirmation") {
         changeCall(thread, event.tool_use_id, { confirmation: event.answer });
       }
@@ -190,28 +214,17 @@ function apply(state: State, entry: Entry): void {
       thread.retry_at = null;
       thread.ending = null;
       return;
-    case "span.model_request_end": {
+    case "span.model_request_end":
       thread.request = null;
-      const usage = bodyOf(entry, "span.model_request_end").model_usage;
-      state.usage = {
-        ...state.usage,
-        input_tokens: state.usage.input_tokens + usage.input_tokens,
-        output_tokens: state.usage.output_tokens + usage.output_tokens,
-        cache_read_input_tokens: state.usage.cache_read_input_tokens + usage.cache_read_input_tokens,
-        cache_creation_5m_input_tokens:
-          state.usage.cache_creation_5m_input_tokens + usage.cache_creation_input_tokens,
-      };
+      return;
+    case "charged": {
+      const { usage, nano_dollars } = bodyOf(entry, "charged");
+      state.usage = addUsage(state.usage, usage);
+      state.spent_nano += nano_dollars ?? 0;
       return;
     }
     case "model_reply": {
       const reply = bodyOf(entry, "model_reply");
-      const long = reply.usage.cache_creation_1h_input_tokens;
-      // The span's end counts all cache writes as short-lived ones.
-      state.usage = {
-        ...state.usage,
-        cache_creation_1h_input_tokens: state.usage.cache_creation_1h_input_tokens + long,
-        cache_creation_5m_input_tokens: state.usage.cache_creation_5m_input_tokens - long,
-      };
       thread.failures = 0;
       thread.orphans = 0;
       if (reply.content.length > 0) thread.messages.push({ role: "assistant", content: reply.content });
@@ -241,7 +254,7 @@ function apply(state: State, entry: Entry): void {
       thread.orphans += 1;
       return;
     case "turn_failed":
-      if (bodyOf(entry, "turn_failed").rejected) leaveOutMedia(thread);
+      if (bodyOf(entry, "turn_failed").rejected) leaveOutMedia(thread.messages);
       thread.ending = { stop_reason: { type: "retries_exhausted" }, stop_details: null };
       return;
     case "agent.tool_use":
@@ -276,16 +289,22 @@ function apply(state: State, entry: Entry): void {
       return;
     case "session.thread_status_running":
       if (thread.status === "idle" && thread.asked === null) {
-        Object.assign(thread, { failures: 0, orphans: 0, rounds: 0, ending: null, began_seq: entry.seq });
+        if (!thread.paused) Object.assign(thread, { rounds: 0, turn_ms: 0, began_seq: entry.seq });
+        Object.assign(thread, { failures: 0, orphans: 0, ending: null });
       }
       thread.status = "running";
+      thread.turn_since ??= Date.parse(entry.created_at);
       thread.asked = null;
+      thread.paused = false;
       return;
     case "session.thread_status_idle": {
       const { stop_reason } = bodyOf(entry, "session.thread_status_idle");
       thread.status = "idle";
       thread.retry_at = null;
       thread.asked = stop_reason.type === "requires_action" ? stop_reason.event_ids : null;
+      thread.paused = stop_reason.type === "budget_reached";
+      if (thread.turn_since !== null) thread.turn_ms += Date.parse(entry.created_at) - thread.turn_since;
+      thread.turn_since = null;
       return;
     }
     case "session.thread_status_rescheduled":
@@ -294,6 +313,12 @@ function apply(state: State, entry: Entry): void {
     case "session.thread_status_terminated":
       thread.status = "terminated";
       return;
+    case "session.updated": {
+      const { agent, budget } = bodyOf(entry, "session.updated");
+      if (agent) state.agent = agent;
+      if (budget !== undefined) state.budget_cents = budget && centsOf(budget);
+      return;
+    }
     default:
       if (entry.audience === "internal") refuseNewer(entry);
   }
@@ -311,11 +336,16 @@ function changeCall(thread: Thread, id: string, change: Partial<Call>): void {
 }
 
 /** The first result counts: a call has one. */
-function settleCall(thread: Thread, id: string, content: ClientBlock[], isError: boolean): void {
+function settleCall(
+  thread: Thread,
+  id: string,
+  content: BodyOf<"agent.tool_result">["content"],
+  isError: boolean,
+): void {
   const call = thread.calls.find((candidate) => candidate.id === id);
   if (!call) return;
   thread.calls = thread.calls.filter((candidate) => candidate !== call);
-  addUserBlocks(thread, [
+  addUserBlocks(thread.messages, [
     {
       type: "tool_result",
       tool_use_id: call.vendor_id,
@@ -323,58 +353,4 @@ function settleCall(thread: Thread, id: string, content: ClientBlock[], isError:
       is_error: isError,
     },
   ]);
-}
-
-/**
- * A provider that refuses a request for what an image or document in it is would refuse every later one too: those that
- * have come since the model's last answer are left out from now on.
- */
-function leaveOutMedia(thread: Thread): void {
-  const last = thread.messages.at(-1);
-  if (last?.role !== "user") return;
-  const isMedia = (block: UserBlock) => block.type === "image" || block.type === "document";
-  const without = <Block extends UserBlock>(block: Block): Block | { type: "text"; text: string } =>
-    isMedia(block)
-      ? { type: "text", text: `[The ${block.type} was left out: the model's provider refused it.]` }
-      : block;
-  const content = last.content.map((block) =>
-    block.type === "tool_result" ? { ...block, content: block.content.map(without) } : without(block),
-  );
-  thread.messages[thread.messages.length - 1] = { role: "user", content };
-}
-
-/** Tool results and user text that follow each other are one message: roles must alternate. */
-function addUserBlocks(thread: Thread, blocks: UserBlock[]): void {
-  const last = thread.messages.at(-1);
-  if (last?.role === "user") {
-    thread.messages[thread.messages.length - 1] = { role: "user", content: [...last.content, ...blocks] };
-  } else {
-    thread.messages.push({ role: "user", content: blocks });
-  }
-}
-
-type ClientBlock = BodyOf<"user.message">["content"][number] | BodyOf<"agent.tool_result">["content"][number];
-
-/** A file source is refused at the door in this version, and a redacted block carries nothing. */
-function contentForModel(block: ClientBlock): ContentBlock[] {
-  switch (block.type) {
-    case "text":
-      return block.text === "" ? [] : [{ type: "text", text: block.text }];
-    case "image":
-      return block.source.type === "file" ? [] : [{ type: "image", source: block.source }];
-    case "document":
-      if (block.source.type === "file") return [];
-      return [
-        {
-          type: "document",
-          source: block.source,
-          title: block.title ?? null,
-          context: block.context ?? null,
-        },
-      ];
-    case "search_result":
-      return [{ type: "text", text: block.content.map((part) => part.text).join("\n") }];
-    case "redacted":
-      return [];
-  }
 }

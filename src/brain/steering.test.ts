@@ -7,6 +7,7 @@ import { drive } from "./drive.ts";
 import { fold } from "./state.ts";
 import {
   calls,
+  factsOf,
   freeLease,
   hanging,
   message,
@@ -15,7 +16,6 @@ import {
   type Script,
   says,
   start,
-  testAgent,
   testSession,
 } from "./testing.ts";
 
@@ -215,7 +215,7 @@ describe("a message that arrives", () => {
     const plain = session.effects(lease);
     let late = false;
     const end = await drive(
-      { workspace_id: "w", session_id: session.id, agent: testAgent },
+      factsOf(session),
       lease,
       {
         ...plain,

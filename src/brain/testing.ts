@@ -10,7 +10,8 @@ import { type ModelEvent, type ModelRequest, noUsage } from "../models/model.ts"
 import type { EventParams } from "../protocol/events.ts";
 import { newId } from "../protocol/ids.ts";
 import { drive, type Effects } from "./drive.ts";
-import type { AgentFacts } from "./session.ts";
+import type { AgentFacts, SessionFacts } from "./session.ts";
+import type { Spending } from "./spending.ts";
 
 /** A session on a real log, with a scripted model and a scripted `hands`. */
 export interface TestSession {
@@ -29,6 +30,7 @@ export interface TestSession {
 }
 
 export const testAgent: AgentFacts = {
+  id: "agent_1",
   name: "tester",
   model: { id: "scripted" },
   system: "Do as you are told.",
@@ -45,6 +47,19 @@ export const testAgent: AgentFacts = {
     },
     { type: "custom", name: "weather", description: "Tells the weather", input_schema: { type: "object" } },
   ],
+};
+
+export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
+  workspace_id: "w",
+  session_id: session.id,
+  agent: testAgent,
+  budget_cents: null,
+});
+
+/** A dollar per million tokens in, five per million out. */
+export const testSpending: Spending = {
+  costOf: (_, usage) => usage.input_tokens * 1_000 + usage.output_tokens * 5_000,
+  runtime_nano_per_hour: 0,
 };
 
 export const message = (text: string) => ({
@@ -107,8 +122,8 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
           values ('w', $1, 'agent_1', 1, $2, 'env_1', '{}', '{}', drover_now(), drover_now())),
         t as (insert into thread (workspace_id, session_id, id, status, created_at, updated_at)
           values ('w', $1, $3, 'idle', drover_now(), drover_now()))
-        insert into session_head (workspace_id, session_id, seq, last_at, status, usage)
-        values ('w', $1, 0, drover_now(), 'idle', '{}')`,
+        insert into session_head (workspace_id, session_id, seq, last_at, status, status_at, usage, spent_nano)
+        values ('w', $1, 0, drover_now(), 'idle', drover_now(), '{}', 0)`,
     },
     [id, JSON.stringify(testAgent), primaryThreadOf(id)],
   );
@@ -178,6 +193,8 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
         known.set(call.id, running);
         return running;
       },
+      capReached: async () => null,
+      spending: testSpending,
       newId: () => newId("event"),
       now: () => Date.now(),
       random: () => 0,
@@ -202,7 +219,7 @@ export async function start(
     ring: (seq, signal) => watch.ring(seq, signal),
     ...changed,
   });
-  const end = drive({ workspace_id: "w", session_id: session.id, agent: testAgent }, lease, effects, stop);
+  const end = drive(factsOf(session), lease, effects, stop);
   return { end: end.finally(() => clearInterval(polling)) };
 }
 

@@ -3,6 +3,8 @@ import { pino } from "pino";
 import type { Config } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
 import { connectHands } from "../hands/client.ts";
+import { listPrices } from "../models/price-table.ts";
+import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { createModels } from "../models/registry.ts";
 import { startServer } from "../server.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
@@ -42,6 +44,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
     if (!options.supervised) prepareFolders(config);
     const apiKey = apiKeyOf(config);
     const migrations = readMigrations();
+    const prices = pricesOf(config.prices_file ? readPriceTable(config.prices_file) : listPrices);
     if (options.runAs) dropPrivileges(options.runAs);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
 
@@ -57,6 +60,8 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       migrations,
       hands,
       models: createModels({ anthropic: config.anthropic, judge_model: config.judge_model }),
+      prices,
+      spending: { runtime_price: config.runtime_price, caps: config.caps },
       logger,
       version,
     });

@@ -151,9 +151,16 @@ function serveSpec(
         DROVER_ANTHROPIC_API_KEY: config.anthropic.api_key,
         DROVER_ANTHROPIC_BASE_URL: config.anthropic.base_url,
       }),
+      ...spendingEnv(),
     },
   };
 }
+
+/** Passed on as given: `serve` reads them itself. */
+const spendingEnv = () =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => /^DROVER_(PRICES|RUNTIME_PRICE|CAP_.*)$/.test(name)),
+  );
 
 function welcome(config: Config, url: string, apiKey: string): void {
   const out = process.stdout;

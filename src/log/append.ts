@@ -13,9 +13,15 @@ export interface AppendRequest {
   /** Only if nothing was appended after this seq. */
   if_seq?: number;
   status?: SessionStatus;
-  threads?: { id: string; status: SessionStatus; only_if_starts?: boolean }[];
+  threads?: { id: string; status: SessionStatus; only_if?: "starts" }[];
   /** Cumulative usage of the session, absolute. */
   usage?: object;
+  /** A brain's: what the session has cost so far, in billionths of a dollar; null when its model has no price. */
+  spent_nano?: number | null;
+  /** A brain's: whether the session's budget is used up. */
+  at_cap?: boolean;
+  /** A client's: an idle session takes it neither while its budget is used up, nor while it asks, as named. */
+  not_while?: ("at_cap" | "asking")[];
   /** A brain's: what clients may answer from now on, absolute, as `<kind> <event id>`. */
   asks?: string[];
   /** A client's: the asks that it answers. Each must be open, and is closed by it. */
@@ -24,13 +30,16 @@ export interface AppendRequest {
   reader?: number;
   /**
    * `wake`: there is something for a brain to do; an idle session of which nothing more is asked becomes running if
-   * an entry is `only_if_starts`. `park`: gives the lease back, to be looked at again after `after_ms`, or not until woken.
+   * an entry is `only_if: "starts"`. `park`: gives the lease back, to be looked at again after `after_ms`, or not until woken.
    */
   run?: { type: "wake" } | { type: "park"; after_ms: number | null };
 }
 
-/** `only_if_starts` entries announce that an idle session runs, and are left out where it does not. */
-export type AppendEntry = AnyDraft & { only_if_starts?: boolean };
+/**
+ * Some entries are left out where they would not be true. `starts`: they announce that an idle session runs. `acts`:
+ * there is something to act on, for the session does not rest because its budget is used up.
+ */
+export type AppendEntry = AnyDraft & { only_if?: "starts" | "acts" };
 
 export type AppendResult =
   | {
@@ -46,6 +55,8 @@ export type AppendResult =
   | { verdict: "not_asked"; asks: string[] }
   /** `if_seq` did not hold. */
   | { verdict: "behind"; head_seq: number }
+  /** As `not_while` said. */
+  | { verdict: "at_cap" | "asking" }
   | { verdict: "terminated" }
   | { verdict: "not_found" };
 
@@ -69,11 +80,12 @@ const statement: Statement = {
 with request as materialized (
   select * from json_to_recordset($1::json) as r (
     n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint,
-    status text, usage json, reader int, asks text[], answers text[], run text, after_ms int)
+    status text, usage json, spent_nano bigint, at_cap boolean, not_while text[], reader int, asks text[],
+    answers text[], run text, after_ms int)
   order by session_id
 ), locked as materialized (
   select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at,
-    h.asks as were_asked, array(select unnest(h.asks) except select unnest(r.answers)) as still_asked
+    h.spent_nano as had_spent, h.at_cap and h.status = 'idle' as was_at_cap, h.asks as were_asked, array(select unnest(h.asks) except select unnest(r.answers)) as still_asked
   from request r
   cross join lateral (
     select * from session_head h
@@ -86,6 +98,8 @@ with request as materialized (
       when l.epoch is not null and (l.lease_epoch, l.lease_owner) is distinct from (l.epoch, l.owner) then 'stale_epoch'
       when l.epoch is null and l.was = 'terminated' then 'terminated'
       when not l.answers <@ l.were_asked then 'not_asked'
+      when l.was_at_cap and 'at_cap' = any(l.not_while) then 'at_cap'
+      when l.was = 'idle' and l.were_asked <> '{}' and 'asking' = any(l.not_while) then 'asking'
       when l.if_seq <> l.base_seq then 'behind'
       else 'accepted'
     end as verdict,
@@ -96,12 +110,12 @@ with request as materialized (
   select e.*, j.workspace_id, j.session_id, j.at,
     j.base_seq + row_number() over (partition by e.n order by e.i) as seq
   from json_to_recordset($2::json) as e (
-    n int, i int, id text, thread_id text, audience text, type text, of_seq bigint,
-    only_if_starts boolean, body text)
+    n int, i int, id text, thread_id text, audience text, type text, of_seq bigint, only_if text, body text)
   join judged j on j.n = e.n
-  where j.verdict = 'accepted' and (e.only_if_starts is not true or j.can_start)
+  where j.verdict = 'accepted' and case e.only_if when 'starts' then j.can_start
+    when 'acts' then not (j.was_at_cap and j.still_asked = '{}') else true end
 ), counted as materialized (
-  select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if_starts) as starts
+  select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if = 'starts') as starts
   from chosen group by n
 ), decided as materialized (
   select j.*, coalesce(c.added, 0) as added, c.kept,
@@ -114,6 +128,9 @@ with request as materialized (
     seq = h.seq + d.added,
     last_at = d.at,
     status = d.becomes,
+    status_at = case when d.becomes = h.status then h.status_at else d.at end,
+    spent_nano = coalesce(d.spent_nano, h.spent_nano),
+    at_cap = coalesce(d.at_cap, h.at_cap),
     usage = coalesce(d.usage, h.usage),
     asks = coalesce(d.asks, d.still_asked),
     active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'
@@ -130,11 +147,17 @@ with request as materialized (
 ), inserted as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
   select workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body::json, at from chosen
+), spent as (
+  insert into spend (session_id, day, workspace_id, agent_id, nano)
+  select d.session_id, (d.at at time zone 'UTC')::date, d.workspace_id, s.agent_id, d.spent_nano - coalesce(d.had_spent, 0)
+  from decided d join session s on s.id = d.session_id
+  where d.spent_nano > coalesce(d.had_spent, 0)
+  on conflict (session_id, day) do update set nano = spend.nano + excluded.nano
 ), changed as materialized (
   select d.session_id, t.id, t.status, d.at
-  from json_to_recordset($3::json) as t (n int, id text, status text, only_if_starts boolean)
+  from json_to_recordset($3::json) as t (n int, id text, status text, only_if text)
   join decided d on d.n = t.n
-  where t.only_if_starts is not true or d.can_start
+  where t.only_if is null or d.can_start
 ), threads as (
   update thread t set status = c.status, updated_at = c.at
   from changed c
@@ -164,6 +187,9 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     if_seq: request.if_seq,
     status: request.status,
     usage: request.usage,
+    spent_nano: request.spent_nano,
+    at_cap: request.at_cap,
+    not_while: request.not_while,
     reader: request.reader,
     asks: request.asks,
     answers: request.answers,
@@ -190,7 +216,7 @@ function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
   switch (row?.verdict) {
     case "accepted": {
       const entries = (row.kept ?? []).map((i, position) => {
-        const { only_if_starts: _, ...entry } = request.entries[i] as AppendEntry;
+        const { only_if: _, ...entry } = request.entries[i] as AppendEntry;
         return {
           ...entry,
           seq: row.base_seq + position + 1,
@@ -206,6 +232,8 @@ function toResult(request: AppendRequest, row: Row | undefined): AppendResult {
     case "not_asked":
       return { verdict: "not_asked", asks: row.asks ?? [] };
     case "stale_epoch":
+    case "at_cap":
+    case "asking":
     case "terminated":
       return { verdict: row.verdict };
     default:

@@ -16,8 +16,8 @@ export function arrivalEntries(sessionId: string, agentName: string, events: Eve
   const running = { session_thread_id: thread_id, agent_name: agentName };
   return [
     ...entries,
-    { ...draft("session.status_running", shown(), {}), only_if_starts: true },
-    { ...draft("session.thread_status_running", shown(), running), only_if_starts: true },
+    { ...draft("session.status_running", shown(), {}), only_if: "starts" },
+    { ...draft("session.thread_status_running", shown(), running), only_if: "starts" },
   ];
 }
 
@@ -30,7 +30,9 @@ function arrivalEntry(event: EventParams, fields: { id: string; thread_id: strin
     case "user.message":
       return [draft("user.message", queued, { content: event.content })];
     case "user.interrupt":
-      return [draft("user.interrupt", queued, {})];
+      return [{ ...draft("user.interrupt", queued, {}), only_if: "acts" }];
+    case "system.message":
+      return [draft("system.message", queued, { content: event.content })];
     case "user.tool_confirmation": {
       const { tool_use_id, result, deny_message } = event;
       return [

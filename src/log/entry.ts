@@ -53,8 +53,9 @@ export interface InternalBody {
     call_ids: Record<string, string>;
     /** How the turn ends when the answer calls no tool. */
     ending: { stop_reason: StopReason; stop_details: StopDetails };
-    usage: ModelUsage;
   };
+  /** What a model request has used, and what that costs at list price; null when the model has none. */
+  charged: { reader: 1; request_id: string; usage: ModelUsage; nano_dollars: number | null };
   /** A model request was begun by a brain that did not live to see its end. */
   request_abandoned: { reader: 1; request_id: string };
   /** The turn cannot go on; the error event beside it says why. */
@@ -97,7 +98,7 @@ export function draft<T extends EntryType>(
 }
 
 /** The event that clients see. A queued one has no time until it is promoted. */
-export function wireEvent(entry: Entry, promotedAt: string | null = null): SessionEvent {
+export function wireEvent(entry: AnyDraft & Partial<Entry>, promotedAt: string | null = null): SessionEvent {
   const processed_at = entry.audience === "queued" ? promotedAt : entry.created_at;
   return { id: entry.id, type: entry.type, ...entry.body, processed_at } as SessionEvent;
 }

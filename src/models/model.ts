@@ -25,7 +25,7 @@ export interface ModelRequest {
   speed: "standard" | "fast";
   system: string;
   tools: ToolDefinition[];
-  /** Alternates, and starts with a user message. */
+  /** User and assistant take turns, the user first; system text stands only at the end of a user's turn. */
   messages: ModelMessage[];
   /** Failed attempts at this very request so far. */
   attempt: number;
@@ -49,6 +49,8 @@ export interface ToolDefinition {
 
 export type ModelMessage =
   | { role: "user"; content: UserBlock[] }
+  /** Instructions that come with the user's turn before it, and hold from then on. */
+  | { role: "system"; content: { type: "text"; text: string }[] }
   | { role: "assistant"; content: AssistantBlock[] };
 
 export type UserBlock = ContentBlock | ToolResultBlock;

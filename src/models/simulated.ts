@@ -102,16 +102,18 @@ const textsOf = (message: ModelRequest["messages"][number]): string[] =>
     ? message.content.flatMap((block) => (block.type === "text" ? [block.text] : []))
     : [];
 
-/** The texts of the newest tool results, or what the user wrote beside the directives. */
+/** The texts of the newest tool results, or what the user wrote beside the directives; and system text that came with it. */
 function heardIn({ messages }: ModelRequest): string {
-  const newest = messages.at(-1);
+  const last = messages.at(-1);
+  const system = last?.role === "system" ? last.content : [];
+  const newest = messages.at(last?.role === "system" ? -2 : -1);
   if (newest?.role !== "user") return "";
   const results = newest.content.flatMap((block) => (block.type === "tool_result" ? block.content : []));
   const heard =
     results.length > 0
       ? results.flatMap((block) => (block.type === "text" ? [block.text] : []))
       : textsOf(newest).map(proseOf);
-  return heard.join("\n");
+  return [...heard, ...system.map(({ text }) => text)].join("\n");
 }
 
 function toolUse(

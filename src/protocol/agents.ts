@@ -180,7 +180,8 @@ export type Agent = z.infer<typeof agent>;
 export type OwnConfig = Omit<AgentConfig, "multiagent">;
 
 /** The effort when nobody names one. */
-const effortDefault = "high";
+const effortDefault = (modelId: string) =>
+  /^(anthropic\/)?claude-(opus|haiku)-5-5(?!\d)/.test(modelId) ? "medium" : "high";
 
 export function resolvedModel(params: ModelParams, stored?: ModelConfig): ModelConfig {
   const given = typeof params === "string" ? { id: params } : params;
@@ -188,7 +189,7 @@ export function resolvedModel(params: ModelParams, stored?: ModelConfig): ModelC
   const kept = stored?.id === given.id ? stored.effort : undefined;
   return {
     id: given.id,
-    effort: level ?? kept ?? { type: effortDefault },
+    effort: level ?? kept ?? { type: effortDefault(given.id) },
     speed: given.speed ?? "standard",
     ...(given.inference_geo && { inference_geo: given.inference_geo }),
   };

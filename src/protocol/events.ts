@@ -2,6 +2,7 @@ import { z } from "zod";
 import { limits } from "../limits.ts";
 import { redactedBlock, textBlock, toolResultContentBlock, userContentBlock } from "./content.ts";
 import { idOf } from "./ids.ts";
+import { budget, monetaryAmount } from "./money.ts";
 import { sessionAgentSnapshot } from "./snapshots.ts";
 
 /**
@@ -99,6 +100,12 @@ const userToolConfirmation = z.object({
   deny_message: z.string().nullish(),
   processed_at: nullableAt,
 });
+const systemMessage = z.object({
+  id,
+  type: z.literal("system.message"),
+  content: z.array(textBlock),
+  processed_at: nullableAt,
+});
 const userCustomToolResult = z.object({
   id,
   type: z.literal("user.custom_tool_result"),
@@ -184,6 +191,7 @@ export const stopReason = z.discriminatedUnion("type", [
   /** Names every event that waits for the client's answer. */
   z.object({ type: z.literal("requires_action"), event_ids: z.array(z.string()) }),
   z.object({ type: z.literal("retries_exhausted") }),
+  z.object({ type: z.literal("budget_reached") }),
   z.object({ type: z.literal("refusal") }),
 ]);
 export type StopReason = z.infer<typeof stopReason>;
@@ -209,6 +217,8 @@ export const usageSnapshot = z.object({
   cache_creation: z.object({ ephemeral_5m_input_tokens: z.int(), ephemeral_1h_input_tokens: z.int() }),
   /** Time with at least one running thread, in `seconds`. */
   active_seconds: z.number(),
+  /** At list prices, rounded to the cent; absent when the model has none. */
+  list_cost: monetaryAmount.optional(),
 });
 export type UsageSnapshot = z.infer<typeof usageSnapshot>;
 
@@ -217,6 +227,7 @@ const spanModelUsage = z.object({
   output_tokens: z.int(),
   cache_creation_input_tokens: z.int(),
   cache_read_input_tokens: z.int(),
+  speed: z.enum(["standard", "fast"]),
 });
 
 const threadStatus = { session_thread_id: z.string(), agent_name: z.string(), processed_at: at };
@@ -226,6 +237,7 @@ export const sessionEvent = z.discriminatedUnion("type", [
   userInterrupt,
   userToolConfirmation,
   userCustomToolResult,
+  systemMessage,
   agentMessage,
   agentThinking,
   agentToolUse,
@@ -259,13 +271,15 @@ export const sessionEvent = z.discriminatedUnion("type", [
     metadata: z.record(z.string(), z.string()).optional(),
     /** The whole snapshot, when it has changed. */
     agent: sessionAgentSnapshot.optional(),
+    /** Null when it was removed. */
+    budget: budget.nullable().optional(),
     processed_at: at,
   }),
   z.object({
     id,
     type: z.literal("session.usage"),
     usage: usageSnapshot,
-    budget: z.null(),
+    budget: budget.nullable(),
     processed_at: at,
   }),
   z.object({ id, type: z.literal("session.deleted"), processed_at: at }),

@@ -52,10 +52,10 @@ export type Requests = [
   Fits<Body<EnvironmentCreateParams>, z.input<typeof createEnvironmentBody>>,
   Fits<Body<EnvironmentUpdateParams>, z.input<typeof updateEnvironmentBody>>,
   Fits<
-    Now<SessionCreateParams, "budget" | "initial_events" | "resources" | "vault_ids">,
+    Now<SessionCreateParams, "initial_events" | "resources" | "vault_ids">,
     z.input<typeof createSessionBody>
   >,
-  Fits<Now<SessionUpdateParams, "agent" | "budget" | "vault_ids">, z.input<typeof updateSessionBody>>,
+  Fits<Now<SessionUpdateParams, "agent" | "vault_ids">, z.input<typeof updateSessionBody>>,
 ];
 
 type Missing<Params, Ours> = Exclude<keyof Body<Params>, keyof Ours>;

@@ -15,6 +15,7 @@ import { invalid } from "./errors.ts";
 import { initialEventParams, usageSnapshot } from "./events.ts";
 import { idOf } from "./ids.ts";
 import { metadata, metadataParams, metadataPatch } from "./metadata.ts";
+import { budget, budgetParams } from "./money.ts";
 import { intMax, order, pageQuery, queryBoolean, queryInteger, queryList, timeRange } from "./page.ts";
 import { resolvedTools } from "./resolve-tools.ts";
 import { type SessionAgent, sessionAgentSnapshot, type ThreadAgent } from "./snapshots.ts";
@@ -68,7 +69,7 @@ export const createSessionBody = z.strictObject({
   metadata: metadataParams.optional(),
   resources: z.array(unsupported("files, repositories and memory stores are")).optional(),
   vault_ids: z.array(unsupported("vaults are")).optional(),
-  budget: unsupported("budgets are").optional(),
+  budget: budgetParams.nullish(),
   initial_events: z
     .array(initialEventParams)
     .max(limits.initial_events_max)
@@ -87,7 +88,8 @@ export const updateSessionBody = z.strictObject({
   agent: z
     .strictObject({ tools: toolsParams.optional(), mcp_servers: mcpServersParams.optional() })
     .optional(),
-  budget: z.null("a budget can only be set when a session is created").optional(),
+  /** Only of a session that was created with one; null removes it for good. */
+  budget: budgetParams.nullish(),
   vault_ids: unsupported("changing the vaults of a session is").optional(),
 });
 export type UpdateSession = z.infer<typeof updateSessionBody>;
@@ -113,6 +115,19 @@ export const listSessionsQuery = pageQuery()
   });
 export type ListSessions = z.infer<typeof listSessionsQuery>;
 
+/**
+ * Beyond the official API: what a session that does not work waits for, and since when. `retry`: the model, until
+ * `until`. `worker`: a server that takes it up.
+ */
+export const waitingFor = z.object({
+  type: z.enum(["message", "requires_action", "budget", "retry", "worker"]),
+  since: z.string(),
+  until: z.string().nullable(),
+  /** The events that the client has to answer. */
+  event_ids: z.array(z.string()),
+});
+export type WaitingFor = z.infer<typeof waitingFor>;
+
 export const session = z.object({
   id: z.string(),
   type: z.literal("session"),
@@ -123,11 +138,12 @@ export const session = z.object({
   metadata,
   resources: z.array(z.never()),
   vault_ids: z.array(z.string()),
-  budget: z.null(),
+  budget: budget.nullable(),
   outcome_evaluations: z.array(z.never()),
   stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
   usage: usageSnapshot,
   deployment_id: z.string().nullable(),
+  waiting_for: waitingFor.nullable(),
   created_at: z.string(),
   updated_at: z.string(),
   archived_at: z.string().nullable(),

@@ -3,11 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
+import { type Caps, noCaps } from "../../src/config.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import { connectHands } from "../../src/hands/client.ts";
 import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { startHands } from "../../src/hands/host.ts";
+import { listPrices } from "../../src/models/price-table.ts";
+import { pricesOf } from "../../src/models/prices.ts";
 import { createModels } from "../../src/models/registry.ts";
 import { type Server, startServer } from "../../src/server.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
@@ -30,6 +33,7 @@ export interface TestServer {
 export interface TestServerOptions {
   /** Base URL of the model provider; without it none is configured. */
   anthropic_url?: string;
+  spending?: { runtime_price?: number; caps?: Caps };
   /** A server that shares its database and its hands with the new one. */
   beside?: TestServer;
 }
@@ -49,6 +53,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     models: createModels({
       anthropic: options.anthropic_url ? { api_key: "upstream-key", base_url: options.anthropic_url } : null,
     }),
+    prices: pricesOf(listPrices),
+    spending: { runtime_price: 0, caps: noCaps, ...options.spending },
     logger: pino({ level: "error" }, pino.destination({ dest: 2, sync: true })),
     version: "0.0.0-test",
   });

@@ -9,8 +9,10 @@ import { sendEventsBody, sessionEvent } from "../../protocol/events.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf } from "../../protocol/page.ts";
 import { listThreadsQuery, thread } from "../../protocol/threads.ts";
-import { type AgentNames, listEvents, sendEvents } from "../../resources/sessions/events.ts";
+import { listEvents } from "../../resources/sessions/events.ts";
 import { getThread, listThreads } from "../../resources/sessions/read.ts";
+import { sendEvents } from "../../resources/sessions/send-events.ts";
+import type { SessionAgents } from "../../resources/sessions/session-agents.ts";
 import { openStream } from "../../resources/sessions/stream.ts";
 import { type Call, type Route, route, streamRoute } from "../route.ts";
 import { writeEventStream } from "../sse.ts";
@@ -21,7 +23,7 @@ export interface EventParts {
   log: Log;
   watches: Watches;
   previews: Previews;
-  names: AgentNames;
+  sessionAgents: SessionAgents;
   /** Aborted when the server stops: streams end, and clients come back to the next one. */
   stop: AbortSignal;
   /** Told why a stream broke off, when it was not the client's doing. */
@@ -32,7 +34,15 @@ const ofSession = { session_id: idOf("session") };
 const ofThread = { ...ofSession, thread_id: idOf("thread") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function eventRoutes({ db, log, watches, previews, names, stop, trouble }: EventParts): Route[] {
+export function eventRoutes({
+  db,
+  log,
+  watches,
+  previews,
+  sessionAgents,
+  stop,
+  trouble,
+}: EventParts): Route[] {
   async function stream(
     { principal, query, headers, context }: Call<unknown, StreamQuery, unknown>,
     sessionId: string,
@@ -67,7 +77,7 @@ export function eventRoutes({ db, log, watches, previews, names, stop, trouble }
       body: sendEventsBody,
       response: z.object({ data: z.array(sessionEvent) }),
       handle: ({ principal, params, body }) =>
-        sendEvents(log, names, principal.workspaceId, params.session_id, body.events),
+        sendEvents(log, sessionAgents, principal.workspaceId, params.session_id, body.events),
     }),
     route({
       ...common,

@@ -12,8 +12,10 @@ import {
   sessionAgent,
   updateSessionBody,
 } from "../../protocol/sessions.ts";
+import type { SessionAgent } from "../../protocol/snapshots.ts";
 import type { AgentStore } from "../../resources/agents.ts";
 import type { EnvironmentStore } from "../../resources/environments.ts";
+import { notBudgetable, notCapped } from "../../resources/sessions/budget.ts";
 import { createSession } from "../../resources/sessions/create.ts";
 import { archiveSession, deleteSession } from "../../resources/sessions/end.ts";
 import { getSession, listSessions } from "../../resources/sessions/read.ts";
@@ -30,6 +32,10 @@ export interface SessionParts {
   db: Database;
   agents: AgentStore;
   environments: EnvironmentStore;
+  /** Whether all models that the agent makes use of have a list price. */
+  priced(agent: SessionAgent): boolean;
+  /** The server has caps on what may be spent. */
+  capped: boolean;
   watches: Watches;
   /** Number of this process in notifications. */
   from(): number;
@@ -40,7 +46,8 @@ export interface SessionParts {
 const params = { session_id: idOf("session") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function sessionRoutes({ db, agents, environments, watches, from, wake }: SessionParts): Route[] {
+export function sessionRoutes(parts: SessionParts): Route[] {
+  const { db, agents, environments, priced, capped, watches, from, wake } = parts;
   return [
     route({
       ...common,
@@ -55,13 +62,15 @@ export function sessionRoutes({ db, agents, environments, watches, from, wake }:
         if (agent.archived_at !== null) throw invalid(`agent: agent ${agent.id} is archived`);
         const effective = sessionAgent(agent, asked.overrides);
         requireSupportedAgent(effective);
+        if (body.budget && !priced(effective)) throw notBudgetable(effective.model);
+        if (capped && !priced(effective)) throw notCapped(effective.model);
         const environment = await environments.get(workspaceId, body.environment_id);
         requireSupportedEnvironment(environment);
         requireSupportedEvents(body.initial_events ?? [], "initial_events");
         const created = await createSession(
           db,
           workspaceId,
-          { agent: effective, environment, params: body },
+          { agent: effective, environment, priced: priced(effective), params: body },
           from(),
         );
         if (created.status === "running") wake();
@@ -98,6 +107,7 @@ export function sessionRoutes({ db, agents, environments, watches, from, wake }:
         updateSession(db, principal.workspaceId, session_id, body, {
           from: from(),
           moved: (seq) => watches.moved(session_id, seq),
+          wake,
         }),
     }),
     route({

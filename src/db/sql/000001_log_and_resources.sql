@@ -76,6 +76,7 @@ create table session_head (
   seq bigint not null,
   last_at timestamptz not null,
   status text not null check (status in ('idle', 'running', 'rescheduling', 'terminated')),
+  status_at timestamptz not null,
   -- When a brain should next look at it; null when there is nothing to do.
   runnable_at timestamptz,
   lease_owner int,
@@ -85,6 +86,12 @@ create table session_head (
   usage json not null,
   -- What clients may answer now, as '<kind> <event id>'.
   asks text[] not null default '{}',
+  -- The most it may cost, in cents; null is no budget.
+  budget_cents bigint,
+  -- What it has cost at list prices, in billionths of a dollar; null when its model has no price.
+  spent_nano bigint,
+  -- The model may not be asked until the budget is raised.
+  at_cap boolean not null default false,
   active_us bigint not null default 0,
   active_since timestamptz,
   -- Whether a client has streamed or listed its events, and where its first turn began.
@@ -94,6 +101,18 @@ create table session_head (
 ) with (fillfactor = 50);
 create index session_head_runnable on session_head (runnable_at) where runnable_at is not null and lease_owner is null;
 create index session_head_lease on session_head (lease_owner) where lease_owner is not null;
+
+-- What sessions have cost on each day of UTC, in billionths of a dollar. It outlives them. One row per session and day,
+-- so that sessions never wait for each other.
+create table spend (
+  session_id text not null,
+  day date not null,
+  workspace_id text not null,
+  agent_id text not null,
+  nano bigint not null,
+  primary key (session_id, day)
+) with (fillfactor = 50);
+create index spend_day on spend (workspace_id, day, agent_id);
 
 create table thread (
   workspace_id text not null,

@@ -1,9 +1,10 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import type { AssistantBlock, ContentBlock, ModelRequest, UserBlock } from "../model.ts";
+import { generationOf } from "../traits.ts";
 
 type Params = Anthropic.MessageCreateParamsStreaming;
 type Block = Anthropic.ContentBlockParam;
-type Message = { role: "user" | "assistant"; content: Block[] };
+type Message = { role: "user" | "assistant" | "system"; content: Block[] };
 
 const cached = { cache_control: { type: "ephemeral" } } as const;
 
@@ -25,7 +26,7 @@ export function messageParams(request: ModelRequest): Params {
     ...(request.speed === "fast" ? { speed: "fast" } : {}),
     ...(tools.length > 0 ? { tools: tools.map((tool, i) => toolOf(tool, i === tools.length - 1)) } : {}),
     ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
-    messages: withBreakpoints(request.messages.flatMap(messageOf)),
+    messages: withBreakpoints(afterUsers(request.messages.flatMap(messageOf))) as Params["messages"],
   };
   return wellFormed(params) as Params;
 }
@@ -35,17 +36,16 @@ export function messageParams(request: ModelRequest): Params {
  * unused room costs nothing. Up to 4.5 thinking has a fixed budget, so those models answer without.
  */
 function traitsOf(model: string): Traits {
-  const [, family = "", major = "", minor = "0"] =
-    /^claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?!\d)/.exec(model) ?? [];
-  const generation = Number(major) * 100 + Number(minor);
+  const generation = generationOf(model);
   const unknown = { output_tokens_max: every_model_tokens_max, adaptive: false, effort: true, schema: false };
-  if (major === "") return unknown;
-  if (generation > 405) return { output_tokens_max: 128_000, adaptive: true, effort: true, schema: true };
+  if (!generation) return unknown;
+  const { family, number } = generation;
+  if (number > 405) return { output_tokens_max: 128_000, adaptive: true, effort: true, schema: true };
   return {
-    output_tokens_max: generation === 405 ? 64_000 : every_model_tokens_max,
+    output_tokens_max: number === 405 ? 64_000 : every_model_tokens_max,
     adaptive: false,
-    effort: generation === 405 && family === "opus",
-    schema: generation === 405,
+    effort: number === 405 && family === "opus",
+    schema: number === 405,
   };
 }
 
@@ -75,11 +75,17 @@ function toolOf(
 /** Nothing where no block is left: the roles then meet, and the API joins them. */
 function messageOf(message: ModelRequest["messages"][number]): Message[] {
   const content =
-    message.role === "user"
-      ? message.content.flatMap(userBlock)
-      : withoutLastThoughts(message.content).flatMap(assistantBlock);
+    message.role === "assistant"
+      ? withoutLastThoughts(message.content).flatMap(assistantBlock)
+      : message.content.flatMap(userBlock);
   return content.length > 0 ? [{ role: message.role, content }] : [];
 }
+
+/** System text may only follow a user's message; where nothing of that was left, it takes its place. */
+const afterUsers = (messages: Message[]): Message[] =>
+  messages.map((message, i) =>
+    message.role === "system" && messages[i - 1]?.role !== "user" ? { ...message, role: "user" } : message,
+  );
 
 /**
  * One mark on the newest message, and one where the request before had it: a cache is looked for only a few blocks

@@ -5,6 +5,7 @@ import { primaryThreadOf } from "../../log/thread-id.ts";
 import type { Environment } from "../../protocol/environments.ts";
 import { invalid } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
+import { centsOf } from "../../protocol/money.ts";
 import type { CreateSession, Session } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
@@ -26,9 +27,9 @@ with env as (
   select * from json_to_recordset($9::json) as e (
     i int, id text, thread_id text, audience text, type text, body text)
 ), head as (
-  insert into session_head (workspace_id, session_id, seq, last_at, status, usage, runnable_at, active_since,
-    first_turn_seq, first_turn_at)
-  select $1, made.id, count(e.i), made.created_at,
+  insert into session_head (workspace_id, session_id, seq, last_at, status_at, budget_cents, spent_nano, status, usage,
+    runnable_at, active_since, first_turn_seq, first_turn_at)
+  select $1, made.id, count(e.i), made.created_at, made.created_at, $12, case when $13 then 0 end,
     case when count(e.i) > 0 then 'running' else 'idle' end,
     '{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0}}',
     case when count(e.i) > 0 then made.created_at end, case when count(e.i) > 0 then made.created_at end,
@@ -50,14 +51,16 @@ select ${sessionColumns}, (select count(*) from rung) as rung from made s join h
 export interface NewSession {
   agent: SessionAgent;
   environment: Pick<Environment, "id">;
-  params: Pick<CreateSession, "title" | "metadata" | "initial_events">;
+  /** Its model has a list price. */
+  priced: boolean;
+  params: Pick<CreateSession, "title" | "metadata" | "initial_events" | "budget">;
 }
 
 /** Everything was checked; of what may have changed in between, only the end of the environment is looked at again. */
 export async function createSession(
   db: Database,
   workspaceId: string,
-  { agent, environment, params }: NewSession,
+  { agent, environment, priced, params }: NewSession,
   from: number,
 ): Promise<Session> {
   const id = newId("session");
@@ -74,6 +77,8 @@ export async function createSession(
     JSON.stringify(entries.map((entry, i) => ({ ...entry, i: i + 1, body: JSON.stringify(entry.body) }))),
     primaryThreadOf(id),
     String(from),
+    params.budget ? centsOf(params.budget) : null,
+    priced,
   ]);
   if (!row) throw invalid(`environment_id: environment ${environment.id} is archived or gone`);
   return toSession(row);

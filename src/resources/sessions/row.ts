@@ -1,6 +1,12 @@
 import type { UsageSnapshot } from "../../protocol/events.ts";
 import type { Metadata } from "../../protocol/metadata.ts";
-import { primaryThreadAgent, type Session, type SessionStatus } from "../../protocol/sessions.ts";
+import { amountOf, budgetOf } from "../../protocol/money.ts";
+import {
+  primaryThreadAgent,
+  type Session,
+  type SessionStatus,
+  type WaitingFor,
+} from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 import type { Thread } from "../../protocol/threads.ts";
 
@@ -15,9 +21,18 @@ export interface SessionRow {
   archived_at: string | null;
   status: SessionStatus;
   seq: number;
-  usage: Omit<UsageSnapshot, "active_seconds">;
+  usage: Omit<UsageSnapshot, "active_seconds" | "list_cost">;
   active_seconds: number;
   duration_seconds: number;
+  budget_cents: number | null;
+  spent_nano: number | null;
+  at_cap: boolean;
+  asks: string[];
+  status_at: string;
+  /** When a brain should look at it. */
+  runnable_at: string | null;
+  /** A brain has it. */
+  driven: boolean;
 }
 
 /** Of `session s join session_head h`. A session was updated when its row was or when its log last grew. */
@@ -25,7 +40,8 @@ export const sessionColumns = `s.id, s.agent, s.environment_id, s.title, s.metad
   greatest(s.updated_at, h.last_at) as updated_at, s.archived_at, h.status, h.seq, h.usage,
   ((h.active_us + coalesce(extract(epoch from drover_now() - h.active_since) * 1000000, 0)) / 1000000)::float8
     as active_seconds,
-  extract(epoch from coalesce(s.archived_at, drover_now()) - s.created_at)::float8 as duration_seconds`;
+  extract(epoch from coalesce(s.archived_at, drover_now()) - s.created_at)::float8 as duration_seconds,
+  h.budget_cents, h.spent_nano, h.at_cap, h.asks, h.status_at, h.runnable_at, h.lease_owner is not null as driven`;
 
 export function toSession(row: SessionRow): Session {
   return {
@@ -38,15 +54,35 @@ export function toSession(row: SessionRow): Session {
     metadata: row.metadata,
     resources: [],
     vault_ids: [],
-    budget: null,
+    budget: row.budget_cents === null ? null : budgetOf(row.budget_cents),
     outcome_evaluations: [],
     stats: { active_seconds: row.active_seconds, duration_seconds: row.duration_seconds },
-    usage: { ...row.usage, active_seconds: row.active_seconds },
+    usage: usageOf(row),
     deployment_id: null,
+    waiting_for: waitingFor(row),
     created_at: row.created_at,
     updated_at: row.updated_at,
     archived_at: row.archived_at,
   };
+}
+
+const usageOf = ({ usage, active_seconds, spent_nano }: SessionRow): UsageSnapshot => ({
+  ...usage,
+  active_seconds,
+  ...(spent_nano !== null && { list_cost: amountOf(spent_nano) }),
+});
+
+/** What keeps the session from working, if it does not. */
+function waitingFor(row: SessionRow): WaitingFor | null {
+  const waits = { since: row.status_at, until: null, event_ids: [] };
+  if (row.status === "rescheduling") return { ...waits, type: "retry", until: row.runnable_at };
+  if (row.status === "running") {
+    return row.driven ? null : { ...waits, type: "worker", since: row.runnable_at ?? row.status_at };
+  }
+  if (row.status === "terminated") return null;
+  const event_ids = row.asks.map((ask) => ask.slice(ask.indexOf(" ") + 1));
+  if (event_ids.length > 0) return { ...waits, type: "requires_action", event_ids };
+  return { ...waits, type: row.at_cap ? "budget" : "message" };
 }
 
 export interface ThreadRow extends SessionRow {
@@ -77,7 +113,7 @@ export function toThread(row: ThreadRow): Thread {
           startup_seconds: row.startup_seconds ?? 0,
         }
       : null,
-    usage: begun ? { ...row.usage, active_seconds: row.active_seconds } : null,
+    usage: begun ? usageOf(row) : null,
     workflow_run_id: null,
     created_at: row.thread_created_at,
     updated_at: row.thread_updated_at,

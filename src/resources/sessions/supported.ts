@@ -55,8 +55,9 @@ export function requireSupportedEvents(events: EventParams[], path: string): voi
         throw invalid(
           `${path}.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that a client runs; only self_hosted environments have such`,
         );
-      case "user.define_outcome":
       case "system.message":
+        return;
+      case "user.define_outcome":
         throw invalid(`${path}.${i}: ${event.type} is not supported yet`);
     }
   });

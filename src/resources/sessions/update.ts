@@ -5,14 +5,16 @@ import { invalid } from "../../protocol/errors.ts";
 import type { EventBody } from "../../protocol/events.ts";
 import { newId } from "../../protocol/ids.ts";
 import { patchedMetadata } from "../../protocol/metadata.ts";
+import { centsOf } from "../../protocol/money.ts";
 import { type Session, type UpdateSession, updatedSessionAgent } from "../../protocol/sessions.ts";
 import { untilFirst } from "../attempts.ts";
+import { refusedBudget } from "./budget.ts";
 import { getSessionRow, sessionNotFound } from "./read.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 import { requireSupportedAgent } from "./supported.ts";
 
-// The log's head is locked first, as by every append. Nothing changes unless title and metadata are still what the
-// caller has merged with.
+// The log's head is locked first, as by every append. Nothing changes unless everything is still what the caller has
+// merged with. A budget has to be above what was spent until now; it lets a session that waits for it go on.
 const statement: Statement = {
   name: "session_update",
   text: `
@@ -24,21 +26,28 @@ with head as (
   where s.id = head.session_id and head.status <> 'terminated'
     and s.title is not distinct from $5 and s.metadata::text = $6 and s.agent::text = $12
     and (head.status = 'idle' or $11::text = $12)
+    and head.budget_cents is not distinct from $14::bigint
+    and ($13::bigint is not distinct from $14 or $13 is null or $13::numeric * 10000000 > head.spent_nano)
   returning s.id
 ), moved as (
-  update session_head h set seq = h.seq + 1, last_at = head.at from head, changed where h.session_id = changed.id
+  update session_head h set seq = h.seq + 1, last_at = head.at, budget_cents = $13,
+    at_cap = h.at_cap and $13::bigint is not distinct from $14,
+    runnable_at = case when h.at_cap and $13::bigint is distinct from $14 then least(h.runnable_at, head.at)
+      else h.runnable_at end
+  from head, changed where h.session_id = changed.id
 ), written as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, body, created_at)
   select $1, head.session_id, head.seq + 1, $7, $8, 'session', 'session.updated', $9::json, head.at from head, changed
 ), rung as materialized (
-  select pg_notify('drover', $10 || ' ' || id || ':' || head.seq + 1) from head, changed
+  select pg_notify('drover', $10 || ' ' || id || ':' || head.seq + 1
+    || case when head.at_cap and head.lease_owner is null then '!' else '' end) from head, changed
 )
 select head.status, changed.id as changed, head.seq + 1 as seq, (select count(*) from rung) as rung
 from head left join changed on true`,
 };
 
-const metadataText: Statement = {
-  name: "session_metadata",
+const current: Statement = {
+  name: "session_to_update",
   text: `select ${sessionColumns}, s.metadata::text as metadata_text, s.agent::text as agent_text
     from session s join session_head h on h.session_id = s.id where s.id = $2 and s.workspace_id = $1`,
 };
@@ -46,16 +55,16 @@ const metadataText: Statement = {
 const agentInUse = (id: string, status: string) =>
   invalid(`agent: session ${id} is ${status}; its tools can be changed only while it is idle`);
 
-/** Changes title, metadata and the agent's tools, and says so in the log; a patch that changes nothing leaves no trace. */
+/** Changes what the patch names, and says so in the log; one that changes nothing leaves no trace. */
 export async function updateSession(
   db: Database,
   workspaceId: string,
   id: string,
   params: UpdateSession,
-  hooks: { from: number; moved(seq: number): void },
+  hooks: { from: number; moved(seq: number): void; wake(): void },
 ): Promise<Session> {
   return untilFirst(`session ${id}`, async () => {
-    const [row] = await db.query<SessionRow & { metadata_text: string; agent_text: string }>(metadataText, [
+    const [row] = await db.query<SessionRow & { metadata_text: string; agent_text: string }>(current, [
       workspaceId,
       id,
     ]);
@@ -74,7 +83,14 @@ export async function updateSession(
       if (row.status !== "idle") throw agentInUse(id, row.status);
       event.agent = agent;
     }
-    if (title === row.title && sameMetadata && sameAgent) return toSession(row);
+    const budget = params.budget === undefined ? row.budget_cents : params.budget && centsOf(params.budget);
+    const sameBudget = budget === row.budget_cents;
+    if (params.budget) {
+      const refusal = refusedBudget(row, params.budget);
+      if (refusal) throw refusal;
+    }
+    if (!sameBudget) event.budget = params.budget ?? null;
+    if (title === row.title && sameMetadata && sameAgent && sameBudget) return toSession(row);
 
     const [done] = await db.query<{ changed: string | null; seq: number }>(statement, [
       workspaceId,
@@ -89,9 +105,12 @@ export async function updateSession(
       String(hooks.from),
       sameAgent ? row.agent_text : JSON.stringify(agent),
       row.agent_text,
+      budget,
+      row.budget_cents,
     ]);
     if (!done?.changed) return undefined;
     hooks.moved(done.seq);
+    if (!sameBudget) hooks.wake();
     return toSession(await getSessionRow(db, workspaceId, id));
   });
 }

@@ -1,0 +1,71 @@
+import type { BodyOf } from "../log/entry.ts";
+import type { ContentBlock, ModelMessage, UserBlock } from "../models/model.ts";
+
+/**
+ * The conversation as the model sees it: user and assistant take turns, and system text comes last in a user's turn. The
+ * array is changed, its messages are replaced.
+ */
+
+/** Tool results and user text that follow each other are one message. They go before system text that came with it. */
+export function addUserBlocks(messages: ModelMessage[], blocks: UserBlock[]): void {
+  const system = messages.at(-1)?.role === "system" ? messages.pop() : undefined;
+  const last = messages.at(-1);
+  if (last?.role === "user")
+    messages[messages.length - 1] = { ...last, content: [...last.content, ...blocks] };
+  else messages.push({ role: "user", content: blocks });
+  if (system) messages.push(system);
+}
+
+export function addSystemTexts(messages: ModelMessage[], texts: string[]): void {
+  const content = texts.filter((text) => text !== "").map((text) => ({ type: "text" as const, text }));
+  const last = messages.at(-1);
+  if (content.length === 0) return;
+  if (last?.role === "system")
+    messages[messages.length - 1] = { ...last, content: [...last.content, ...content] };
+  else messages.push({ role: "system", content });
+}
+
+/**
+ * A provider that refuses a request for what an image or document in it is would refuse every later one too: those that
+ * have come since the model's last answer are left out from now on.
+ */
+export function leaveOutMedia(messages: ModelMessage[]): void {
+  const at = messages.findLastIndex(({ role }) => role !== "system");
+  const last = messages[at];
+  if (last?.role !== "user") return;
+  const isMedia = (block: UserBlock) => block.type === "image" || block.type === "document";
+  const without = <Block extends UserBlock>(block: Block): Block | { type: "text"; text: string } =>
+    isMedia(block)
+      ? { type: "text", text: `[The ${block.type} was left out: the model's provider refused it.]` }
+      : block;
+  const content = last.content.map((block) =>
+    block.type === "tool_result" ? { ...block, content: block.content.map(without) } : without(block),
+  );
+  messages[at] = { role: "user", content };
+}
+
+type ClientBlock = BodyOf<"user.message">["content"][number] | BodyOf<"agent.tool_result">["content"][number];
+
+/** A file source is refused at the door in this version, and a redacted block carries nothing. */
+export function contentForModel(block: ClientBlock): ContentBlock[] {
+  switch (block.type) {
+    case "text":
+      return block.text === "" ? [] : [{ type: "text", text: block.text }];
+    case "image":
+      return block.source.type === "file" ? [] : [{ type: "image", source: block.source }];
+    case "document":
+      if (block.source.type === "file") return [];
+      return [
+        {
+          type: "document",
+          source: block.source,
+          title: block.title ?? null,
+          context: block.context ?? null,
+        },
+      ];
+    case "search_result":
+      return [{ type: "text", text: block.content.map((part) => part.text).join("\n") }];
+    case "redacted":
+      return [];
+  }
+}

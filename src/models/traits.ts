@@ -1,0 +1,27 @@
+/**
+ * What is known of models by their id, from the vendor's public pages. A model that is not known is taken for a new one,
+ * which can do what its kind could last.
+ */
+
+export interface Generation {
+  family: string;
+  /** 4.8 is 408. */
+  number: number;
+}
+
+export function generationOf(modelId: string): Generation | null {
+  const [, family, major, minor = "0"] =
+    /^claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?!\d)/.exec(bare(modelId)) ?? [];
+  return family && major ? { family, number: Number(major) * 100 + Number(minor) } : null;
+}
+
+const bare = (modelId: string) => modelId.replace(/^anthropic\//, "");
+
+/** Whether system text may stand within the conversation. */
+export function takesSystemMessages(modelId: string): boolean {
+  if (/^claude-\d/.test(bare(modelId))) return false;
+  const generation = generationOf(modelId);
+  if (!generation) return true;
+  const since: Record<string, number> = { opus: 408, sonnet: 500, haiku: 505 };
+  return generation.number >= (since[generation.family] ?? 0);
+}
