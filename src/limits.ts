@@ -60,6 +60,18 @@ export const limits = {
   events_per_request_max: 1_000,
   /** Of one message or one tool result. */
   content_blocks_max: 1_000,
+  /**
+   * Of images and documents: what Anthropic's Messages API takes, as platform.claude.com says under "Images and vision"
+   * and "PDF support". Sizes are those of the base64. An image may have 10 MB (5 MB on Bedrock and Google Cloud), a
+   * whole request 32 MB; the rest of that is for the text. With more than `images_many` images in a request, no side
+   * may be longer than `images_many_side_px_max`. The models with the larger windows take more than `images_max`.
+   */
+  image_base64_chars_max: 10 << 20,
+  image_side_px_max: 8_000,
+  images_max: 100,
+  images_many: 20,
+  images_many_side_px_max: 2_000,
+  media_chars_max: 24 << 20,
   title_chars_max: 1_000,
   /** Sessions of which it is kept in memory who their agent is. */
   session_agents_max: 10_000,

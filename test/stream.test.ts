@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { NotFoundError } from "@anthropic-ai/sdk";
 import { limits } from "../src/limits.ts";
+import { png } from "../src/protocol/testing-images.ts";
 import {
   type Frame,
   framesOf,
@@ -388,8 +389,7 @@ describe("many readers", () => {
   test("get events that are larger than any buffer, live", async () => {
     const id = await session();
     const streams = await Promise.all([open(id), open(id, {}, other), follow(api.client, id)]);
-    const png = Buffer.from("89504e470d0a1a0a", "hex");
-    const data = Buffer.concat([png, Buffer.alloc(6 << 20, 7)]).toString("base64");
+    const data = png(64, 64, 6 << 20);
     await send(api.client, id, {
       type: "user.message",
       content: [

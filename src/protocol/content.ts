@@ -1,6 +1,14 @@
+import { isUtf8 } from "node:buffer";
 import { z } from "zod";
+import { limits } from "../limits.ts";
+import { base64Problem } from "./base64.ts";
+import { beginsAs, type ImageType, imageSize, imageTypes } from "./image-size.ts";
+import { pdfProblem } from "./pdf.ts";
 
-/** Content blocks as clients send them and see them. */
+/**
+ * Content blocks as clients send them and see them. What no model could read is refused here, with what to do about it:
+ * once it is in a session, every later model request would fail for it.
+ */
 
 export const textBlock = z.strictObject({
   type: z.literal("text"),
@@ -10,34 +18,52 @@ export const textBlock = z.strictObject({
 const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).max(2048);
 const fileId = z.string().regex(/^file_[A-Za-z0-9_-]{1,64}$/, 'must be an id that starts with "file_"');
 
-/** What a file of each type begins with, its bytes read as latin1. */
-const signatures = {
-  "image/png": /^\x89PNG\r\n\x1a\n/,
-  "image/jpeg": /^\xff\xd8\xff/,
-  "image/gif": /^GIF8[79]a/,
-  "image/webp": /^RIFF.{4}WEBP/s,
-};
-/** Base64 of the first 12 bytes, as many as the longest signature. */
-const signature_chars = 16;
+const mebibytes = (chars: number) => `${chars / (1 << 20)} MB`;
 
-const base64Image = z
-  .strictObject({
-    type: z.literal("base64"),
-    media_type: z.enum(["image/png", "image/jpeg", "image/gif", "image/webp"]),
-    data: z.base64().min(1),
-  })
-  .refine(({ media_type, data }) => signatures[media_type].test(firstBytes(data)), {
-    path: ["data"],
-    error:
-      "does not begin as a file of its media_type does: send the bytes of the image, and its own media_type",
-  });
+/** A source whose bytes come along; `problem` says what is wrong with them, or null. */
+function base64Source<Type extends string>(
+  media_types: readonly [Type, ...Type[]],
+  charsMax: number,
+  problem: (media_type: Type, data: string) => string | null,
+) {
+  return z
+    .strictObject({ type: z.literal("base64"), media_type: z.enum(media_types), data: z.string() })
+    .superRefine(({ media_type, data }, context) => {
+      const message =
+        data.length > charsMax
+          ? `is larger than ${mebibytes(charsMax)} of base64: send a smaller file`
+          : (base64Problem(data) ?? problem(media_type as Type, data));
+      if (message !== null) context.addIssue({ code: "custom", path: ["data"], message });
+    });
+}
 
-const firstBytes = (data: string) => Buffer.from(data.slice(0, signature_chars), "base64").toString("latin1");
+function imageProblem(media_type: ImageType, data: string): string | null {
+  if (!beginsAs(media_type, data)) {
+    return "does not begin as a file of its media_type does: send the bytes of the image, and its own media_type";
+  }
+  const size = imageSize(media_type, data);
+  if (!size) return "cannot be read: where the image should say its size, it is cut short or damaged";
+  const { width, height } = size;
+  if (width === 0 || height === 0) return `is an image of ${width} by ${height} pixels, with nothing to see`;
+  const max = limits.image_side_px_max;
+  return Math.max(width, height) > max
+    ? `is an image of ${width} by ${height} pixels: scale it so that no side is longer than ${max}`
+    : null;
+}
+
+function documentProblem(media_type: "application/pdf" | "text/plain", data: string): string | null {
+  if (media_type === "application/pdf") return pdfProblem(data);
+  const bytes = Buffer.from(data, "base64");
+  if (!isUtf8(bytes)) return "is not text in UTF-8: encode it so, or send it with its own media_type";
+  return /\S/.test(bytes.toString("utf8")) ? null : no_text;
+}
+
+const no_text = "has no text: leave the document out, or send what it says";
 
 export const imageBlock = z.strictObject({
   type: z.literal("image"),
   source: z.discriminatedUnion("type", [
-    base64Image,
+    base64Source(imageTypes, limits.image_base64_chars_max, imageProblem),
     z.strictObject({ type: z.literal("url"), url }),
     z.strictObject({ type: z.literal("file"), file_id: fileId }),
   ]),
@@ -46,12 +72,12 @@ export const imageBlock = z.strictObject({
 export const documentBlock = z.strictObject({
   type: z.literal("document"),
   source: z.discriminatedUnion("type", [
+    base64Source(["application/pdf", "text/plain"], limits.media_chars_max, documentProblem),
     z.strictObject({
-      type: z.literal("base64"),
-      media_type: z.enum(["application/pdf", "text/plain"]),
-      data: z.base64().min(1),
+      type: z.literal("text"),
+      media_type: z.literal("text/plain"),
+      data: z.string().regex(/\S/, no_text),
     }),
-    z.strictObject({ type: z.literal("text"), media_type: z.literal("text/plain"), data: z.string() }),
     z.strictObject({ type: z.literal("url"), url }),
     z.strictObject({ type: z.literal("file"), file_id: fileId }),
   ]),
@@ -59,11 +85,14 @@ export const documentBlock = z.strictObject({
   context: z.string().nullish(),
 });
 
+/** A tool may well find nothing: empty text is no reason to refuse its result. */
+const toolText = z.strictObject({ type: z.literal("text"), text: z.string() });
+
 export const searchResultBlock = z.strictObject({
   type: z.literal("search_result"),
   source: z.string(),
   title: z.string(),
-  content: z.array(textBlock),
+  content: z.array(toolText),
   citations: z.strictObject({ enabled: z.boolean() }),
 });
 
@@ -73,7 +102,7 @@ export const redactedBlock = z.strictObject({ type: z.literal("redacted") });
 export const userContentBlock = z.discriminatedUnion("type", [textBlock, imageBlock, documentBlock]);
 
 export const toolResultContentBlock = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("text"), text: z.string() }),
+  toolText,
   imageBlock,
   documentBlock,
   searchResultBlock,

@@ -1,7 +1,14 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
-import { redactedBlock, textBlock, toolResultContentBlock, userContentBlock } from "./content.ts";
+import {
+  redactedBlock,
+  type ToolResultContentBlock,
+  textBlock,
+  toolResultContentBlock,
+  userContentBlock,
+} from "./content.ts";
 import { idOf } from "./ids.ts";
+import { excessAdvice, excessOf, loadOf, mediaOf } from "./media.ts";
 import { budget, monetaryAmount } from "./money.ts";
 import { sessionAgentSnapshot } from "./snapshots.ts";
 
@@ -16,9 +23,18 @@ import { sessionAgentSnapshot } from "./snapshots.ts";
 const blocks = <Block extends z.ZodType>(block: Block) =>
   z.array(block).max(limits.content_blocks_max, `must hold at most ${limits.content_blocks_max} blocks`);
 
+/** Blocks go to the model together, and it takes only so many images and documents at once. */
+function checkMedia(content: ToolResultContentBlock[], context: z.RefinementCtx): void {
+  const media = content.flatMap((block) =>
+    block.type === "image" || block.type === "document" ? [mediaOf(block)] : [],
+  );
+  const excess = excessOf(loadOf(media));
+  if (excess !== null) context.addIssue({ code: "custom", message: excessAdvice[excess] });
+}
+
 const userMessageParams = z.strictObject({
   type: z.literal("user.message"),
-  content: blocks(userContentBlock).min(1, "must hold at least one block"),
+  content: blocks(userContentBlock).min(1, "must hold at least one block").superRefine(checkMedia),
 });
 const userInterruptParams = z.strictObject({
   type: z.literal("user.interrupt"),
@@ -33,13 +49,13 @@ const userToolConfirmationParams = z.strictObject({
 const userCustomToolResultParams = z.strictObject({
   type: z.literal("user.custom_tool_result"),
   custom_tool_use_id: idOf("event"),
-  content: blocks(toolResultContentBlock).optional(),
+  content: blocks(toolResultContentBlock).superRefine(checkMedia).optional(),
   is_error: z.boolean().nullish(),
 });
 const userToolResultParams = z.strictObject({
   type: z.literal("user.tool_result"),
   tool_use_id: idOf("event"),
-  content: blocks(toolResultContentBlock).optional(),
+  content: blocks(toolResultContentBlock).superRefine(checkMedia).optional(),
   is_error: z.boolean().nullish(),
 });
 const userDefineOutcomeParams = z.strictObject({
