@@ -63,8 +63,11 @@ export function contentForModel(block: ClientBlock): ContentBlock[] {
           context: block.context ?? null,
         },
       ];
-    case "search_result":
-      return [{ type: "text", text: block.content.map((part) => part.text).join("\n") }];
+    case "search_result": {
+      const { title, source, content, citations } = block;
+      const texts = content.map((part) => part.text);
+      return [{ type: "search_result", title, source, content: texts, citations: citations.enabled }];
+    }
     case "redacted":
       return [];
   }

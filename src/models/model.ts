@@ -70,7 +70,9 @@ export type ContentBlock =
       source: BinarySource | { type: "text"; media_type: "text/plain"; data: string };
       title?: string | null;
       context?: string | null;
-    };
+    }
+  /** What a tool has found, in pieces. `citations`: whether the model should say which of it an answer is from. */
+  | { type: "search_result"; title: string; source: string; content: string[]; citations: boolean };
 
 export type BinarySource =
   | { type: "base64"; media_type: string; data: string }

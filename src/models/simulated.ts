@@ -111,7 +111,10 @@ function heardIn({ messages }: ModelRequest): string {
   const results = newest.content.flatMap((block) => (block.type === "tool_result" ? block.content : []));
   const heard =
     results.length > 0
-      ? results.flatMap((block) => (block.type === "text" ? [block.text] : []))
+      ? results.flatMap((block) => {
+          if (block.type === "search_result") return block.content;
+          return block.type === "text" ? [block.text] : [];
+        })
       : textsOf(newest).map(proseOf);
   return [...heard, ...system.map(({ text }) => text)].join("\n");
 }

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { requestOf, userSays } from "../model.spec.ts";
-import type { AssistantBlock, ModelMessage, ModelRequest, UserBlock } from "../model.ts";
+import type { AssistantBlock, ContentBlock, ModelMessage, ModelRequest, UserBlock } from "../model.ts";
 import { messageParams } from "./request.ts";
+
+type SearchResult = Extract<ContentBlock, { type: "search_result" }>;
 
 const cache_control = { type: "ephemeral" };
 const modelId = "claude-opus-5-5";
@@ -38,7 +40,7 @@ test("a whole request", () => {
           content: [{ type: "text", text: "a" }],
           is_error: false,
         },
-        { type: "tool_result", tool_use_id: "toolu_2", content: [], is_error: true },
+        { type: "tool_result", tool_use_id: "toolu_2", content: [], is_error: false },
         { type: "text", text: "go on" },
       ),
     ],
@@ -77,7 +79,7 @@ test("a whole request", () => {
             content: [{ type: "text", text: "a" }],
             is_error: false,
           },
-          { type: "tool_result", tool_use_id: "toolu_2", content: [], is_error: true },
+          { type: "tool_result", tool_use_id: "toolu_2", content: [], is_error: false },
           { type: "text", text: "go on", cache_control },
         ],
       },
@@ -188,6 +190,96 @@ test("images and documents", () => {
     { type: "document", source: { type: "text", media_type: "text/plain", data: "plain" } },
     { type: "document", source: { type: "url", url: "https://example.com/a.pdf" }, cache_control },
   ]);
+});
+
+test("a document's title is cut where the API would refuse it", () => {
+  const source = { type: "text", media_type: "text/plain", data: "plain" } as const;
+  const [message] = sent(user({ type: "document", source, title: "t".repeat(501) }));
+  assert.deepEqual(message?.content, [{ type: "document", source, title: "t".repeat(500), cache_control }]);
+});
+
+describe("the result of a call that failed", () => {
+  const failed = (...content: ContentBlock[]) => {
+    const [message] = sent(user({ type: "tool_result", tool_use_id: "t", content, is_error: true }));
+    return message?.content[0];
+  };
+  const said = { type: "text", text: "The tool reported an error." };
+  const result = { type: "tool_result", tool_use_id: "t", cache_control };
+
+  test("says so, even if it says nothing else", () => {
+    for (const content of [[], [{ type: "text", text: " \n" } as const]]) {
+      assert.deepEqual(failed(...content), { ...result, content: [said], is_error: true });
+    }
+  });
+
+  test("is text as it came, and with more than text an ordinary result that says so", () => {
+    const text: ContentBlock = { type: "text", text: "no such city" };
+    assert.deepEqual(failed(text), { ...result, content: [text], is_error: true });
+    const image: ContentBlock = {
+      type: "image",
+      source: { type: "base64", media_type: "image/png", data: "AAAA" },
+    };
+    assert.deepEqual(failed(text, image), { ...result, content: [said, text, image], is_error: false });
+  });
+});
+
+describe("a search result", () => {
+  const found = (more: Partial<SearchResult> = {}): SearchResult => ({
+    type: "search_result",
+    title: "Cows",
+    source: "https://example.com/cows",
+    content: ["They graze.", " ", "They walk."],
+    citations: true,
+    ...more,
+  });
+  const results = (...content: ContentBlock[]) => {
+    const [message] = sent(user({ type: "tool_result", tool_use_id: "t", content, is_error: false }));
+    const block = message?.content[0];
+    assert.ok(typeof block === "object" && block.type === "tool_result" && Array.isArray(block.content));
+    return block.content;
+  };
+  const texts = [
+    { type: "text", text: "They graze." },
+    { type: "text", text: "They walk." },
+  ];
+  const asSent = {
+    type: "search_result",
+    title: "Cows",
+    source: "https://example.com/cows",
+    content: texts,
+    citations: { enabled: true },
+  };
+
+  test("keeps its title, its source and its parts", () => {
+    assert.deepEqual(results(found()), [asSent]);
+  });
+
+  test("without a title is known by its source, without a source by its title, without both it is text", () => {
+    const { source, title } = asSent;
+    assert.deepEqual(results(found({ title: "" })), [{ ...asSent, title: source }]);
+    assert.deepEqual(results(found({ source: " " })), [{ ...asSent, source: title }]);
+    assert.deepEqual(results(found({ source: "", title: "" })), texts);
+  });
+
+  test("without text is not sent", () => {
+    assert.deepEqual(results(found({ content: [" "] }), found()), [asSent]);
+  });
+
+  test("is cited only if all of a request may be", () => {
+    const off = { ...asSent, citations: { enabled: false } };
+    assert.deepEqual(results(found(), found()), [asSent, asSent]);
+    assert.deepEqual(results(found(), found({ citations: false })), [off, off]);
+    const document: ContentBlock = {
+      type: "document",
+      source: { type: "url", url: "https://example.com/a.pdf" },
+    };
+    assert.deepEqual(results(found(), document), [off, { type: "document", source: document.source }]);
+    const [, message] = sent(
+      user(document),
+      user({ type: "tool_result", tool_use_id: "t", content: [found()], is_error: false }),
+    );
+    assert.ok(JSON.stringify(message).includes('"citations":{"enabled":false}'));
+  });
 });
 
 test("each request extends the one before it byte for byte, marks aside", () => {

@@ -1,6 +1,14 @@
 import type Anthropic from "@anthropic-ai/sdk";
-import type { AssistantBlock, ContentBlock, ModelRequest, UserBlock } from "../model.ts";
+import type {
+  AssistantBlock,
+  ContentBlock,
+  ModelMessage,
+  ModelRequest,
+  ToolResultBlock,
+  UserBlock,
+} from "../model.ts";
 import { generationOf } from "../traits.ts";
+import { withinLimits } from "./media.ts";
 
 type Params = Anthropic.MessageCreateParamsStreaming;
 type Block = Anthropic.ContentBlockParam;
@@ -17,6 +25,9 @@ export function messageParams(request: ModelRequest): Params {
     ...(traits.effort && request.effort ? { effort: request.effort } : {}),
     ...(traits.schema && answer ? { format: { type: "json_schema" as const, schema: answer.schema } } : {}),
   };
+  const messages = withinLimits(request.messages);
+  const citing = mayCite(messages);
+  const sent = messages.flatMap((message) => messageOf(message, citing));
   const params: Params = {
     model,
     max_tokens: Math.min(traits.output_tokens_max, answer?.tokens_max ?? Number.POSITIVE_INFINITY),
@@ -26,7 +37,7 @@ export function messageParams(request: ModelRequest): Params {
     ...(request.speed === "fast" ? { speed: "fast" } : {}),
     ...(tools.length > 0 ? { tools: tools.map((tool, i) => toolOf(tool, i === tools.length - 1)) } : {}),
     ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
-    messages: withBreakpoints(afterUsers(request.messages.flatMap(messageOf))) as Params["messages"],
+    messages: withBreakpoints(afterUsers(sent)) as Params["messages"],
   };
   return wellFormed(params) as Params;
 }
@@ -73,11 +84,11 @@ function toolOf(
 }
 
 /** Nothing where no block is left: the roles then meet, and the API joins them. */
-function messageOf(message: ModelRequest["messages"][number]): Message[] {
+function messageOf(message: ModelMessage, citing: boolean): Message[] {
   const content =
     message.role === "assistant"
       ? withoutLastThoughts(message.content).flatMap(assistantBlock)
-      : message.content.flatMap(userBlock);
+      : message.content.flatMap((block) => userBlock(block, citing));
   return content.length > 0 ? [{ role: message.role, content }] : [];
 }
 
@@ -103,17 +114,47 @@ function markLast({ role, content }: Message): Message {
     : { role, content };
 }
 
-function userBlock(block: UserBlock): Block[] {
-  if (block.type !== "tool_result") return contentBlock(block);
-  const { tool_use_id, is_error } = block;
-  const content = block.content.flatMap(contentBlock);
-  return [{ type: "tool_result", tool_use_id, content, is_error }];
+/** The API wants citations from all documents and search results of a request or from none; documents here have none. */
+function mayCite(messages: readonly ModelMessage[]): boolean {
+  const blocks = messages.flatMap(({ content }) =>
+    content.flatMap((block) => (block.type === "tool_result" ? block.content : [block])),
+  );
+  return blocks.every(
+    (block) => block.type !== "document" && (block.type !== "search_result" || block.citations),
+  );
 }
 
+function userBlock(block: UserBlock, citing: boolean): Block[] {
+  return block.type === "tool_result" ? [resultBlock(block, citing)] : contentBlock(block, citing);
+}
+
+/** The API takes nothing but text in the result of a call that failed, and wants some. */
+function resultBlock(
+  { tool_use_id, is_error, content }: ToolResultBlock,
+  citing: boolean,
+): Anthropic.ToolResultBlockParam {
+  const sent = content.flatMap((block) => contentBlock(block, citing));
+  const result = { type: "tool_result", tool_use_id } as const;
+  if (!is_error) return { ...result, content: sent, is_error };
+  if (sent.length === 0) return { ...result, content: [failed], is_error };
+  const onlyText = sent.every(({ type }) => type === "text");
+  return onlyText
+    ? { ...result, content: sent, is_error }
+    : { ...result, content: [failed, ...sent], is_error: false };
+}
+
+const failed: Anthropic.TextBlockParam = { type: "text", text: "The tool reported an error." };
+
+const document_title_chars_max = 500;
+
+type SentContent =
+  | Anthropic.TextBlockParam
+  | Anthropic.ImageBlockParam
+  | Anthropic.DocumentBlockParam
+  | Anthropic.SearchResultBlockParam;
+
 /** The API refuses text without a visible character. */
-function contentBlock(
-  block: ContentBlock,
-): (Anthropic.TextBlockParam | Anthropic.ImageBlockParam | Anthropic.DocumentBlockParam)[] {
+function contentBlock(block: ContentBlock, citing: boolean): SentContent[] {
   switch (block.type) {
     case "text":
       return hasText(block.text) ? [{ type: "text", text: block.text }] : [];
@@ -125,12 +166,26 @@ function contentBlock(
         {
           type: "document",
           source: documentSource(block.source),
-          ...(title ? { title } : {}),
+          ...(title ? { title: title.slice(0, document_title_chars_max) } : {}),
           ...(context ? { context } : {}),
         },
       ];
     }
+    case "search_result":
+      return searchResult(block, citing);
   }
+}
+
+/** A search result without a title is known by its source, and the other way round; one without text says nothing. */
+function searchResult(
+  block: Extract<ContentBlock, { type: "search_result" }>,
+  citing: boolean,
+): SentContent[] {
+  const content = block.content.filter(hasText).map((text) => ({ type: "text" as const, text }));
+  const [title = ""] = [block.title, block.source].filter(hasText);
+  const [source = ""] = [block.source, block.title].filter(hasText);
+  if (content.length === 0 || title === "") return content;
+  return [{ type: "search_result", title, source, content, citations: { enabled: citing } }];
 }
 
 type DocumentSource = Extract<ContentBlock, { type: "document" }>["source"];

@@ -34,6 +34,8 @@ function blockTokens(block: ModelMessage["content"][number]): number {
       return block.source.type === "text" ? tokens(block.source.data.length) : tokens_per_image_or_file;
     case "image":
       return tokens_per_image_or_file;
+    case "search_result":
+      return tokens([block.title, block.source, ...block.content].join("").length);
   }
 }
 
