@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { noCaps, readConfig } from "../src/config.ts";
-import { type Database, openDatabase } from "../src/db/database.ts";
+import { type DatabasePool, openDatabase } from "../src/db/database.ts";
 import { startPostgres } from "../src/db/embedded/server.ts";
 import { systemUser } from "../src/db/embedded/user.ts";
 import { migrate, readMigrations } from "../src/db/migrate.ts";
@@ -30,7 +30,7 @@ export interface Target {
 
 export interface Rig {
   /** A connection of the bench's own, for what no client can do. */
-  db: Database;
+  db: DatabasePool;
   postgres: string;
   hands: Hands;
   /** Why no sandbox can be started here; null when one can. */

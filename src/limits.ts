@@ -3,6 +3,11 @@ export const limits = {
   /** Connections of one process, beside the one by which it is a member. */
   database_connections_max: 16,
   database_connect_ms: 5_000,
+  /** Transactions of one process at a time, on connections of their own. */
+  database_transactions_max: 8,
+  /** How long one statement of a transaction may take, and how long a transaction may stand still. */
+  transaction_statement_ms: 15_000,
+  transaction_idle_ms: 15_000,
 
   /** Sessions written by one append statement. */
   append_batch_max: 128,
@@ -54,6 +59,17 @@ export const limits = {
   request_discard_bytes_max: 128 << 20,
   /** Levels of nesting in a request's JSON: far more would overflow a stack somewhere. */
   request_json_depth_max: 200,
+  idempotency_key_chars_max: 255,
+  /** How long an answer is kept for the requests that repeat its own, and how often old ones are looked for. */
+  idempotency_kept_ms: 24 * 3_600_000,
+  idempotency_sweep_ms: 60_000,
+  idempotency_sweep_batch_max: 500,
+  /** The largest request's own answer is smaller. */
+  idempotency_answer_bytes_max: 48 << 20,
+  /** How long a request waits for the one it repeats, looking again after these pauses, which grow. */
+  idempotency_wait_ms: 30_000,
+  idempotency_pause_first_ms: 10,
+  idempotency_pause_longest_ms: 500,
   /** How often an update starts over because another one came first. */
   update_attempts_max: 20,
   initial_events_max: 50,

@@ -7,6 +7,7 @@ import { agentRoutes } from "./api/routes/agents.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
+import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
 import { capsOf } from "./brain/caps.ts";
 import type { Caps } from "./config.ts";
@@ -14,7 +15,7 @@ import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
 import type { Hands } from "./hands/client.ts";
 import { limits } from "./limits.ts";
-import { createLog } from "./log/group-commit.ts";
+import { createLog, type LogEvents } from "./log/group-commit.ts";
 import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
 import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
@@ -22,8 +23,7 @@ import type { Models } from "./models/model.ts";
 import type { Prices } from "./models/prices.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
-import { agentStore } from "./resources/agents.ts";
-import { environmentStore } from "./resources/environments.ts";
+import { forgetOldAnswers } from "./resources/kept-answers.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
 
 export interface ServerOptions {
@@ -68,14 +68,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const trouble = (message: string, error: unknown, sessionId?: string) =>
     logger.warn({ err: error, session_id: sessionId }, message);
 
-  const log = createLog({
-    db,
+  const logEvents: LogEvents = {
     from: () => member?.id() ?? 0,
     onCommitted(request, { entries, waiting }) {
       watches.committed(request.session_id, entries);
       if (waiting) brain?.wake();
     },
-  });
+  };
+  const log = createLog({ db, ...logEvents });
 
   const previews = createPreviews((payload) => notifyPreview(db, member?.id() ?? 0, payload));
   const poll = () => watches.poll().catch((error) => trouble("looking for new events failed", error));
@@ -105,6 +105,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     previewed: previews.heard,
   });
   const polling = setInterval(poll, limits.watch_poll_ms);
+  const sweeping = setInterval(
+    () => forgetOldAnswers(db).catch((error) => trouble("removing old answers failed", error)),
+    limits.idempotency_sweep_ms,
+  );
   brain = startBrain({
     db,
     log,
@@ -118,27 +122,23 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     trouble,
   });
 
-  const agents = agentStore(db);
-  const environments = environmentStore(db);
   const from = () => member.id() ?? 0;
-  const sessionAgents = rememberAgents(db, limits.session_agents_max);
+  const sessionAgents = rememberAgents(limits.session_agents_max);
   const app = createApp({
     routes: [
-      ...agentRoutes(agents),
-      ...environmentRoutes(environments),
+      ...agentRoutes,
+      ...environmentRoutes,
       ...sessionRoutes({
-        db,
-        agents,
-        environments,
         priced: ({ model }) => prices.has(model) && prices.has({ id: models.judgeOf(model.id) }),
         capped: Object.values(caps).some((cap) => cap !== null),
         watches,
         from,
         wake: () => brain.wake(),
       }),
-      ...eventRoutes({ db, log, watches, previews, sessionAgents, stop: stop.signal, trouble }),
+      ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),
     ],
     authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
+    works: createWorks(db, log, logEvents),
     check: async () => {
       await db.query({ name: "health", text: "select 1" }, []);
       if (member.id() === null) throw new Error("cut off from the other processes of this database");
@@ -162,6 +162,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       stop.abort();
       clearInterval(polling);
+      clearInterval(sweeping);
       previews.close();
       await brain.stop();
       http.closeIdleConnections();

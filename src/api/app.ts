@@ -4,13 +4,16 @@ import { newId } from "../protocol/ids.ts";
 import { type Authenticate, principalOf } from "./auth.ts";
 import { readJson } from "./body.ts";
 import { errorResponse, type Log } from "./errors.ts";
+import { idempotencyKeyOf } from "./idempotency.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { AppEnv, Route } from "./route.ts";
 import { checkApiVersion, checkBeta } from "./versions.ts";
+import type { Works } from "./work.ts";
 
 export interface AppParts {
   routes: Route[];
   authenticate: Authenticate;
+  works: Works;
   /** Rejects while the server cannot do its work. */
   check(): Promise<void>;
   log: Log;
@@ -33,7 +36,8 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
       return await answer(context, headers);
     } catch (error) {
       const { method, path } = context.req;
-      return errorResponse(error, { method, path, headers }, parts.log);
+      const repeatable = method !== "POST" || context.req.raw.headers.has("idempotency-key");
+      return errorResponse(error, { method, path, repeatable, headers }, parts.log);
     }
   };
 
@@ -95,7 +99,11 @@ async function serve(
     headers: { ...answerHeaders },
     context,
   };
-  return route.serve(caller, () => readJson(context.req.raw));
+  return route.serve(caller, {
+    readBody: () => readJson(context.req.raw),
+    works: parts.works,
+    key: idempotencyKeyOf(route, headers),
+  });
 }
 
 async function health(parts: AppParts, headers: AnswerHeaders): Promise<Response> {

@@ -9,6 +9,8 @@ export interface Log {
 export interface Failure {
   method: string;
   path: string;
+  /** Whether it can be sent again without being done twice. */
+  repeatable: boolean;
   /** Go with the answer. */
   headers: { "request-id": string };
 }
@@ -16,7 +18,7 @@ export interface Failure {
 /** The one place that turns an error into an answer. What a client cannot cure is logged and not shown. */
 export function errorResponse(error: unknown, failure: Failure, log: Log): Response {
   const requestId = failure.headers["request-id"];
-  const shown = presentable(error, failure.method);
+  const shown = presentable(error, failure.repeatable);
   if (shown !== error) {
     const fields = { err: error, request_id: requestId, method: failure.method, path: failure.path };
     if (shown.status === 503) log.warn(fields, "request refused: the database is away");
@@ -37,10 +39,10 @@ export function errorResponse(error: unknown, failure: Failure, log: Log): Respo
   });
 }
 
-function presentable(error: unknown, method: string): ApiError {
+function presentable(error: unknown, repeatable: boolean): ApiError {
   if (error instanceof ApiError) return error;
-  if (error instanceof DatabaseUnavailable && error.mayHaveRun && method === "POST") {
-    // Clients repeat a 503 by themselves, and what a POST writes would be there twice.
+  if (error instanceof DatabaseUnavailable && error.mayHaveRun && !repeatable) {
+    // Clients repeat a 503 by themselves, and what was written would be there twice.
     return new ApiError(
       "api_error",
       "the database went away before it answered: this may or may not have been done; look before you repeat it",

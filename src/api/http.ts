@@ -10,7 +10,11 @@ type Fetch = (request: Request, bindings: HttpBindings) => Response | Promise<Re
 /** An HTTP server whose own refusals carry the envelope too: of what never becomes a request for the application. */
 export function createHttpServer(fetch: Fetch, log: Log): Server {
   const refusal = (error: unknown) =>
-    errorResponse(error, { method: "", path: "", headers: { "request-id": newId("request") } }, log);
+    errorResponse(
+      error,
+      { method: "", path: "", repeatable: true, headers: { "request-id": newId("request") } },
+      log,
+    );
 
   const listener = getRequestListener((request, bindings) => fetch(request, bindings as HttpBindings), {
     // For HTTP/1.0, which need not name a host.

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { limits } from "../limits.ts";
 import { errorBody } from "../protocol/errors.ts";
 import type { Route } from "./route.ts";
 
@@ -79,8 +80,8 @@ function queryParameters(route: Route): Json[] {
   });
 }
 
-const headerParameters = (route: Route): Json[] =>
-  route.beta === null
+const headerParameters = (route: Route): Json[] => [
+  ...(route.beta === null
     ? []
     : [
         {
@@ -89,4 +90,14 @@ const headerParameters = (route: Route): Json[] =>
           required: true,
           schema: { type: "string", example: route.beta },
         },
-      ];
+      ]),
+  ...(route.method === "POST" && !route.unrepeatable ? [idempotencyKey] : []),
+];
+
+const idempotencyKey: Json = {
+  name: "idempotency-key",
+  in: "header",
+  required: false,
+  description: "A request that repeats one of the last 24 hours under the same key gets its answer again.",
+  schema: { type: "string", minLength: 1, maxLength: limits.idempotency_key_chars_max },
+};

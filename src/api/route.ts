@@ -3,8 +3,10 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { notFound } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/principal.ts";
+import { answerOnce, type Unrepeatable } from "./idempotency.ts";
 import { parse } from "./parse.ts";
 import { parseQuery } from "./query.ts";
+import type { Work, Works } from "./work.ts";
 
 /** A route is described once; the application serves it and the OpenAPI document shows it from the same words. */
 
@@ -19,7 +21,15 @@ export interface Caller {
   context: Context<AppEnv>;
 }
 
-export interface Call<Params, Query, Body> extends Caller {
+/** What it takes to answer a request. */
+export interface Means {
+  readBody(): Promise<unknown>;
+  works: Works;
+  /** The request's `Idempotency-Key`. */
+  key: string | null;
+}
+
+export interface Call<Params, Query, Body> extends Caller, Work {
   params: Params;
   query: Query;
   body: Body;
@@ -38,6 +48,8 @@ interface Inputs<Params extends ParamSchemas, Query extends z.ZodType, Body exte
   params?: Params;
   query?: Query;
   body?: Body;
+  /** Why it takes no `Idempotency-Key`, if it takes none. */
+  unrepeatable?: Unrepeatable;
 }
 
 type CallOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z.ZodType> = Call<
@@ -49,7 +61,7 @@ type CallOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z
 export interface Route extends Inputs<ParamSchemas, z.ZodType, z.ZodType> {
   /** What a 200 carries: one JSON value, or a stream of server-sent events. */
   answer: { type: "json" | "event_stream"; schema: z.ZodType };
-  serve(caller: Caller, readBody: () => Promise<unknown>): Promise<Response>;
+  serve(caller: Caller, means: Means): Promise<Response>;
 }
 
 /** A route that answers with one JSON value. */
@@ -68,11 +80,18 @@ export function route<
   return {
     ...inputs,
     answer: { type: "json", schema: response },
-    async serve(caller, readBody) {
-      const answer = await handle(await callOf(inputs, caller, readBody));
-      return new globalThis.Response(JSON.stringify(answer), {
-        headers: { "content-type": "application/json", ...caller.headers },
-      });
+    async serve(caller, { readBody, works, key }) {
+      const { call, sent } = await callOf(inputs, caller, readBody);
+      const answer = async (work: Work) => JSON.stringify(await handle({ ...call, ...work }));
+      if (key === null) return json(await answer(works.plain), caller.headers);
+      const asked = {
+        principal: caller.principal,
+        key,
+        route: `${inputs.method} ${pathOf(inputs.path, call.params)}`,
+        content: JSON.stringify(sent),
+      };
+      const { text, replayed } = await answerOnce(works, asked, answer);
+      return json(text, replayed ? { ...caller.headers, "idempotent-replayed": "true" } : caller.headers);
     },
   };
 }
@@ -91,12 +110,21 @@ export function streamRoute<
   const { event, handle, ...inputs } = definition;
   return {
     ...inputs,
+    unrepeatable: "it answers with a stream",
     answer: { type: "event_stream", schema: event },
-    async serve(caller, readBody) {
-      return handle(await callOf(inputs, caller, readBody));
+    async serve(caller, { readBody, works }) {
+      const { call } = await callOf(inputs, caller, readBody);
+      return handle({ ...call, ...works.plain });
     },
   };
 }
+
+const json = (text: string, headers: Record<string, string>) =>
+  new Response(text, { headers: { "content-type": "application/json", ...headers } });
+
+/** The path with its parameters filled in: the same however the client has escaped it. */
+const pathOf = (path: string, params: Record<string, string>) =>
+  path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
 
 const noParameters = z.strictObject({});
 
@@ -106,11 +134,15 @@ function queryOf(url: string): Record<string, unknown> {
   return query;
 }
 
+/** A call that has not been given anything to work with. */
+type Waiting<Call> = Omit<Call, keyof Work>;
+
+/** `sent` is what makes the request another one: as it was sent, so that it means the same to the next release. */
 async function callOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z.ZodType>(
   inputs: Inputs<Params, Query, Body>,
   caller: Caller,
   readBody: () => Promise<unknown>,
-): Promise<CallOf<Params, Query, Body>> {
+): Promise<{ call: Waiting<CallOf<Params, Query, Body>>; sent: unknown[] }> {
   const { req } = caller.context;
   for (const [name, schema] of Object.entries(inputs.params ?? {})) {
     const value = req.param(name) ?? "";
@@ -118,7 +150,10 @@ async function callOf<Params extends ParamSchemas, Query extends z.ZodType, Body
       throw notFound(`${name.replace(/_id$/, "")} ${value.slice(0, 100)} not found`);
     }
   }
-  const query = parse(inputs.query ?? noParameters, queryOf(req.url), "query");
-  const body = inputs.body && parse(inputs.body, await readBody(), "body");
-  return { ...caller, params: req.param(), query, body } as CallOf<Params, Query, Body>;
+  const sentQuery = queryOf(req.url);
+  const query = parse(inputs.query ?? noParameters, sentQuery, "query");
+  const sentBody = inputs.body && (await readBody());
+  const body = inputs.body && parse(inputs.body, sentBody, "body");
+  const call = { ...caller, params: req.param(), query, body };
+  return { call: call as Waiting<CallOf<Params, Query, Body>>, sent: [sentQuery, sentBody] };
 }

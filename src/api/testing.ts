@@ -1,13 +1,13 @@
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { createLog } from "../log/group-commit.ts";
 import type { ErrorBody } from "../protocol/errors.ts";
 import { defaultWorkspaceId } from "../protocol/principal.ts";
-import { agentStore } from "../resources/agents.ts";
-import { environmentStore } from "../resources/environments.ts";
 import { createApp } from "./app.ts";
 import { apiKeys } from "./auth.ts";
 import type { Route } from "./route.ts";
 import { agentRoutes } from "./routes/agents.ts";
 import { environmentRoutes } from "./routes/environments.ts";
+import { createWorks } from "./work.ts";
 
 export const testKey = "test-key";
 export const betaHeader = { "anthropic-beta": "managed-agents-2026-04-01" };
@@ -42,12 +42,14 @@ export interface TestApi {
 export async function testApi(moreRoutes: Route[] = []): Promise<TestApi> {
   const db = await testDatabase();
   const logged: Logged[] = [];
+  const logEvents = { from: () => 0, onCommitted() {} };
   const app = createApp({
-    routes: [...agentRoutes(agentStore(db)), ...environmentRoutes(environmentStore(db)), ...moreRoutes],
+    routes: [...agentRoutes, ...environmentRoutes, ...moreRoutes],
     authenticate: apiKeys([
       { key: testKey, workspaceId: defaultWorkspaceId },
       { key: "other-key", workspaceId: "wrkspc_other" },
     ]),
+    works: createWorks(db, createLog({ db, ...logEvents }), logEvents),
     check: async () => {
       await db.query({ name: "check", text: "select 1" }, []);
     },

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { limits } from "../limits.ts";
 import { databaseError } from "./errors.ts";
+import { inTransaction } from "./transaction.ts";
 
 export interface Statement {
   /** Prepared once per connection under this name; one name, one text. */
@@ -8,12 +9,21 @@ export interface Statement {
   text: string;
 }
 
+/** Where statements run: any connection of a pool, or one transaction. */
 export interface Database {
   /**
    * Runs one statement. `bigint` comes back as number, `timestamptz` as RFC 3339 UTC with microseconds, `json`
    * parsed. Throws `DatabaseUnavailable` when the server cannot be reached or asks to try again.
    */
   query<Row>(statement: Statement, values: unknown[]): Promise<Row[]>;
+}
+
+export interface DatabasePool extends Database {
+  /**
+   * What `run` does with its database is committed together, or not at all when it throws. Each statement sees what
+   * others have committed before it. A transaction that stands still is ended by the database.
+   */
+  transaction<Result>(run: (db: Database) => Promise<Result>): Promise<Result>;
   /** A connection of its own outside the pool, for LISTEN. */
   connect(): Promise<pg.Client>;
   /** How many statements have run, LISTEN connections left out. */
@@ -38,7 +48,7 @@ export interface DatabaseOptions {
   connections?: number;
 }
 
-export function openDatabase(options: DatabaseOptions): Database {
+export function openDatabase(options: DatabaseOptions): DatabasePool {
   const config: pg.ClientConfig = {
     connectionString: options.url,
     application_name: "drover",
@@ -53,19 +63,37 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
   };
   const pool = new pg.Pool({ ...config, max: options.connections ?? limits.database_connections_max });
+  // Apart from the others: whoever waits inside a transaction for a connection of the pool gets one in the end.
+  const transactions = new pg.Pool({
+    ...config,
+    max: limits.database_transactions_max,
+    options: `${config.options} -c statement_timeout=${limits.transaction_statement_ms} -c idle_in_transaction_session_timeout=${limits.transaction_idle_ms}`,
+  });
   // An idle connection that breaks has no query to fail; the next query opens a new one.
-  pool.on("error", () => {});
+  for (const each of [pool, transactions]) each.on("error", () => {});
+  // Nor has one that breaks between two statements of a transaction.
+  transactions.on("connect", (client) => client.on("error", () => {}));
   let statements = 0;
 
-  return {
-    async query<Row>(statement: Statement, values: unknown[]): Promise<Row[]> {
+  const queryOn =
+    (connection: pg.Pool | pg.PoolClient) =>
+    async <Row>(statement: Statement, values: unknown[]): Promise<Row[]> => {
       statements += 1;
       try {
-        const { rows } = await pool.query({ name: statement.name, text: statement.text, values });
+        const { rows } = await connection.query({ name: statement.name, text: statement.text, values });
         return rows as Row[];
       } catch (error) {
         throw databaseError(error, statement.name);
       }
+    };
+
+  return {
+    query: queryOn(pool),
+    async transaction(run) {
+      const client = await transactions.connect().catch((error: unknown) => {
+        throw databaseError(error, "connect");
+      });
+      return inTransaction(queryOn(client), run, (end) => client.release(end === "broken"));
     },
     async connect() {
       const client = new pg.Client(config);
@@ -79,6 +107,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       return client;
     },
     statementCount: () => statements,
-    close: () => pool.end(),
+    async close() {
+      await Promise.all([pool.end(), transactions.end()]);
+    },
   };
 }

@@ -18,6 +18,7 @@ const passing = [
   "08", // connection exceptions
   "53", // out of connections, memory or disk
   "57P", // shutting down, crashed, starting up
+  "57014", // took longer than a transaction's statement may
   "40001", // serialization failure
   "40P01", // deadlock
   "25006", // read-only: a standby, or a primary that has just been demoted

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import type { Database } from "./database.ts";
+import type { DatabasePool } from "./database.ts";
 import { DatabaseUnavailable, databaseError } from "./errors.ts";
 
 export interface Migration {
@@ -34,7 +34,7 @@ export function readMigrations(folder: URL = new URL("./sql/", import.meta.url))
  * advisory lock. A database that is ahead of this version is left as it is: a release only adds what the one before
  * can ignore.
  */
-export async function migrate(db: Database, migrations: Migration[]): Promise<{ applied: string[] }> {
+export async function migrate(db: DatabasePool, migrations: Migration[]): Promise<{ applied: string[] }> {
   const client = await db.connect();
   const applied: string[] = [];
   let doing = "the list of migrations";

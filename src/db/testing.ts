@@ -2,14 +2,14 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { type Database, openDatabase } from "./database.ts";
+import { type DatabasePool, openDatabase } from "./database.ts";
 import type { Binaries } from "./embedded/binaries.ts";
 import { startPostgres } from "./embedded/server.ts";
 import { systemUser } from "./embedded/user.ts";
 import { migrate, readMigrations } from "./migrate.ts";
 
 /** A database of its own for one test, migrated. `close` drops it. */
-export type TestDatabase = Database & { url: string; close(): Promise<void> };
+export type TestDatabase = DatabasePool & { url: string; close(): Promise<void> };
 
 /**
  * The cluster comes from `DROVER_TEST_POSTGRES` (a URL with the right to create databases), which the test run sets;

@@ -7,6 +7,12 @@ export interface Log {
   append(request: AppendRequest): Promise<AppendResult>;
 }
 
+export interface LogEvents {
+  /** Number of this process in notifications. */
+  from(): number;
+  onCommitted(request: AppendRequest, result: Extract<AppendResult, { verdict: "accepted" }>): void;
+}
+
 interface Waiting {
   request: AppendRequest;
   resolve(result: AppendResult): void;
@@ -17,12 +23,7 @@ interface Waiting {
  * Writes together what waits together. A session has one batch in flight at a time, so its requests land in the order
  * they were made; `onCommitted` hears of each session's in that order too.
  */
-export function createLog(options: {
-  db: Database;
-  /** Number of this process in notifications. */
-  from(): number;
-  onCommitted(request: AppendRequest, result: Extract<AppendResult, { verdict: "accepted" }>): void;
-}): Log {
+export function createLog(options: LogEvents & { db: Database }): Log {
   const waiting = new Map<string, Waiting[]>();
   const busy = new Set<string>();
   let batches = 0;
@@ -96,5 +97,21 @@ export function createLog(options: {
         else waiting.set(request.session_id, [{ request, resolve, reject }]);
         schedule();
       }),
+  };
+}
+
+/** The same log within a transaction: each append by itself, and heard of when it is committed. */
+export function logWithin(
+  db: Database,
+  { from, onCommitted }: LogEvents,
+  whenCommitted: (effect: () => void) => void,
+): Log {
+  return {
+    async append(request) {
+      const [result] = await append(db, [request], from());
+      if (!result) throw new Error("an append returned no verdict");
+      if (result.verdict === "accepted") whenCommitted(() => onCommitted(request, result));
+      return result;
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import type pg from "pg";
-import type { Database, Statement } from "../db/database.ts";
+import type { Database, DatabasePool, Statement } from "../db/database.ts";
 import { limits } from "../limits.ts";
 import { processLockClass } from "./lease.ts";
 
@@ -32,7 +32,7 @@ export interface MemberEvents {
   previewed(payload: string): void;
 }
 
-export async function joinMembers(db: Database, events: MemberEvents): Promise<Member> {
+export async function joinMembers(db: DatabasePool, events: MemberEvents): Promise<Member> {
   let current: { id: number; client: pg.Client } | null = null;
   let closing = false;
   let timer: NodeJS.Timeout;

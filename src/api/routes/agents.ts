@@ -8,14 +8,14 @@ import {
 } from "../../protocol/agents.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf } from "../../protocol/page.ts";
-import type { AgentStore } from "../../resources/agents.ts";
+import { agentStore } from "../../resources/agents.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
 const beta = managedAgentsBeta;
 const params = { agent_id: idOf("agent") };
 
-export const agentRoutes = (agents: AgentStore): Route[] => [
+export const agentRoutes: Route[] = [
   route({
     method: "POST",
     path: "/v1/agents",
@@ -23,7 +23,7 @@ export const agentRoutes = (agents: AgentStore): Route[] => [
     summary: "Create an agent",
     body: createAgentBody,
     response: agent,
-    handle: ({ principal, body }) => agents.create(principal.workspaceId, body),
+    handle: ({ db, principal, body }) => agentStore(db).create(principal.workspaceId, body),
   }),
   route({
     method: "GET",
@@ -32,7 +32,7 @@ export const agentRoutes = (agents: AgentStore): Route[] => [
     summary: "List agents, newest first",
     query: listAgentsQuery,
     response: pageOf(agent),
-    handle: ({ principal, query }) => agents.list(principal.workspaceId, query),
+    handle: ({ db, principal, query }) => agentStore(db).list(principal.workspaceId, query),
   }),
   route({
     method: "GET",
@@ -42,8 +42,8 @@ export const agentRoutes = (agents: AgentStore): Route[] => [
     params,
     query: getAgentQuery,
     response: agent,
-    handle: ({ principal, params, query }) =>
-      agents.get(principal.workspaceId, params.agent_id, query.version),
+    handle: ({ db, principal, params, query }) =>
+      agentStore(db).get(principal.workspaceId, params.agent_id, query.version),
   }),
   route({
     method: "POST",
@@ -53,7 +53,8 @@ export const agentRoutes = (agents: AgentStore): Route[] => [
     params,
     body: updateAgentBody,
     response: agent,
-    handle: ({ principal, params, body }) => agents.update(principal.workspaceId, params.agent_id, body),
+    handle: ({ db, principal, params, body }) =>
+      agentStore(db).update(principal.workspaceId, params.agent_id, body),
   }),
   route({
     method: "POST",
@@ -62,7 +63,7 @@ export const agentRoutes = (agents: AgentStore): Route[] => [
     summary: "Archive an agent",
     params,
     response: agent,
-    handle: ({ principal, params }) => agents.archive(principal.workspaceId, params.agent_id),
+    handle: ({ db, principal, params }) => agentStore(db).archive(principal.workspaceId, params.agent_id),
   }),
   route({
     method: "GET",
@@ -72,6 +73,7 @@ export const agentRoutes = (agents: AgentStore): Route[] => [
     params,
     query: listAgentVersionsQuery,
     response: pageOf(agent),
-    handle: ({ principal, params, query }) => agents.versions(principal.workspaceId, params.agent_id, query),
+    handle: ({ db, principal, params, query }) =>
+      agentStore(db).versions(principal.workspaceId, params.agent_id, query),
   }),
 ];

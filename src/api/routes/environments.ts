@@ -7,14 +7,14 @@ import {
 } from "../../protocol/environments.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf } from "../../protocol/page.ts";
-import type { EnvironmentStore } from "../../resources/environments.ts";
+import { environmentStore } from "../../resources/environments.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
 const beta = managedAgentsBeta;
 const params = { environment_id: idOf("environment") };
 
-export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
+export const environmentRoutes: Route[] = [
   route({
     method: "POST",
     path: "/v1/environments",
@@ -22,7 +22,7 @@ export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
     summary: "Create an environment",
     body: createEnvironmentBody,
     response: environment,
-    handle: ({ principal, body }) => environments.create(principal.workspaceId, body),
+    handle: ({ db, principal, body }) => environmentStore(db).create(principal.workspaceId, body),
   }),
   route({
     method: "GET",
@@ -31,7 +31,7 @@ export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
     summary: "List environments, newest first",
     query: listEnvironmentsQuery,
     response: pageOf(environment),
-    handle: ({ principal, query }) => environments.list(principal.workspaceId, query),
+    handle: ({ db, principal, query }) => environmentStore(db).list(principal.workspaceId, query),
   }),
   route({
     method: "GET",
@@ -40,7 +40,8 @@ export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
     summary: "Get an environment",
     params,
     response: environment,
-    handle: ({ principal, params }) => environments.get(principal.workspaceId, params.environment_id),
+    handle: ({ db, principal, params }) =>
+      environmentStore(db).get(principal.workspaceId, params.environment_id),
   }),
   route({
     method: "POST",
@@ -50,8 +51,8 @@ export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
     params,
     body: updateEnvironmentBody,
     response: environment,
-    handle: ({ principal, params, body }) =>
-      environments.update(principal.workspaceId, params.environment_id, body),
+    handle: ({ db, principal, params, body }) =>
+      environmentStore(db).update(principal.workspaceId, params.environment_id, body),
   }),
   route({
     method: "DELETE",
@@ -60,7 +61,8 @@ export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
     summary: "Delete an environment that no session refers to",
     params,
     response: deletedEnvironment,
-    handle: ({ principal, params }) => environments.delete(principal.workspaceId, params.environment_id),
+    handle: ({ db, principal, params }) =>
+      environmentStore(db).delete(principal.workspaceId, params.environment_id),
   }),
   route({
     method: "POST",
@@ -69,6 +71,7 @@ export const environmentRoutes = (environments: EnvironmentStore): Route[] => [
     summary: "Archive an environment",
     params,
     response: environment,
-    handle: ({ principal, params }) => environments.archive(principal.workspaceId, params.environment_id),
+    handle: ({ db, principal, params }) =>
+      environmentStore(db).archive(principal.workspaceId, params.environment_id),
   }),
 ];

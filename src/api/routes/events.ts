@@ -1,7 +1,5 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { z } from "zod";
-import type { Database } from "../../db/database.ts";
-import type { Log } from "../../log/group-commit.ts";
 import type { Previews } from "../../log/previews.ts";
 import type { Watches } from "../../log/watch.ts";
 import { listEventsQuery, type StreamQuery, streamQuery } from "../../protocol/event-lists.ts";
@@ -19,8 +17,6 @@ import { writeEventStream } from "../sse.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
 export interface EventParts {
-  db: Database;
-  log: Log;
   watches: Watches;
   previews: Previews;
   sessionAgents: SessionAgents;
@@ -34,17 +30,9 @@ const ofSession = { session_id: idOf("session") };
 const ofThread = { ...ofSession, thread_id: idOf("thread") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function eventRoutes({
-  db,
-  log,
-  watches,
-  previews,
-  sessionAgents,
-  stop,
-  trouble,
-}: EventParts): Route[] {
+export function eventRoutes({ watches, previews, sessionAgents, stop, trouble }: EventParts): Route[] {
   async function stream(
-    { principal, query, headers, context }: Call<unknown, StreamQuery, unknown>,
+    { db, principal, query, headers, context }: Call<unknown, StreamQuery, unknown>,
     sessionId: string,
     threadId: string | null,
   ): Promise<Response> {
@@ -76,8 +64,8 @@ export function eventRoutes({
       params: ofSession,
       body: sendEventsBody,
       response: z.object({ data: z.array(sessionEvent) }),
-      handle: ({ principal, params, body }) =>
-        sendEvents(log, sessionAgents, principal.workspaceId, params.session_id, body.events),
+      handle: ({ db, log, principal, params, body }) =>
+        sendEvents(db, log, sessionAgents, principal.workspaceId, params.session_id, body.events),
     }),
     route({
       ...common,
@@ -87,7 +75,7 @@ export function eventRoutes({
       params: ofSession,
       query: listEventsQuery,
       response: pageOf(sessionEvent),
-      handle: ({ principal, params, query }) =>
+      handle: ({ db, principal, params, query }) =>
         listEvents(db, principal.workspaceId, params.session_id, null, query),
     }),
     streamRoute({
@@ -108,7 +96,7 @@ export function eventRoutes({
       params: ofSession,
       query: listThreadsQuery,
       response: pageOf(thread),
-      handle: ({ principal, params, query }) =>
+      handle: ({ db, principal, params, query }) =>
         listThreads(db, principal.workspaceId, params.session_id, query),
     }),
     route({
@@ -118,7 +106,7 @@ export function eventRoutes({
       summary: "Get a thread",
       params: ofThread,
       response: thread,
-      handle: ({ principal, params }) =>
+      handle: ({ db, principal, params }) =>
         getThread(db, principal.workspaceId, params.session_id, params.thread_id),
     }),
     route({
@@ -129,7 +117,7 @@ export function eventRoutes({
       params: ofThread,
       query: listEventsQuery,
       response: pageOf(sessionEvent),
-      handle: ({ principal, params, query }) =>
+      handle: ({ db, principal, params, query }) =>
         listEvents(db, principal.workspaceId, params.session_id, params.thread_id, query),
     }),
     streamRoute({

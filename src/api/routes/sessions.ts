@@ -1,4 +1,3 @@
-import type { Database } from "../../db/database.ts";
 import type { Watches } from "../../log/watch.ts";
 import { invalid } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
@@ -13,8 +12,8 @@ import {
   updateSessionBody,
 } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
-import type { AgentStore } from "../../resources/agents.ts";
-import type { EnvironmentStore } from "../../resources/environments.ts";
+import { agentStore } from "../../resources/agents.ts";
+import { environmentStore } from "../../resources/environments.ts";
 import { notBudgetable, notCapped } from "../../resources/sessions/budget.ts";
 import { createSession } from "../../resources/sessions/create.ts";
 import { archiveSession, deleteSession } from "../../resources/sessions/end.ts";
@@ -29,9 +28,6 @@ import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
 export interface SessionParts {
-  db: Database;
-  agents: AgentStore;
-  environments: EnvironmentStore;
   /** Whether all models that the agent makes use of have a list price. */
   priced(agent: SessionAgent): boolean;
   /** The server has caps on what may be spent. */
@@ -46,8 +42,7 @@ export interface SessionParts {
 const params = { session_id: idOf("session") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function sessionRoutes(parts: SessionParts): Route[] {
-  const { db, agents, environments, priced, capped, watches, from, wake } = parts;
+export function sessionRoutes({ priced, capped, watches, from, wake }: SessionParts): Route[] {
   return [
     route({
       ...common,
@@ -56,15 +51,15 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       summary: "Create a session",
       body: createSessionBody,
       response: session,
-      async handle({ principal: { workspaceId }, body }) {
+      async handle({ db, whenCommitted, principal: { workspaceId }, body }) {
         const asked = agentAsked(body.agent);
-        const agent = await agents.get(workspaceId, asked.id, asked.version);
+        const agent = await agentStore(db).get(workspaceId, asked.id, asked.version);
         if (agent.archived_at !== null) throw invalid(`agent: agent ${agent.id} is archived`);
         const effective = sessionAgent(agent, asked.overrides);
         requireSupportedAgent(effective);
         if (body.budget && !priced(effective)) throw notBudgetable(effective.model);
         if (capped && !priced(effective)) throw notCapped(effective.model);
-        const environment = await environments.get(workspaceId, body.environment_id);
+        const environment = await environmentStore(db).get(workspaceId, body.environment_id);
         requireSupportedEnvironment(environment);
         requireSupportedEvents(body.initial_events ?? [], "initial_events");
         const created = await createSession(
@@ -73,7 +68,7 @@ export function sessionRoutes(parts: SessionParts): Route[] {
           { agent: effective, environment, priced: priced(effective), params: body },
           from(),
         );
-        if (created.status === "running") wake();
+        if (created.status === "running") whenCommitted(wake);
         return created;
       },
     }),
@@ -84,7 +79,7 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       summary: "List sessions",
       query: listSessionsQuery,
       response: twoWayPageOf(session),
-      handle: ({ principal, query }) => listSessions(db, principal.workspaceId, query),
+      handle: ({ db, principal, query }) => listSessions(db, principal.workspaceId, query),
     }),
     route({
       ...common,
@@ -93,7 +88,7 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       summary: "Get a session",
       params,
       response: session,
-      handle: ({ principal, params }) => getSession(db, principal.workspaceId, params.session_id),
+      handle: ({ db, principal, params }) => getSession(db, principal.workspaceId, params.session_id),
     }),
     route({
       ...common,
@@ -103,11 +98,11 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       params,
       body: updateSessionBody,
       response: session,
-      handle: ({ principal, params: { session_id }, body }) =>
+      handle: ({ db, whenCommitted, principal, params: { session_id }, body }) =>
         updateSession(db, principal.workspaceId, session_id, body, {
           from: from(),
-          moved: (seq) => watches.moved(session_id, seq),
-          wake,
+          moved: (seq) => whenCommitted(() => watches.moved(session_id, seq)),
+          wake: () => whenCommitted(wake),
         }),
     }),
     route({
@@ -117,10 +112,10 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       summary: "Delete a session and its log",
       params,
       response: deletedSession,
-      handle: ({ principal, params: { session_id } }) =>
+      handle: ({ db, whenCommitted, principal, params: { session_id } }) =>
         deleteSession(db, principal.workspaceId, session_id, {
           from: from(),
-          gone: () => watches.gone(session_id),
+          gone: () => whenCommitted(() => watches.gone(session_id)),
         }),
     }),
     route({
@@ -130,10 +125,10 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       summary: "Archive a session: it ends, its history stays",
       params,
       response: session,
-      handle: ({ principal, params: { session_id } }) =>
+      handle: ({ db, whenCommitted, principal, params: { session_id } }) =>
         archiveSession(db, principal.workspaceId, session_id, {
           from: from(),
-          moved: (seq) => watches.moved(session_id, seq),
+          moved: (seq) => whenCommitted(() => watches.moved(session_id, seq)),
         }),
     }),
   ];

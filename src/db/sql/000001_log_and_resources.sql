@@ -6,7 +6,9 @@ $$;
 -- A log's incarnation goes into stream cursors: one made by another database, or before a restore, is told apart.
 create table log (
   only_row boolean primary key default true check (only_row),
-  incarnation text not null
+  incarnation text not null,
+  -- What the bodies of keyed requests are hashed with.
+  hmac_key text not null default gen_random_uuid()::text || gen_random_uuid()::text
 );
 insert into log (incarnation) values (substr(replace(gen_random_uuid()::text, '-', ''), 1, 12));
 
@@ -153,6 +155,21 @@ create table process (
   started_at timestamptz not null,
   beat_at timestamptz not null
 );
+
+-- The answer of a request that carried an Idempotency-Key, for those that repeat it. Written in one transaction with what
+-- the request did.
+create table kept_answer (
+  workspace_id text not null,
+  credential text not null,
+  -- Method and path.
+  route text not null,
+  key text not null,
+  body_hmac text not null,
+  answer text not null,
+  kept_at timestamptz not null,
+  primary key (workspace_id, credential, route, key)
+);
+create index kept_answer_age on kept_answer (kept_at);
 
 -- Sandboxes to remove: their sessions were archived or deleted. Kept apart from them, for a deleted one has no row.
 create table cleanup (

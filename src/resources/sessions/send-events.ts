@@ -1,3 +1,4 @@
+import type { Database } from "../../db/database.ts";
 import { arrivalEntries, startsTurn } from "../../log/arrival.ts";
 import { wireEvent } from "../../log/entry.ts";
 import type { Log } from "../../log/group-commit.ts";
@@ -11,6 +12,7 @@ import { requireSupportedEvents } from "./supported.ts";
 
 /** Appends a client's events, all or none, and answers with them as they now stand. */
 export async function sendEvents(
+  db: Database,
   log: Log,
   sessionAgents: SessionAgents,
   workspaceId: string,
@@ -27,7 +29,7 @@ export async function sendEvents(
     }
   });
   const answers = answersOf(events);
-  const agent = await sessionAgents.of(workspaceId, sessionId);
+  const agent = await sessionAgents.of(db, workspaceId, sessionId);
   requireSystemPlace(events, agent.model);
   const entries = arrivalEntries(sessionId, agent.name, events);
   const result = await log.append({

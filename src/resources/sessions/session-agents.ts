@@ -3,7 +3,7 @@ import { sessionNotFound } from "./read.ts";
 
 /** What of a session's agent never changes: remembered, so that sending need not read first. */
 export interface SessionAgents {
-  of(workspaceId: string, sessionId: string): Promise<SessionAgent>;
+  of(db: Database, workspaceId: string, sessionId: string): Promise<SessionAgent>;
 }
 
 interface SessionAgent {
@@ -18,10 +18,10 @@ const agentStatement: Statement = {
     from session where id = $2 and workspace_id = $1`,
 };
 
-export function rememberAgents(db: Database, most: number): SessionAgents {
+export function rememberAgents(most: number): SessionAgents {
   const known = new Map<string, SessionAgent>();
   return {
-    async of(workspaceId, sessionId) {
+    async of(db, workspaceId, sessionId) {
       const key = `${workspaceId} ${sessionId}`;
       const agent = known.get(key);
       if (agent !== undefined) return agent;
