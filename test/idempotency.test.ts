@@ -175,6 +175,8 @@ describe("an owner that is killed between its effect and its record", () => {
         agent: own.agent_id,
         environment_id: own.environment_id,
       });
+      // The first look at a session writes that it was seen, which would wait for the gate.
+      await listed(survivor.client, id);
       const gate = await closeGate(processes.db);
       const held = { headers: { "idempotency-key": "held-2" }, maxRetries: 0 };
       const lost = assert.rejects(say(doomed.client, id, held), Anthropic.APIConnectionError);
