@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import type { TestDatabase } from "../src/db/testing.ts";
 import { type CuttingProxy, startCuttingProxy } from "./harness/cutting-proxy.ts";
 import { freePort } from "./harness/free-port.ts";
+import { closeGate } from "./harness/gate.ts";
 import { startProcesses } from "./harness/processes.ts";
 import { clientOf, startTestServer, type TestServer } from "./harness/server.ts";
 import {
@@ -54,25 +54,6 @@ const sessionsTitled = async (title: string) =>
 
 const messagesOf = async (client: Anthropic, id: string) =>
   (await listed(client, id)).filter((event) => event.type === "user.message");
-
-/** Holds requests whose key begins with `held` after they have done all but keep their answer. */
-async function closeGate(db: TestDatabase) {
-  const holder = await db.connect();
-  await holder.query("select pg_advisory_lock(4711)");
-  await holder.query(`
-    create or replace function wait_at_gate() returns trigger language plpgsql as
-      $$ begin perform pg_advisory_xact_lock_shared(4711); return new; end $$;
-    create or replace trigger gate before insert on kept_answer
-      for each row when (new.key like 'held%') execute function wait_at_gate()`);
-  return {
-    /** Resolves when a request stands at the gate. */
-    async reached() {
-      const asked = "select from pg_locks where locktype = 'advisory' and objid = 4711 and not granted";
-      while ((await holder.query(asked)).rows.length === 0);
-    },
-    open: () => holder.end(),
-  };
-}
 
 test("each create and send under a key is done once, by whichever server it comes to", async () => {
   const agentKey = newKey();

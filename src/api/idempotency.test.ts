@@ -111,12 +111,17 @@ describe("a key", () => {
     const other = await write(key, "c", { "x-api-key": "other-key" });
     assert.equal(other.headers.get("idempotent-replayed"), null);
     assert.deepEqual(await notes("c"), [first.body.n, other.body.n]);
-    const agent = await api.call<{ id: string }>("POST", "/v1/agents", { name: "a", model: "m" });
-    const update = { system: "Be brief." };
-    const updated = await api.call<{ version: number }>("POST", `/v1/agents/${agent.body.id}`, update, {
-      "idempotency-key": key,
-    });
-    assert.equal(updated.body.version, 2);
+    for (let n = 0; n < 2; n += 1) {
+      const agent = await api.call<{ id: string }>("POST", "/v1/agents", { name: "a", model: "m" });
+      const update = { system: "Be brief." };
+      const updated = await api.call<{ id: string; version: number }>(
+        "POST",
+        `/v1/agents/${agent.body.id}`,
+        update,
+        { "idempotency-key": key },
+      );
+      assert.deepEqual([updated.body.id, updated.body.version], [agent.body.id, 2]);
+    }
   });
 
   test("holds for the same path however it is escaped", async () => {
@@ -228,6 +233,30 @@ describe("while the first is being answered", () => {
     assert.equal((await first).status, 200);
     assert.equal((await other).status, 400);
     assert.deepEqual(await notes("not i"), []);
+  });
+
+  test("one that has waited too long is told to come back, and then gets the answer", async ({ mock }) => {
+    const key = newKey();
+    const hold = Promise.withResolvers<void>();
+    const started = once(begun, "note");
+    then = () => hold.promise;
+    const first = write(key, "n");
+    await started;
+    mock.timers.enable({ apis: ["Date"], now: Date.now() });
+    const second = write(key, "n");
+    let answered = false;
+    second.then(() => {
+      answered = true;
+    });
+    while (!answered) {
+      mock.timers.tick(limits.idempotency_wait_ms);
+      await api.call("GET", "/v1/agents");
+    }
+    const { status, headers, body } = await second;
+    assert.deepEqual([status, headers.get("x-should-retry")], [409, null]);
+    assert.equal(body.error?.type, "conflict_error");
+    hold.resolve();
+    assert.deepEqual((await write(key, "n")).body, (await first).body);
   });
 
   test("the next one does it when the first has failed", async () => {
