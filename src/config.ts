@@ -37,12 +37,10 @@ const shape = {
   DROVER_ANTHROPIC_BASE_URL: z
     .url({ protocol: /^https?$/, error: "must be an http or https URL" })
     .default("https://api.anthropic.com"),
+  // Not the simulated one: calls tell it what to say of them.
   DROVER_JUDGE_MODEL: z
     .string()
-    .regex(
-      /^(claude-\S+|anthropic\/\S+|simulated(\/\S+)?)$/,
-      'must be a model of this server: "claude-...", "anthropic/<model>" or "simulated"',
-    )
+    .regex(/^(claude-|anthropic\/)\S+$/, 'must be "claude-..." or "anthropic/<model>"')
     .optional(),
   DROVER_PRICES: z.string().refine(isAbsolute, "must be an absolute path").optional(),
   DROVER_RUNTIME_PRICE: dollars.default(0),
@@ -75,7 +73,7 @@ export interface Config {
   /** Null: the embedded server. */
   database_url: string | null;
   anthropic: { api_key: string; base_url: string } | null;
-  /** Null: a small one of the provider of each agent's model. */
+  /** Of every agent but those on the simulated model. Null: a small one of the provider. */
   judge_model: string | null;
   /** A file of list prices to use instead of the built-in ones. */
   prices_file: string | null;
@@ -140,9 +138,8 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
   if (anthropicKey === "own") {
     problems.push("DROVER_ANTHROPIC_API_KEY: is a key of this server, not one of Anthropic's");
   }
-  const judge = given.DROVER_JUDGE_MODEL;
-  if (judge !== undefined && /^(claude-|anthropic\/)/.test(judge) && anthropicKey === null) {
-    problems.push(`DROVER_JUDGE_MODEL: ${judge} needs DROVER_ANTHROPIC_API_KEY`);
+  if (given.DROVER_JUDGE_MODEL !== undefined && anthropicKey === null) {
+    problems.push("DROVER_JUDGE_MODEL: needs DROVER_ANTHROPIC_API_KEY");
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;

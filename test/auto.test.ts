@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type Anthropic from "@anthropic-ai/sdk";
 import { BadRequestError } from "@anthropic-ai/sdk";
 import {
   answerReply,
@@ -11,13 +10,13 @@ import {
 } from "./fakes/anthropic.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import {
-  type Facts,
   follow,
   isIdle,
   isOf,
   listed,
   message,
   newSession,
+  prepare,
   resultsIn,
   type StreamEvent,
   send,
@@ -36,19 +35,8 @@ after(async () => {
   await upstream.close();
 });
 
-/** An agent whose built-in tools are all under `auto`. */
-async function judgedAgent(client: Anthropic, model: string): Promise<Facts> {
-  const agent = await client.beta.agents.create({
-    name: "judged",
-    model,
-    tools: [{ type: "agent_toolset_20260401", default_config: { permission_policy: { type: "auto" } } }],
-  });
-  const environment = await client.beta.environments.create({ name: "test" });
-  return { agent_id: agent.id, environment_id: environment.id };
-}
-
 const session = async (model = "simulated") =>
-  (await newSession(api.client, await judgedAgent(api.client, model))).id;
+  (await newSession(api.client, await prepare(api.client, model, "auto"))).id;
 
 const usesIn = (events: StreamEvent[]) => events.filter(isOf("agent.tool_use"));
 /** What each call came to; outside and inside `evaluation` it has to be the same. */

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { answerReply, type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
@@ -163,6 +163,29 @@ describe("serve is killed", () => {
     await killServe();
     await assertSeenWhole(id, client);
     assert.ok(typesOf(client.seen).includes("user.interrupt"));
+  });
+
+  test("while a call is judged: the next one asks again, and the call runs once", async () => {
+    const first = upstream.requests.length;
+    const calling = answerReply({
+      blocks: [{ type: "tool_use", id: "toolu_1", name: "bash", json: ['{"command":"echo run >> runs"}'] }],
+    });
+    upstream.reply(
+      calling,
+      { chunks: [], end: "hang" },
+      calling,
+      textReply('{"verdict":"allow"}'),
+      textReply("ok"),
+    );
+    const judged = await prepare(serve.client, "claude-opus-5-5", "auto");
+    const { id } = await newSession(serve.client, judged);
+    const client = reconnecting(serve.client, id);
+    await send(serve.client, id, message("Go"));
+    assert.equal((await upstream.request(first + 1)).body.model, "claude-haiku-5-5");
+    await killServe();
+    await assertSeenWhole(id, client);
+    assert.equal(typesOf(client.seen).filter((type) => type === "agent.tool_use").length, 1);
+    assert.equal(await processes.workspace(id).written("runs"), "run\n");
   });
 
   test("between two requests: the context goes on byte for byte", async () => {

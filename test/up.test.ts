@@ -143,12 +143,14 @@ test("a fresh data directory plays one session, and hands holds no secret", asyn
   const first = await start({
     DROVER_ANTHROPIC_API_KEY: "sk-secret-of-the-provider",
     DROVER_ANTHROPIC_BASE_URL: "http://127.0.0.1:1",
+    DROVER_JUDGE_MODEL: "claude-judge-of-its-own",
   });
   await first.line(/idle end_turn/);
   assert.equal((await sessions()).length, 1);
   const environment = readProc(String(childOf(first, "drover hands")), "environ");
   assert.match(environment, /DROVER_DATA_DIR=/);
   assert.doesNotMatch(environment, /secret|drover-key|postgres|KEY/);
+  assert.match(readProc(String(childOf(first, "drover serve")), "environ"), /claude-judge-of-its-own/);
 });
 
 test("a second one on the same data directory names the first and ends", async () => {

@@ -152,6 +152,7 @@ function serveSpec(
         DROVER_ANTHROPIC_BASE_URL: config.anthropic.base_url,
       }),
       ...spendingEnv(),
+      ...(config.judge_model && { DROVER_JUDGE_MODEL: config.judge_model }),
     },
   };
 }

@@ -32,17 +32,14 @@ for (const speed of ["", "0", "fast", "-1", "1e9"]) {
   });
 }
 
-for (const [id, judge] of [
-  ["claude-opus-5-5", "claude-haiku-5-5"],
-  ["anthropic/some-gateway-model", "claude-haiku-5-5"],
-  ["simulated", "simulated"],
-  ["simulated/typing", "simulated"],
+const withJudge = createModels({ anthropic: null, judge_model: "claude-sonnet-5-5" });
+for (const [id, ...judges] of [
+  ["claude-opus-5-5", "claude-haiku-5-5", "claude-sonnet-5-5"],
+  ["anthropic/some-gateway-model", "claude-haiku-5-5", "claude-sonnet-5-5"],
+  ["simulated", "simulated", "simulated"],
+  ["simulated/typing", "simulated", "simulated"],
 ] as const) {
-  test(`calls of ${id} are judged by ${judge}, or by the model that is set`, () => {
-    assert.equal(bare.judgeOf(id), judge);
-    assert.equal(
-      createModels({ anthropic: null, judge_model: "simulated/300" }).judgeOf(id),
-      "simulated/300",
-    );
+  test(`calls of ${id} are judged by ${judges.join(", or where it is set by ")}`, () => {
+    assert.deepEqual([bare.judgeOf(id), withJudge.judgeOf(id)], judges);
   });
 }

@@ -4,7 +4,7 @@ import { simulatedModel } from "./simulated.ts";
 
 export interface ModelSettings {
   anthropic: AnthropicOptions | null;
-  /** Judges the calls of every agent; left out, its provider's own small model does. */
+  /** Judges the calls of every agent but those on the simulated model, which judges its own. */
   judge_model?: string | null;
 }
 
@@ -27,8 +27,7 @@ export function createModels(settings: ModelSettings): Models {
       return { missing: unknown(modelId) };
     },
     judgeOf(modelId) {
-      if (settings.judge_model) return settings.judge_model;
-      return isSimulated(modelId) ? "simulated" : anthropic_judge;
+      return isSimulated(modelId) ? "simulated" : (settings.judge_model ?? anthropic_judge);
     },
   };
 }

@@ -15,12 +15,16 @@ export interface Facts {
   environment_id: string;
 }
 
-/** An agent with every built-in tool, and an environment to run it in. */
-export async function prepare(client: Anthropic, model = "simulated"): Promise<Facts> {
+/** An agent with every built-in tool under this policy, and an environment to run it in. */
+export async function prepare(
+  client: Anthropic,
+  model = "simulated",
+  policy: "always_allow" | "always_ask" | "auto" = "always_allow",
+): Promise<Facts> {
   const agent = await client.beta.agents.create({
     name: "tester",
     model,
-    tools: [{ type: "agent_toolset_20260401" }],
+    tools: [{ type: "agent_toolset_20260401", default_config: { permission_policy: { type: policy } } }],
   });
   const environment = await client.beta.environments.create({ name: "test" });
   return { agent_id: agent.id, environment_id: environment.id };
