@@ -178,7 +178,10 @@ describe("a reply", () => {
     const { stream, asked } = hanging();
     const abort = new AbortController();
     asked.then(() => abort.abort());
-    const result = await judged((_, signal) => stream(signal), { signal: abort.signal });
+    const result = await judged((_, signal) => stream(signal), {
+      signal: abort.signal,
+      judge_ms: 3_600_000,
+    });
     assert.deepEqual([result.aborted, result.judge?.usage.input_tokens], [true, 7]);
   });
 });
