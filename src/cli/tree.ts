@@ -74,6 +74,19 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           toolNames.set(event.id, event.name);
           line("├─", paint("blue", visible(event.name)), inputText(event.input));
           return;
+        case "agent.custom_tool_use":
+          line(
+            "├─",
+            `${paint("blue", visible(event.name))} ${paint("dim", "for the client")}`,
+            inputText(event.input),
+          );
+          return;
+        case "user.custom_tool_result":
+          line("│  ", paint("cyan", "answered"), textOf(event.content ?? []));
+          return;
+        case "user.tool_confirmation":
+          if (event.processed_at) line("│  ", paint("cyan", event.result), event.deny_message ?? "");
+          return;
         case "agent.tool_result": {
           const took = seconds(event.tool_use_id, event.processed_at);
           const mark = event.is_error ? paint("red", "failed") : paint("dim", "result");
@@ -88,7 +101,7 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           return;
         case "session.status_idle": {
           const reason = event.stop_reason.type;
-          line("└─", reason === "end_turn" ? paint("bold", "idle") : paint("red", "idle"), reason);
+          line("└─", reason === "end_turn" ? paint("bold", "idle") : paint("red", "idle"), reasonText(event));
           return;
         }
         case "session.status_terminated":
@@ -102,6 +115,11 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
 }
 
 const linesMax = 12;
+
+function reasonText({ stop_reason: reason }: Extract<StreamEvent, { type: "session.status_idle" }>): string {
+  if (reason.type === "requires_action") return `requires_action: answer ${reason.event_ids.join(", ")}`;
+  return reason.type === "budget_reached" ? "budget_reached: raise the session's budget" : reason.type;
+}
 
 function textOf(content: readonly { type: string; text?: string }[]): string {
   return content.map((block) => (block.type === "text" ? (block.text ?? "") : `[${block.type}]`)).join("\n");
