@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
+import type { Session } from "../src/protocol/sessions.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import {
   collected,
@@ -116,6 +117,54 @@ describe("a session's life", () => {
       ],
     );
     following.close();
+  });
+
+  test("says what it waits for, and since when", async () => {
+    const waiting = async (id: string) => {
+      const { waiting_for } = (await api.client.beta.sessions.retrieve(id)) as unknown as Session;
+      return waiting_for;
+    };
+    const { id } = await api.client.beta.sessions.create({
+      agent: {
+        type: "agent_with_overrides",
+        id: facts.agent_id,
+        tools: [
+          {
+            type: "agent_toolset_20260401",
+            default_config: { permission_policy: { type: "always_ask" } },
+          },
+        ],
+      },
+      environment_id: facts.environment_id,
+    });
+    const created = await waiting(id);
+    assert.equal(created?.type, "message");
+    const following = await follow(api.client, id);
+    await send(api.client, id, message("bash one\nbash two\nthen\nhang"));
+    const asked = await following.until(isIdle);
+    const calls = asked.flatMap((event) => (event.type === "agent.tool_use" ? [event.id] : []));
+    const since = asked.find(isIdle)?.processed_at;
+    const expected = { type: "requires_action", since, until: null };
+    assert.deepEqual(await waiting(id), { ...expected, event_ids: calls });
+    const allow = (tool_use_id = "") =>
+      send(api.client, id, { type: "user.tool_confirmation", tool_use_id, result: "allow" });
+    await allow(calls[0]);
+    await following.until(isIdle, 2);
+    assert.deepEqual(await waiting(id), { ...expected, event_ids: [calls[1]] });
+    await allow(calls[1]);
+    await following.until(isOf("span.model_request_start"), 2);
+    assert.equal(await waiting(id), null);
+    await send(api.client, id, { type: "user.interrupt" }, message("fail overloaded 9"));
+    await following.until(isOf("session.status_rescheduled"));
+    const retry = await waiting(id);
+    assert.equal(retry?.type, "retry");
+    assert.ok((retry?.until ?? "") > (retry?.since ?? ""));
+    await send(api.client, id, { type: "user.interrupt" });
+    await following.until((event) => isIdle(event) && event.stop_reason.type === "end_turn", 2);
+    following.close();
+    assert.equal((await waiting(id))?.type, "message");
+    await api.client.beta.sessions.archive(id);
+    assert.equal(await waiting(id), null);
   });
 
   test("while it runs it is neither archived nor deleted; after the interrupt's idle it is at once", async () => {
