@@ -24,6 +24,7 @@ import type { Prices } from "./models/prices.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { forgetOldAnswers } from "./resources/kept-answers.ts";
+import { isJudged } from "./resources/sessions/budget.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
 
 export interface ServerOptions {
@@ -129,7 +130,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ...agentRoutes,
       ...environmentRoutes,
       ...sessionRoutes({
-        priced: ({ model }) => prices.has(model) && prices.has({ id: models.judgeOf(model.id) }),
+        priced: (agent) =>
+          prices.has(agent.model) && (!isJudged(agent) || prices.has({ id: models.judgeOf(agent.model.id) })),
         capped: Object.values(caps).some((cap) => cap !== null),
         watches,
         from,

@@ -101,6 +101,7 @@ export function sessionRoutes({ priced, capped, watches, from, wake }: SessionPa
       handle: ({ db, whenCommitted, principal, params: { session_id }, body }) =>
         updateSession(db, principal.workspaceId, session_id, body, {
           from: from(),
+          priced,
           moved: (seq) => whenCommitted(() => watches.moved(session_id, seq)),
           wake: () => whenCommitted(wake),
         }),

@@ -1,10 +1,19 @@
 import { type ApiError, invalid } from "../../protocol/errors.ts";
 import { type Budget, centsOf, isSpent } from "../../protocol/money.ts";
+import type { SessionAgent } from "../../protocol/snapshots.ts";
 
 interface Model {
   id: string;
   speed: string;
 }
+
+/** Whether a second model decides about calls of the agent. */
+export const isJudged = ({ tools }: Pick<SessionAgent, "tools">): boolean =>
+  tools.some(
+    (tool) =>
+      tool.type === "agent_toolset_20260401" &&
+      tool.configs.some(({ enabled, permission_policy }) => enabled && permission_policy.type === "auto"),
+  );
 
 const inWords = ({ id, speed }: Model) => `${id}${speed === "standard" ? "" : ` at ${speed} speed`}`;
 

@@ -7,8 +7,9 @@ import { newId } from "../../protocol/ids.ts";
 import { patchedMetadata } from "../../protocol/metadata.ts";
 import { centsOf } from "../../protocol/money.ts";
 import { type Session, type UpdateSession, updatedSessionAgent } from "../../protocol/sessions.ts";
+import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { untilFirst } from "../attempts.ts";
-import { refusedBudget } from "./budget.ts";
+import { notBudgetable, refusedBudget } from "./budget.ts";
 import { getSessionRow, sessionNotFound } from "./read.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 import { requireSupportedAgent } from "./supported.ts";
@@ -61,7 +62,7 @@ export async function updateSession(
   workspaceId: string,
   id: string,
   params: UpdateSession,
-  hooks: { from: number; moved(seq: number): void; wake(): void },
+  hooks: { from: number; priced(agent: SessionAgent): boolean; moved(seq: number): void; wake(): void },
 ): Promise<Session> {
   return untilFirst(`session ${id}`, async () => {
     const [row] = await db.query<SessionRow & { metadata_text: string; agent_text: string }>(current, [
@@ -89,6 +90,7 @@ export async function updateSession(
       const refusal = refusedBudget(row, params.budget);
       if (refusal) throw refusal;
     }
+    if (budget !== null && !sameAgent && !hooks.priced(agent)) throw notBudgetable(agent.model);
     if (!sameBudget) event.budget = params.budget ?? null;
     if (title === row.title && sameMetadata && sameAgent && sameBudget) return toSession(row);
 
