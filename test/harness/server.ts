@@ -34,6 +34,8 @@ export interface TestServerOptions {
   /** Base URL of the model provider; without it none is configured. */
   anthropic_url?: string;
   spending?: { runtime_price?: number; caps?: Caps };
+  /** Gets each line that the server logs at level error; without it they go to stderr. */
+  log?: (line: string) => void;
   /** A server that shares its database and its hands with the new one. */
   beside?: TestServer;
 }
@@ -55,7 +57,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     }),
     prices: pricesOf(listPrices),
     spending: { runtime_price: 0, caps: noCaps, ...options.spending },
-    logger: pino({ level: "error" }, pino.destination({ dest: 2, sync: true })),
+    logger: pino(
+      { level: "error" },
+      options.log ? { write: options.log } : pino.destination({ dest: 2, sync: true }),
+    ),
     version: "0.0.0-test",
   });
   let stopped: Promise<void> | null = null;

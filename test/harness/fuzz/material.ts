@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { png } from "../../../src/protocol/testing-images.ts";
+import type { Ground } from "../refusals.ts";
+import { testKey } from "../server.ts";
+import { turn } from "../session.ts";
+import { type Material, type OpenApi, operationsOf } from "./requests.ts";
+
+/** Of a server that holds one of everything. */
+export async function materialOf({ api, facts, session }: Ground): Promise<Material> {
+  const openApi = (await (await fetch(`${api.url}/openapi.json`)).json()) as OpenApi;
+  const threads = await api.client.beta.sessions.threads.list(session);
+  const text = { type: "text", text: "say hi" };
+  const image = { type: "image", source: { type: "base64", media_type: "image/png", data: png(8, 8) } };
+  const document = {
+    type: "document",
+    title: "t",
+    source: { type: "text", media_type: "text/plain", data: "x" },
+  };
+  const message = { type: "user.message", content: [text, image, document] };
+  const tools = [
+    {
+      type: "agent_toolset_20260401",
+      configs: [{ name: "bash", permission_policy: { type: "always_ask" } }],
+    },
+    {
+      type: "custom",
+      name: "weather",
+      description: "Tells it",
+      input_schema: { type: "object", properties: {} },
+    },
+  ];
+  const metadata = { owner: "me" };
+  const limited = { type: "limited", allowed_hosts: ["example.com"], allow_package_managers: true };
+  const cloud = { type: "cloud", networking: limited, packages: { pip: ["numpy"] } };
+  const start = { agent: facts.agent_id, environment_id: facts.environment_id };
+  return {
+    operations: operationsOf(openApi),
+    key: testKey,
+    ids: {
+      session_id: session,
+      thread_id: threads.data[0]?.id ?? "",
+      agent_id: facts.agent_id,
+      environment_id: facts.environment_id,
+    },
+    bodies: {
+      "POST /v1/agents": [
+        { name: "a", model: "simulated" },
+        {
+          name: "a",
+          model: { id: "simulated", effort: "low" },
+          system: "Be brief.",
+          description: "d",
+          tools,
+          metadata,
+        },
+      ],
+      "POST /v1/agents/{agent_id}": [
+        { name: "b", metadata },
+        { system: null, tools },
+      ],
+      "POST /v1/environments": [{ name: "e" }, { name: "e", metadata, config: cloud }],
+      "POST /v1/environments/{environment_id}": [{ name: "f", description: "d" }, { metadata }],
+      "POST /v1/sessions": [
+        { ...start, title: "t", metadata },
+        { ...start, agent: { type: "agent", id: facts.agent_id, version: 1 } },
+        {
+          ...start,
+          agent: { type: "agent_with_overrides", id: facts.agent_id, system: "Be brief.", tools },
+          initial_events: [message],
+        },
+      ],
+      "POST /v1/sessions/{session_id}": [{ title: "u", metadata }],
+      "POST /v1/sessions/{session_id}/events": [
+        { events: [message] },
+        { events: [{ type: "user.interrupt" }, { type: "user.message", content: [text] }] },
+      ],
+    },
+  };
+}
+
+/** The bodies were good all along, and what they ask for is still done. */
+export async function assertStillWorks(
+  { api, session }: Ground,
+  { bodies, ids, operations }: Material,
+): Promise<void> {
+  await turn(api.client, session, "say still here");
+  for (const { method, path, beta, body } of operations) {
+    for (const sample of body ? (bodies[`${method} ${path}`] ?? []) : []) {
+      const answer = await fetch(
+        api.url + path.replaceAll(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? ""),
+        {
+          method,
+          headers: { "x-api-key": testKey, "content-type": "application/json", "anthropic-beta": beta ?? "" },
+          body: JSON.stringify(sample),
+        },
+      );
+      assert.equal(answer.status, 200, `${method} ${path}: ${await answer.text()}`);
+    }
+  }
+}
