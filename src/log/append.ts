@@ -72,7 +72,7 @@ interface Row {
 }
 
 // Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
-// after the lock and never goes back. LATERAL and MATERIALIZED keep the plan to index lookups, and to computing each part
+// after the lock and never goes back. LATERAL, subqueries and MATERIALIZED keep the plan to index lookups, and to computing each part
 // once, whatever the tables held when it was made.
 const statement: Statement = {
   name: "append",
@@ -149,8 +149,9 @@ with request as materialized (
   select workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body::json, at from chosen
 ), spent as (
   insert into spend (session_id, day, workspace_id, agent_id, nano)
-  select d.session_id, (d.at at time zone 'UTC')::date, d.workspace_id, s.agent_id, d.spent_nano - coalesce(d.had_spent, 0)
-  from decided d join session s on s.id = d.session_id
+  select d.session_id, (d.at at time zone 'UTC')::date, d.workspace_id,
+    (select agent_id from session where id = d.session_id), d.spent_nano - coalesce(d.had_spent, 0)
+  from decided d
   where d.spent_nano > coalesce(d.had_spent, 0)
   on conflict (session_id, day) do update set nano = spend.nano + excluded.nano
 ), changed as materialized (
