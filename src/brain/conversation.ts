@@ -27,21 +27,34 @@ export function addSystemTexts(messages: ModelMessage[], texts: string[]): void 
 
 /**
  * A provider that refuses a request for what an image or document in it is would refuse every later one too: those that
- * have come since the model's last answer are left out from now on.
+ * have come since the model's last answer are left out from now on. Where none have, it is all of them: what is behind a
+ * URL may be gone by now, and another model may not read what the one before it did.
  */
 export function leaveOutMedia(messages: ModelMessage[]): void {
-  const at = messages.findLastIndex(({ role }) => role !== "system");
-  const last = messages[at];
-  if (last?.role !== "user") return;
-  const isMedia = (block: UserBlock) => block.type === "image" || block.type === "document";
+  const newest = messages.findLastIndex(({ role }) => role !== "system");
+  const first = messages.slice(newest).some(hasMedia) ? newest : 0;
+  for (const [i, message] of messages.entries()) {
+    if (i >= first && message.role === "user" && hasMedia(message)) messages[i] = withoutMedia(message);
+  }
+}
+
+const isMedia = (block: UserBlock) => block.type === "image" || block.type === "document";
+
+const hasMedia = ({ role, content }: ModelMessage): boolean =>
+  role === "user" &&
+  content.some((block) => (block.type === "tool_result" ? block.content.some(isMedia) : isMedia(block)));
+
+function withoutMedia({ content }: Extract<ModelMessage, { role: "user" }>): ModelMessage {
   const without = <Block extends UserBlock>(block: Block): Block | { type: "text"; text: string } =>
     isMedia(block)
       ? { type: "text", text: `[The ${block.type} was left out: the model's provider refused it.]` }
       : block;
-  const content = last.content.map((block) =>
-    block.type === "tool_result" ? { ...block, content: block.content.map(without) } : without(block),
-  );
-  messages[at] = { role: "user", content };
+  return {
+    role: "user",
+    content: content.map((block) =>
+      block.type === "tool_result" ? { ...block, content: block.content.map(without) } : without(block),
+    ),
+  };
 }
 
 type ClientBlock = BodyOf<"user.message">["content"][number] | BodyOf<"agent.tool_result">["content"][number];

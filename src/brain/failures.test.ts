@@ -100,6 +100,37 @@ describe("a model that fails", () => {
     assert.match(JSON.stringify(session.asked.at(-1)?.messages), /image was left out/);
   });
 
+  test("because of an image that was fine before is not shown that again either", async () => {
+    let there = true;
+    const session = await testSession(db, (request) => {
+      const shown = JSON.stringify(request.messages);
+      if (shown.includes("broken.png") || (!there && shown.includes("gone.png"))) {
+        return failing({ kind: "rejected", retryable: false, message: "bad image" });
+      }
+      return says("I see.");
+    });
+    const shows = async (name: string) => {
+      const source = { type: "url", url: `https://example.com/${name}` } as const;
+      await session.send({ type: "user.message", content: [{ type: "image", source }] });
+      return driveToIdle(session);
+    };
+    const shown = () => JSON.stringify(session.asked.at(-1)?.messages);
+
+    await shows("gone.png");
+    await shows("broken.png");
+    await session.send(message("Go on"));
+    await driveToIdle(session);
+    assert.match(shown(), /gone\.png.*image was left out/, "an earlier one goes only when none came since");
+
+    there = false;
+    await session.send(message("And now"));
+    await driveToIdle(session);
+    await session.send(message("Go on"));
+    const entries = await driveToIdle(session);
+    assert.equal(of(entries, "agent.message").length, 3);
+    assert.doesNotMatch(shown(), /gone\.png/);
+  });
+
   test("for another reason is shown the same image again", async () => {
     let failures = 0;
     const session = await testSession(db, () => {
