@@ -93,13 +93,13 @@ export function verdictOf({ content, stop }: Extract<ModelEvent, { type: "finish
   return verdict === "deny" ? { type: "deny", reason_code: "high_risk" } : indeterminate;
 }
 
-/** Texts in user messages are left out: the user's own stand apart, and no others count. */
+/** Texts in user and system messages are left out: the user's own stand apart, and no others count. */
 function conversationOf({ messages, reply }: Case): string[] {
   const newestMessages = messages.slice(-limits.judge_conversation_messages_max);
   return [...newestMessages, { role: "assistant" as const, content: reply }].flatMap(({ role, content }) =>
     content.flatMap((block: ModelMessage["content"][number]) => {
       if (block.type === "tool_result") return block.content.map(returned);
-      if (role === "user") return [];
+      if (role !== "assistant") return [];
       if (block.type === "text") return [`the agent said: ${block.text}`];
       if (block.type !== "tool_use") return [];
       return [`the agent called ${block.name}: ${block.malformed ?? JSON.stringify(block.input)}`];
