@@ -7,8 +7,8 @@ import type Anthropic from "@anthropic-ai/sdk";
 export interface FakeReply {
   status?: number;
   headers?: Record<string, string>;
-  /** Written one by one, as they are. */
-  chunks: (string | Uint8Array)[];
+  /** Written one by one, as they are, and where they come one by one, then. */
+  chunks: (string | Uint8Array)[] | AsyncIterable<string>;
   /** `cut` breaks the connection, `hang` leaves it open and silent. */
   end?: "whole" | "cut" | "hang";
 }
@@ -24,7 +24,7 @@ export interface FakeRequest {
 }
 
 /** Answers a request, or leaves it (`null`) to the replies in the queue. */
-export type FakeResponder = (request: FakeRequest) => FakeReply | null;
+export type FakeResponder = (request: FakeRequest) => FakeReply | null | Promise<FakeReply | null>;
 
 /** The Messages API on loopback, with scripted replies: raw chunks, split anywhere. */
 export interface FakeAnthropic {
@@ -38,7 +38,11 @@ export interface FakeAnthropic {
   close(): Promise<void>;
 }
 
-export async function startFakeAnthropic(responder: FakeResponder = () => null): Promise<FakeAnthropic> {
+/** On any free port, unless one is named. */
+export async function startFakeAnthropic(
+  responder: FakeResponder = () => null,
+  port = 0,
+): Promise<FakeAnthropic> {
   const requests: FakeRequest[] = [];
   const queue: FakeReply[] = [];
   const waiting = new Map<number, (request: FakeRequest) => void>();
@@ -52,19 +56,19 @@ export async function startFakeAnthropic(responder: FakeResponder = () => null):
       path: incoming.url ?? "",
       headers: incoming.headers,
       text,
-      body: JSON.parse(text),
+      body: JSON.parse(text === "" ? "{}" : text),
       ended: once(response, "close").then(() => (response.writableFinished ? "whole" : "closed")),
     };
     requests.push(request);
     waiting.get(requests.length - 1)?.(request);
-    await send(response, responder(request) ?? queue.shift() ?? noReply);
+    await send(response, (await responder(request)) ?? queue.shift() ?? noReply);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+  const address = server.address() as AddressInfo;
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${address.port}`,
     requests,
     reply: (...replies) => {
       queue.push(...replies);
@@ -82,7 +86,7 @@ async function send(response: ServerResponse, reply: FakeReply): Promise<void> {
   response.writeHead(reply.status ?? 200, { "content-type": "text/event-stream", ...reply.headers });
   response.socket?.setNoDelay(true);
   response.flushHeaders();
-  for (const chunk of reply.chunks) {
+  for await (const chunk of reply.chunks) {
     await new Promise((resolve) => response.write(chunk, resolve));
   }
   if (reply.end === "cut") response.destroy();

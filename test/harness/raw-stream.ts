@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
-import { beta, testKey } from "./server.ts";
+import { beta, testKey } from "./headers.ts";
 import { waiting } from "./waiting.ts";
 
 export interface Frame {

@@ -13,10 +13,10 @@ import { listPrices } from "../../src/models/price-table.ts";
 import { pricesOf } from "../../src/models/prices.ts";
 import { createModels } from "../../src/models/registry.ts";
 import { type Server, startServer } from "../../src/server.ts";
+import { beta, testKey } from "./headers.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
 
-export const testKey = "drover-key-of-the-tests";
-export const beta = "managed-agents-2026-04-01";
+export { beta, testKey };
 
 export interface TestServer {
   url: string;

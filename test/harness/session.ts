@@ -3,6 +3,7 @@ import type {
   BetaManagedAgentsEventParams,
   BetaManagedAgentsSessionEvent,
   BetaManagedAgentsStreamSessionEvents,
+  EventStreamParams,
 } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import { waiting } from "./waiting.ts";
 
@@ -58,8 +59,12 @@ export interface Following {
   close(): void;
 }
 
-export async function follow(client: Anthropic, id: string): Promise<Following> {
-  const stream = await client.beta.sessions.events.stream(id);
+export async function follow(
+  client: Anthropic,
+  id: string,
+  params: EventStreamParams = {},
+): Promise<Following> {
+  const stream = await client.beta.sessions.events.stream(id, params);
   const events: StreamEvent[] = [];
   const { ring, until } = waiting();
   let over = false;

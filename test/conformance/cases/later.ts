@@ -1,0 +1,78 @@
+import { type Group, notYet } from "../suite.ts";
+
+/** Sections of the checklist that nothing is checked of yet. */
+const section = (title: string, reason: string, items: [number, string][]): Group => ({
+  title,
+  items: items.map(([number, text]) => notYet(number, text, reason)),
+});
+
+export const resources = section("Resources, files, outputs", "files and repositories are not built yet", [
+  [
+    65,
+    "A file lands read-only in the sandbox, under an id of its own; files come and go while the session lives",
+  ],
+  [66, "A repository is cloned, its token never shown; a failure is a session error and the session goes on"],
+  [67, "What is written to the outputs folder is listed, can be downloaded, and goes with the session"],
+]);
+
+export const skillsInRepositories: Group = section("Skills", "skills are not built yet", [
+  [69, "Skills of a repository are announced, and attached ones keep their executable bits"],
+]);
+
+export const vaults = section("Vaults", "vaults are not built yet", [
+  [70, "No secret is ever shown; an active key is there once; archive and delete purge"],
+  [71, "Where a secret may be injected can be set, changed and cleared"],
+  [72, "The sandbox sees a placeholder, which becomes the secret only on its way to an allowed host"],
+  [73, "An expired OAuth token is refreshed once, and running sessions get the new one"],
+  [74, "A credential can be validated against its server"],
+]);
+
+export const memory = section("Memory", "memory stores are not built yet", [
+  [75, "Paths follow their rules, and a conflict names what it conflicts with"],
+  [76, "A stale precondition is a conflict, unless the content is the same already"],
+  [77, "Listing by depth, prefix and view"],
+  [78, "Versions, redaction, and what outlives a deleted memory"],
+  [79, "What the agent writes under the mount makes versions; a read-only mount refuses"],
+  [80, "Stores are mounted in sessions of deployments too"],
+]);
+
+export const multiagent = section("Multi-agent", "sessions of several agents are not built yet", [
+  [83, "The roster of a coordinator is checked and pinned when it is saved"],
+  [84, "Child threads show on the primary stream, and calls of theirs can be answered there"],
+  [85, "25 children live at a time; archiving an idle one makes room"],
+  [86, "The session runs until all threads and workflow runs have stopped"],
+]);
+
+export const worker = section("Self-hosted worker", "self-hosted environments are not built yet", [
+  [87, "The SDK's worker and the CLI's serve a session from end to end"],
+  [88, "Polling blocks under a second; what nobody acknowledges is offered again"],
+  [89, "Heartbeats chain; a lapsed lease is offered again, and no tool runs twice"],
+  [90, "Stopping gracefully and by force"],
+  [91, "Each kind of credential reaches what it may, and no more"],
+  [92, "Such a session takes no files or repositories, and waits for a worker"],
+  [93, "An interrupt after a failed item queues it again"],
+]);
+
+export const deployments = section(
+  "Deployments, dreams, webhooks",
+  "deployments, dreams and webhooks are not built yet",
+  [
+    [94, "Schedules fire in their zone across both changes of the clock, once a slot"],
+    [95, "An archived environment pauses a deployment, an archived agent archives it"],
+    [96, "Each run has a session or an error; its sessions name the deployment"],
+    [97, "A dream makes a new store and leaves its input alone"],
+    [98, "Webhooks can be verified with the SDK, and are sent three times at most"],
+  ],
+);
+
+export const durability = section(
+  "Durability",
+  "a client cannot kill a server or its sandboxes; `test/crash.test.ts` does that to Drover",
+  [
+    [
+      99,
+      "A server killed at any point of a turn goes on after a restart, and no event is lost, repeated or moved",
+    ],
+    [100, "A sandbox that dies while a tool runs is an error result, and the session goes on with another"],
+  ],
+);

@@ -1,0 +1,45 @@
+import { agents } from "./cases/agents.ts";
+import { budgets } from "./cases/budgets.ts";
+import { environments } from "./cases/environments.ts";
+import { events } from "./cases/events.ts";
+import { interrupts } from "./cases/interrupts.ts";
+import {
+  deployments,
+  durability,
+  memory,
+  multiagent,
+  resources,
+  skillsInRepositories,
+  vaults,
+  worker,
+} from "./cases/later.ts";
+import { sandboxes } from "./cases/sandboxes.ts";
+import { sessions } from "./cases/sessions.ts";
+import { streams } from "./cases/streams.ts";
+import { systemMessages } from "./cases/system-messages.ts";
+import { tools } from "./cases/tools.ts";
+import { transport } from "./cases/transport.ts";
+import type { Group } from "./suite.ts";
+
+/** What a compatible server does, from item 1 to item 100. */
+export const checklist: Group[] = [
+  transport,
+  agents,
+  environments,
+  sessions,
+  events,
+  streams,
+  interrupts,
+  tools,
+  systemMessages,
+  resources,
+  sandboxes,
+  skillsInRepositories,
+  vaults,
+  memory,
+  budgets,
+  multiagent,
+  worker,
+  deployments,
+  durability,
+];

@@ -1,0 +1,85 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { checklist } from "./checklist.ts";
+import type { Target } from "./context.ts";
+import { type Options, readArguments, usage } from "./options.ts";
+import { startOwnServer } from "./own-server.ts";
+import { countsOf, line, markdown, resultsOf } from "./report.ts";
+import { checkAll } from "./run.ts";
+import { startStandIn } from "./stand-in.ts";
+
+const options = readArguments(process.argv.slice(2));
+if (options === "help") process.stdout.write(usage);
+else if ("mistake" in options) {
+  process.stderr.write(`${options.mistake}\n\n${usage}`);
+  process.exitCode = 2;
+} else await run(options);
+
+async function run(options: Options): Promise<void> {
+  const say = (text: string) => process.stderr.write(text);
+  const started = await start(options, say);
+  try {
+    const groups = checklist
+      .map(({ title, items }) => ({ title, items: items.filter(({ number }) => options.only(number)) }))
+      .filter(({ items }) => items.length > 0);
+    const reports = await checkAll(groups, started.target, (result) => {
+      if (result.verdict !== "not yet") say(line(result, process.stderr));
+    });
+    if (options.output === "json") process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
+    else if (options.output === "markdown") process.stdout.write(markdown(reports));
+    else process.stdout.write(`\n${countsOf(reports)}\n`);
+    if (options.write) {
+      writeFileSync(join(import.meta.dirname, "../../docs/COMPATIBILITY.md"), markdown(reports));
+      say("wrote docs/COMPATIBILITY.md\n");
+    }
+    if (resultsOf(reports).some(({ verdict }) => verdict === "does not hold")) process.exitCode = 1;
+  } finally {
+    await started.close();
+  }
+}
+
+/** The server to check, and what the suite itself runs for it. */
+async function start(
+  { base_url, api_key, model, stand_in_port, wait_ms }: Options,
+  say: (text: string) => void,
+): Promise<{ target: Target; close(): Promise<void> }> {
+  const standIn = stand_in_port === null ? null : await startStandIn(stand_in_port);
+  const scripted = model ?? (standIn ? "claude-opus-5-5" : "simulated");
+  if (base_url === null) {
+    const own = await startOwnServer({ anthropic_url: standIn?.url });
+    return {
+      target: { ...own.target, model: scripted, wait_ms },
+      async close() {
+        await own.close();
+        await standIn?.close();
+      },
+    };
+  }
+  if (standIn) {
+    say(
+      `The stand-in for the Messages API is at ${standIn.url}. The server at ${base_url} has to use it as the provider of ${scripted}: set its base URL of the Messages API to that, with any key (in Drover: DROVER_ANTHROPIC_BASE_URL and DROVER_ANTHROPIC_API_KEY).\n`,
+    );
+  }
+  await untilAnswers(base_url, say);
+  return {
+    target: { url: base_url, api_key, model: scripted, wait_ms },
+    close: async () => standIn?.close(),
+  };
+}
+
+const start_ms_max = 300_000;
+
+/** A server that is told of the stand-in may only be starting now. */
+async function untilAnswers(url: string, say: (text: string) => void): Promise<void> {
+  for (let waited = 0; ; waited += 500) {
+    try {
+      await fetch(url);
+      return;
+    } catch (error) {
+      if (waited >= start_ms_max) throw new Error(`${url} does not answer`, { cause: error });
+      if (waited === 0) say(`Waiting for ${url} to answer.\n`);
+      await pause(500);
+    }
+  }
+}

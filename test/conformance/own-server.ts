@@ -1,0 +1,24 @@
+import { startCluster } from "../../src/db/testing.ts";
+import { testKey } from "../harness/headers.ts";
+import { startTestServer } from "../harness/server.ts";
+import type { Target } from "./context.ts";
+
+/** A Drover of the suite's own, as the tests start it. */
+export interface OwnServer {
+  target: Target;
+  close(): Promise<void>;
+}
+
+/** `anthropic_url`: where its `claude-...` models are. */
+export async function startOwnServer(options: { anthropic_url?: string } = {}): Promise<OwnServer> {
+  const cluster = process.env.DROVER_TEST_POSTGRES ? null : await startCluster();
+  if (cluster) process.env.DROVER_TEST_POSTGRES = cluster.url;
+  const server = await startTestServer(options);
+  return {
+    target: { url: server.url, api_key: testKey, model: "simulated", wait_ms: 20_000 },
+    async close() {
+      await server.close();
+      await cluster?.stop();
+    },
+  };
+}

@@ -1,0 +1,13 @@
+/** A custom tool: what calls it is answered by the client. */
+export const lookup = {
+  type: "custom" as const,
+  name: "lookup",
+  description: "Looks something up.",
+  input_schema: { type: "object" as const, properties: {} },
+};
+
+/** The built-in tools, where each call waits for the client's permission. */
+export const asking = {
+  type: "agent_toolset_20260401" as const,
+  default_config: { permission_policy: { type: "always_ask" as const } },
+};
