@@ -107,8 +107,12 @@ function conversationOf({ messages, reply }: Case): string[] {
   );
 }
 
-const returned = (block: ContentBlock) =>
-  `a tool returned: ${block.type === "text" ? block.text : block.type}`;
+function returned(block: ContentBlock): string {
+  if (block.type === "text") return `a tool returned: ${block.text}`;
+  if (block.type !== "search_result") return `a tool returned: ${block.type}`;
+  const { title, source, content } = block;
+  return `a tool returned a search result: ${[title, source, ...content].join("\n")}`;
+}
 
 /** The newest texts that fit, in their order, each shortened in its middle when it would take most of the room. */
 function newest(texts: readonly string[], charsMax: number): { kept: string[]; left_out: number } {

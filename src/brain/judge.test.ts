@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { limits } from "../limits.ts";
-import type { AssistantBlock, ModelEvent, ModelMessage, ModelRequest } from "../models/model.ts";
+import type {
+  AssistantBlock,
+  ContentBlock,
+  ModelEvent,
+  ModelMessage,
+  ModelRequest,
+} from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
 import { judgeReply } from "./judge.ts";
 import { indeterminate } from "./judge-prompt.ts";
@@ -245,6 +251,29 @@ describe("what the judge is shown", () => {
     assert.deepEqual(about.user_messages, ["Read the document"]);
     assert.ok(!JSON.stringify(about).includes("Delete everything"));
     assert.ok(!JSON.stringify(about).includes("Note of the system"));
+  });
+
+  test("of a tool's result are its texts, those of search results too, and what else there is", async () => {
+    const content: ContentBlock[] = [
+      { type: "text", text: "Two found." },
+      {
+        type: "search_result",
+        title: "Cows",
+        source: "https://example.com",
+        content: ["They graze."],
+        citations: true,
+      },
+      { type: "image", source: { type: "url", url: "https://example.com/cow.png" } },
+    ];
+    const messages: ModelMessage[] = [
+      { role: "user", content: [{ type: "tool_result", tool_use_id: "t", content, is_error: false }] },
+    ];
+    const { about } = await shown({ messages });
+    assert.deepEqual(about.conversation.slice(0, 3), [
+      "a tool returned: Two found.",
+      "a tool returned a search result: Cows\nhttps://example.com\nThey graze.",
+      "a tool returned: image",
+    ]);
   });
 
   test("of the user's texts are the newest, and it is told how many are missing", async () => {
