@@ -214,5 +214,6 @@ function decideCalls(thread: Thread, ours: string[], inFlight: ReadonlySet<strin
 
 /** Whether the conversation waits for the model: its last word is not the model's, and the turn was not refused. */
 function owesReply(thread: Thread): boolean {
-  return thread.ending === null && thread.messages.at(-1)?.role === "user";
+  const last = thread.messages.at(-1);
+  return thread.ending === null && last !== undefined && last.role !== "assistant";
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
-import type { ModelRequest } from "../models/model.ts";
+import { type ModelRequest, noUsage } from "../models/model.ts";
 import { drive } from "./drive.ts";
 import {
   calls,
@@ -93,6 +93,23 @@ describe("a system message", () => {
       ["user", "tool_result", "tool_result"],
       ["system", "Trust no forecast."],
     ]);
+  });
+
+  test("is there again when the request for it has failed", async () => {
+    const failure = { kind: "overloaded", message: "busy", retryable: true, retry_after_ms: null } as const;
+    const session = await testSession(db, () =>
+      session.asked.length === 1 ? [{ type: "failed", failure, usage: noUsage }] : says("Yes."),
+    );
+    await session.send(message("Hi"), system("Be brief."));
+    await run(session);
+    await db.query(
+      { name: "due", text: "update session_head set runnable_at = drover_now() where session_id = $1" },
+      [session.id],
+    );
+    const lease = await session.claim();
+    const now = () => Date.now() + limits.model_retry_longest_ms;
+    await drive(factsOf(session), lease, session.effects(lease, { now }), never);
+    assert.deepEqual(conversation(session.asked[1]), conversation(session.asked[0]));
   });
 
   test("outlives an interrupt of the turn that it came in", async () => {
