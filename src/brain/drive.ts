@@ -140,7 +140,9 @@ export async function drive(
     const all = none();
     const add = (drafts: Drafts) => {
       all.entries.push(...drafts.entries);
-      all.threads.push(...drafts.threads);
+      // A thread may end one turn and begin another: what it is at the end counts.
+      const named = new Set(drafts.threads.map(({ id }) => id));
+      all.threads = [...all.threads.filter(({ id }) => !named.has(id)), ...drafts.threads];
       all.status = drafts.status ?? all.status;
       predicted = fold(provisional(drafts.entries, predicted.seq, now), predicted);
       return drafts;

@@ -1,0 +1,28 @@
+import type { TestContext } from "node:test";
+import fc from "fast-check";
+import type { TestDatabase } from "../../db/testing.ts";
+import { assertFolds } from "./folds.ts";
+import { type Plan, plans } from "./plan.ts";
+import { play } from "./play.ts";
+import { assertRules } from "./rules.ts";
+
+/**
+ * Plays as many plans and checks what they come to. A failure shows the smallest plan that fails, and what happened in
+ * it; `SEED` and, from the failure, `SEED_PATH` in the environment play it again.
+ */
+export async function assertPlans(t: TestContext, db: TestDatabase, count: number): Promise<void> {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  t.diagnostic(`SEED=${seed}`);
+  const property = fc.asyncProperty(plans, async (plan: Plan) => {
+    const trace: string[] = [];
+    try {
+      const played = await play(db, plan, trace);
+      assertRules(played);
+      assertFolds(played.rows.entries);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`${why}\n\nWhat happened:\n${trace.join("\n")}`, { cause: error });
+    }
+  });
+  await fc.assert(property, { numRuns: count, seed, path: process.env.SEED_PATH });
+}

@@ -1,0 +1,135 @@
+import fc from "fast-check";
+
+/** All that is left to chance in one session: what the model answers, and what happens in between. */
+export interface Plan {
+  /** One for each request that reaches the model; then it only says that it is done. */
+  answers: Answer[];
+  /** One for each boundary of a brain, before and after all it writes and does; those left over come while it rests. */
+  events: PlannedEvent[];
+}
+
+export type Answer = {
+  /** Boundaries that are passed while it streams. */
+  pauses: number;
+} & (
+  | { type: "text"; blocks: ("text" | "empty" | "thinking")[] }
+  | { type: "calls"; calls: PlannedCall[] }
+  | { type: "refusal"; calls: PlannedCall[] }
+  | { type: "failure"; kind: "overloaded" | "unavailable" | "rejected" | "billing" }
+);
+
+export interface PlannedCall {
+  /** Of the agent of these tests: allowed, to be confirmed, judged, not enabled, the client's, unknown. */
+  name: "bash" | "read" | "edit" | "write" | "weather" | "nonsense";
+  malformed: boolean;
+  /** What the judge says of it, if it is asked. */
+  verdict: "allow" | "deny" | "ask";
+  /** Boundaries that are passed while it runs. */
+  pauses: number;
+}
+
+export type PlannedEvent =
+  | { type: "nothing" }
+  /** What a client sends, in one request. */
+  | {
+      type: "send";
+      events: ClientEvent[];
+      /** With a system message behind them, if they end with something that one can accompany. */
+      system: boolean;
+    }
+  /** The brain is dead at once. */
+  | { type: "crash" }
+  /** The brain stands still, and another one takes the session over; it goes on at the next `thaw`. */
+  | { type: "freeze" }
+  | { type: "thaw" }
+  /** The brain hands the session over. */
+  | { type: "stop" };
+
+export type ClientEvent =
+  | { type: "message"; image: boolean }
+  | { type: "interrupt" }
+  /** To calls of the session, whichever have been made by then; `late`: to those also that wait for no answer. */
+  | { type: "answer"; late: boolean; most: number; allow: boolean; empty: boolean };
+
+const call: fc.Arbitrary<PlannedCall> = fc.record({
+  name: fc.constantFrom("bash", "read", "weather", "bash", "read", "weather", "edit", "write", "nonsense"),
+  malformed: mostly(false, true),
+  verdict: fc.constantFrom("allow", "deny", "ask"),
+  pauses: fc.nat({ max: 3 }),
+});
+
+const calls = fc.array(call, { minLength: 1, maxLength: 4 });
+
+const answer: fc.Arbitrary<Answer> = fc
+  .tuple(
+    fc.nat({ max: 3 }),
+    fc.oneof(
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          type: fc.constant("text"),
+          blocks: fc.array(fc.constantFrom("text", "empty", "thinking"), { maxLength: 3 }),
+        }),
+      },
+      { weight: 6, arbitrary: fc.record({ type: fc.constant("calls"), calls }) },
+      { weight: 1, arbitrary: fc.record({ type: fc.constant("refusal"), calls }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          type: fc.constant("failure"),
+          kind: fc.constantFrom("overloaded", "unavailable", "rejected", "billing"),
+        }),
+      },
+    ),
+  )
+  .map(([pauses, what]) => ({ pauses, ...what }));
+
+const answers: fc.Arbitrary<ClientEvent> = fc.record({
+  type: fc.constant("answer"),
+  late: mostly(false, true),
+  most: fc.integer({ min: 1, max: 4 }),
+  allow: mostly(true, false),
+  empty: fc.boolean(),
+});
+
+const messages: fc.Arbitrary<ClientEvent> = fc.record({
+  type: fc.constant("message"),
+  image: mostly(false, true),
+});
+
+const clientEvent: fc.Arbitrary<ClientEvent> = fc.oneof(
+  { weight: 8, arbitrary: answers },
+  { weight: 3, arbitrary: messages },
+  { weight: 1, arbitrary: fc.constant<ClientEvent>({ type: "interrupt" }) },
+);
+
+const sent = fc
+  .oneof(
+    { weight: 7, arbitrary: clientEvent.map((event) => [event]) },
+    { weight: 1, arbitrary: messages.map((event): ClientEvent[] => [{ type: "interrupt" }, event]) },
+    { weight: 2, arbitrary: fc.array(clientEvent, { minLength: 2, maxLength: 3 }) },
+  )
+  .chain((events) => mostly(false, true).map((system): PlannedEvent => ({ type: "send", events, system })));
+
+const event: fc.Arbitrary<PlannedEvent> = fc.oneof(
+  { weight: 15, arbitrary: fc.constant<PlannedEvent>({ type: "nothing" }) },
+  { weight: 10, arbitrary: sent },
+  { weight: 2, arbitrary: fc.constant<PlannedEvent>({ type: "crash" }) },
+  { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "freeze" }) },
+  { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "thaw" }) },
+  { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "stop" }) },
+);
+
+const first: PlannedEvent = { type: "send", events: [{ type: "message", image: false }], system: false };
+
+export const plans: fc.Arbitrary<Plan> = fc.record({
+  answers: fc.array(answer, { maxLength: 8, size: "max" }),
+  events: fc.array(event, { maxLength: 60, size: "max" }).map((events) => [first, ...events]),
+});
+
+function mostly(usual: boolean, seldom: boolean): fc.Arbitrary<boolean> {
+  return fc.oneof(
+    { weight: 5, arbitrary: fc.constant(usual) },
+    { weight: 1, arbitrary: fc.constant(seldom) },
+  );
+}

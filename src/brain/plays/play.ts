@@ -1,0 +1,343 @@
+import assert from "node:assert/strict";
+import type { Database } from "../../db/database.ts";
+import { type AppendRequest, append } from "../../log/append.ts";
+import { type Lease, reap } from "../../log/lease.ts";
+import type { ModelEvent, ModelRequest } from "../../models/model.ts";
+import { ApiError } from "../../protocol/errors.ts";
+import type { EventParams } from "../../protocol/events.ts";
+import { sendEvents } from "../../resources/sessions/send-events.ts";
+import { decide } from "../decide.ts";
+import { drive, type Effects } from "../drive.ts";
+import { createMemory } from "../memory.ts";
+import { fold } from "../state.ts";
+import { factsOf, testAgent, testSession } from "../testing.ts";
+import { asksIn, isFromClient, nameOf, requestOf } from "./client.ts";
+import { StaleEpoch, scriptedHands } from "./hands.ts";
+import { abortOf, endOf, judged } from "./model.ts";
+import type { Answer, ClientEvent, Plan, PlannedEvent } from "./plan.ts";
+import { asksOf, assertRows, becomeDue, type Snapshot, snapshotOf } from "./rows.ts";
+
+/** What a plan has come to. */
+export interface Played {
+  rows: Snapshot;
+  /** Every request the model got, those of the judge left out. */
+  asked: ModelRequest[];
+  /** The ids of the calls that were run. */
+  ran: string[];
+  /** Client events as they were accepted, oldest first. */
+  accepted: { id: string; params: EventParams }[];
+}
+
+class Crash extends Error {}
+
+/** One brain, from its claim on. */
+interface Life {
+  name: string;
+  lease: Lease;
+  dead: boolean;
+  /** It is no longer the one that drives the session. */
+  over: boolean;
+  /** It has given the session back in the log. */
+  parked: boolean;
+  frozen: Promise<void> | null;
+  thaw(): void;
+  froze: PromiseWithResolvers<"frozen">;
+  stop: AbortController;
+}
+
+type Planned = Omit<Extract<PlannedEvent, { type: "send" }>, "type">;
+
+const answerToAll: ClientEvent = {
+  type: "answer",
+  late: false,
+  most: Number.POSITIVE_INFINITY,
+  allow: true,
+  empty: false,
+};
+
+/** A model that takes system messages. */
+const agents = { of: async () => ({ name: testAgent.name, model: "simulated" }) };
+
+/** A session that is driven more often than this makes no progress. */
+const livesMax = 400;
+
+/**
+ * Plays a plan on a session in the database until nothing is left to be done and all that was asked is answered. The
+ * rows are compared with the log after every append. `trace` gets what happened, line by line.
+ */
+export async function play(db: Database, plan: Plan, trace: string[]): Promise<Played> {
+  const events = [...plan.events];
+  const answers = [...plan.answers];
+  const accepted: Played["accepted"] = [];
+  const asked: ModelRequest[] = [];
+  const memories = [createMemory(1 << 20), createMemory(1 << 20)];
+  const frozen: { life: Life; end: Promise<string> }[] = [];
+  const rings = new Set<() => void>();
+  const session = await testSession(db, () => []);
+  const hands = scriptedHands();
+  /** Added to the brains' clock, in `ms`: nobody waits for a retry. */
+  let ahead = 0;
+  let head = 0;
+  let messages = 0;
+  let requests = 0;
+  let sending = Promise.resolve();
+
+  async function look(): Promise<Snapshot> {
+    const rows = await snapshotOf(db, session.id);
+    assertRows(rows);
+    head = rows.seq;
+    for (const ring of rings) ring();
+    return rows;
+  }
+
+  /** Whether the events were accepted. One request at a time. */
+  async function send(planned: Planned): Promise<boolean> {
+    const sent = sending.then(() => sendNow(planned));
+    sending = sent.then(
+      () => {},
+      () => {},
+    );
+    return sent;
+  }
+
+  async function sendNow(planned: Planned): Promise<boolean> {
+    const before = await snapshotOf(db, session.id);
+    const params = requestOf(planned, before, () => `m${++messages}`);
+    if (params.length === 0) return false;
+    const log = {
+      async append(request: AppendRequest) {
+        const [result] = await append(db, [request], 0);
+        return result ?? assert.fail("no answer");
+      },
+    };
+    const what = params.map(nameOf).join(", ");
+    try {
+      const { data } = await sendEvents(db, log, agents, "w", session.id, params);
+      trace.push(`client: ${what}`);
+      accepted.push(...data.map(({ id }, i) => ({ id, params: params[i] ?? assert.fail("too many") })));
+      const { entries } = await look();
+      const asks = asksOf(
+        entries.slice(
+          0,
+          entries.findIndex(({ id }) => id === data[0]?.id),
+        ),
+      );
+      for (const ask of asksIn(params)) assert.ok(asks.includes(ask), `accepted, and not asked: ${ask}`);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      trace.push(`client, refused: ${what}`);
+      const { seq, entries } = await snapshotOf(db, session.id);
+      const answered = asksIn(params);
+      const wrong = answered.filter((ask, i) => !before.asks.includes(ask) || answered.indexOf(ask) !== i);
+      const isAsking = before.status === "idle" && before.asks.length > 0;
+      const systemAlone = params.at(-1)?.type === "system.message" && params.at(-2)?.type === "user.message";
+      const because = wrong.length > 0 || (isAsking && systemAlone);
+      if (seq === before.seq) assert.ok(because, `refused: ${error.message}`);
+      const left = entries.slice(before.seq).filter(isFromClient);
+      assert.deepEqual(left, [], "what was refused is in the log");
+      return false;
+    }
+  }
+
+  /** Lets happen what is planned for this boundary. `interrupted`: the client has just said so. */
+  async function boundary(life: Life, where: string): Promise<{ interrupted: boolean }> {
+    if (life.frozen) await life.frozen;
+    if (life.dead) throw new Crash();
+    if (life.over) return { interrupted: false };
+    const event = events.shift();
+    switch (event?.type) {
+      case "send": {
+        const landed = await send(event);
+        return { interrupted: landed && event.events.some(({ type }) => type === "interrupt") };
+      }
+      case "crash":
+        trace.push(`${life.name}, ${where}: crash`);
+        life.dead = true;
+        throw new Crash();
+      case "freeze": {
+        trace.push(`${life.name}, ${where}: freeze`);
+        const { promise, resolve } = Promise.withResolvers<void>();
+        Object.assign(life, { over: true, frozen: promise, thaw: resolve });
+        life.froze.resolve("frozen");
+        await promise;
+        break;
+      }
+      case "stop":
+        trace.push(`${life.name}, ${where}: stop`);
+        life.stop.abort();
+        break;
+      case "thaw":
+        thaw();
+    }
+    return { interrupted: false };
+  }
+
+  function thaw(): void {
+    for (const { life } of frozen) life.thaw();
+  }
+
+  async function* answer(
+    life: Life,
+    planned: Answer,
+    n: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<ModelEvent> {
+    for (let i = 0; i < planned.pauses; i += 1) {
+      const { interrupted } = await boundary(life, "while the model answers");
+      if (interrupted && !life.over) await aborted(signal);
+      if (signal.aborted) {
+        yield abortOf(n);
+        return;
+      }
+    }
+    yield endOf(planned, n);
+  }
+
+  function effectsOf(life: Life): Effects {
+    const plain = session.effects(life.lease);
+    return {
+      ...plain,
+      ring: (seq, signal) =>
+        new Promise((resolve) => {
+          const check = () => {
+            if (!signal.aborted && head <= seq) return;
+            rings.delete(check);
+            resolve();
+          };
+          rings.add(check);
+          signal.addEventListener("abort", check);
+          check();
+        }),
+      async append(request) {
+        const what = request.entries.map(({ type }) => type).join(", ");
+        await boundary(life, "before it appends");
+        const isStale = life.lease.epoch < hands.epoch();
+        const result = await plain.append(request);
+        trace.push(`${life.name}: ${what}${request.run ? " (parks)" : ""}: ${result.verdict}`);
+        if (result.verdict === "accepted") {
+          assert.ok(!isStale, "a brain wrote that had lost the session");
+          life.parked = request.run?.type === "park";
+          await look();
+        }
+        await boundary(life, "after its append");
+        return result;
+      },
+      async *callModel(request, signal) {
+        if (request.model === "judge") {
+          yield* judged(request);
+          return;
+        }
+        await boundary(life, "before it asks the model");
+        const planned = answers.shift() ?? { type: "text", blocks: ["text"], pauses: 0 };
+        if (!life.over) asked.push(structuredClone(request));
+        trace.push(`${life.name} asks the model: ${JSON.stringify(planned)}`);
+        yield* answer(life, planned, ++requests, signal);
+      },
+      async runTool(call, signal) {
+        await boundary(life, `before it runs ${call.id}`);
+        const result = await hands.run(call, life.lease.epoch, signal, async () => {
+          const { interrupted } = await boundary(life, `while ${call.id} runs`);
+          if (interrupted && !life.over) await aborted(signal);
+        });
+        await boundary(life, `after ${call.id} has run`);
+        return result;
+      },
+      cancelTool: (call) => hands.cancel(call),
+      now: () => Date.now() + ahead,
+    };
+  }
+
+  /** A session that somebody writes to, such as a brain that has just come back, is passed over until the next look. */
+  async function claimed(attempts = 50): Promise<Lease> {
+    try {
+      return await session.claim();
+    } catch (error) {
+      if (attempts === 0) throw error;
+      return claimed(attempts - 1);
+    }
+  }
+
+  async function live(n: number): Promise<void> {
+    const lease = await claimed();
+    hands.claimed(lease.epoch);
+    const life: Life = {
+      name: `brain ${n}`,
+      lease,
+      dead: false,
+      over: false,
+      parked: false,
+      frozen: null,
+      thaw() {},
+      froze: Promise.withResolvers(),
+      stop: new AbortController(),
+    };
+    const driving = drive(
+      factsOf(session),
+      lease,
+      effectsOf(life),
+      life.stop.signal,
+      memories[n % memories.length],
+    );
+    const end: Promise<string> = driving.catch((error) => {
+      if (life.dead && error instanceof Crash) return "died";
+      if (life.over && error instanceof StaleEpoch) return "lost";
+      throw error;
+    });
+    const how = await Promise.race([end, life.froze.promise]);
+    trace.push(`${life.name}: ${how}`);
+    life.over = true;
+    if (how === "frozen") {
+      end.catch(() => {});
+      frozen.push({ life, end });
+    }
+    // As when its process is found dead.
+    if (how === "died" || how === "frozen") await reap(db, null);
+    else assert.match(how, /^(parked|stopped)$/, life.name);
+  }
+
+  /** What happens while nobody has anything to do; false when nothing more will. */
+  async function rest(rows: Snapshot): Promise<boolean> {
+    const event = events.shift();
+    if (event?.type === "send") await send(event);
+    else if (event?.type === "thaw") thaw();
+    else if (!event && rows.asks.length === 0) return false;
+    else if (!event) await send({ events: [answerToAll], system: false });
+    return true;
+  }
+
+  for (let n = 1; ; n += 1) {
+    assert.ok(n < livesMax, "it goes on for ever");
+    // What a client was sending as a brain died.
+    await sending;
+    const rows = await look();
+    assert.equal(rows.driven, false, "it was not given back");
+    if (rows.due === "now") await live(n);
+    else if (rows.due === "later") {
+      // It waits to try again: something may come first.
+      const event = events.shift();
+      if (event?.type === "send") await send(event);
+      else {
+        ahead += 3_600_000;
+        await becomeDue(db, session.id);
+      }
+    } else {
+      const { actions, park } = decide(fold(rows.entries), new Set(), Date.now() + ahead);
+      const left = actions.map((action) => action.do);
+      assert.deepEqual(left, [], "there is something to do, and nobody will look");
+      assert.equal(park?.after_ms, null, "it waits for a time, and nobody will look");
+      if (!(await rest(rows))) break;
+    }
+  }
+  thaw();
+  for (const { life, end } of frozen) {
+    assert.match(await end, life.parked ? /^(parked|stopped)$/ : /^lost$/, `${life.name} came back`);
+  }
+  return { rows: await look(), asked, ran: hands.ran, accepted };
+}
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve());
+  });

@@ -1,0 +1,11 @@
+import { after, before, test } from "node:test";
+import { assertPlans } from "../src/brain/plays/assert-plans.ts";
+import { type TestDatabase, testDatabase } from "../src/db/testing.ts";
+
+let db: TestDatabase;
+before(async () => {
+  db = await testDatabase();
+});
+after(() => db.close());
+
+test("whatever happens to a session, its log stays a valid conversation", (t) => assertPlans(t, db, 4_000));
