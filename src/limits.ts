@@ -48,6 +48,8 @@ export const limits = {
   preview_want_ms: 10_000,
   /** Text of one preview notification, escaped. */
   preview_notify_bytes_max: 3_600,
+  /** Preview notifications of a session that wait for the one before them. */
+  previews_telling_max: 100,
   /** Previews that a stream holds back until it has shown what was before them. */
   previews_held_max: 1_000,
 

@@ -33,7 +33,7 @@ test("a client that has left by the time its stream opens leaves nothing behind"
       {
         db,
         watch: { ...watch, close },
-        previews: createPreviews(() => {}),
+        previews: createPreviews(async () => {}),
         wanted: { types: null, deltas: [] },
         sessionId: "sesn_01x",
         threadId: null,

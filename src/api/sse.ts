@@ -49,7 +49,11 @@ export async function writeEventStream(
   const ping = setInterval(() => {
     if (!response.writableNeedDrain) send(response, `event: ping\ndata: {"type":"ping"}\n\n`);
   }, limits.stream_ping_ms);
-  const previews = previewFilter(stream, (event) => send(response, frame(null, event)));
+  const previews = previewFilter(stream, (event) => {
+    if (response.writableNeedDrain) return "shed";
+    send(response, frame(null, event));
+    return "shown";
+  });
   const hearing =
     stream.wanted.deltas.length > 0 ? stream.previews.watch(stream.sessionId, previews.hear) : null;
   try {

@@ -60,7 +60,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     db: database,
     log,
     watches,
-    previews: createPreviews(() => {}),
+    previews: createPreviews(async () => {}),
     member: { id: () => owner, rejoin: (reason) => rejoined.push(reason) },
     hands,
     models: {

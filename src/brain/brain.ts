@@ -145,8 +145,7 @@ export function startBrain(parts: BrainParts): Brain {
       },
       callModel: (request, signal) => callModel(parts.models, request, signal),
       judgeOf: parts.models.judgeOf,
-      preview: (thread_id, seq, preview) =>
-        parts.previews.publish(lease.session_id, { thread_id, seq, preview }),
+      preview: (preview) => parts.previews.publish(lease.session_id, preview),
       flushPreviews: () => parts.previews.flush(lease.session_id),
       prepareSandbox() {
         // A sandbox that cannot be made is told of by the call that needs it.

@@ -1,7 +1,7 @@
 import type { AppendRequest, AppendResult } from "../log/append.ts";
 import { type AnyDraft, type Entry, readerVersion } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
-import type { Preview } from "../log/previews.ts";
+import type { SessionPreview } from "../log/previews.ts";
 import type { AssistantBlock, ModelEvent, ModelRequest } from "../models/model.ts";
 import { modelRequest } from "./context.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
@@ -36,8 +36,8 @@ export interface Effects {
   callModel(request: ModelRequest, signal: AbortSignal): AsyncIterable<ModelEvent>;
   /** The model that judges the calls of an agent with this model. */
   judgeOf(modelId: string): string;
-  /** Shows a part of an answer that is still being written; `seq` is the log's newest entry when it was asked for. */
-  preview(threadId: string, seq: number, preview: Preview): void;
+  /** Shows a part of an answer that is still being written. */
+  preview(preview: SessionPreview): void;
   /** The events that were previewed are about to be appended. */
   flushPreviews(): void;
   /** Begins to start the sandbox: the model is writing a call. */
@@ -276,7 +276,10 @@ async function callModel(
   signal: AbortSignal,
   judge: (reply: AssistantBlock[]) => Promise<Judged>,
 ): Promise<Outcome> {
-  const preview = startPreview(effects.newId, (part) => effects.preview(about.thread_id, seq, part));
+  const { thread_id } = about;
+  const preview = startPreview(effects.newId, (part, at) =>
+    effects.preview({ thread_id, seq, at, preview: part }),
+  );
   for await (const event of effects.callModel(request, signal)) {
     preview.take(event);
     switch (event.type) {

@@ -120,8 +120,8 @@ const previewChannel = "drover_preview";
 const notifyStatement: Statement = { name: "notify_preview", text: "select pg_notify($1, $2)" };
 
 /** Tells the other processes about previews; what is lost is only a preview. */
-export function notifyPreview(db: Database, from: number, payload: string): void {
-  db.query(notifyStatement, [previewChannel, `${from} ${payload}`]).catch(() => {});
+export async function notifyPreview(db: Database, from: number, payload: string): Promise<void> {
+  await db.query(notifyStatement, [previewChannel, `${from} ${payload}`]).catch(() => {});
 }
 
 const split = (text: string): [string, string] => {

@@ -13,6 +13,8 @@ export interface SessionPreview {
   thread_id: string;
   /** The log's newest seq when the model was asked: readers show nothing of it before they have shown that entry. */
   seq: number;
+  /** Of a delta: how much of its text came before, in UTF-16 units. One that is lost or late is missed by it. */
+  at: number;
   preview: Preview;
 }
 
@@ -22,30 +24,41 @@ export interface Previews {
   /** Sends what is held back: the event itself is about to come. */
   flush(sessionId: string): void;
   /** Until closed, hears every preview of the session from now on. */
-  watch(sessionId: string, hear: (preview: SessionPreview) => void): { close(): void };
+  watch(sessionId: string, hear: Hear): { close(): void };
   /** A notification of another process. */
   heard(payload: string): void;
   close(): void;
 }
 
+type Hear = (preview: SessionPreview) => void;
+
 interface Session {
-  watchers: Set<(preview: SessionPreview) => void>;
+  watchers: Set<Hear>;
   /** Streams of other processes look at it until then, in `ms` since 1970. */
   wanted_until: number;
   held: SessionPreview[];
   timer: NodeJS.Timeout | null;
+  /** Notifications under way, one after the other: side by side they would overtake each other. */
+  told: Promise<void>;
+  telling: number;
 }
 
-/** `notify` reaches the other processes; at most `preview_notify_bytes_max` at a time. */
-export function createPreviews(notify: (payload: string) => void): Previews {
+/** `notify` reaches the other processes; at most `preview_notify_bytes_max` at a time. It never rejects. */
+export function createPreviews(notify: (payload: string) => Promise<void>): Previews {
   const sessions = new Map<string, Session>();
   const renewing = setInterval(() => {
-    for (const [id, session] of sessions) if (session.watchers.size > 0) notify(`want ${id}`);
+    for (const [id, session] of sessions) {
+      if (session.watchers.size > 0) notify(`want ${id}`);
+      else forget(id, session);
+    }
   }, limits.preview_want_ms / 2);
   renewing.unref();
 
   function open(id: string): Session {
-    const session = sessions.get(id) ?? { watchers: new Set(), wanted_until: 0, held: [], timer: null };
+    const known = sessions.get(id);
+    if (known) return known;
+    const told = Promise.resolve();
+    const session = { watchers: new Set<Hear>(), wanted_until: 0, held: [], timer: null, told, telling: 0 };
     sessions.set(id, session);
     return session;
   }
@@ -54,6 +67,17 @@ export function createPreviews(notify: (payload: string) => void): Previews {
 
   function forget(id: string, session: Session): void {
     if (session.watchers.size === 0 && !isWanted(session) && session.timer === null) sessions.delete(id);
+  }
+
+  /** What a slow database does not take in time is left out. */
+  function tell(session: Session, payload: string): void {
+    if (session.telling >= limits.previews_telling_max) return;
+    session.telling += 1;
+    session.told = session.told
+      .then(() => notify(payload))
+      .then(() => {
+        session.telling -= 1;
+      });
   }
 
   function flush(id: string): void {
@@ -66,7 +90,7 @@ export function createPreviews(notify: (payload: string) => void): Previews {
     for (const preview of held) for (const hear of session.watchers) hear(preview);
     if (isWanted(session))
       for (const preview of held)
-        for (const part of parts(preview)) notify(`show ${id} ${JSON.stringify(part)}`);
+        for (const part of parts(preview)) tell(session, `show ${id} ${JSON.stringify(part)}`);
     forget(id, session);
   }
 
@@ -134,7 +158,8 @@ function parts(preview: SessionPreview): SessionPreview[] {
     let to = Math.min(from + most, text.length);
     if (/[\ud800-\udbff]/.test(text[to - 1] ?? "") && to < text.length) to -= 1;
     const content = { type: "text" as const, text: text.slice(from, to) };
-    pieces.push({ ...preview, preview: { ...delta, delta: { ...delta.delta, content } } });
+    const piece = { ...delta, delta: { ...delta.delta, content } };
+    pieces.push({ ...preview, at: preview.at + from, preview: piece });
     from = to;
   }
   return pieces;
