@@ -20,6 +20,7 @@ import { beta } from "../harness/headers.ts";
 import type { RawStream, RawStreamOptions } from "../harness/raw-stream.ts";
 import { type ListedEvent, listed, message, type StreamEvent } from "../harness/session.ts";
 import { type Following, followWithin, rawWithin } from "./following.ts";
+import { toolset } from "./tools.ts";
 
 /** The server that is tested, and how to reach it. */
 export interface Target {
@@ -136,7 +137,7 @@ export function contextOf(target: Target): { context: Context; clean(): Promise<
       const agent = await client.beta.agents.create({
         name: "conformance",
         model: target.model,
-        tools: [{ type: "agent_toolset_20260401" }],
+        tools: [toolset],
         ...params,
       });
       made.agents.push(agent.id);

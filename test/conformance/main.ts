@@ -18,13 +18,21 @@ else if ("mistake" in options) {
 
 async function run(options: Options): Promise<void> {
   const say = (text: string) => process.stderr.write(text);
-  const started = await start(options, say);
+  const starting = start(options, say);
+  let closed: Promise<void> | null = null;
+  const close = () => {
+    closed ??= starting.then((server) => server.close());
+    return closed;
+  };
+  const stop = () => void close().finally(() => process.exit(1));
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  const { target } = await starting;
   try {
     const groups = checklist
       .map(({ title, items }) => ({ title, items: items.filter(({ number }) => options.only(number)) }))
       .filter(({ items }) => items.length > 0);
-    const reports = await checkAll(groups, started.target, (result) => {
-      if (result.verdict !== "not yet") say(line(result, process.stderr));
+    const reports = await checkAll(groups, target, (result) => {
+      if (result.verdict !== "not yet" && !closed) say(line(result, process.stderr));
     });
     if (options.output === "json") process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
     else if (options.output === "markdown") process.stdout.write(markdown(reports));
@@ -35,7 +43,7 @@ async function run(options: Options): Promise<void> {
     }
     if (resultsOf(reports).some(({ verdict }) => verdict === "does not hold")) process.exitCode = 1;
   } finally {
-    await started.close();
+    await close();
   }
 }
 

@@ -3,11 +3,11 @@ import type { Report, Result, Verdict } from "./run.ts";
 
 const verdicts: Verdict[] = ["holds", "does not hold", "not yet"];
 
-export const countsOf = (reports: Report[]): string =>
-  verdicts
-    .map((verdict) => [resultsOf(reports).filter((result) => result.verdict === verdict).length, verdict])
-    .map(([count, verdict]) => `${count} ${verdict}`)
-    .join(", ");
+export function countsOf(reports: Report[]): string {
+  const count = (verdict: Verdict) =>
+    resultsOf(reports).filter((result) => result.verdict === verdict).length;
+  return `${count("holds")} hold, ${count("does not hold")} do not, ${count("not yet")} are not checked yet`;
+}
 
 export const resultsOf = (reports: Report[]): Result[] => reports.flatMap(({ results }) => results);
 

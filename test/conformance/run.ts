@@ -31,9 +31,8 @@ export async function checkAll(
 ): Promise<Report[]> {
   const items = groups.flatMap((group) => group.items);
   const results = new Map<Item, Result>();
-  const waiting = items.toSorted(
-    (a, b) => Number(b.number === silent_item) - Number(a.number === silent_item),
-  );
+  const isSilent = ({ number }: Item) => number === silent_item;
+  const waiting = [...items.filter(isSilent), ...items.filter((item) => !isSilent(item))];
   const work = async () => {
     for (let item = waiting.shift(); item; item = waiting.shift()) {
       const result = await resultOf(item, target);

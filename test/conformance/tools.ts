@@ -6,8 +6,11 @@ export const lookup = {
   input_schema: { type: "object" as const, properties: {} },
 };
 
+/** The built-in tools. */
+export const toolset = { type: "agent_toolset_20260401" as const };
+
 /** The built-in tools, where each call waits for the client's permission. */
 export const asking = {
-  type: "agent_toolset_20260401" as const,
+  ...toolset,
   default_config: { permission_policy: { type: "always_ask" as const } },
 };

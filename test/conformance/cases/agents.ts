@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { collected, saidIn } from "../../harness/session.ts";
 import { says } from "../script.ts";
 import { type Group, item } from "../suite.ts";
+import { toolset } from "../tools.ts";
 
-const toolset = { type: "agent_toolset_20260401" as const };
 const server = (name: string) => ({ type: "url" as const, name, url: `https://${name}.example.com/mcp` });
 const mcpToolset = (name: string) => ({ type: "mcp_toolset" as const, mcp_server_name: name });
 

@@ -22,7 +22,7 @@ export const budgets: Group = {
     item(
       82,
       "A used-up budget stops the session until it is raised above what was spent, or removed for good; answers are still taken, and outrank it",
-      async ({ client, agent, session, follow, send, refused }) => {
+      async ({ client, agent, session, follow, send, list, refused }) => {
         const { id } = await session({
           agent: (await agent({ tools: [lookup] })).id,
           budget: limit("1"),
@@ -44,21 +44,12 @@ export const budgets: Group = {
         assert.deepEqual(reasonsIn(stopped), ["budget_reached", "budget_reached"]);
         assert.equal(stopped.filter(isOf("span.model_request_start")).length, 1);
 
-        const says4 =
-          /user\.tool_confirmation.*user\.tool_result.*user\.custom_tool_result.*user\.interrupt/s;
-        for (const event of [
-          message("more"),
-          { type: "user.define_outcome", description: "d", rubric: {} },
-        ]) {
-          const body = { events: [event] };
-          await refused(
-            400,
-            "POST",
-            `${path}/events`,
-            event.type === "user.message" ? { body, says: says4 } : { body },
-          );
-        }
+        await refused(400, "POST", `${path}/events`, {
+          body: { events: [message("more")] },
+          says: /user\.tool_confirmation.*user\.tool_result.*user\.custom_tool_result.*user\.interrupt/s,
+        });
         await send(id, { type: "user.interrupt" });
+        assert.deepEqual((await list(id)).filter(isOf("user.interrupt")), []);
         await refused(400, "POST", path, { body: { budget: limit("1") } });
         const cost = Number((await client.beta.sessions.retrieve(id)).usage.list_cost?.amount);
         assert.ok(cost > 1, `the session is said to have cost ${cost} cents`);

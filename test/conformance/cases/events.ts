@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { isIdle, isOf, type ListedEvent, message, type StreamEvent, typesOf } from "../../harness/session.ts";
+import {
+  collected,
+  isIdle,
+  isOf,
+  type ListedEvent,
+  message,
+  type StreamEvent,
+  typesOf,
+} from "../../harness/session.ts";
 import { bash, calls, costs, hangs, isOverloaded, next, refuses, says } from "../script.ts";
 import { type Group, item } from "../suite.ts";
 import { lookup } from "../tools.ts";
@@ -109,7 +117,7 @@ export const events: Group = {
     item(
       45,
       "The first status of a thread is of the primary one",
-      async ({ session, turn }) => {
+      async ({ client, session, turn }) => {
         const { id, agent } = await session();
         const events = await turn(id, says("a"));
         const statuses = events.filter(
@@ -117,10 +125,13 @@ export const events: Group = {
             isOf("session.thread_status_running")(event) || isOf("session.thread_status_idle")(event),
         );
         assert.deepEqual(typesOf(statuses), ["session.thread_status_running", "session.thread_status_idle"]);
-        const [first, last] = statuses.map(({ session_thread_id }) => session_thread_id);
-        assert.match(first ?? "", /^sthr_/);
-        assert.equal(last, first);
-        for (const { agent_name } of statuses) assert.equal(agent_name, agent.name);
+        const [primary, ...others] = await collected(client.beta.sessions.threads.list(id));
+        assert.equal(primary?.parent_thread_id, null);
+        assert.deepEqual(others, []);
+        for (const { session_thread_id, agent_name } of statuses) {
+          assert.equal(session_thread_id, primary.id);
+          assert.equal(agent_name, agent.name);
+        }
       },
       { except: "sessions of several threads, which are not built yet" },
     ),

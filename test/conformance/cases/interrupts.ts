@@ -17,7 +17,7 @@ export const interrupts: Group = {
       async ({ session, follow, send }) => {
         const { id } = await session();
         const following = await follow(id);
-        await send(id, message(`${hangs}\n${says("never said")}`));
+        await send(id, message([says("begun"), hangs, says("never said")].join("\n")));
         await following.until("span.model_request_start");
         const [sent] = await send(id, interrupt);
         const events = await following.until(isIdle);

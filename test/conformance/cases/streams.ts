@@ -66,7 +66,6 @@ export const streams: Group = {
         await Promise.all(
           [1, 2, 4, 7, 11].map(async (events) => {
             const { id } = await context.session();
-            const read = readWithBreaks(context, id, events);
             const script = [
               thinks("a"),
               says("b"),
@@ -77,8 +76,10 @@ export const streams: Group = {
               next,
               says("d"),
             ];
-            await context.send(id, message(script.join("\n")));
-            const seen = await read;
+            const [seen] = await Promise.all([
+              readWithBreaks(context, id, events),
+              context.send(id, message(script.join("\n"))),
+            ]);
             const all = (await context.list(id)).map((event) => event.id);
             assert.deepEqual(seen, all, `broken after ${events} events`);
           }),

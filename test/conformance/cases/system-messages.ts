@@ -14,7 +14,7 @@ export const systemMessages: Group = {
   items: [
     item(
       64,
-      "A system message is the last event, one of its kind, right after a message or a result; while calls wait only after a result",
+      "A system message is the last event, one of its kind, right after a message or a result; while calls wait only after a result; older models take none",
       async ({ agent, session, follow, send, refused }) => {
         const { id } = await session({ agent: (await agent({ tools: [lookup] })).id });
         const hello = message(says("hello"));
@@ -23,6 +23,7 @@ export const systemMessages: Group = {
         await refusing(system("alone"));
         await refusing(system("first"), hello);
         await refusing(hello, system("one"), system("two"));
+        await refusing(hello, system("in between"), hello);
         await refusing({ type: "user.interrupt" }, system("after an interrupt"));
 
         const following = await follow(id);
@@ -35,8 +36,12 @@ export const systemMessages: Group = {
         const answer = { type: "user.custom_tool_result" as const, custom_tool_use_id: use };
         await send(id, answer, system("Whisper."));
         assert.match(saidIn(await following.until(isIdle, 3)), /Whisper\./);
+
+        const old = await session({ agent: (await agent({ model: "claude-haiku-4-5" })).id });
+        await refused(400, "POST", `/v1/sessions/${old.id}/events`, {
+          body: { events: [hello, system("to an older model")] },
+        });
       },
-      { except: "that older models refuse it" },
     ),
   ],
 };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { isIdle, isOf, message, resultsIn, type StreamEvent, saidIn } from "../../harness/session.ts";
 import type { Context } from "../context.ts";
-import { bash, calls, echoes, next, pauses, says } from "../script.ts";
+import { bash, calls, echoes, next, says } from "../script.ts";
 import { type Group, item, notYet } from "../suite.ts";
-import { asking, lookup } from "../tools.ts";
+import { asking, lookup, toolset } from "../tools.ts";
 
 const confirmation = (tool_use_id: string, result: "allow" | "deny", deny_message?: string) => ({
   type: "user.tool_confirmation" as const,
@@ -88,9 +88,7 @@ export const tools: Group = {
       59,
       "A call of a disabled tool is denied with an error as its result, and the turn goes on",
       async ({ agent, session, turn }) => {
-        const tools = [
-          { type: "agent_toolset_20260401" as const, configs: [{ name: "bash" as const, enabled: false }] },
-        ];
+        const tools = [{ ...toolset, configs: [{ name: "bash" as const, enabled: false }] }];
         const { id } = await session({ agent: (await agent({ tools })).id });
         const events = await turn(id, bash("true"), next, says("on we go"));
         assert.equal(events.find(isOf("agent.tool_use"))?.evaluated_permission, "deny");
@@ -102,9 +100,10 @@ export const tools: Group = {
       60,
       "A custom tool can be answered before the session is idle, with an image too; a wrong id is refused",
       async ({ agent, session, follow, send, refused }) => {
-        const { id } = await session({ agent: (await agent({ tools: [lookup] })).id });
+        const { id } = await session({ agent: (await agent({ tools: [toolset, lookup] })).id });
         const following = await follow(id);
-        await send(id, message([calls("lookup"), pauses(300), next, echoes].join("\n")));
+        // The command runs while the client answers.
+        await send(id, message([calls("lookup"), bash("sleep 1"), next, echoes].join("\n")));
         const events = await following.until("agent.custom_tool_use");
         const use = events.find(isOf("agent.custom_tool_use"))?.id ?? "";
         const answer = (custom_tool_use_id: string) => ({
@@ -122,8 +121,7 @@ export const tools: Group = {
           body: { events: [answer(`${use.slice(0, -4)}zzzz`)] },
         });
         await send(id, answer(use));
-        const answered = (event: StreamEvent) => saidIn([event]) === "found";
-        await following.until(answered);
+        await following.until((event) => saidIn([event]).includes("found"));
         const ended = (event: StreamEvent) => isIdle(event) && event.stop_reason.type === "end_turn";
         await following.until(ended);
       },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { beta } from "../../harness/headers.ts";
 import { message } from "../../harness/session.ts";
 import { type Group, item, notYet } from "../suite.ts";
 
@@ -20,11 +21,13 @@ export const transport: Group = {
             assert.equal(status, 200, `${Object.keys(key)} ${version}: ${text}`);
           }
         }
+        const several = { "anthropic-beta": `another-beta-2026-01-01, ${beta}` };
+        assert.equal((await ask("GET", "/v1/agents?limit=1", { headers: several })).status, 200);
       },
     ),
     item(2, "Without the right beta header a route does not exist", async ({ refused }) => {
-      for (const beta of [null, "another-beta-2026-01-01"]) {
-        await refused(404, "GET", "/v1/agents", { headers: { "anthropic-beta": beta } });
+      for (const other of [null, "another-beta-2026-01-01"]) {
+        await refused(404, "GET", "/v1/agents", { headers: { "anthropic-beta": other } });
       }
     }),
     item(
@@ -119,7 +122,7 @@ export const transport: Group = {
     ),
     item(
       10,
-      "Invalid JSON is refused, and a field of the wrong type by its path",
+      "Invalid JSON is refused, and a field or an event of the wrong type by its path",
       async ({ refused, session }) => {
         const { id } = await session();
         const path = `/v1/sessions/${id}/events`;
@@ -135,6 +138,10 @@ export const transport: Group = {
         await refused(400, "POST", path, {
           body: { events: [good, bad] },
           says: /events\.1\.content\.1\.text/,
+        });
+        await refused(400, "POST", path, {
+          body: { events: [good, { type: "user.nonsense" }] },
+          says: /events\.1/,
         });
       },
     ),
