@@ -342,3 +342,51 @@ describe("an answer in a form", () => {
     assert.equal(asked("anthropic/some-gateway-model").max_tokens, 500);
   });
 });
+
+describe("system text within the conversation", () => {
+  const system = (text: string): ModelMessage => ({ role: "system", content: [{ type: "text", text }] });
+  const shape = (...messages: ModelMessage[]) =>
+    sent(...messages).map(({ role, content }) => [
+      role,
+      ...(content as { text: string }[]).map(({ text }) => text),
+    ]);
+  const unfinished = assistant({ type: "thinking", thinking: "cut", signature: "sig" });
+
+  test("stays where it is, and carries no mark", () => {
+    const messages = sent(userSays("a"), system("s"), assistant({ type: "text", text: "b" }), userSays("c"));
+    assert.deepEqual(messages[1], { role: "system", content: [{ type: "text", text: "s" }] });
+    assert.deepEqual(
+      messages.map(({ role }) => role),
+      ["user", "system", "assistant", "user"],
+    );
+  });
+
+  test("does not stand before a user's message when nothing was left of the answer between them", () => {
+    assert.deepEqual(shape(userSays("a"), system("s"), unfinished, userSays("b")), [
+      ["user", "a"],
+      ["user", "b"],
+      ["system", "s"],
+    ]);
+    assert.deepEqual(
+      shape(userSays("a"), system("s"), unfinished, userSays("b"), system("t"), unfinished, userSays("c")),
+      [
+        ["user", "a"],
+        ["user", "b"],
+        ["user", "c"],
+        ["system", "s", "t"],
+      ],
+    );
+  });
+
+  test("takes the place of a user's message of which nothing was left", () => {
+    assert.deepEqual(shape(userSays(" "), system("s")), [["user", "s"]]);
+    assert.deepEqual(
+      shape(userSays("a"), assistant({ type: "text", text: "b" }), userSays(" "), system("s")),
+      [
+        ["user", "a"],
+        ["assistant", "b"],
+        ["user", "s"],
+      ],
+    );
+  });
+});

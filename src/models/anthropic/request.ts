@@ -37,7 +37,7 @@ export function messageParams(request: ModelRequest): Params {
     ...(request.speed === "fast" ? { speed: "fast" } : {}),
     ...(tools.length > 0 ? { tools: tools.map((tool, i) => toolOf(tool, i === tools.length - 1)) } : {}),
     ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
-    messages: withBreakpoints(afterUsers(sent)) as Params["messages"],
+    messages: withBreakpoints(afterUsers(systemLast(sent))) as Params["messages"],
   };
   return wellFormed(params) as Params;
 }
@@ -90,6 +90,18 @@ function messageOf(message: ModelMessage, citing: boolean): Message[] {
       ? withoutLastThoughts(message.content).flatMap(assistantBlock)
       : message.content.flatMap((block) => userBlock(block, citing));
   return content.length > 0 ? [{ role: message.role, content }] : [];
+}
+
+/** System text may not stand before a user's message; they meet where nothing was left of the answer between them. */
+function systemLast(messages: Message[]): Message[] {
+  const placed: Message[] = [];
+  for (const message of messages) {
+    const last = placed.at(-1);
+    if (last?.role !== "system" || message.role === "assistant") placed.push(message);
+    else if (message.role === "user") placed.splice(-1, 0, message);
+    else placed.splice(-1, 1, { ...last, content: [...last.content, ...message.content] });
+  }
+  return placed;
 }
 
 /** System text may only follow a user's message; where nothing of that was left, it takes its place. */
