@@ -173,7 +173,7 @@ function requiresAction(calls: Call[]): Ending {
 /** An idle thread waits for a message, for the client to answer its calls, or for its budget to be raised. */
 function decideIdle(thread: Thread, interrupts: Queued[], stopped: Stopped | null, { actions }: Plan): void {
   if (interrupts.length > 0) {
-    if (thread.asked) interrupt(thread, interrupts, { actions });
+    if (thread.asked || thread.paused) interrupt(thread, interrupts, { actions });
     else for (const event of interrupts) actions.push({ do: "promote", thread, event });
     return;
   }
@@ -192,8 +192,15 @@ function decideIdle(thread: Thread, interrupts: Queued[], stopped: Stopped | nul
 /** Settles what is open and ends the turn; the model is not asked. */
 function interrupt(thread: Thread, interrupts: Queued[], { actions }: Pick<Plan, "actions">): void {
   for (const call of thread.calls) actions.push({ do: "interrupt_call", thread, call });
-  for (const event of interrupts) actions.push({ do: "promote", thread, event });
+  for (const event of [...companions(thread), ...interrupts]) actions.push({ do: "promote", thread, event });
   actions.push({ do: "idle", thread, ending: endTurn });
+}
+
+/** Queued system text that came with a call's result: it belongs to the turn of the call and must not begin another. */
+function companions({ queued }: Thread): Queued[] {
+  const message = queued.findIndex(({ type }) => type === "user.message");
+  const before = message === -1 ? queued : queued.slice(0, message);
+  return before.filter(({ type }) => type === "system.message");
 }
 
 /** Runs what may run; when only the client can go on, the thread says so and rests. */

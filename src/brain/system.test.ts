@@ -112,6 +112,43 @@ describe("a system message", () => {
     assert.deepEqual(conversation(session.asked[1]), conversation(session.asked[0]));
   });
 
+  test("that came with a result does not begin a turn when an interrupt has ended the result's own", async () => {
+    const script: Script = (request) =>
+      request.messages.length === 1 ? calls("weather a", "weather b") : says("Done.");
+    const session = await testSession(db, script);
+    await session.send(message("Go"));
+    const [one] = of(await run(session), "agent.custom_tool_use").map(({ id }) => id);
+    const result = { type: "user.custom_tool_result" as const, custom_tool_use_id: one ?? "" };
+    await session.send(result, system("Trust no forecast."));
+    await session.send({ type: "user.interrupt" });
+    const entries = await run(session);
+    assert.equal(session.asked.length, 1);
+    assert.equal(entries.at(-1)?.type, "session.status_idle");
+    await session.send(message("More"));
+    await run(session);
+    assert.deepEqual(conversation(session.asked[1]), [
+      ["user", "Go"],
+      ["assistant", "tool_use", "tool_use"],
+      ["user", "tool_result", "tool_result", "More"],
+      ["system", "Trust no forecast."],
+    ]);
+  });
+
+  test("that came with a message begins the next turn with it when an interrupt has overtaken both", async () => {
+    const script: Script = (request) => (request.messages.length === 1 ? calls("weather a") : says("Done."));
+    const session = await testSession(db, script);
+    await session.send(message("Go"));
+    await run(session);
+    await session.send(message("Next"));
+    await session.send({ type: "user.interrupt" });
+    await session.send(message("Last"), system("Be brief."));
+    await run(session);
+    assert.deepEqual(conversation(session.asked[1])?.slice(2), [
+      ["user", "tool_result", "Next", "Last"],
+      ["system", "Be brief."],
+    ]);
+  });
+
   test("outlives an interrupt of the turn that it came in", async () => {
     const model = hanging();
     const session = await testSession(db, (request, signal) =>

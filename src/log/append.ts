@@ -113,7 +113,7 @@ with request as materialized (
     n int, i int, id text, thread_id text, audience text, type text, of_seq bigint, only_if text, body text)
   join judged j on j.n = e.n
   where j.verdict = 'accepted' and case e.only_if when 'starts' then j.can_start
-    when 'acts' then not (j.was_at_cap and j.still_asked = '{}') else true end
+    when 'acts' then not (j.was_at_cap and j.were_asked = '{}') else true end
 ), counted as materialized (
   select n, count(*) as added, array_agg(i order by i) as kept, bool_or(only_if = 'starts') as starts
   from chosen group by n
