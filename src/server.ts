@@ -10,6 +10,7 @@ import { sessionRoutes } from "./api/routes/sessions.ts";
 import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
 import { capsOf } from "./brain/caps.ts";
+import type { Spending } from "./brain/spending.ts";
 import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
@@ -110,6 +111,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     () => forgetOldAnswers(db).catch((error) => trouble("removing old answers failed", error)),
     limits.idempotency_sweep_ms,
   );
+  const spending: Spending = {
+    costOf: prices.costOf,
+    isPriced: (agent) =>
+      prices.has(agent.model) && (!isJudged(agent) || prices.has({ id: models.judgeOf(agent.model.id) })),
+    runtime_nano_per_hour: runtime_price * nanoPerDollar,
+  };
   brain = startBrain({
     db,
     log,
@@ -118,8 +125,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     member,
     hands,
     models,
-    spending: { costOf: prices.costOf, runtime_nano_per_hour: runtime_price * nanoPerDollar },
-    findCap: capsOf(db, caps),
+    spending,
+    findCap: capsOf(db, caps, spending),
     trouble,
   });
 
@@ -130,8 +137,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ...agentRoutes,
       ...environmentRoutes,
       ...sessionRoutes({
-        priced: (agent) =>
-          prices.has(agent.model) && (!isJudged(agent) || prices.has({ id: models.judgeOf(agent.model.id) })),
+        priced: spending.isPriced,
         capped: Object.values(caps).some((cap) => cap !== null),
         watches,
         from,

@@ -102,7 +102,7 @@ export function startBrain(parts: BrainParts): Brain {
       end = await drive(
         facts,
         lease,
-        effectsFor(lease, facts, watch),
+        effectsFor(lease, watch),
         AbortSignal.any([stop.signal, abandoned.signal]),
         memory,
       );
@@ -127,7 +127,7 @@ export function startBrain(parts: BrainParts): Brain {
     }
   }
 
-  function effectsFor(lease: Lease, { agent }: SessionFacts, watch: ReturnType<Watches["watch"]>): Effects {
+  function effectsFor(lease: Lease, watch: ReturnType<Watches["watch"]>): Effects {
     const scope: SandboxScope = {
       session_id: lease.session_id,
       sandbox_id: sandboxOf(lease.session_id),
@@ -156,7 +156,7 @@ export function startBrain(parts: BrainParts): Brain {
         cancelTool(call, parts.hands, scope).catch(() => {});
       },
       runTool: (call, signal) => runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
-      capReached: () => parts.findCap(lease.workspace_id, agent.id),
+      capReached: (agent, unwritten) => parts.findCap(lease.workspace_id, agent, unwritten),
       spending: parts.spending,
       newId: () => newId("event"),
       now: () => Date.now() + clockAhead,

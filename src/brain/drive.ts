@@ -49,8 +49,11 @@ export interface Effects {
     call: Call,
     signal: AbortSignal,
   ): Promise<Pick<Extract<Outcome, { type: "tool_finished" }>, "content" | "is_error">>;
-  /** The server's cap that this session's next model request would break, if any, as said to the client. */
-  capReached(): Promise<string | null>;
+  /**
+   * The server's cap that this session's next model request would break, if any, as said to the client. `unwritten` was
+   * spent too, in billionths of a dollar, and is not in the log yet.
+   */
+  capReached(agent: AgentFacts, unwritten: number): Promise<string | null>;
   spending: Spending;
   newId(): string;
   now(): number;
@@ -119,7 +122,6 @@ export async function drive(
 
   /** One append: how the effects ended that have, and what is to be done next. Null when it came too late. */
   async function step(): Promise<"again" | "wait" | DriveEnd> {
-    const cap = await effects.capReached();
     const ended = [...outcomes];
     const agent = state.agent ?? facts.agent;
     const now = effects.now();
@@ -148,6 +150,7 @@ export async function drive(
       return drafts;
     };
     for (const { outcome } of ended) add(outcomeDrafts(outcome, predicted, pen));
+    const cap = await effects.capReached(agent, predicted.spent_nano - state.spent_nano);
 
     const started: { action: Action; drafts: Drafts }[] = [];
     let park: { after_ms: number | null } | null = null;

@@ -1,13 +1,15 @@
 import type { ModelUsage } from "../models/model.ts";
 import type { PricedModel } from "../models/prices.ts";
 import { isSpent } from "../protocol/money.ts";
-import type { SessionFacts } from "./session.ts";
+import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { State } from "./state.ts";
 
 /** What things cost, and the caps that hold beside a session's own budget. */
 export interface Spending {
   /** In billionths of a dollar; null when the model has no list price. */
   costOf(model: PricedModel, usage: ModelUsage): number | null;
+  /** Whether all models that the agent makes use of have a list price. */
+  isPriced(agent: AgentFacts): boolean;
   /** What an hour of a running session costs, in billionths of a dollar. */
   runtime_nano_per_hour: number;
 }
@@ -15,9 +17,9 @@ export interface Spending {
 /** Why the model may not be asked. */
 export type Stopped = { by: "budget" } | { by: "cap"; message: string };
 
-/** What a session has cost at a time (`ms` since 1970), in billionths of a dollar; null when its model has no price. */
+/** What a session has cost at a time (`ms` since 1970), in billionths of a dollar; null when one of its models has no price. */
 export function spentNano(state: State, facts: SessionFacts, spending: Spending, now: number): number | null {
-  if (spending.costOf(facts.agent.model, state.usage) === null) return null;
+  if (!spending.isPriced(state.agent ?? facts.agent)) return null;
   const runningMs = state.running_since === null ? 0 : Math.max(0, now - state.running_since);
   const runtime = ((state.active_ms + runningMs) * spending.runtime_nano_per_hour) / 3_600_000;
   return state.spent_nano + Math.round(runtime);

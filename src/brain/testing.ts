@@ -59,6 +59,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
 /** A dollar per million tokens in, five per million out. */
 export const testSpending: Spending = {
   costOf: (_, usage) => usage.input_tokens * 1_000 + usage.output_tokens * 5_000,
+  isPriced: () => true,
   runtime_nano_per_hour: 0,
 };
 

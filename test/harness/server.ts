@@ -10,7 +10,7 @@ import { connectHands } from "../../src/hands/client.ts";
 import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { startHands } from "../../src/hands/host.ts";
 import { listPrices } from "../../src/models/price-table.ts";
-import { pricesOf } from "../../src/models/prices.ts";
+import { type PriceTable, pricesOf } from "../../src/models/prices.ts";
 import { createModels } from "../../src/models/registry.ts";
 import { type Server, startServer } from "../../src/server.ts";
 import { beta, testKey } from "./headers.ts";
@@ -34,6 +34,8 @@ export interface TestServerOptions {
   /** Base URL of the model provider; without it none is configured. */
   anthropic_url?: string;
   spending?: { runtime_price?: number; caps?: Caps };
+  /** Instead of the built-in ones. */
+  prices?: PriceTable;
   /** Gets each line that the server logs at level error; without it they go to stderr. */
   log?: (line: string) => void;
   /** A server that shares its database and its hands with the new one. */
@@ -55,7 +57,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     models: createModels({
       anthropic: options.anthropic_url ? { api_key: "upstream-key", base_url: options.anthropic_url } : null,
     }),
-    prices: pricesOf(listPrices),
+    prices: pricesOf(options.prices ?? listPrices),
     spending: { runtime_price: 0, caps: noCaps, ...options.spending },
     logger: pino(
       { level: "error" },

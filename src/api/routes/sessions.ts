@@ -102,6 +102,7 @@ export function sessionRoutes({ priced, capped, watches, from, wake }: SessionPa
         updateSession(db, principal.workspaceId, session_id, body, {
           from: from(),
           priced,
+          capped,
           moved: (seq) => whenCommitted(() => watches.moved(session_id, seq)),
           wake: () => whenCommitted(wake),
         }),

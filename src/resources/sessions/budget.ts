@@ -1,18 +1,22 @@
 import { type ApiError, invalid } from "../../protocol/errors.ts";
 import { type Budget, centsOf, isSpent } from "../../protocol/money.ts";
-import type { SessionAgent } from "../../protocol/snapshots.ts";
 
 interface Model {
   id: string;
   speed: string;
 }
 
+interface Tools {
+  tools: readonly {
+    type: string;
+    configs?: readonly { enabled: boolean; permission_policy: { type: string } }[];
+  }[];
+}
+
 /** Whether a second model decides about calls of the agent. */
-export const isJudged = ({ tools }: Pick<SessionAgent, "tools">): boolean =>
-  tools.some(
-    (tool) =>
-      tool.type === "agent_toolset_20260401" &&
-      tool.configs.some(({ enabled, permission_policy }) => enabled && permission_policy.type === "auto"),
+export const isJudged = ({ tools }: Tools): boolean =>
+  tools.some(({ configs = [] }) =>
+    configs.some(({ enabled, permission_policy }) => enabled && permission_policy.type === "auto"),
   );
 
 const inWords = ({ id, speed }: Model) => `${id}${speed === "standard" ? "" : ` at ${speed} speed`}`;

@@ -9,7 +9,7 @@ import { centsOf } from "../../protocol/money.ts";
 import { type Session, type UpdateSession, updatedSessionAgent } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { untilFirst } from "../attempts.ts";
-import { notBudgetable, refusedBudget } from "./budget.ts";
+import { notBudgetable, notCapped, refusedBudget } from "./budget.ts";
 import { getSessionRow, sessionNotFound } from "./read.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 import { requireSupportedAgent } from "./supported.ts";
@@ -62,7 +62,14 @@ export async function updateSession(
   workspaceId: string,
   id: string,
   params: UpdateSession,
-  hooks: { from: number; priced(agent: SessionAgent): boolean; moved(seq: number): void; wake(): void },
+  hooks: {
+    from: number;
+    priced(agent: SessionAgent): boolean;
+    /** The server has caps on what may be spent. */
+    capped: boolean;
+    moved(seq: number): void;
+    wake(): void;
+  },
 ): Promise<Session> {
   return untilFirst(`session ${id}`, async () => {
     const [row] = await db.query<SessionRow & { metadata_text: string; agent_text: string }>(current, [
@@ -86,11 +93,14 @@ export async function updateSession(
     }
     const budget = params.budget === undefined ? row.budget_cents : params.budget && centsOf(params.budget);
     const sameBudget = budget === row.budget_cents;
+    if ((params.budget || !sameAgent) && !hooks.priced(agent)) {
+      if (budget !== null && row.budget_cents !== null) throw notBudgetable(agent.model);
+      if (hooks.capped && !sameAgent) throw notCapped(agent.model);
+    }
     if (params.budget) {
       const refusal = refusedBudget(row, params.budget);
       if (refusal) throw refusal;
     }
-    if (budget !== null && !sameAgent && !hooks.priced(agent)) throw notBudgetable(agent.model);
     if (!sameBudget) event.budget = params.budget ?? null;
     if (title === row.title && sameMetadata && sameAgent && sameBudget) return toSession(row);
 
