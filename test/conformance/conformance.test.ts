@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { freePort } from "../harness/free-port.ts";
 import { checklist } from "./checklist.ts";
 import type { Target } from "./context.ts";
 import { readArguments } from "./options.ts";
 import { type OwnServer, startOwnServer } from "./own-server.ts";
+import { unreachable } from "./reachable.ts";
 import { differences, markdown, resultsOf } from "./report.ts";
 import { checkAll, type Report } from "./run.ts";
 import { type StandIn, startStandIn } from "./stand-in.ts";
@@ -46,6 +50,50 @@ describe("a started server", () => {
       results.filter(({ verdict }) => verdict !== "holds"),
       [],
     );
+  });
+});
+
+describe("a server that cannot be checked", () => {
+  const never = { wait_ms: 0, waiting: () => {} };
+
+  test("is told apart by what to change", async () => {
+    const { url, api_key } = own.target;
+    assert.equal(await unreachable({ url, api_key }, never), null);
+    assert.match((await unreachable({ url, api_key: "wrong" }, never)) ?? "", /^--api-key: .* \(401\)$/);
+    assert.match(
+      (await unreachable({ url: `${url}/v1`, api_key }, never)) ?? "",
+      /^--base-url: .*the URL that an SDK is given$/,
+    );
+    const closed = `http://127.0.0.1:${await freePort()}`;
+    assert.match(
+      (await unreachable({ url: closed, api_key }, never)) ?? "",
+      /^--base-url: .*does not answer: .*ECONNREFUSED/,
+    );
+  });
+
+  test("ends the command with one line", async () => {
+    const main = join(import.meta.dirname, "main.ts");
+    const closed = `http://127.0.0.1:${await freePort()}`;
+    const { code, stderr } = await new Promise<{ code: number | null; stderr: string }>((resolve) => {
+      const args = [main, "--base-url", closed, "--api-key", "k"];
+      const child = execFile(process.execPath, args, (_, _stdout, stderr) =>
+        resolve({ code: child.exitCode, stderr }),
+      );
+    });
+    assert.equal(code, 2);
+    assert.match(stderr, /^--base-url: .*\n$/);
+  });
+
+  test("is waited for where it may be starting", async () => {
+    const port = await freePort();
+    const late = createServer((_, response) => void response.writeHead(200).end("{}"));
+    const told = await unreachable(
+      { url: `http://127.0.0.1:${port}`, api_key: "k" },
+      { wait_ms: 60_000, waiting: () => late.listen(port, "127.0.0.1") },
+    );
+    late.closeAllConnections();
+    late.close();
+    assert.equal(told, null);
   });
 });
 
@@ -101,6 +149,8 @@ describe("the command line", () => {
   test("says what is wrong with an option", () => {
     for (const [args, says] of [
       [["--only", "101"], /--only: 101/],
+      [["--only", "60-51"], /--only: 51 is not a whole number from 60 to 100/],
+      [["--only", "51-53-60"], /--only: 53-60/],
       [["--base-url", "nowhere", "--api-key", "k"], /--base-url: nowhere/],
       [["--write", "--only", "3"], /--write/],
       [["--model-stand-in-port", "x"], /--model-stand-in-port: x/],

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { checklist } from "./checklist.ts";
 import type { Target } from "./context.ts";
 import { type Options, readArguments, usage } from "./options.ts";
 import { startOwnServer } from "./own-server.ts";
+import { starting_ms_max, unreachable } from "./reachable.ts";
 import { countsOf, line, markdown, resultsOf } from "./report.ts";
 import { checkAll } from "./run.ts";
 import { startStandIn } from "./stand-in.ts";
@@ -28,6 +28,16 @@ async function run(options: Options): Promise<void> {
   process.once("SIGINT", stop).once("SIGTERM", stop);
   const { target } = await starting;
   try {
+    // Only a server that has to be told of the stand-in may be starting as late as now.
+    const mistake = await unreachable(target, {
+      wait_ms: options.stand_in_port === null ? 0 : starting_ms_max,
+      waiting: () => say(`Waiting for ${target.url} to answer.\n`),
+    });
+    if (mistake !== null) {
+      say(`${mistake}\n`);
+      process.exitCode = 2;
+      return;
+    }
     const groups = checklist
       .map(({ title, items }) => ({ title, items: items.filter(({ number }) => options.only(number)) }))
       .filter(({ items }) => items.length > 0);
@@ -69,25 +79,8 @@ async function start(
       `The stand-in for the Messages API is at ${standIn.url}. The server at ${base_url} has to use it as the provider of ${scripted}: set its base URL of the Messages API to that, with any key (in Drover: DROVER_ANTHROPIC_BASE_URL and DROVER_ANTHROPIC_API_KEY).\n`,
     );
   }
-  await untilAnswers(base_url, say);
   return {
     target: { url: base_url, api_key, model: scripted, wait_ms },
     close: async () => standIn?.close(),
   };
-}
-
-const start_ms_max = 300_000;
-
-/** A server that is told of the stand-in may only be starting now. */
-async function untilAnswers(url: string, say: (text: string) => void): Promise<void> {
-  for (let waited = 0; ; waited += 500) {
-    try {
-      await fetch(url);
-      return;
-    } catch (error) {
-      if (waited >= start_ms_max) throw new Error(`${url} does not answer`, { cause: error });
-      if (waited === 0) say(`Waiting for ${url} to answer.\n`);
-      await pause(500);
-    }
-  }
 }

@@ -8,8 +8,8 @@ Drover of its own. What the agents have to do is scripted: the model behind the 
 
   --base-url <url>              the server to check
   --api-key <key>               its key (default: $ANTHROPIC_API_KEY)
-  --model <id>                  the model that agents get; for the budget item it needs a list price
-                                (default: simulated, with a stand-in claude-opus-5-5)
+  --model <id>                  the model that agents get: for item 64 one that takes system messages in a conversation,
+                                for item 82 one with a list price (default: simulated, with a stand-in claude-opus-5-5)
   --model-stand-in-port <port>  starts the stand-in on this port of 127.0.0.1 (0: any), for the server to use as its
                                 model provider with any key; checking begins when the server answers
   --only <items>                some items: 36,37,51-55
@@ -19,7 +19,7 @@ Drover of its own. What the agents have to do is scripted: the model behind the 
   --write                       writes docs/COMPATIBILITY.md from a Drover of its own
   --help                        this text
 
-Exits with 1 when an item does not hold. Colours respect NO_COLOR.
+Exits with 1 when an item does not hold, and with 2 when nothing could be checked. Colours respect NO_COLOR.
 `;
 
 export interface Options {
@@ -86,8 +86,9 @@ function numberOf(name: string, text: string, min: number, max: number): number 
 
 function itemsOf(text: string): (number: number) => boolean {
   const ranges = text.split(",").map((part) => {
-    const [first = "", last = first] = part.split("-");
-    return [numberOf("--only", first, 1, 100), numberOf("--only", last, 1, 100)] as const;
+    const [first = "", last = first] = part.split(/-(.*)/s);
+    const from = numberOf("--only", first, 1, 100);
+    return [from, numberOf("--only", last, from, 100)] as const;
   });
   return (number) => ranges.some(([first, last]) => number >= first && number <= last);
 }
