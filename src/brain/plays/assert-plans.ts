@@ -8,11 +8,11 @@ import { assertRules } from "./rules.ts";
 
 /**
  * Plays as many plans and checks what they come to. A failure shows the smallest plan that fails, and what happened in
- * it; `SEED` and, from the failure, `SEED_PATH` in the environment play it again.
+ * it; `DROVER_TEST_SEED` and `DROVER_TEST_PATH`, its `path`, play it again.
  */
 export async function assertPlans(t: TestContext, db: TestDatabase, count: number): Promise<void> {
-  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-  t.diagnostic(`SEED=${seed}`);
+  const seed = Number(process.env.DROVER_TEST_SEED ?? Date.now() % 1_000_000);
+  t.diagnostic(`DROVER_TEST_SEED=${seed}`);
   const property = fc.asyncProperty(plans, async (plan: Plan) => {
     const trace: string[] = [];
     try {
@@ -24,5 +24,5 @@ export async function assertPlans(t: TestContext, db: TestDatabase, count: numbe
       throw new Error(`${why}\n\nWhat happened:\n${trace.join("\n")}`, { cause: error });
     }
   });
-  await fc.assert(property, { numRuns: count, seed, path: process.env.SEED_PATH });
+  await fc.assert(property, { numRuns: count, seed, path: process.env.DROVER_TEST_PATH });
 }
