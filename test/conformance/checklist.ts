@@ -1,11 +1,11 @@
 import { agents } from "./cases/agents.ts";
 import { budgets } from "./cases/budgets.ts";
+import { durability } from "./cases/durability.ts";
 import { environments } from "./cases/environments.ts";
 import { events } from "./cases/events.ts";
 import { interrupts } from "./cases/interrupts.ts";
 import {
   deployments,
-  durability,
   memory,
   multiagent,
   resources,

@@ -64,15 +64,3 @@ export const deployments = section(
     [98, "Webhooks can be verified with the SDK, and are sent three times at most"],
   ],
 );
-
-export const durability = section(
-  "Durability",
-  "a client cannot kill a server or its sandboxes; `test/crash.test.ts` does that to Drover",
-  [
-    [
-      99,
-      "A server killed at any point of a turn goes on after a restart, and no event is lost, repeated or moved",
-    ],
-    [100, "A sandbox that dies while a tool runs is an error result, and the session goes on with another"],
-  ],
-);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beta } from "../../harness/headers.ts";
 import { message } from "../../harness/session.ts";
+import { says } from "../script.ts";
 import { type Group, item, notYet } from "../suite.ts";
 
 export const transport: Group = {
@@ -66,24 +67,28 @@ export const transport: Group = {
     item(
       6,
       "Following `next_page` visits each item once and ends with null; another `order` on the way is refused",
-      async ({ ask, refused, session }) => {
+      async ({ ask, list, refused, session, turn }) => {
         const first = await session();
         const ids = [first.id];
-        for (let i = 0; i < 4; i += 1) ids.push((await session()).id);
-        const path = `/v1/sessions?agent_id=${first.agent.id}&limit=2`;
-        const seen: string[] = [];
-        let page: string | null = null;
-        do {
-          const { body } = await ask("GET", page ? `${path}&page=${encodeURIComponent(page)}` : path);
-          if (page === null) {
-            const cursor = encodeURIComponent(body.next_page ?? "");
-            await refused(400, "GET", `${path}&order=asc&page=${cursor}`);
-          }
-          seen.push(...body.data.map((one) => one.id));
-          page = body.next_page;
-        } while (page !== null && seen.length <= ids.length);
-        assert.deepEqual(seen.toSorted(), ids.toSorted());
-        assert.equal(page, null);
+        for (let i = 0; i < 4; i += 1) ids.unshift((await session()).id);
+        await turn(first.id, says("a"));
+        const events = (await list(first.id)).map((event) => event.id);
+        for (const [path, all, otherOrder] of [
+          [`/v1/sessions?agent_id=${first.agent.id}&limit=2`, ids, "asc"],
+          [`/v1/sessions/${first.id}/events?limit=3`, events, "desc"],
+        ] as const) {
+          const seen: string[] = [];
+          let page: string | null = null;
+          do {
+            const { body } = await ask("GET", page ? `${path}&page=${encodeURIComponent(page)}` : path);
+            seen.push(...body.data.map(({ id }) => id));
+            page = body.next_page;
+            if (page) {
+              await refused(400, "GET", `${path}&order=${otherOrder}&page=${encodeURIComponent(page)}`);
+            }
+          } while (page !== null && seen.length <= all.length);
+          assert.deepEqual(seen, all);
+        }
       },
     ),
     item(
