@@ -20,6 +20,7 @@ import { beta } from "../harness/headers.ts";
 import type { RawStream, RawStreamOptions } from "../harness/raw-stream.ts";
 import { type ListedEvent, listed, message, type StreamEvent } from "../harness/session.ts";
 import { type Following, followWithin, rawWithin } from "./following.ts";
+import { type Reply, request } from "./request.ts";
 import { toolset } from "./tools.ts";
 
 /** The server that is tested, and how to reach it. */
@@ -32,10 +33,7 @@ export interface Target {
   wait_ms: number;
 }
 
-export interface Answer {
-  status: number;
-  headers: Headers;
-  text: string;
+export interface Answer extends Reply {
   body: Body;
 }
 
@@ -111,16 +109,15 @@ export function contextOf(target: Target): { context: Context; clean(): Promise<
         "content-type": "application/json",
         ...headers,
       };
-      const answer = await fetch(`${target.url}${path}`, {
+      const answer = await request(`${target.url}${path}`, {
         method,
-        headers: Object.entries(all).flatMap(([name, value]): [string, string][] =>
-          value === null ? [] : [[name, value]],
+        headers: Object.fromEntries(
+          Object.entries(all).flatMap(([name, value]) => (value === null ? [] : [[name, value]])),
         ),
         body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
         signal: AbortSignal.timeout(target.wait_ms),
       });
-      const text = await answer.text();
-      return { status: answer.status, headers: answer.headers, text, body: jsonOf(text) };
+      return { ...answer, body: jsonOf(answer.text) };
     },
     async refused(status, method, path, { says, ...asked } = {}) {
       const answer = await context.ask(method, path, asked);
@@ -130,7 +127,7 @@ export function contextOf(target: Target): { context: Context; clean(): Promise<
       assert.equal(answer.body.error.type, statusTypes[status], about);
       assert.match(answer.body.error.message, says ?? /./, about);
       assert.ok(answer.body.request_id, about);
-      assert.equal(answer.headers.get("request-id"), answer.body.request_id, about);
+      assert.equal(answer.headers["request-id"], answer.body.request_id, about);
       return answer;
     },
     async agent(params = {}) {

@@ -15,7 +15,7 @@ export async function startOwnServer(options: { anthropic_url?: string } = {}): 
   if (cluster) process.env.DROVER_TEST_POSTGRES = cluster.url;
   const server = await startTestServer(options);
   return {
-    target: { url: server.url, api_key: testKey, model: "simulated", wait_ms: 20_000 },
+    target: { url: server.url, api_key: testKey, model: "simulated", wait_ms: 60_000 },
     async close() {
       await server.close();
       await cluster?.stop();

@@ -65,6 +65,10 @@ async function resultOf(item: Item, target: Target): Promise<Result> {
   }
 }
 
-/** An assertion's message as one line. */
-const whyOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ").slice(0, 500);
+/** What an error says, and what it was caused by, as one line. */
+function whyOf(error: unknown): string {
+  const messages: string[] = [];
+  for (let cause = error; cause instanceof Error; cause = cause.cause) messages.push(cause.message);
+  const said = messages.length > 0 ? messages.join(": ") : String(error);
+  return said.replace(/\s+/g, " ").slice(0, 500);
+}

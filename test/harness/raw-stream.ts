@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { request as secureRequest } from "node:https";
 import { beta, testKey } from "./headers.ts";
 import { waiting } from "./waiting.ts";
 
@@ -45,7 +46,8 @@ export function openRawStream(
   const path = options.path ?? `/v1/sessions/${sessionId}/events/stream`;
   const query = options.after === undefined ? "" : `?after=${encodeURIComponent(options.after)}`;
   return new Promise((resolve, reject) => {
-    const outgoing = request(`${url}${path}${query}`, {
+    const start = url.startsWith("https:") ? secureRequest : request;
+    const outgoing = start(`${url}${path}${query}`, {
       agent: false,
       headers: {
         "x-api-key": testKey,
