@@ -56,6 +56,9 @@ export const limits = {
   /** Age of a first turn up to which a stream that opens late still starts with it. */
   first_turn_grace_ms: 5_000,
 
+  /** A connection without a request is closed after this; proxies in front of a server usually do so after 60 s. */
+  connection_idle_ms: 75_000,
+
   request_body_bytes_max: 32 << 20,
   /** How much of a larger one is read and thrown away before the connection is cut. */
   request_discard_bytes_max: 128 << 20,

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
+import { limits } from "../limits.ts";
 import { ApiError, invalid } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { errorResponse, type Log } from "./errors.ts";
@@ -21,7 +22,7 @@ export function createHttpServer(fetch: Fetch, log: Log): Server {
     hostname: "localhost",
     errorHandler: (error) => refusal(error instanceof RequestError ? unreadable(error.message) : error),
   });
-  const server = createServer(listener);
+  const server = createServer({ keepAliveTimeout: limits.connection_idle_ms }, listener);
   server.on("clientError", async (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (error.code === "ECONNRESET" || !socket.writable) return socket.destroy();
     const answer = refusal(ofParser(error));
