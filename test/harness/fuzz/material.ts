@@ -33,6 +33,15 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
   const limited = { type: "limited", allowed_hosts: ["example.com"], allow_package_managers: true };
   const cloud = { type: "cloud", networking: limited, packages: { pip: ["numpy"] } };
   const start = { agent: facts.agent_id, environment_id: facts.environment_id };
+  const budget = { type: "limit", max_list_cost: { amount: "500", currency: "USD" } };
+  const found = {
+    type: "search_result",
+    title: "t",
+    source: "https://example.com",
+    content: [text],
+    citations: { enabled: true },
+  };
+  const nothing = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
   return {
     operations: operationsOf(openApi),
     key: testKey,
@@ -68,11 +77,44 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
           agent: { type: "agent_with_overrides", id: facts.agent_id, system: "Be brief.", tools },
           initial_events: [message],
         },
+        { ...start, budget },
       ],
-      "POST /v1/sessions/{session_id}": [{ title: "u", metadata }],
+      "POST /v1/sessions/{session_id}": [{ title: "u", metadata }, { agent: { tools } }, { budget: null }],
       "POST /v1/sessions/{session_id}/events": [
         { events: [message] },
         { events: [{ type: "user.interrupt" }, { type: "user.message", content: [text] }] },
+        { events: [message, { type: "system.message", content: [text] }] },
+      ],
+    },
+    forms: {
+      "POST /v1/sessions": [
+        { ...start, vault_ids: ["vlt_x"], resources: [{ type: "file", file_id: "file_x", mount_path: "a" }] },
+        {
+          ...start,
+          initial_events: [
+            { type: "user.define_outcome", description: "d", rubric: { type: "text", content: "r" } },
+          ],
+        },
+      ],
+      "POST /v1/sessions/{session_id}": [{ budget }, { vault_ids: ["vlt_x"] }],
+      "POST /v1/sessions/{session_id}/events": [
+        { events: [{ type: "user.interrupt", session_thread_id: "sthr_01AAAAAAAAAAAAAAAAAAAAAA" }] },
+        {
+          events: [
+            { type: "user.tool_confirmation", tool_use_id: nothing, result: "deny", deny_message: "no" },
+          ],
+        },
+        {
+          events: [
+            {
+              type: "user.custom_tool_result",
+              custom_tool_use_id: nothing,
+              content: [text, image, document, found],
+              is_error: false,
+            },
+          ],
+        },
+        { events: [{ type: "user.tool_result", tool_use_id: nothing, content: [found], is_error: true }] },
       ],
     },
   };

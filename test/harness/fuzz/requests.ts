@@ -27,6 +27,8 @@ export interface Material {
   operations: Operation[];
   /** By method and path. */
   bodies: Record<string, Record<string, unknown>[]>;
+  /** Those that are right in form, but ask for what the server does not have. */
+  forms: Record<string, Record<string, unknown>[]>;
   ids: Record<string, string>;
   key: string;
 }
@@ -100,8 +102,10 @@ function idOf(name: string, { ids }: Material): string {
 
 type Fault = (request: Request, operation: Operation, material: Material, random: Random) => Request;
 
-const inBody: Fault = (request, { method, path, body }, { bodies }, random) => {
-  const made: Malformed = malformed(random.pick(bodies[`${method} ${path}`] ?? [{}]), body ?? {}, random);
+const inBody: Fault = (request, { method, path, body }, { bodies, forms }, random) => {
+  const route = `${method} ${path}`;
+  const samples = [...(bodies[route] ?? [{}]), ...(forms[route] ?? [])];
+  const made: Malformed = malformed(random.pick(samples), body ?? {}, random);
   return { ...request, body: made.body, headers: { ...request.headers, ...made.headers } };
 };
 
