@@ -49,13 +49,13 @@ const userToolConfirmationParams = z.strictObject({
 const userCustomToolResultParams = z.strictObject({
   type: z.literal("user.custom_tool_result"),
   custom_tool_use_id: idOf("event"),
-  content: blocks(toolResultContentBlock).superRefine(checkMedia).optional(),
+  content: blocks(toolResultContentBlock).superRefine(checkMedia).nullish(),
   is_error: z.boolean().nullish(),
 });
 const userToolResultParams = z.strictObject({
   type: z.literal("user.tool_result"),
   tool_use_id: idOf("event"),
-  content: blocks(toolResultContentBlock).superRefine(checkMedia).optional(),
+  content: blocks(toolResultContentBlock).superRefine(checkMedia).nullish(),
   is_error: z.boolean().nullish(),
 });
 const userDefineOutcomeParams = z.strictObject({
