@@ -67,7 +67,14 @@ export const tools: Group = {
         assert.equal(saidIn(await following.until(isIdle, 3)), "done");
         const both = await asked(context, ...script);
         await context.send(both.id, ...both.uses.map((use) => confirmation(use, "allow")));
-        assert.equal(saidIn(await both.following.until(isIdle, 2)), "done");
+        const after = await both.following.until(isIdle, 2);
+        assert.equal(saidIn(after), "done");
+        assert.deepEqual(
+          resultsIn(after)
+            .map((text) => text.trim())
+            .toSorted(),
+          ["a", "b"],
+        );
       },
     ),
     item(
@@ -99,7 +106,7 @@ export const tools: Group = {
     item(
       60,
       "A custom tool can be answered before the session is idle, with an image too; a wrong id is refused",
-      async ({ agent, session, follow, send, refused }) => {
+      async ({ agent, session, follow, send, list, refused }) => {
         const { id } = await session({ agent: (await agent({ tools: [toolset, lookup] })).id });
         const following = await follow(id);
         // The command runs while the client answers.
@@ -124,6 +131,8 @@ export const tools: Group = {
         await following.until((event) => saidIn([event]).includes("found"));
         const ended = (event: StreamEvent) => isIdle(event) && event.stop_reason.type === "end_turn";
         await following.until(ended);
+        const kept = (await list(id)).find(isOf("user.custom_tool_result"));
+        assert.deepEqual(kept?.content, answer(use).content);
       },
     ),
     notYet(
