@@ -49,6 +49,18 @@ async function budgeted(
   });
 }
 
+/** The agent, asking before it runs a command. */
+const asking = () => ({
+  type: "agent_with_overrides" as const,
+  id: facts.agent_id,
+  tools: [
+    {
+      type: "agent_toolset_20260401" as const,
+      configs: [{ name: "bash" as const, permission_policy: { type: "always_ask" as const } }],
+    },
+  ],
+});
+
 const reasonOf = (event: StreamEvent | undefined) =>
   (event as EventOf<"session.status_idle">).stop_reason.type;
 const refusal = (code: string | null, says: RegExp) => (error: unknown) => {
@@ -137,16 +149,7 @@ describe("a budget", () => {
   });
 
   test("is outranked by what the client has to answer, and an answer is not followed by a request", async () => {
-    const { id } = await budgeted("50", {
-      type: "agent_with_overrides",
-      id: facts.agent_id,
-      tools: [
-        {
-          type: "agent_toolset_20260401",
-          configs: [{ name: "bash", permission_policy: { type: "always_ask" } }],
-        },
-      ],
-    });
+    const { id } = await budgeted("50", asking());
     const following = await follow(api.client, id);
     await send(api.client, id, message(`${cents60}\nbash echo asked`));
     const asked = await following.until(isIdle);
@@ -166,6 +169,25 @@ describe("a budget", () => {
       ["asked"],
     );
     assert.equal(typesOf(done).filter((type) => type === "span.model_request_start").length, 1);
+  });
+
+  test("that is used up lets an interrupt stop what an answer has set running", async () => {
+    const { id } = await budgeted("50", asking());
+    const following = await follow(api.client, id);
+    await send(api.client, id, message(`${cents60}\nbash sleep 600`));
+    const call = (await following.until(isIdle)).find(isOf("agent.tool_use"));
+    await send(api.client, id, {
+      type: "user.tool_confirmation",
+      tool_use_id: call?.id ?? "",
+      result: "allow",
+    });
+    await following.until(isOf("session.status_running"), 2);
+    await send(api.client, id, { type: "user.interrupt" });
+    const events = await following.until(isIdle, 2);
+    following.close();
+    assert.equal(reasonOf(events.at(-1)), "budget_reached");
+    assert.equal((events.at(-3) as EventOf<"session.thread_status_idle">).stop_reason.type, "end_turn");
+    assert.equal((await listed(api.client, id)).filter(isOf("user.interrupt")).length, 1);
   });
 
   test("is raised only above what was spent, not added later, and not brought back", async () => {
