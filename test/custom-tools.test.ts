@@ -39,7 +39,7 @@ const answer = (custom_tool_use_id: string | undefined, ...more: object[]) =>
 
 const says = (text: string) => ({ content: [{ type: "text", text }] });
 
-test("twelve calls at once take answers early, empty, one by one and together, and each only once", async () => {
+test("twelve calls at once take answers empty, one by one and together, and each only once", async () => {
   const { id, stream, uses } = await calledTwelveTimes();
   const post = (...events: object[]) =>
     api.client.post(`/v1/sessions/${id}/events`, {

@@ -319,6 +319,32 @@ describe("lists", () => {
     following.close();
   });
 
+  for (const order of ["asc", "desc"] as const) {
+    test(`of events hold each once when some are taken up between two pages (${order})`, async () => {
+      const id = await session();
+      const following = await follow(api.client, id);
+      await send(api.client, id, message("hang"));
+      await following.until(isOf("span.model_request_start"));
+      for (const text of ["say a", "say b", "say c"]) await send(api.client, id, message(text));
+      const whole = await listed(api.client, id);
+      // The page ends between those that wait.
+      const limit = order === "asc" ? whole.length - 2 : 2;
+      const first = await api.client.beta.sessions.events.list(id, { limit, order });
+      assert.equal(first.data.at(-1)?.processed_at, null);
+      await send(api.client, id, { type: "user.interrupt" });
+      await following.until(isIdle, 2);
+      following.close();
+      const ids = (await collected(first)).map((event) => event.id);
+      assert.equal(new Set(ids).size, ids.length);
+      // Backwards, what came after the first page may be passed over.
+      const expected = order === "asc" ? await listed(api.client, id) : whole;
+      assert.deepEqual(
+        expected.filter((event) => !ids.includes(event.id)),
+        [],
+      );
+    });
+  }
+
   test("of events page in either order, by type and by time", async () => {
     const id = await session();
     await turn(api.client, id, "bash echo 1\nthen\nsay 2");

@@ -10,8 +10,11 @@ export const listEventsQuery = pageQuery({ default: 1000, max: 1000 }).extend({
 });
 export type ListEvents = z.infer<typeof listEventsQuery>;
 
-/** Where a list of events stands: `waiting` is 1 among the events that were not taken up yet. */
-export const placeInLog = z.strictObject({ waiting: z.int().min(0).max(1), place: z.int().min(0) });
+const place = z.int().min(0).nullable();
+
+/** Where a list of events stands, by seq: among those that were taken up, and among those that waited to be. */
+export const placeInLog = z.strictObject({ taken: place, waiting: place });
+export type PlaceInLog = z.infer<typeof placeInLog>;
 
 export const streamQuery = z.strictObject({
   /** A cursor from an `id:` line; `0` is the beginning. Beyond the official API. */

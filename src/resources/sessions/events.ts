@@ -1,12 +1,13 @@
 import type { Database, Statement } from "../../db/database.ts";
 import type { Entry } from "../../log/entry.ts";
-import { type ListEvents, placeInLog } from "../../protocol/event-lists.ts";
+import { type ListEvents, type PlaceInLog, placeInLog } from "../../protocol/event-lists.ts";
 import type { SessionEvent } from "../../protocol/events.ts";
 import { decodeCursor, type Page, pageFrom } from "../../protocol/page.ts";
 import { sessionNotFound, threadNotFound } from "./read.ts";
 
 // An event stands where it was taken up: server events at their own seq, queued ones at that of the promotion that
-// names them, and those still waiting behind all others. Listing counts as having seen the session's events.
+// names them, and those still waiting behind all others. One that was listed as waiting is not listed again on a later
+// page when it has been taken up in between. Listing counts as having seen the session's events.
 const list = (order: "asc" | "desc"): Statement => {
   const than = order === "asc" ? ">" : "<";
   const original = "select * from event where session_id = $2 and seq = p.of_seq";
@@ -22,7 +23,8 @@ with mark as (
   from event p left join lateral (${original}) o on true
   where p.session_id = $2 and p.workspace_id = $1 and (p.audience in ('session', $3) or p.of_seq is not null)
     and p.thread_id = coalesce($4, p.thread_id)
-    and ($5::int is null or (0, p.seq) ${than} ($5, $6::bigint))
+    and ($5::bigint is null or p.seq ${than} $5)
+    and ($6::bigint is null or p.of_seq is null or p.of_seq ${than} $6)
     and ($7::text[] is null or coalesce(o.type, p.type) = any($7))
     and ($8::timestamptz is null or p.created_at > $8) and ($9::timestamptz is null or p.created_at >= $9)
     and ($10::timestamptz is null or p.created_at < $10) and ($11::timestamptz is null or p.created_at <= $11)
@@ -33,7 +35,7 @@ with mark as (
   where e.session_id = $2 and e.workspace_id = $1 and e.audience = 'queued'
     and e.thread_id = coalesce($4, e.thread_id)
     and not exists (select from event p where p.session_id = $2 and p.of_seq = e.seq)
-    and ($5::int is null or (1, e.seq) ${than} ($5, $6::bigint))
+    and ($6::bigint is null or e.seq ${than} $6) ${order === "asc" ? "" : "and $5::bigint is null"}
     and ($7::text[] is null or e.type = any($7))
     and coalesce($8, $9, $10, $11) is null
   order by e.seq ${order} limit $12
@@ -73,8 +75,8 @@ export async function listEvents(
     sessionId,
     threadId === null ? "session" : "thread",
     threadId,
+    cursor?.position.taken ?? null,
     cursor?.position.waiting ?? null,
-    cursor?.position.place ?? null,
     query.types ?? null,
     range.gt ?? null,
     range.gte ?? null,
@@ -87,9 +89,14 @@ export async function listEvents(
     rows,
     query.limit,
     scope,
-    ({ waiting, place }) => ({ waiting, place }),
+    () => placeAfter(rows.slice(0, query.limit), cursor?.position),
     (row) => ({ id: row.id, type: row.type, ...row.body, processed_at: row.processed_at }) as SessionEvent,
   );
+}
+
+function placeAfter(shown: ListedRow[], before: PlaceInLog | undefined): PlaceInLog {
+  const last = (waiting: number) => shown.findLast((row) => row.waiting === waiting)?.place;
+  return { taken: last(0) ?? before?.taken ?? null, waiting: last(1) ?? before?.waiting ?? null };
 }
 
 async function requireThread(
