@@ -154,6 +154,8 @@ describe("a budget", () => {
     await send(api.client, id, message(`${cents60}\nbash echo asked`));
     const asked = await following.until(isIdle);
     assert.equal(reasonOf(asked.at(-1)), "requires_action");
+    const waits = (await api.client.beta.sessions.retrieve(id)) as { waiting_for?: { type: string } };
+    assert.equal(waits.waiting_for?.type, "requires_action");
     await assert.rejects(send(api.client, id, message("more")), refusal(null, /budget is used up/));
     const call = asked.find(isOf("agent.tool_use"));
     await send(api.client, id, {
@@ -263,6 +265,14 @@ describe("what a session costs", () => {
     const events = await turn(api.client, id, "say hi");
     assert.equal(events.find(isOf("session.usage"))?.usage.list_cost, undefined);
     assert.equal((await api.client.beta.sessions.retrieve(id)).usage.list_cost, undefined);
+    await assert.rejects(
+      budgeted("100", {
+        type: "agent_with_overrides",
+        id: facts.agent_id,
+        model: { id: "simulated", speed: "fast" },
+      }),
+      refusal("model_not_budgetable", /simulated at fast speed.*DROVER_PRICES/),
+    );
   });
 });
 

@@ -101,6 +101,15 @@ describe("a turn that its budget has stopped", () => {
     assert.equal(session.asked.length, 2);
   });
 
+  test("fails when a cap of the server holds it back after the raise", async () => {
+    const session = await testSession(db, oneCall);
+    await session.send(message("Go"));
+    await run(session, 1);
+    await raise(session, 5);
+    const entries = await run(session, 5, { capReached: async () => "Enough." });
+    assert.deepEqual(reasons(entries), ["budget_reached", "retries_exhausted"]);
+  });
+
   test("takes the raise over the budget that it was claimed with", async () => {
     const session = await testSession(db, oneCall);
     await session.send(message("Go"));
