@@ -305,6 +305,8 @@ describe("lists", () => {
       ).map((item) => item.id);
     assert.deepEqual(await ids({}), [one.id, two.id, busy.id]);
     assert.deepEqual(await ids({ agent_version: 1 }), [one.id]);
+    const anyAgents = await api.client.beta.sessions.list({ agent_version: 1, limit: 1, order: "asc" });
+    assert.notEqual(anyAgents.data[0]?.agent.id, own.agent_id, "without an agent its version means nothing");
     assert.deepEqual(await ids({ statuses: ["running"] }), [busy.id]);
     assert.deepEqual(await ids({ statuses: ["idle", "running"] }), [one.id, two.id, busy.id]);
     assert.deepEqual(await ids({ "created_at[gt]": one.created_at }), [two.id, busy.id]);

@@ -5,21 +5,13 @@ import type { SessionPreview } from "../log/previews.ts";
 import type { AssistantBlock, ModelEvent, ModelRequest } from "../models/model.ts";
 import { modelRequest } from "./context.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
-import {
-  autoPermission,
-  type Drafts,
-  draftsOf,
-  none,
-  outcomeDrafts,
-  type Pen,
-  type Permission,
-  type SessionMoney,
-  usageSnapshot,
-} from "./drafts.ts";
+import { draftsOf, usageSnapshot } from "./drafts.ts";
 import { type Judged, judgeReply } from "./judge.ts";
 import { indeterminate } from "./judge-prompt.ts";
 import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
+import { autoPermission, outcomeDrafts } from "./outcome-drafts.ts";
+import { type Drafts, none, type Pen, type Permission, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
 import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
 import { budgetCents, isAtCap, type Spending, type Stopped, spentNano } from "./spending.ts";

@@ -98,21 +98,17 @@ export const sessionStatus = z.enum(["rescheduling", "running", "idle", "termina
 export type SessionStatus = z.infer<typeof sessionStatus>;
 
 const filterId = z.string().max(100).optional();
-export const listSessionsQuery = pageQuery()
-  .extend({
-    order: order.default("desc"),
-    agent_id: filterId,
-    agent_version: queryInteger(z.int().min(1).max(intMax)).optional(),
-    deployment_id: filterId,
-    memory_store_id: filterId,
-    statuses: queryList(sessionStatus).optional(),
-    include_archived: queryBoolean.default(false),
-    created_at: timeRange.optional(),
-  })
-  .refine((query) => query.agent_version === undefined || query.agent_id !== undefined, {
-    path: ["agent_version"],
-    error: "needs agent_id",
-  });
+export const listSessionsQuery = pageQuery().extend({
+  order: order.default("desc"),
+  agent_id: filterId,
+  /** As the official API: without `agent_id` it means nothing. */
+  agent_version: queryInteger(z.int().min(1).max(intMax)).optional(),
+  deployment_id: filterId,
+  memory_store_id: filterId,
+  statuses: queryList(sessionStatus).optional(),
+  include_archived: queryBoolean.default(false),
+  created_at: timeRange.optional(),
+});
 export type ListSessions = z.infer<typeof listSessionsQuery>;
 
 /**

@@ -68,7 +68,7 @@ export async function listSessions(
         cursor?.position.at ?? null,
         cursor?.position.id ?? null,
         query.agent_id ?? null,
-        query.agent_version ?? null,
+        query.agent_id === undefined ? null : (query.agent_version ?? null),
         query.statuses ?? null,
         query.include_archived,
         range.gt ?? null,

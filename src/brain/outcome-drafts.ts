@@ -1,0 +1,198 @@
+import { limits } from "../limits.ts";
+import type { AnyDraft } from "../log/entry.ts";
+import type { AssistantBlock, ModelFailure } from "../models/model.ts";
+import { type EventBody, isRefusalCategory, type SessionErrorObject } from "../protocol/events.ts";
+import { type Judgement, type Outcome, threadOf } from "./outcome.ts";
+import { type Drafts, none, type Pen, type Permission, spanEnd, writer } from "./pen.ts";
+import type { Ending, State, Thread } from "./state.ts";
+
+/** The entries that record how an effect ended. */
+export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts {
+  const thread = threadOf(state, outcome.thread_id);
+  const shown = writer(thread, pen, "session");
+  switch (outcome.type) {
+    case "tool_finished":
+      return {
+        ...none(),
+        entries: [
+          shown("agent.tool_result", {
+            tool_use_id: outcome.tool_use_id,
+            content: outcome.content,
+            is_error: outcome.is_error,
+          }),
+        ],
+      };
+    case "model_aborted":
+      return { ...none(), entries: spanEnd(thread, pen, outcome, true) };
+    case "model_replied":
+      return { ...none(), entries: replyEntries(outcome, thread, pen) };
+    case "model_failed":
+      return failureDrafts(outcome, thread, pen);
+  }
+}
+
+function replyEntries(
+  outcome: Extract<Outcome, { type: "model_replied" }>,
+  thread: Thread,
+  pen: Pen,
+): AnyDraft[] {
+  const shown = writer(thread, pen, "session");
+  const hidden = writer(thread, pen, "internal");
+  const refused = outcome.stop.reason === "refusal";
+  const messageIds = [...outcome.previewed.messages];
+  const thinkingIds = [...outcome.previewed.thinking];
+  const thought = () => shown("agent.thinking", {}, thinkingIds.shift());
+  const callIds: Record<string, string> = {};
+  const entries: AnyDraft[] = [];
+  let texts: EventBody<"agent.message">["content"] = [];
+  const flushTexts = () => {
+    if (texts.length > 0) entries.push(shown("agent.message", { content: texts }, messageIds.shift()));
+    texts = [];
+  };
+  for (const [i, block] of outcome.content.entries()) {
+    if (block.type === "text") {
+      if (block.text !== "") texts.push({ type: "text", text: block.text });
+      continue;
+    }
+    flushTexts();
+    if (block.type !== "tool_use") {
+      entries.push(thought());
+    } else if (!refused) {
+      const calls = callEntries(block, outcome.judgements[i] ?? null, thread, pen);
+      callIds[block.id] = calls[0]?.id ?? "";
+      entries.push(...calls);
+    }
+  }
+  flushTexts();
+  const reply = hidden("model_reply", {
+    reader: 1,
+    request_id: outcome.request_id,
+    // What was refused is not shown to the model again: it would refuse the next turn too.
+    content: refused ? [] : outcome.content.filter((block) => block.type !== "text" || block.text !== ""),
+    call_ids: callIds,
+    ending: endingOf(outcome),
+  });
+  return [reply, ...entries, ...spanEnd(thread, pen, outcome, false)];
+}
+
+/** The call, and with it the result where that is already known. */
+function callEntries(
+  block: Extract<AssistantBlock, { type: "tool_use" }>,
+  judgement: Judgement | null,
+  thread: Thread,
+  pen: Pen,
+): AnyDraft[] {
+  const shown = writer(thread, pen, "session");
+  const permission = judgedPermission(pen.permission(block.name), judgement);
+  if (permission.kind === "custom" && block.malformed === undefined) {
+    return [shown("agent.custom_tool_use", { name: block.name, input: block.input })];
+  }
+  const allowed = permission.kind === "built_in" && block.malformed === undefined;
+  const evaluated = allowed ? permission.evaluated : "deny";
+  const call = shown("agent.tool_use", {
+    name: block.name,
+    input: block.input,
+    evaluated_permission: evaluated,
+    ...(allowed && permission.evaluation ? { evaluation: permission.evaluation } : {}),
+  });
+  if (evaluated !== "deny") return [call];
+  return [
+    call,
+    shown("agent.tool_result", {
+      tool_use_id: call.id,
+      content: [{ type: "text", text: refusalText(block, permission) }],
+      is_error: true,
+    }),
+  ];
+}
+
+/** What the client sees of a judgement, outside and inside `evaluation`: always the same. */
+export const autoPermission = (judgement: Judgement): Permission => ({
+  kind: "built_in",
+  evaluated: judgement.type,
+  evaluation: { type: "auto", evaluated_permission: judgement },
+});
+
+function judgedPermission(permission: Permission, judgement: Judgement | null): Permission {
+  const isAuto = permission.kind === "built_in" && permission.evaluation?.type === "auto";
+  return isAuto && judgement ? autoPermission(judgement) : permission;
+}
+
+function refusalText(block: Extract<AssistantBlock, { type: "tool_use" }>, permission: Permission): string {
+  if (block.malformed !== undefined) {
+    return `The arguments were not a JSON object: ${block.malformed.slice(0, 500)}`;
+  }
+  const judged = permission.kind === "built_in" && permission.evaluation?.type === "auto";
+  return judged
+    ? "The call was judged too risky to run. Find another way, or ask the user."
+    : `The tool "${block.name}" is not enabled in this session.`;
+}
+
+function endingOf({ stop }: Extract<Outcome, { type: "model_replied" }>): Ending {
+  if (stop.reason !== "refusal") return { stop_reason: { type: "end_turn" }, stop_details: null };
+  const { category, explanation } = stop;
+  return {
+    stop_reason: { type: "refusal" },
+    stop_details: { type: "refusal", category: isRefusalCategory(category) ? category : null, explanation },
+  };
+}
+
+function failureDrafts(
+  outcome: Extract<Outcome, { type: "model_failed" }>,
+  thread: Thread,
+  pen: Pen,
+): Drafts {
+  const shown = writer(thread, pen, "session");
+  const hidden = writer(thread, pen, "internal");
+  const { failure } = outcome;
+  const end = spanEnd(thread, pen, outcome, true);
+  if (!failure.retryable || thread.failures >= limits.model_retries_max) {
+    return {
+      ...none(),
+      entries: [
+        ...end,
+        shown("session.error", { error: modelError(failure, "exhausted") }),
+        hidden("turn_failed", { reader: 1, rejected: failure.kind === "rejected" }),
+      ],
+    };
+  }
+  const retryAt = new Date(pen.now + retryDelay(failure, thread.failures, pen.random()));
+  return {
+    entries: [
+      ...end,
+      shown("session.error", { error: modelError(failure, "retrying") }),
+      hidden("retry_scheduled", {
+        reader: 1,
+        request_id: outcome.request_id,
+        retry_at: retryAt.toISOString(),
+      }),
+      shown("session.thread_status_rescheduled", {
+        session_thread_id: thread.id,
+        agent_name: pen.agent.name,
+      }),
+      shown("session.status_rescheduled", {}),
+    ],
+    status: "rescheduling",
+    threads: [{ id: thread.id, status: "rescheduling" }],
+  };
+}
+
+/** In `ms`: doubled with each failure, half of it by chance, and no less than the upstream asked for, within the longest wait. */
+export function retryDelay(failure: ModelFailure, failures: number, random: number): number {
+  const backoff = Math.min(limits.model_retry_first_ms * 2 ** failures, limits.model_retry_longest_ms);
+  const asked = Math.min(failure.retry_after_ms ?? 0, limits.model_retry_longest_ms);
+  return Math.max(asked, Math.round(backoff * (0.5 + random / 2)));
+}
+
+function modelError(failure: ModelFailure, status: "retrying" | "exhausted"): SessionErrorObject {
+  const types = {
+    overloaded: "model_overloaded_error",
+    rate_limited: "model_rate_limited_error",
+    billing: "billing_error",
+    unavailable: "model_request_failed_error",
+    authentication: "model_request_failed_error",
+    rejected: "model_request_failed_error",
+    not_configured: "model_request_failed_error",
+  } as const;
+  return { type: types[failure.kind], message: failure.message, retry_status: { type: status } };
+}

@@ -1,0 +1,84 @@
+import type { SessionStatus } from "../log/append.ts";
+import { type AnyDraft, type BodyOf, draft, type EntryType } from "../log/entry.ts";
+import type { ModelUsage } from "../models/model.ts";
+import type { PricedModel } from "../models/prices.ts";
+import type { EvaluatedPermission, Evaluation } from "../protocol/events.ts";
+import { type JudgeCost, usageOf } from "./outcome.ts";
+import type { AgentFacts } from "./session.ts";
+import type { State, Thread } from "./state.ts";
+
+/** What the writing of entries needs beyond the state. */
+export interface Pen {
+  agent: AgentFacts;
+  newId(): string;
+  /** `ms` since 1970, on the database's clock. */
+  now: number;
+  /** Uniform in [0, 1): spreads retries. */
+  random(): number;
+  permission(name: string): Permission;
+  /** In billionths of a dollar; null when the model has no list price. */
+  costOf(model: PricedModel, usage: ModelUsage): number | null;
+  money(state: State): SessionMoney;
+}
+
+/** What a session has cost at a point in its log, and what it may cost. */
+export interface SessionMoney {
+  /** In billionths of a dollar; null when its model has no list price. */
+  spent_nano: number | null;
+  budget_cents: number | null;
+  at_cap: boolean;
+}
+
+/** What the agent's configuration says of a call, before anybody is asked. */
+export type Permission =
+  | { kind: "custom" }
+  | { kind: "built_in"; evaluated: EvaluatedPermission; evaluation?: Evaluation };
+
+/** Entries, and the status that they leave the session and a thread in. */
+export interface Drafts {
+  entries: AnyDraft[];
+  status?: SessionStatus;
+  threads: { id: string; status: SessionStatus }[];
+}
+
+export const none = (): Drafts => ({ entries: [], threads: [] });
+
+export type Writer = <T extends EntryType>(type: T, body: BodyOf<T>, id?: string) => AnyDraft;
+
+export const writer =
+  (thread: Thread, pen: Pen, audience: "session" | "internal"): Writer =>
+  (type, body, id = pen.newId()) =>
+    draft(type, { id, thread_id: thread.id, audience }, body);
+
+/** The end of a model request, and what it has cost. */
+export function spanEnd(
+  thread: Thread,
+  pen: Pen,
+  request: { request_id: string; usage: ModelUsage; judge?: JudgeCost | null },
+  isError: boolean,
+): AnyDraft[] {
+  const { model } = pen.agent;
+  const { request_id, judge = null } = request;
+  const usage = usageOf({ usage: request.usage, judge });
+  const end = writer(
+    thread,
+    pen,
+    "session",
+  )("span.model_request_end", {
+    model_request_start_id: request_id,
+    is_error: isError,
+    model_usage: {
+      input_tokens: usage.input_tokens,
+      output_tokens: usage.output_tokens,
+      cache_creation_input_tokens:
+        usage.cache_creation_5m_input_tokens + usage.cache_creation_1h_input_tokens,
+      cache_read_input_tokens: usage.cache_read_input_tokens,
+      speed: model.speed ?? "standard",
+    },
+  });
+  if (Object.values(usage).every((tokens) => tokens === 0)) return [end];
+  const cost = pen.costOf(model, request.usage);
+  const judging = judge && pen.costOf({ id: judge.model }, judge.usage);
+  const nano_dollars = cost === null ? null : cost + (judging ?? 0);
+  return [end, writer(thread, pen, "internal")("charged", { reader: 1, request_id, usage, nano_dollars })];
+}
