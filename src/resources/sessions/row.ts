@@ -75,14 +75,20 @@ const usageOf = ({ usage, active_seconds, spent_nano }: SessionRow): UsageSnapsh
 /** What keeps the session from working, if it does not. */
 function waitingFor(row: SessionRow): WaitingFor | null {
   const waits = { since: row.status_at, until: null, event_ids: [] };
-  if (row.status === "rescheduling") return { ...waits, type: "retry", until: row.runnable_at };
-  if (row.status === "running") {
-    return row.driven ? null : { ...waits, type: "worker", since: row.runnable_at ?? row.status_at };
-  }
-  if (row.status === "terminated") return null;
+  const waitsForWorker = { ...waits, type: "worker", since: row.runnable_at ?? row.status_at } as const;
   const event_ids = row.asks.map((ask) => ask.slice(ask.indexOf(" ") + 1));
-  if (event_ids.length > 0) return { ...waits, type: "requires_action", event_ids };
-  return { ...waits, type: row.at_cap ? "budget" : "message" };
+  switch (row.status) {
+    case "terminated":
+      return null;
+    case "rescheduling":
+      return { ...waits, type: "retry", until: row.runnable_at };
+    case "running":
+      return row.driven ? null : waitsForWorker;
+    case "idle":
+      if (event_ids.length > 0) return { ...waits, type: "requires_action", event_ids };
+      if (row.at_cap) return { ...waits, type: "budget" };
+      return row.runnable_at !== null && !row.driven ? waitsForWorker : { ...waits, type: "message" };
+  }
 }
 
 export interface ThreadRow extends SessionRow {
