@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { BadRequestError } from "@anthropic-ai/sdk";
-import {
-  answerReply,
-  errorReply,
-  type FakeAnthropic,
-  startFakeAnthropic,
-  textReply,
-} from "./fakes/anthropic.ts";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { answerReply, errorReply, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
   follow,
   isIdle,
@@ -23,13 +17,8 @@ import {
   turn,
 } from "./harness/session.ts";
 
-let upstream: FakeAnthropic;
-let api: TestServer;
-
-before(async () => {
-  upstream = await startFakeAnthropic();
-  api = await startTestServer({ anthropic_url: upstream.url });
-});
+const upstream = await startFakeAnthropic();
+const api = await startTestServer({ anthropic_url: upstream.url });
 after(async () => {
   await api.close();
   await upstream.close();

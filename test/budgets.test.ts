@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { cents60, limit, reasonOf, refusal } from "./harness/budgets.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
   collected,
   type EventOf,
-  type Facts,
   follow,
   isIdle,
   isOf,
@@ -13,28 +13,15 @@ import {
   message,
   prepare,
   resultsIn,
-  type StreamEvent,
   saidIn,
   send,
   turn,
   typesOf,
 } from "./harness/session.ts";
 
-let api: TestServer;
-let facts: Facts;
-before(async () => {
-  api = await startTestServer();
-  facts = await prepare(api.client);
-});
+const api = await startTestServer();
+const facts = await prepare(api.client);
 after(() => api.close());
-
-const limit = (amount: string) => ({
-  type: "limit" as const,
-  max_list_cost: { amount, currency: "USD" as const },
-});
-
-/** The simulated model costs a dollar per million tokens in, so this costs 60 cents. */
-const cents60 = "usage in=600000";
 
 async function budgeted(
   amount: string,
@@ -58,15 +45,6 @@ const asking = () => ({
     },
   ],
 });
-
-const reasonOf = (event: StreamEvent | undefined) =>
-  (event as EventOf<"session.status_idle">).stop_reason.type;
-const refusal = (code: string | null, says: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof Anthropic.BadRequestError);
-  assert.match(error.message, says);
-  if (code) assert.match(error.message, new RegExp(code));
-  return true;
-};
 
 describe("a budget", () => {
   test("lets the request that crosses it finish, stops before the next, and goes on when it is raised", async () => {

@@ -1,37 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import Anthropic from "@anthropic-ai/sdk";
 import { noCaps } from "../src/config.ts";
 import { listPrices } from "../src/models/price-table.ts";
+import { cents60, limit, reasonOf, refusal } from "./harness/budgets.ts";
 import { startTestServer, type TestServer, type TestServerOptions } from "./harness/server.ts";
-import {
-  type EventOf,
-  type Facts,
-  isOf,
-  listed,
-  prepare,
-  type StreamEvent,
-  saidIn,
-  turn,
-  typesOf,
-} from "./harness/session.ts";
-
-const limit = (amount: string) => ({
-  type: "limit" as const,
-  max_list_cost: { amount, currency: "USD" as const },
-});
-
-/** The simulated model costs a dollar per million tokens in, so this costs 60 cents. */
-const cents60 = "usage in=600000";
-
-const reasonOf = (event: StreamEvent | undefined) =>
-  (event as EventOf<"session.status_idle">).stop_reason.type;
-const refusal = (code: string | null, says: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof Anthropic.BadRequestError);
-  assert.match(error.message, says);
-  if (code) assert.match(error.message, new RegExp(code));
-  return true;
-};
+import { type Facts, isOf, listed, prepare, saidIn, turn, typesOf } from "./harness/session.ts";
 
 describe("caps of the server", () => {
   async function withServer<T>(

@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { BadRequestError } from "@anthropic-ai/sdk";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { startTestServer } from "./harness/server.ts";
 import { follow, isIdle, isOf, listed, message, saidIn } from "./harness/session.ts";
 
-let api: TestServer;
-
-before(async () => {
-  api = await startTestServer();
-});
+const api = await startTestServer();
 after(() => api.close());
 
 const calls = 12;

@@ -1,15 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
+import { answerReply, type FakeRequest, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
-  answerReply,
-  type FakeAnthropic,
-  type FakeRequest,
-  startFakeAnthropic,
-  textReply,
-} from "./fakes/anthropic.ts";
-import { startTestServer, type TestServer } from "./harness/server.ts";
-import {
-  type Facts,
   isOf,
   listed,
   newSession,
@@ -20,15 +13,9 @@ import {
   turn,
 } from "./harness/session.ts";
 
-let upstream: FakeAnthropic;
-let api: TestServer;
-let facts: Facts;
-
-before(async () => {
-  upstream = await startFakeAnthropic();
-  api = await startTestServer({ anthropic_url: upstream.url });
-  facts = await prepare(api.client, "claude-opus-5-5");
-});
+const upstream = await startFakeAnthropic();
+const api = await startTestServer({ anthropic_url: upstream.url });
+const facts = await prepare(api.client, "claude-opus-5-5");
 after(async () => {
   await api.close();
   await upstream.close();

@@ -5,10 +5,9 @@ import { type CuttingProxy, startCuttingProxy } from "./harness/cutting-proxy.ts
 import { freePort } from "./harness/free-port.ts";
 import { closeGate } from "./harness/gate.ts";
 import { startProcesses } from "./harness/processes.ts";
-import { clientOf, startTestServer, type TestServer } from "./harness/server.ts";
+import { clientOf, startTestServer } from "./harness/server.ts";
 import {
   collected,
-  type Facts,
   follow,
   isIdle,
   isOf,
@@ -19,15 +18,9 @@ import {
   typesOf,
 } from "./harness/session.ts";
 
-let first: TestServer;
-let second: TestServer;
-let facts: Facts;
-
-before(async () => {
-  first = await startTestServer();
-  second = await startTestServer({ beside: first });
-  facts = await prepare(first.client);
-});
+const first = await startTestServer();
+const second = await startTestServer({ beside: first });
+const facts = await prepare(first.client);
 after(async () => {
   await second.close();
   await first.close();

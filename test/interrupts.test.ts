@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { after, describe, test } from "node:test";
+import { startTestServer } from "./harness/server.ts";
 import {
-  type Facts,
   type Following,
   follow,
   isIdle,
@@ -16,13 +15,8 @@ import {
   send,
 } from "./harness/session.ts";
 
-let api: TestServer;
-let facts: Facts;
-
-before(async () => {
-  api = await startTestServer();
-  facts = await prepare(api.client);
-});
+const api = await startTestServer();
+const facts = await prepare(api.client);
 after(() => api.close());
 
 const interrupt = { type: "user.interrupt" } as const;

@@ -1,11 +1,8 @@
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { assertPlans } from "../src/brain/plays/assert-plans.ts";
-import { type TestDatabase, testDatabase } from "../src/db/testing.ts";
+import { testDatabase } from "../src/db/testing.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 test("whatever happens to a session, its log stays a valid conversation", (t) => assertPlans(t, db, 2_500));

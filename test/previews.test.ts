@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { freePort } from "./harness/free-port.ts";
 import { startProcesses } from "./harness/processes.ts";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
   type EventOf,
   type Facts,
@@ -18,17 +18,10 @@ import {
 } from "./harness/session.ts";
 
 /** Two servers on one database; either may drive a session. */
-let first: TestServer;
-let second: TestServer;
-let slow: Facts;
-let fast: Facts;
-
-before(async () => {
-  first = await startTestServer();
-  second = await startTestServer({ beside: first });
-  slow = await prepare(first.client, "simulated/400");
-  fast = await prepare(first.client);
-});
+const first = await startTestServer();
+const second = await startTestServer({ beside: first });
+const slow = await prepare(first.client, "simulated/400");
+const fast = await prepare(first.client);
 after(async () => {
   await second.close();
   await first.close();

@@ -1,19 +1,17 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { BadRequestError } from "@anthropic-ai/sdk";
 import { limits } from "../src/limits.ts";
 import {
   answerEvents,
   errorReply,
-  type FakeAnthropic,
   type FakeReply,
   sse,
   startFakeAnthropic,
   textReply,
 } from "./fakes/anthropic.ts";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
-  type Facts,
   follow,
   isIdle,
   isOf,
@@ -27,17 +25,10 @@ import {
   typesOf,
 } from "./harness/session.ts";
 
-let upstream: FakeAnthropic;
-let api: TestServer;
-let unconfigured: TestServer;
-let facts: Facts;
-
-before(async () => {
-  upstream = await startFakeAnthropic();
-  api = await startTestServer({ anthropic_url: upstream.url });
-  unconfigured = await startTestServer();
-  facts = await prepare(api.client, "claude-opus-5-5");
-});
+const upstream = await startFakeAnthropic();
+const api = await startTestServer({ anthropic_url: upstream.url });
+const unconfigured = await startTestServer();
+const facts = await prepare(api.client, "claude-opus-5-5");
 after(async () => {
   await Promise.all([api.close(), unconfigured.close()]);
   await upstream.close();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import {
   AuthenticationError,
@@ -8,10 +8,9 @@ import {
   NotFoundError,
   PermissionDeniedError,
 } from "@anthropic-ai/sdk";
-import { type FakeAnthropic, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
-import { clientOf, startTestServer, type TestServer, testKey } from "./harness/server.ts";
+import { startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { clientOf, startTestServer, testKey } from "./harness/server.ts";
 import {
-  type Facts,
   follow,
   isIdle,
   isOf,
@@ -27,17 +26,10 @@ import {
 } from "./harness/session.ts";
 import { heldCommand } from "./harness/workspace.ts";
 
-let upstream: FakeAnthropic;
-let api: TestServer;
-let facts: Facts;
-let claude: Facts;
-
-before(async () => {
-  upstream = await startFakeAnthropic();
-  api = await startTestServer({ anthropic_url: upstream.url });
-  facts = await prepare(api.client);
-  claude = await prepare(api.client, "claude-opus-5-5");
-});
+const upstream = await startFakeAnthropic();
+const api = await startTestServer({ anthropic_url: upstream.url });
+const facts = await prepare(api.client);
+const claude = await prepare(api.client, "claude-opus-5-5");
 after(async () => {
   await api.close();
   await upstream.close();

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
 import type { Session } from "../src/protocol/sessions.ts";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
   collected,
-  type Facts,
   follow,
   isIdle,
   isOf,
@@ -19,13 +18,8 @@ import {
   typesOf,
 } from "./harness/session.ts";
 
-let api: TestServer;
-let facts: Facts;
-
-before(async () => {
-  api = await startTestServer();
-  facts = await prepare(api.client);
-});
+const api = await startTestServer();
+const facts = await prepare(api.client);
 after(() => api.close());
 
 const session = async () => (await newSession(api.client, facts)).id;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { NotFoundError } from "@anthropic-ai/sdk";
 import { limits } from "../src/limits.ts";
@@ -13,9 +13,8 @@ import {
   withoutPings,
 } from "./harness/raw-stream.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
-  type Facts,
   follow,
   isIdle,
   isOf,
@@ -29,15 +28,9 @@ import {
   typesOf,
 } from "./harness/session.ts";
 
-let api: TestServer;
-let other: TestServer;
-let facts: Facts;
-
-before(async () => {
-  api = await startTestServer();
-  other = await startTestServer({ beside: api });
-  facts = await prepare(api.client);
-});
+const api = await startTestServer();
+const other = await startTestServer({ beside: api });
+const facts = await prepare(api.client);
 after(async () => {
   await other.close();
   await api.close();

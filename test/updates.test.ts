@@ -1,20 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { startTestServer, type TestServer } from "./harness/server.ts";
-import { type Facts, isOf, listed, prepare, typesOf } from "./harness/session.ts";
+import { after, describe, test } from "node:test";
+import { limit } from "./harness/budgets.ts";
+import { startTestServer } from "./harness/server.ts";
+import { isOf, listed, prepare, typesOf } from "./harness/session.ts";
 
-let api: TestServer;
-let facts: Facts;
-before(async () => {
-  api = await startTestServer();
-  facts = await prepare(api.client);
-});
+const api = await startTestServer();
+const facts = await prepare(api.client);
 after(() => api.close());
-
-const limit = (amount: string) => ({
-  type: "limit" as const,
-  max_list_cost: { amount, currency: "USD" as const },
-});
 
 const session = async () => {
   const { id } = await api.client.beta.sessions.create({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { after, describe, test } from "node:test";
+import { testDatabase } from "../db/testing.ts";
 import { bodyOf, type Entry } from "../log/entry.ts";
 import type { ModelEvent, ModelRequest } from "../models/model.ts";
 import { drive } from "./drive.ts";
@@ -22,10 +22,7 @@ import {
   verdict,
 } from "./testing.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 const facts = (session: TestSession) => ({

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
-import { after, before, type TestContext, test } from "node:test";
+import { after, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
-import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { testDatabase } from "../db/testing.ts";
 import type { Hands } from "../hands/client.ts";
 import { createLog } from "../log/group-commit.ts";
 import { createPreviews } from "../log/previews.ts";
@@ -24,10 +24,7 @@ import {
   testSpending,
 } from "./testing.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 const owner = 4711;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { after, describe, test } from "node:test";
+import { testDatabase } from "../db/testing.ts";
 import { newId } from "../protocol/ids.ts";
 import { budgetOf } from "../protocol/money.ts";
 import { drive, type Effects } from "./drive.ts";
@@ -17,10 +17,7 @@ import {
   testSpending,
 } from "./testing.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 const interrupt = { type: "user.interrupt" as const };

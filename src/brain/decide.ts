@@ -39,7 +39,7 @@ export const modelEffect = (thread: { id: string }) => `model ${thread.id}`;
 export const toolEffect = (call: { id: string }) => `tool ${call.id}`;
 
 /**
- * Pure: what the log calls for now, given the effects in flight. The shell writes the actions down, starts their
+ * Pure: what the log calls for, given the effects in flight and the time. The shell writes the actions down, starts their
  * effects and asks again; each answer is one step, so that every step sees what was written before it.
  */
 export function decide(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { after, describe, test } from "node:test";
+import { testDatabase } from "../db/testing.ts";
 import { wireEvent } from "../log/entry.ts";
 import type { ModelEvent } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
@@ -8,10 +8,7 @@ import { drive, type Effects } from "./drive.ts";
 import { fold } from "./state.ts";
 import { calls, factsOf, freeLease, message, never, type Script, says, testSession } from "./testing.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 /** Two calls at once, then an answer. */

@@ -52,7 +52,7 @@ export interface Effects {
   random(): number;
 }
 
-/** How a drive ended: nothing to do for now; another brain has the session; the session is gone; told to stop. */
+/** How a drive ended: nothing to do until the session is woken or due; another brain has the session; the session is gone; told to stop. */
 export type DriveEnd = "parked" | "lost" | "gone" | "stopped";
 
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { after, describe, test } from "node:test";
+import { testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
 import type { Entry } from "../log/entry.ts";
 import { type ModelEvent, type ModelFailure, noUsage } from "../models/model.ts";
@@ -18,10 +18,7 @@ import {
   testSession,
 } from "./testing.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 describe("a model that fails", () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { livingProcess, testSession } from "../brain/testing.ts";
 import { openDatabase } from "../db/database.ts";
-import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
 import { newId } from "../protocol/ids.ts";
 import { type AppendEntry, type AppendRequest, append } from "./append.ts";
@@ -13,10 +13,7 @@ import { joinMembers } from "./member.ts";
 import { readAll } from "./read.ts";
 import { createWatches } from "./watch.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 const newSession = async () => (await testSession(db, () => [])).id;

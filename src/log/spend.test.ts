@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { livingProcess, type TestSession, testSession } from "../brain/testing.ts";
 import { type Database, openDatabase } from "../db/database.ts";
-import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { testDatabase } from "../db/testing.ts";
 import { type AppendRequest, append } from "./append.ts";
 import { readSpent } from "./spend.ts";
 
-let db: TestDatabase;
-before(async () => {
-  db = await testDatabase();
-});
+const db = await testDatabase();
 after(() => db.close());
 
 /** The database as it is at this time. */
