@@ -22,7 +22,7 @@ export const budgetParams = z.strictObject({
 
 /** Costs are counted in billionths of a dollar, so that no request is rounded away. */
 export const nanoPerDollar = 1_000_000_000;
-const nanoPerCent = nanoPerDollar / 100;
+export const nanoPerCent = nanoPerDollar / 100;
 
 export const amountOf = (nanoDollars: number): MonetaryAmount => ({
   amount: String(Math.round(nanoDollars / nanoPerCent)),

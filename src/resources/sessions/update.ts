@@ -5,7 +5,7 @@ import { invalid } from "../../protocol/errors.ts";
 import type { EventBody } from "../../protocol/events.ts";
 import { newId } from "../../protocol/ids.ts";
 import { patchedMetadata } from "../../protocol/metadata.ts";
-import { centsOf } from "../../protocol/money.ts";
+import { centsOf, nanoPerCent } from "../../protocol/money.ts";
 import { type Session, type UpdateSession, updatedSessionAgent } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { untilFirst } from "../attempts.ts";
@@ -28,7 +28,7 @@ with head as (
     and s.title is not distinct from $5 and s.metadata::text = $6 and s.agent::text = $12
     and (head.status = 'idle' or $11::text = $12)
     and head.budget_cents is not distinct from $14::bigint
-    and ($13::bigint is not distinct from $14 or $13 is null or $13::numeric * 10000000 > head.spent_nano)
+    and ($13::bigint is not distinct from $14 or $13 is null or $13::numeric * ${nanoPerCent} > head.spent_nano)
   returning s.id
 ), moved as (
   update session_head h set seq = h.seq + 1, last_at = head.at, budget_cents = $13,
