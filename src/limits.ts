@@ -105,6 +105,16 @@ export const limits = {
   model_idle_ms: 120_000,
   /** Model requests that a brain began and did not live to end, before the turn is given up. */
   model_orphans_max: 5,
+  /** Share of a model's context from which on room is made, and which clearing old results has to get below. */
+  context_full_share: 0.8,
+  context_cleared_share: 0.6,
+  /** Tokens of a result that is worth clearing, and the newest rounds of tool use that are left alone. */
+  clear_result_tokens_min: 1_000,
+  clear_rounds_kept: 3,
+  /** Compactions in a row without an answer in between. */
+  compactions_max: 3,
+  /** Entries after which the next brain need not read those before. */
+  checkpoint_entries: 5_000,
   /** Time that a turn may take, waits for the client left out. */
   turn_ms_max: 24 * 3_600_000,
   /** Tool rounds in one turn. */

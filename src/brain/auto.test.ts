@@ -30,6 +30,7 @@ const facts = (session: TestSession) => ({
   session_id: session.id,
   agent: testAgent,
   budget_cents: null,
+  fold_from: 0,
 });
 
 /** Makes these calls once, then answers; `judge` is what the judge says. */

@@ -1,4 +1,5 @@
 import { limits } from "../limits.ts";
+import { clearable } from "./compaction.ts";
 import type { Stopped } from "./spending.ts";
 import { awaitsClient, type Call, type Ending, type Queued, type State, type Thread } from "./state.ts";
 
@@ -9,6 +10,9 @@ export type Action =
   | { do: "run"; thread: Thread }
   /** Effect: ask the model. */
   | { do: "call_model"; thread: Thread }
+  /** Effect: ask the model for the notes that the conversation goes on from. */
+  | { do: "compact"; thread: Thread }
+  | { do: "clear_results"; thread: Thread; vendor_ids: string[] }
   /** The brain that began this request is gone. */
   | { do: "abandon_request"; thread: Thread; request_id: string }
   /** Effect: run the call. */
@@ -22,7 +26,9 @@ export type Action =
   | { do: "idle"; thread: Thread; ending: Ending };
 
 /** What a turn can end of that is nobody's failure. */
-export type TurnFailure = { of: "tool_rounds" | "orphans" | "turn_time" } | { of: "cap"; message: string };
+export type TurnFailure =
+  | { of: "tool_rounds" | "orphans" | "turn_time" | "compactions" }
+  | { of: "cap"; message: string };
 
 export interface Plan {
   actions: Action[];
@@ -46,11 +52,11 @@ export function decide(
   state: State,
   inFlight: ReadonlySet<string>,
   now: number,
-  stopped: Stopped | null = null,
+  { stopped, room }: Pick<Circumstances, "stopped" | "room"> = { stopped: null, room: endlessRoom },
 ): Plan {
   const plan: Plan = { actions: [], cancel: [], park: null, next: null };
   for (const thread of state.threads.values()) {
-    const due = decideThread(thread, { inFlight, now, stopped }, plan);
+    const due = decideThread(thread, { inFlight, now, stopped, room }, plan);
     plan.next = earlier(plan.next, due);
   }
   if (plan.actions.length === 0 && inFlight.size === 0) {
@@ -67,7 +73,18 @@ interface Circumstances {
   now: number;
   /** The model may not be asked. */
   stopped: Stopped | null;
+  room: Room;
 }
+
+/** How long a conversation may get. */
+interface Room {
+  /** What the model can take in. */
+  tokens: number;
+  /** What the thread takes of it. */
+  size(thread: Thread): number;
+}
+
+const endlessRoom: Room = { tokens: Number.POSITIVE_INFINITY, size: () => 0 };
 
 /** Returns when time alone will change what is to be done, in `ms` since 1970. */
 function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan): number | null {
@@ -115,7 +132,7 @@ function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan):
 function decideRunning(
   thread: Thread,
   ours: string[],
-  { inFlight, now, stopped }: Circumstances,
+  { inFlight, now, stopped, room }: Circumstances,
   plan: Plan,
 ): number | null {
   const { actions } = plan;
@@ -147,11 +164,23 @@ function decideRunning(
   const failure = failureBeforeRequest(thread, stopped);
   if (failure) actions.push({ do: "fail_turn", thread, failure });
   else if (stopped?.by === "budget") actions.push({ do: "idle", thread, ending: budgetReached });
-  else {
+  else if (thread.queued.length > 0) {
     for (const event of thread.queued) actions.push({ do: "promote", thread, event });
-    actions.push({ do: "call_model", thread });
-  }
+  } else actions.push(nextRequest(thread, room));
   return null;
+}
+
+/** The model is asked to answer, once there is room for that. */
+function nextRequest(thread: Thread, { tokens, size }: Room): Action {
+  const taken = size(thread);
+  if (taken <= tokens * limits.context_full_share && thread.exceeded === 0)
+    return { do: "call_model", thread };
+  const vendor_ids = clearable(thread, taken, tokens * limits.context_cleared_share);
+  if (vendor_ids && vendor_ids.length > 0) return { do: "clear_results", thread, vendor_ids };
+  if (thread.compactions >= limits.compactions_max || thread.exceeded > limits.compactions_max) {
+    return { do: "fail_turn", thread, failure: { of: "compactions" } };
+  }
+  return { do: "compact", thread };
 }
 
 function failureBeforeRequest(thread: Thread, stopped: Stopped | null): TurnFailure | null {

@@ -1,11 +1,13 @@
 import { limits } from "../limits.ts";
 import { draft } from "../log/entry.ts";
+import { primaryThreadOf } from "../log/thread-id.ts";
 import { noUsage } from "../models/model.ts";
 import type { SessionErrorObject, UsageSnapshot } from "../protocol/events.ts";
 import { amountOf, budgetOf } from "../protocol/money.ts";
 import { type Action, budgetReached, type TurnFailure } from "./decide.ts";
 import { type Drafts, none, type Pen, spanEnd, writer } from "./pen.ts";
-import type { Call, State } from "./state.ts";
+import type { SessionFacts } from "./session.ts";
+import { type Call, type State, storedState } from "./state.ts";
 
 const interruptedText = "Tool execution was interrupted before completion. Please retry.";
 
@@ -38,6 +40,15 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
         status: "running",
         threads: [{ id: thread.id, status: "running" }],
       };
+    case "clear_results":
+      return {
+        ...none(),
+        entries: [
+          hidden("results_cleared", { reader: 1, vendor_ids: action.vendor_ids }),
+          shown("agent.thread_context_compacted", {}),
+        ],
+      };
+    case "compact":
     case "call_model":
       return { ...none(), entries: [shown("span.model_request_start", {})] };
     case "abandon_request":
@@ -109,6 +120,18 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
   }
 }
 
+/** All that the state holds, for those who begin to read here. */
+export const checkpointDrafts = (state: State, { session_id }: SessionFacts, pen: Pen): Drafts => ({
+  ...none(),
+  entries: [
+    draft(
+      "checkpoint",
+      { id: pen.newId(), thread_id: primaryThreadOf(session_id), audience: "internal" },
+      { reader: 1, state: storedState(state) },
+    ),
+  ],
+});
+
 const denialText = ({ confirmation }: Call): string =>
   confirmation?.deny_message
     ? `The user rejected this call: ${confirmation.deny_message}`
@@ -127,6 +150,12 @@ function turnFailure(failure: TurnFailure): SessionErrorObject {
       return {
         type: "unknown_error",
         message: `The turn reached ${limits.turn_ms_max / 3_600_000} hours, the most that one may take. Send a message to go on.`,
+        retry_status,
+      };
+    case "compactions":
+      return {
+        type: "compaction_limit_reached_error",
+        message: `The conversation stayed too long for the model after ${limits.compactions_max} compactions. Send less at a time, or begin a new session.`,
         retry_status,
       };
     case "cap":

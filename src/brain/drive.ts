@@ -3,9 +3,11 @@ import { type AnyDraft, type Entry, readerVersion } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
 import type { SessionPreview } from "../log/previews.ts";
 import type { AssistantBlock, ModelEvent, ModelRequest } from "../models/model.ts";
+import { summaryRequest } from "./compaction.ts";
 import { modelRequest } from "./context.ts";
+import { contextTokens } from "./context-size.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
-import { draftsOf, usageSnapshot } from "./drafts.ts";
+import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
 import { type Judged, judgeReply } from "./judge.ts";
 import { indeterminate } from "./judge-prompt.ts";
 import type { Memory } from "./memory.ts";
@@ -15,7 +17,15 @@ import { type Drafts, none, type Pen, type Permission, type SessionMoney } from 
 import { startPreview } from "./preview.ts";
 import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
 import { budgetCents, isAtCap, type Spending, type Stopped, spentNano } from "./spending.ts";
-import { type Call, clientTurn, emptyState, fold, type State } from "./state.ts";
+import {
+  type Call,
+  clientTurn,
+  emptyState,
+  fold,
+  type State,
+  type Thread,
+  wantsCheckpoint,
+} from "./state.ts";
 
 /** Everything a drive touches outside itself. */
 export interface Effects {
@@ -47,6 +57,8 @@ export interface Effects {
    */
   capReached(agent: AgentFacts, unwritten: number): Promise<string | null>;
   spending: Spending;
+  /** What a model can take in, in tokens. */
+  contextWindow(modelId: string): number;
   newId(): string;
   now(): number;
   random(): number;
@@ -74,7 +86,7 @@ export async function drive(
   const ring = () => bell.abort();
   let failure: unknown = null;
   let alarm: NodeJS.Timeout | undefined;
-  let state: State = memory.recall(facts.session_id);
+  let state = startingState(memory.recall(facts.session_id), facts.fold_from);
   stop.addEventListener("abort", ring);
 
   function start(effect: string, run: (signal: AbortSignal) => Promise<Outcome>): void {
@@ -90,7 +102,12 @@ export async function drive(
 
   function startEffect(action: Action, drafts: Drafts): void {
     const { thread } = action;
-    if (action.do === "call_model") {
+    if (action.do === "compact") {
+      const about = { thread_id: thread.id, request_id: drafts.entries[0]?.id ?? "" };
+      const asking = state.threads.get(thread.id) ?? thread;
+      const request = summaryRequest(modelRequest(state.agent ?? facts.agent, asking), asking.exceeded);
+      start(modelEffect(thread), (signal) => summarise(about, request, effects, signal));
+    } else if (action.do === "call_model") {
       const requestId = drafts.entries[0]?.id ?? "";
       const asking = state.threads.get(thread.id) ?? thread;
       const agent = state.agent ?? facts.agent;
@@ -118,6 +135,10 @@ export async function drive(
     const agent = state.agent ?? facts.agent;
     const now = effects.now();
     const money = (at: State) => moneyAt(at, now);
+    const room = {
+      tokens: effects.contextWindow(agent.model.id),
+      size: (thread: Thread) => contextTokens(thread, modelRequest(agent, thread)),
+    };
     const pen: Pen = {
       agent,
       newId: effects.newId,
@@ -141,6 +162,8 @@ export async function drive(
       predicted = fold(provisional(drafts.entries, predicted.seq, now), predicted);
       return drafts;
     };
+    const checkpoint = wantsCheckpoint(state);
+    if (checkpoint) add(checkpointDrafts(state, facts, pen));
     for (const { outcome } of ended) add(outcomeDrafts(outcome, predicted, pen));
     const cap = await effects.capReached(agent, predicted.spent_nano - state.spent_nano);
 
@@ -152,14 +175,15 @@ export async function drive(
       if (![...running].some((effect) => effect.startsWith("model "))) park = { after_ms: 0 };
     } else {
       for (;;) {
-        const plan = decide(predicted, running, now, stoppedBy(money(predicted), cap));
+        const stopped = stoppedBy(money(predicted), cap);
+        const plan = decide(predicted, running, now, { stopped, room });
         next = plan.next;
         for (const effect of plan.cancel) inFlight.get(effect)?.abort();
         park = plan.park;
         if (plan.actions.length === 0) break;
         for (const action of plan.actions) {
           started.push({ action, drafts: add(draftsOf(action, predicted, pen)) });
-          if (action.do === "call_model") running.add(modelEffect(action.thread));
+          if (action.do === "call_model" || action.do === "compact") running.add(modelEffect(action.thread));
           if (action.do === "start_tool" || action.do === "resume_tool") running.add(toolEffect(action.call));
         }
       }
@@ -177,6 +201,7 @@ export async function drive(
         spent_nano,
         at_cap,
         asks: clientTurn(predicted),
+        ...(checkpoint && { fold_from: state.seq }),
         reader: readerVersion,
         lease,
         if_seq: state.seq,
@@ -232,6 +257,9 @@ export async function drive(
     for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
   }
 }
+
+const startingState = (remembered: State, foldFrom: number): State =>
+  remembered.seq < foldFrom ? { ...emptyState(), seq: foldFrom } : remembered;
 
 function stoppedBy(money: SessionMoney, cap: string | null): Stopped | null {
   if (money.at_cap) return { by: "budget" };
@@ -300,3 +328,29 @@ async function callModel(
   }
   throw new Error("the model's stream ended without a terminal event");
 }
+
+/** Notes without a text are none: the request is tried again. */
+async function summarise(
+  about: { thread_id: string; request_id: string },
+  request: ModelRequest,
+  effects: Effects,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  for await (const event of effects.callModel(request, signal)) {
+    if (event.type === "failed")
+      return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };
+    if (event.type === "aborted") return { type: "model_aborted", ...about, usage: event.usage, judge: null };
+    if (event.type !== "finished") continue;
+    const summary = event.content
+      .flatMap((block) => (block.type === "text" ? [block.text] : []))
+      .join("\n\n");
+    const { usage } = event;
+    if (summary.trim() !== "") return { type: "summarised", ...about, summary, usage };
+    const failure = { kind: "unavailable", message: noNotes, retryable: true, retry_after_ms: null } as const;
+    return { type: "model_failed", ...about, failure, usage };
+  }
+  throw new Error("the model's stream ended without a terminal event");
+}
+
+const noNotes =
+  "The model was to sum up the conversation, which has outgrown its context, and wrote nothing.";

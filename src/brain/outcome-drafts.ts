@@ -1,6 +1,6 @@
 import { limits } from "../limits.ts";
 import type { AnyDraft } from "../log/entry.ts";
-import type { AssistantBlock, ModelFailure } from "../models/model.ts";
+import { type AssistantBlock, type ModelFailure, promptTokens } from "../models/model.ts";
 import { type EventBody, isRefusalCategory, type SessionErrorObject } from "../protocol/events.ts";
 import { type Judgement, type Outcome, threadOf } from "./outcome.ts";
 import { type Drafts, none, type Pen, type Permission, spanEnd, writer } from "./pen.ts";
@@ -26,6 +26,18 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
       return { ...none(), entries: spanEnd(thread, pen, outcome, true) };
     case "model_replied":
       return { ...none(), entries: replyEntries(outcome, thread, pen) };
+    case "summarised": {
+      const { request_id, summary } = outcome;
+      const hidden = writer(thread, pen, "internal");
+      return {
+        ...none(),
+        entries: [
+          hidden("compaction", { reader: 1, request_id, summary }),
+          ...spanEnd(thread, pen, outcome, false),
+          shown("agent.thread_context_compacted", {}),
+        ],
+      };
+    }
     case "model_failed":
       return failureDrafts(outcome, thread, pen);
   }
@@ -67,6 +79,7 @@ function replyEntries(
   const reply = hidden("model_reply", {
     reader: 1,
     request_id: outcome.request_id,
+    context_tokens: promptTokens(outcome.usage) + outcome.usage.output_tokens,
     // What was refused is not shown to the model again: it would refuse the next turn too.
     content: refused ? [] : outcome.content.filter((block) => block.type !== "text" || block.text !== ""),
     call_ids: callIds,
@@ -146,6 +159,12 @@ function failureDrafts(
   const hidden = writer(thread, pen, "internal");
   const { failure } = outcome;
   const end = spanEnd(thread, pen, outcome, true);
+  if (failure.kind === "too_long") {
+    return {
+      ...none(),
+      entries: [...end, hidden("context_exceeded", { reader: 1, request_id: outcome.request_id })],
+    };
+  }
   if (!failure.retryable || thread.failures >= limits.model_retries_max) {
     return {
       ...none(),
@@ -192,6 +211,7 @@ function modelError(failure: ModelFailure, status: "retrying" | "exhausted"): Se
     unavailable: "model_request_failed_error",
     authentication: "model_request_failed_error",
     rejected: "model_request_failed_error",
+    too_long: "model_request_failed_error",
     not_configured: "model_request_failed_error",
   } as const;
   return { type: types[failure.kind], message: failure.message, retry_status: { type: status } };

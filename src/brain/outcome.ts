@@ -36,6 +36,8 @@ export type Outcome =
       /** Null: nobody was asked. */
       judge: JudgeCost | null;
     }
+  /** The notes that a compaction goes on from. */
+  | { type: "summarised"; thread_id: string; request_id: string; summary: string; usage: ModelUsage }
   | { type: "model_failed"; thread_id: string; request_id: string; failure: ModelFailure; usage: ModelUsage }
   | {
       type: "model_aborted";

@@ -5,6 +5,8 @@ export interface SessionFacts {
   workspace_id: string;
   session_id: string;
   agent: AgentFacts;
+  /** Where to begin reading its log. */
+  fold_from: number;
   /** The most it may cost; null is no budget. */
   budget_cents: number | null;
 }

@@ -1,9 +1,11 @@
+import { limits } from "../limits.ts";
 import type { SessionStatus } from "../log/append.ts";
 import { type BodyOf, bodyOf, type Entry, readerVersion } from "../log/entry.ts";
-import type { ModelMessage, ModelUsage } from "../models/model.ts";
+import type { ContentBlock, ModelMessage, ModelUsage } from "../models/model.ts";
 import { addUsage, noUsage } from "../models/model.ts";
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 import { centsOf } from "../protocol/money.ts";
+import { compacted, withoutResults } from "./compaction.ts";
 import { addSystemTexts, addUserBlocks, contentForModel, leaveOutMedia } from "./conversation.ts";
 import type { AgentFacts } from "./session.ts";
 
@@ -21,6 +23,9 @@ export interface State {
   active_ms: number;
   running_since: number | null;
   threads: Map<string, Thread>;
+  /** The newest checkpoint, and the newest entry that made a thread's conversation shorter. */
+  checkpoint_seq: number;
+  shortened_seq: number;
 }
 
 export interface Thread {
@@ -34,6 +39,14 @@ export interface Thread {
   user_texts: string[];
   /** Calls of the newest reply that have no result yet. */
   calls: Call[];
+  /** What the model counted of the conversation with its newest answer, in tokens; null when there is none to go by. */
+  counted_tokens: number | null;
+  /** The newest message of the user, which no summary replaces. */
+  newest_user: ContentBlock[];
+  /** Compactions since the model's last answer. */
+  compactions: number;
+  /** How often since then the provider has said that the conversation is too long. */
+  exceeded: number;
   /** A model request whose end is not in the log. */
   request: { id: string } | null;
   /** Failed attempts at the request that is due, and when it may be sent again, in `ms` since 1970. */
@@ -116,13 +129,31 @@ export const emptyState = (): State => ({
   active_ms: 0,
   running_since: null,
   threads: new Map(),
+  checkpoint_seq: 0,
+  shortened_seq: 0,
 });
+
+/** A state as the log keeps it. */
+export const storedState = (state: State): object => ({ ...state, threads: [...state.threads.values()] });
+
+function restoredState(stored: object): State {
+  const { threads, ...rest } = stored as Omit<State, "threads"> & { threads: Thread[] };
+  return { ...rest, threads: new Map(threads.map((thread) => [thread.id, copyOf(thread)])) };
+}
+
+/** Whether the next brain would have to read much that does not matter any more. */
+export const wantsCheckpoint = (state: State): boolean =>
+  state.shortened_seq > state.checkpoint_seq || state.seq - state.checkpoint_seq > limits.checkpoint_entries;
 
 export const newThread = (id: string): Thread => ({
   id,
   status: "idle",
   queued: [],
   messages: [],
+  counted_tokens: null,
+  newest_user: [],
+  compactions: 0,
+  exceeded: 0,
   user_texts: [],
   calls: [],
   request: null,
@@ -138,17 +169,19 @@ export const newThread = (id: string): Thread => ({
   ending: null,
 });
 
+const copyOf = (thread: Thread): Thread => ({
+  ...thread,
+  queued: [...thread.queued],
+  messages: [...thread.messages],
+  user_texts: [...thread.user_texts],
+  calls: [...thread.calls],
+});
+
 /** Pure: `fold(b, fold(a))` equals `fold([...a, ...b])`, and `state` is left as it was. */
 export function fold(entries: readonly Entry[], state: State = emptyState()): State {
   const next: State = { ...state, threads: new Map() };
   for (const [id, thread] of state.threads) {
-    next.threads.set(id, {
-      ...thread,
-      queued: [...thread.queued],
-      messages: [...thread.messages],
-      user_texts: [...thread.user_texts],
-      calls: [...thread.calls],
-    });
+    next.threads.set(id, copyOf(thread));
   }
   for (const entry of entries) apply(next, entry);
   return next;
@@ -198,7 +231,9 @@ function apply(state: State, entry: Entry): void {
       const event = thread.queued.find((queued) => queued.seq === entry.of_seq);
       thread.queued = thread.queued.filter((queued) => queued !== event);
       if (event?.type === "user.message") {
-        addUserBlocks(thread.messages, event.content.flatMap(contentForModel));
+        thread.ending = null;
+        thread.newest_user = event.content.flatMap(contentForModel);
+        addUserBlocks(thread.messages, thread.newest_user);
         thread.user_texts.push(
           ...event.content.flatMap((block) => (block.type === "text" ? [block.text] : [])),
         );
@@ -225,8 +260,8 @@ function apply(state: State, entry: Entry): void {
     }
     case "model_reply": {
       const reply = bodyOf(entry, "model_reply");
-      thread.failures = 0;
-      thread.orphans = 0;
+      Object.assign(thread, { failures: 0, orphans: 0, compactions: 0, exceeded: 0 });
+      thread.counted_tokens = reply.context_tokens;
       if (reply.content.length > 0) thread.messages.push({ role: "assistant", content: reply.content });
       for (const block of reply.content) {
         if (block.type !== "tool_use") continue;
@@ -245,6 +280,31 @@ function apply(state: State, entry: Entry): void {
       else thread.ending = reply.ending;
       return;
     }
+    case "checkpoint":
+      Object.assign(state, restoredState(bodyOf(entry, "checkpoint").state), {
+        seq: entry.seq,
+        checkpoint_seq: entry.seq,
+      });
+      return;
+    case "compaction":
+      state.shortened_seq = entry.seq;
+      thread.messages = compacted(thread, bodyOf(entry, "compaction").summary);
+      Object.assign(thread, { failures: 0, orphans: 0, exceeded: 0, counted_tokens: null });
+      thread.compactions += 1;
+      return;
+    case "results_cleared": {
+      state.shortened_seq = entry.seq;
+      const { messages, freed } = withoutResults(
+        thread.messages,
+        bodyOf(entry, "results_cleared").vendor_ids,
+      );
+      thread.messages = messages;
+      if (thread.counted_tokens !== null) thread.counted_tokens = Math.max(0, thread.counted_tokens - freed);
+      return;
+    }
+    case "context_exceeded":
+      thread.exceeded += 1;
+      return;
     case "retry_scheduled":
       thread.failures += 1;
       thread.orphans = 0;
@@ -289,7 +349,8 @@ function apply(state: State, entry: Entry): void {
       return;
     case "session.thread_status_running":
       if (thread.status === "idle" && thread.asked === null) {
-        if (!thread.paused) Object.assign(thread, { rounds: 0, turn_ms: 0, began_seq: entry.seq });
+        if (!thread.paused)
+          Object.assign(thread, { rounds: 0, turn_ms: 0, compactions: 0, exceeded: 0, began_seq: entry.seq });
         Object.assign(thread, { failures: 0, orphans: 0, ending: null });
       }
       thread.status = "running";

@@ -53,6 +53,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
   workspace_id: "w",
   session_id: session.id,
   agent: testAgent,
+  fold_from: 0,
   budget_cents: null,
 });
 
@@ -196,6 +197,7 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
       },
       capReached: async () => null,
       spending: testSpending,
+      contextWindow: () => 200_000,
       newId: () => newId("event"),
       now: () => Date.now(),
       random: () => 0,

@@ -52,6 +52,7 @@ const answers =
       reader: 1,
       request_id: "sevt_span.model_request_start",
       content,
+      context_tokens: 10,
       call_ids: { toolu_1: "sevt_agent.custom_tool_use" },
       ending: { stop_reason: { type: "end_turn" }, stop_details: null },
     }),

@@ -26,6 +26,8 @@ export interface AppendRequest {
   asks?: string[];
   /** A client's: the asks that it answers. Each must be open, and is closed by it. */
   answers?: string[];
+  /** A brain's: the seq before its checkpoint, which is the first of the entries. */
+  fold_from?: number;
   /** Lowest reader version that understands the entries: older brains leave the session alone from now on. */
   reader?: number;
   /**
@@ -80,7 +82,7 @@ const statement: Statement = {
 with request as materialized (
   select * from json_to_recordset($1::json) as r (
     n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint,
-    status text, usage json, spent_nano bigint, at_cap boolean, not_while text[], reader int, asks text[],
+    status text, usage json, spent_nano bigint, at_cap boolean, not_while text[], fold_from bigint, reader int, asks text[],
     answers text[], run text, after_ms int)
   order by session_id
 ), locked as materialized (
@@ -132,6 +134,7 @@ with request as materialized (
     spent_nano = coalesce(d.spent_nano, h.spent_nano),
     at_cap = coalesce(d.at_cap, h.at_cap),
     usage = coalesce(d.usage, h.usage),
+    fold_from = coalesce(d.fold_from, h.fold_from),
     asks = coalesce(d.asks, d.still_asked),
     active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'
       then (extract(epoch from d.at - h.active_since) * 1000000)::bigint else 0 end,
@@ -191,6 +194,7 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     spent_nano: request.spent_nano,
     at_cap: request.at_cap,
     not_while: request.not_while,
+    fold_from: request.fold_from,
     reader: request.reader,
     asks: request.asks,
     answers: request.answers,

@@ -49,11 +49,21 @@ export interface InternalBody {
     reader: 1;
     request_id: string;
     content: AssistantBlock[];
+    /** What the request and its answer take of the model's context. */
+    context_tokens: number;
     /** Event ids of the tool uses, by the vendor's tool use id. */
     call_ids: Record<string, string>;
     /** How the turn ends when the answer calls no tool. */
     ending: { stop_reason: StopReason; stop_details: StopDetails };
   };
+  /** The conversation goes on from these notes on what came before. */
+  compaction: { reader: 1; request_id: string; summary: string };
+  /** Results of old calls that the model does not see any more, by the vendor's ids of the calls. */
+  results_cleared: { reader: 1; vendor_ids: string[] };
+  /** The provider says that the conversation is longer than the model's context. */
+  context_exceeded: { reader: 1; request_id: string };
+  /** All that the log says up to here, so that later readers need not read it. */
+  checkpoint: { reader: 1; state: object };
   /** What a model request has used, and what that costs at list price; null when the model has none. */
   charged: { reader: 1; request_id: string; usage: ModelUsage; nano_dollars: number | null };
   /** A model request was begun by a brain that did not live to see its end. */

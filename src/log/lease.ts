@@ -10,6 +10,8 @@ export interface Lease {
   epoch: number;
   /** The agent as the session runs it. */
   agent: unknown;
+  /** What the log says up to here is in the entry behind it. */
+  fold_from: number;
   /** Of the session's budget; null is none. */
   budget_cents: number | null;
   /** The database's time at the claim, in `ms` since 1970. */
@@ -29,7 +31,7 @@ with due as (
 update session_head h set lease_owner = $1, lease_epoch = h.lease_epoch + 1
 from due join session s on s.id = due.session_id
 where h.session_id = due.session_id
-returning h.workspace_id, h.session_id, s.agent, h.budget_cents, h.lease_epoch as epoch,
+returning h.workspace_id, h.session_id, s.agent, h.budget_cents, h.fold_from, h.lease_epoch as epoch,
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 

@@ -62,9 +62,11 @@ function replyTo(order: Order): FakeReply {
       billing: [402, "billing_error"],
       authentication: [401, "authentication_error"],
       rejected: [400, "invalid_request_error"],
+      too_long: [400, "invalid_request_error"],
       not_configured: [404, "not_found_error"],
     }[order.failure] as [number, string];
-    return errorReply(status, type, "as ordered");
+    const message = order.failure === "too_long" ? "prompt is too long: 2 tokens > 1 maximum" : "as ordered";
+    return errorReply(status, type, message);
   }
   const begun = answerEvents({ blocks: [{ type: "text", text: [order.hangAfter] }] }).slice(0, 4);
   return { chunks: [sse(begun)], end: "hang" };

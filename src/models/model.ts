@@ -27,6 +27,8 @@ export interface ModelRequest {
   tools: ToolDefinition[];
   /** User and assistant take turns, the user first; system text stands only at the end of a user's turn. */
   messages: ModelMessage[];
+  /** Its last message asks for notes on the conversation: a stand-in for a model has to know. */
+  purpose?: "summary";
   /** Failed attempts at this very request so far. */
   attempt: number;
   /** Set when no conversation is wanted but one short answer. */
@@ -120,6 +122,8 @@ export interface ModelFailure {
     | "authentication"
     /** The upstream refuses this very request; sending it again cannot help. */
     | "rejected"
+    /** The conversation is longer than the model's context. */
+    | "too_long"
     /** No provider is configured for the model. */
     | "not_configured";
   message: string;
@@ -135,6 +139,13 @@ export const noUsage: ModelUsage = {
   cache_creation_5m_input_tokens: 0,
   cache_creation_1h_input_tokens: 0,
 };
+
+/** All that went in, from the cache or not. */
+export const promptTokens = (usage: ModelUsage): number =>
+  usage.input_tokens +
+  usage.cache_read_input_tokens +
+  usage.cache_creation_5m_input_tokens +
+  usage.cache_creation_1h_input_tokens;
 
 export const addUsage = (a: ModelUsage, b: ModelUsage): ModelUsage => ({
   input_tokens: a.input_tokens + b.input_tokens,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { ModelUsage } from "./model.ts";
+import { type ModelUsage, promptTokens } from "./model.ts";
 
 /** US dollars per million tokens. */
 const dollars = z.number().min(0);
@@ -56,13 +56,10 @@ export function pricesOf({ models }: PriceTable): Prices {
       const found = find(model);
       if (!found) return null;
       const { price, factor } = found;
-      const prompt =
-        usage.input_tokens +
-        usage.cache_read_input_tokens +
-        usage.cache_creation_5m_input_tokens +
-        usage.cache_creation_1h_input_tokens;
       const { long_prompt: long } = price;
-      return Math.round(factor * tokensCost(long && prompt > long.above_tokens ? long : price, usage));
+      return Math.round(
+        factor * tokensCost(long && promptTokens(usage) > long.above_tokens ? long : price, usage),
+      );
     },
   };
 }

@@ -4,6 +4,7 @@ import type { AssistantBlock, Model, ModelEvent, ModelFailure, ModelRequest } fr
 import { type Answer, startAnswer } from "./simulated/answer.ts";
 import { judgeStepOf } from "./simulated/judge.ts";
 import { type Act, proseOf, type Step, scriptOf } from "./simulated/script.ts";
+import { answeredBefore, isNotes, notesOn } from "./simulated/summary.ts";
 
 const chars_per_delta = 48;
 const deltas_per_second = 20;
@@ -89,12 +90,13 @@ async function* perform(
 /** The newest message with text is the script; each answer since then was one of its steps. */
 function stepOf(request: ModelRequest): Step {
   if (request.answer?.name === "verdict") return judgeStepOf(request);
+  if (request.purpose === "summary") return [{ do: "say", text: notesOn(request.messages) }];
   const { messages } = request;
   const asked = messages.findLastIndex((message) => textsOf(message).length > 0);
   const asking = messages[asked];
   const answered = messages.slice(asked + 1).filter((message) => message.role === "assistant").length;
-  const script = scriptOf(asking ? textsOf(asking) : [""]);
-  return script[answered] ?? [{ do: "say", text: "Done." }];
+  const script = scriptOf(asking ? textsOf(asking).filter((text) => !isNotes(text)) : [""]);
+  return script[answered + answeredBefore(asking)] ?? [{ do: "say", text: "Done." }];
 }
 
 const textsOf = (message: ModelRequest["messages"][number]): string[] =>

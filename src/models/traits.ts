@@ -25,3 +25,12 @@ export function takesSystemMessages(modelId: string): boolean {
   const since: Record<string, number> = { opus: 408, sonnet: 500, haiku: 505 };
   return generation.number >= (since[generation.family] ?? 0);
 }
+
+/** What a model can take in with what it puts out, in tokens; a model that is not known is taken for a small one. */
+export function contextWindow(modelId: string): number {
+  const generation = generationOf(modelId);
+  const since: Record<string, number> = { opus: 406, sonnet: 406, fable: 500 };
+  const wide =
+    generation !== null && generation.number >= (since[generation.family] ?? Number.POSITIVE_INFINITY);
+  return wide ? 1_000_000 : 200_000;
+}

@@ -155,6 +155,11 @@ const agentMessage = z.object({
   content: z.array(z.union([z.object({ type: z.literal("text"), text: z.string() }), redactedBlock])),
   processed_at: at,
 });
+const agentThreadContextCompacted = z.object({
+  id,
+  type: z.literal("agent.thread_context_compacted"),
+  processed_at: at,
+});
 const agentThinking = z.object({ id, type: z.literal("agent.thinking"), processed_at: at });
 const agentToolUse = z.object({
   id,
@@ -186,6 +191,7 @@ const sessionErrorObject = z.object({
   type: z.enum([
     "unknown_error",
     "tool_use_limit_reached_error",
+    "compaction_limit_reached_error",
     "model_overloaded_error",
     "model_rate_limited_error",
     "model_request_failed_error",
@@ -256,6 +262,7 @@ export const sessionEvent = z.discriminatedUnion("type", [
   systemMessage,
   agentMessage,
   agentThinking,
+  agentThreadContextCompacted,
   agentToolUse,
   agentToolResult,
   agentCustomToolUse,

@@ -152,6 +152,7 @@ const errors: Record<ModelFailure["kind"], { status: number; type: string }> = {
   billing: { status: 402, type: "billing_error" },
   authentication: { status: 401, type: "authentication_error" },
   rejected: { status: 400, type: "invalid_request_error" },
+  too_long: { status: 400, type: "invalid_request_error" },
   not_configured: { status: 404, type: "not_found_error" },
 };
 

@@ -6,6 +6,8 @@ export interface Plan {
   answers: Answer[];
   /** One for each boundary of a brain, before and after all it writes and does; those left over come while it rests. */
   events: PlannedEvent[];
+  /** The model's context is so small that the conversation is summed up again and again. */
+  compacts: boolean;
 }
 
 export type Answer = {
@@ -125,6 +127,7 @@ const first: PlannedEvent = { type: "send", events: [{ type: "message", image: f
 export const plans: fc.Arbitrary<Plan> = fc.record({
   answers: fc.array(answer, { maxLength: 8, size: "max" }),
   events: fc.array(event, { maxLength: 60, size: "max" }).map((events) => [first, ...events]),
+  compacts: mostly(false, true),
 });
 
 function mostly(usual: boolean, seldom: boolean): fc.Arbitrary<boolean> {

@@ -244,6 +244,7 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
         return result;
       },
       cancelTool: (call) => hands.cancel(call),
+      contextWindow: () => (plan.compacts ? 200_000 : Number.POSITIVE_INFINITY),
       now: () => Date.now() + ahead,
     };
   }
@@ -273,7 +274,7 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
       stop: new AbortController(),
     };
     const driving = drive(
-      factsOf(session),
+      { ...factsOf(session), fold_from: lease.fold_from },
       lease,
       effectsOf(life),
       life.stop.signal,

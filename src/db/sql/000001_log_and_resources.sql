@@ -90,6 +90,8 @@ create table session_head (
   asks text[] not null default '{}',
   -- The most it may cost, in cents; null is no budget.
   budget_cents bigint,
+  -- Brains read the log from behind this seq on: the entry there holds all that was before it.
+  fold_from bigint not null default 0,
   -- What it has cost at list prices, in billionths of a dollar; null when its model has no price.
   spent_nano bigint,
   -- The model may not be asked until the budget is raised.

@@ -38,13 +38,15 @@ function failureOfAnswer(error: APIError): ModelFailure {
 }
 
 /** The status rules, but for a billing error, which comes with several. Within a stream there is only the type. */
-function kindOf({ status, type }: APIError): Kind {
+function kindOf(error: APIError): Kind {
+  const { status, type } = error;
   if (status === undefined) return kindOfType[type ?? ""] ?? "unavailable";
   if (type === "billing_error" || status === 402) return "billing";
   if (status === 429) return "rate_limited";
   if (status === 529 || type === "overloaded_error") return "overloaded";
   if (status === 401 || status === 403) return "authentication";
   if (status === 404) return "not_configured";
+  if (status === 400 && /prompt is too long|exceeds? .*context/i.test(error.message)) return "too_long";
   if (status === 408 || status === 409 || status >= 500) return "unavailable";
   return "rejected";
 }

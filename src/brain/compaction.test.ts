@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { limits } from "../limits.ts";
+import type { Entry } from "../log/entry.ts";
+import { type ModelEvent, type ModelFailure, type ModelRequest, noUsage } from "../models/model.ts";
+import { simulatedModel } from "../models/simulated.ts";
+import { drive } from "./drive.ts";
+import { fold, wantsCheckpoint } from "./state.ts";
+import {
+  calls,
+  factsOf,
+  message,
+  never,
+  of,
+  type Script,
+  says,
+  type TestSession,
+  testSession,
+} from "./testing.ts";
+
+let db: TestDatabase;
+before(async () => {
+  db = await testDatabase();
+});
+after(() => db.close());
+
+async function run(session: TestSession, ...texts: string[]): Promise<Entry[]> {
+  for (const text of texts) {
+    await session.send(message(text));
+    const lease = await session.claim();
+    assert.equal(await drive(factsOf(session), lease, session.effects(lease), never), "parked");
+  }
+  return session.entries();
+}
+
+/** An answer after which the context, of 200,000 tokens, holds this many. */
+const holding = (tokens: number, [event]: ModelEvent[]): ModelEvent[] =>
+  event?.type === "finished" ? [{ ...event, usage: { ...noUsage, input_tokens: tokens } }] : [];
+
+const notes = says("NOTES");
+const isSummary = (request: ModelRequest) => request.purpose === "summary";
+const shape = (request: ModelRequest | undefined) =>
+  request?.messages.map(({ role, content }) => [
+    role,
+    ...content.map((block) => (block.type === "text" ? block.text.slice(0, 30) : block.type)),
+  ]);
+const tooLong: ModelFailure = {
+  kind: "too_long",
+  message: "too long",
+  retryable: false,
+  retry_after_ms: null,
+};
+
+describe("a conversation that outgrows the context", () => {
+  test("is summed up before the next request, which goes on from the notes and the newest message", async () => {
+    const session = await testSession(db, (request) =>
+      isSummary(request) ? notes : holding(170_000, says("Yes.")),
+    );
+    const entries = await run(session, "First", "Second");
+    const [first, summary, second] = session.asked;
+    assert.ok(summary && isSummary(summary));
+    assert.deepEqual(summary.messages.slice(0, 2), [
+      first?.messages[0],
+      { role: "assistant", content: [{ type: "text", text: "Yes." }] },
+    ]);
+    assert.deepEqual(shape(second), [["user", "Notes on the conversation so f", "Second"]]);
+    assert.match(JSON.stringify(second), /NOTES/);
+    assert.deepEqual(
+      entries.filter(({ type }) => /^span|compact/.test(type)).map(({ type }) => type),
+      [
+        "span.model_request_start",
+        "span.model_request_end",
+        "span.model_request_start",
+        "compaction",
+        "span.model_request_end",
+        "agent.thread_context_compacted",
+        "span.model_request_start",
+        "span.model_request_end",
+      ],
+    );
+    assert.equal(fold(entries).usage.input_tokens, 170_000 * 2 + 10);
+  });
+
+  test("keeps the calls whose results the model has not seen, the message they serve, and all system text", async () => {
+    const session = await testSession(db, (request) => {
+      if (isSummary(request)) return notes;
+      if (session.asked.length === 1) return says("Ready.");
+      return session.asked.length === 2 ? holding(170_000, calls("bash one", "bash two")) : says("Done.");
+    });
+    const system = {
+      type: "system.message" as const,
+      content: [{ type: "text" as const, text: "Be brief." }],
+    };
+    await session.send(message("Hi"), system);
+    const lease = await session.claim();
+    await drive(factsOf(session), lease, session.effects(lease), never);
+    await run(session, "Run both");
+    assert.deepEqual(shape(session.asked.at(-1)), [
+      ["user", "Notes on the conversation so f", "Run both"],
+      ["system", "Be brief."],
+      ["assistant", "tool_use", "tool_use"],
+      ["user", "tool_result", "tool_result"],
+    ]);
+  });
+
+  test("loses only old large results where that makes room", async () => {
+    const large = "x".repeat(150_000);
+    const session = await testSession(db, (request) => {
+      if (isSummary(request)) return notes;
+      const rounds = request.messages.filter(({ role }) => role === "assistant").length;
+      if (rounds === 6) return says("Done.");
+      return holding(rounds === 5 ? 165_000 : 1_000, calls(`bash ${rounds}`));
+    });
+    await session.send(message("Go"));
+    const lease = await session.claim();
+    const runTool = async () => ({ content: [{ type: "text" as const, text: large }], is_error: false });
+    await drive(factsOf(session), lease, session.effects(lease, { runTool }), never);
+    const entries = await session.entries();
+    assert.equal(session.asked.some(isSummary), false);
+    const results = (session.asked.at(-1)?.messages ?? []).flatMap(({ content }) =>
+      content.flatMap((block) =>
+        block.type === "tool_result" ? [JSON.stringify(block.content).length > 1_000] : [],
+      ),
+    );
+    assert.deepEqual(results, [false, false, false, true, true, true]);
+    assert.equal(of(entries, "agent.thread_context_compacted").length, 1);
+    assert.equal(of(entries, "agent.tool_result").length, 6);
+  });
+
+  test("ten times, it still knows the first instruction", async () => {
+    const simulated = simulatedModel({ chars_per_second: null });
+    const session = await testSession(db, (request, signal) => simulated.stream(request, signal));
+    await run(session, "Remember the word heron\nusage in=170000");
+    for (let i = 1; i <= 10; i += 1) await run(session, `Message ${i}\nsay ok ${i}\nusage in=170000`);
+    const entries = await session.entries();
+    assert.equal(of(entries, "compaction").length, 10);
+    assert.match(JSON.stringify(session.asked.at(-1)?.messages[0]), /Remember the word heron/);
+    assert.equal(of(entries, "session.error").length, 0);
+    assert.ok((session.asked.at(-1)?.messages.length ?? 99) <= 2);
+  });
+
+  test("within a turn, the script of the simulated model goes on where it was", async () => {
+    const simulated = simulatedModel({ chars_per_second: null });
+    const session = await testSession(db, (request, signal) => simulated.stream(request, signal));
+    const steps = Array.from({ length: 6 }, (_, i) => `bash step${i}\nusage in=170000`);
+    await run(session, [...steps, "say end"].join("\nthen\n"));
+    assert.deepEqual(
+      session.ran,
+      steps.map((_, i) => `step${i}`),
+    );
+    assert.equal(of(await session.entries(), "compaction").length, 6);
+  });
+});
+
+describe("a checkpoint", () => {
+  test("follows a compaction, and whoever begins to read there knows what the whole log says", async () => {
+    const session = await testSession(db, (request) =>
+      isSummary(request) ? notes : holding(170_000, says("Yes.")),
+    );
+    const entries = await run(session, "First", "Second \u0000 \ud800", "Third");
+    const checkpoints = of(entries, "checkpoint");
+    assert.equal(checkpoints.length, 2);
+    for (const { seq } of checkpoints) {
+      const from = entries.filter((entry) => entry.seq >= seq);
+      assert.deepEqual(fold(from), fold(entries));
+    }
+  });
+
+  test("is where the next brain begins to read", async () => {
+    const session = await testSession(db, (request) =>
+      isSummary(request) ? notes : holding(170_000, says("Yes.")),
+    );
+    const entries = await run(session, "First", "Second");
+    const [checkpoint] = of(entries, "checkpoint");
+    await session.send(message("Third"));
+    const lease = await session.claim();
+    assert.equal(lease.fold_from, (checkpoint?.seq ?? 0) - 1);
+    const reads: number[] = [];
+    const effects = session.effects(lease);
+    const read = (seq: number) => {
+      reads.push(seq);
+      return effects.read(seq);
+    };
+    await drive({ ...factsOf(session), fold_from: lease.fold_from }, lease, { ...effects, read }, never);
+    assert.equal(reads[0], lease.fold_from);
+    assert.match(JSON.stringify(session.asked.at(-1)?.messages), /NOTES.*Third/);
+  });
+
+  test("comes by itself when the log has grown long", () => {
+    const state = { ...fold([]), seq: limits.checkpoint_entries + 1 };
+    assert.equal(wantsCheckpoint(state), true);
+    assert.equal(wantsCheckpoint({ ...state, checkpoint_seq: 1 }), false);
+  });
+});
+
+describe("a provider that finds the conversation too long", () => {
+  test("is asked for notes on its newest half, and then again", async () => {
+    const session = await testSession(db, (request) => {
+      if (isSummary(request)) return notes;
+      return session.asked.length === 2
+        ? [{ type: "failed", failure: tooLong, usage: noUsage }]
+        : says("Yes.");
+    });
+    const entries = await run(session, "First", "Second");
+    const summary = session.asked[2];
+    assert.equal(summary?.messages.length, 1);
+    assert.deepEqual(shape(session.asked[3]), [["user", "Notes on the conversation so f", "Second"]]);
+    assert.equal(of(entries, "session.error").length, 0);
+  });
+
+  test("every time, the turn ends with its own error, and the next one tries anew", async () => {
+    let refuses = true;
+    const session = await testSession(db, () =>
+      refuses ? [{ type: "failed", failure: tooLong, usage: noUsage }] : says("Yes."),
+    );
+    const entries = await run(session, "First");
+    assert.match(
+      JSON.stringify(of(entries, "session.error")[0]?.body),
+      /compaction_limit_reached_error.*exhausted/,
+    );
+    assert.deepEqual(entries.at(-1)?.body, {
+      stop_reason: { type: "retries_exhausted" },
+      stop_details: null,
+    });
+    refuses = false;
+    const then = await run(session, "Again");
+    assert.equal(of(then, "agent.message").length, 1);
+  });
+
+  test("after each compaction, too", async () => {
+    const session = await testSession(db, (request) =>
+      isSummary(request) ? notes : [{ type: "failed", failure: tooLong, usage: noUsage }],
+    );
+    const entries = await run(session, "First");
+    assert.equal(of(entries, "compaction").length, 3);
+    assert.equal(of(entries, "session.error").length, 1);
+  });
+});
+
+describe("a request for notes", () => {
+  const failsOnce = (end: ModelEvent): Script => {
+    let failed = false;
+    return (request) => {
+      if (!isSummary(request)) return holding(170_000, says("Yes."));
+      if (failed) return notes;
+      failed = true;
+      return [end];
+    };
+  };
+
+  for (const [what, end] of [
+    [
+      "that fails",
+      { type: "failed", failure: { ...tooLong, kind: "overloaded", retryable: true }, usage: noUsage },
+    ],
+    ["that brings no text", { type: "finished", content: [], stop: { reason: "end_turn" }, usage: noUsage }],
+  ] as const satisfies [string, ModelEvent][]) {
+    test(`${what} is made again`, async () => {
+      const session = await testSession(db, failsOnce(end));
+      await run(session, "First");
+      await session.send(message("Second"));
+      let now = Date.now();
+      for (;;) {
+        const lease = await session.claim();
+        await drive(factsOf(session), lease, session.effects(lease, { now: () => now }), never);
+        if ((await session.entries()).at(-1)?.type === "session.status_idle") break;
+        now += 60_000;
+        await db.query(
+          { name: "due", text: "update session_head set runnable_at = drover_now() where session_id = $1" },
+          [session.id],
+        );
+      }
+      assert.equal(of(await session.entries(), "compaction").length, 1);
+      assert.deepEqual(shape(session.asked.at(-1)), [["user", "Notes on the conversation so f", "Second"]]);
+    });
+  }
+});

@@ -1,0 +1,135 @@
+import { limits } from "../limits.ts";
+import type { ContentBlock, ModelMessage, ModelRequest, ToolResultBlock } from "../models/model.ts";
+import { blockTokens } from "./context-size.ts";
+import { addSystemTexts, addUserBlocks } from "./conversation.ts";
+import type { Thread } from "./state.ts";
+
+/**
+ * Making room in a model's context. Old large tool results go first, where that is enough; else the model sums up what
+ * has happened, and the conversation goes on from the summary. Both begin a new prefix, so both are rare.
+ */
+
+const cleared = "[This result was cleared to make room. Make the call again if you need it.]";
+
+/** The results to clear so that the thread takes less than `target` tokens; null when that does not suffice. */
+export function clearable(thread: Thread, size: number, target: number): string[] | null {
+  const old = thread.messages.slice(0, recentFrom(thread.messages));
+  const results = old.flatMap((message) => (message.role === "user" ? message.content.filter(isLarge) : []));
+  const freed = results.reduce((sum, block) => sum + blockTokens(block), 0);
+  return size - freed <= target ? results.map((block) => block.tool_use_id) : null;
+}
+
+const isLarge = (block: ContentBlock | ToolResultBlock): block is ToolResultBlock =>
+  block.type === "tool_result" && blockTokens(block) >= limits.clear_result_tokens_min;
+
+/** Where the newest rounds of tool use begin, whose results the model still works with. */
+function recentFrom(messages: ModelMessage[]): number {
+  const users = messages.flatMap(({ role }, i) => (role === "user" ? [i] : []));
+  return users.at(-limits.clear_rounds_kept) ?? 0;
+}
+
+/** What is left of the messages, and the tokens that went. */
+export function withoutResults(
+  messages: ModelMessage[],
+  ids: readonly string[],
+): { messages: ModelMessage[]; freed: number } {
+  let freed = 0;
+  const left = messages.map((message): ModelMessage => {
+    if (message.role !== "user" || !message.content.some((block) => isOneOf(block, ids))) return message;
+    const content = message.content.map((block) => {
+      if (block.type !== "tool_result" || !isOneOf(block, ids)) return block;
+      freed += blockTokens(block);
+      return { ...block, content: [{ type: "text" as const, text: cleared }] };
+    });
+    return { role: "user", content };
+  });
+  return { messages: left, freed };
+}
+
+const isOneOf = (block: ContentBlock | ToolResultBlock, ids: readonly string[]) =>
+  block.type === "tool_result" && ids.includes(block.tool_use_id);
+
+const instruction = `The conversation above is about to outgrow your context. Write the notes from which you yourself will go on, for nothing else of it will be left but the user's newest message, the system messages and the newest tool results. Do not call a tool and do not address the user. Cover, each under a heading of its own:
+1. What the user asked for, in the user's own words where they matter, from the first request on, with every constraint and preference that still holds.
+2. What was decided, and why; what was tried and did not work.
+3. Files and other things that were read, made or changed, by their exact paths and names, with the state they are in.
+4. Facts that were found out and will be needed: values, commands, errors, identifiers, to the letter.
+5. What is open, and the very next step.
+Earlier notes in the conversation are part of it: carry over whatever still holds.`;
+
+/**
+ * Asks for the summary. It extends the thread's newest request, so the cache holds most of it. Where the provider has said
+ * that even that is too long, `shorter` halvings of the conversation's older part are left out and it is told as text.
+ */
+export function summaryRequest(request: ModelRequest, shorter: number): ModelRequest {
+  const messages: ModelMessage[] =
+    shorter === 0
+      ? [...request.messages]
+      : [{ role: "user", content: [{ type: "text", text: told(request, shorter) }] }];
+  addUserBlocks(messages, [{ type: "text", text: instruction }]);
+  return { ...request, messages, purpose: "summary" };
+}
+
+function told({ messages }: ModelRequest, shorter: number): string {
+  const text = messages
+    .map(({ role, content }) => `${role}: ${content.map(inWords).join("\n")}`)
+    .join("\n\n");
+  const kept = text.slice(-Math.floor(text.length / 2 ** shorter));
+  return `The newest part of the conversation:\n\n${kept}`;
+}
+
+function inWords(block: ModelMessage["content"][number]): string {
+  switch (block.type) {
+    case "text":
+      return block.text;
+    case "tool_use":
+      return `[calls ${block.name} ${JSON.stringify(block.input)}]`;
+    case "tool_result":
+      return `[result: ${block.content.map(inWords).join("\n")}]`;
+    case "search_result":
+      return block.content.join("\n");
+    default:
+      return `[${block.type}]`;
+  }
+}
+
+/**
+ * The conversation that goes on from a summary. The user's newest message and all system text stay to the letter, and so
+ * do calls whose results the model has not seen.
+ */
+export function compacted(thread: Thread, summary: string): ModelMessage[] {
+  const { messages } = thread;
+  const tail = messages.slice(tailFrom(messages));
+  const told = tail.some(
+    ({ role, content }) => role === "user" && content.some(({ type }) => type !== "tool_result"),
+  );
+  const first: ContentBlock = {
+    type: "text",
+    text: `Notes on the conversation so far, which was longer than there is room for:\n\n${summary}`,
+  };
+  const [next, ...rest] = tail;
+  const systemTexts = messages
+    .slice(0, messages.length - tail.length)
+    .flatMap(({ role, content }) => (role === "system" ? content : []))
+    .flatMap((block) => (block.type === "text" ? [block.text] : []));
+  const made: ModelMessage[] = [];
+  addUserBlocks(made, [first, ...(told ? [] : thread.newest_user)]);
+  if (next?.role === "user") addUserBlocks(made, next.content);
+  addSystemTexts(made, systemTexts);
+  for (const message of next?.role === "user" ? rest : tail) {
+    if (message.role === "system")
+      addSystemTexts(
+        made,
+        message.content.map(({ text }) => text),
+      );
+    else made.push(message);
+  }
+  return made;
+}
+
+/** The newest answer when its calls were answered and it has not gone on, else what the user said after it. */
+function tailFrom(messages: ModelMessage[]): number {
+  const last = messages.findLastIndex(({ role }) => role === "assistant");
+  const called = messages[last]?.content.some(({ type }) => type === "tool_use") ?? false;
+  return called ? last : last + 1;
+}
