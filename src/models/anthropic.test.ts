@@ -4,7 +4,6 @@ import fc from "fast-check";
 import {
   answerEvents,
   answerReply,
-  errorReply,
   type FakeAnswer,
   type FakeAnthropic,
   type FakeReply,
@@ -12,7 +11,7 @@ import {
   startFakeAnthropic,
 } from "../../test/fakes/anthropic.ts";
 import { anthropicModel } from "./anthropic.ts";
-import { answerOf, endingOf, type Order, requestOf, specifyModel, userSays } from "./model.spec.ts";
+import { answerOf, endingOf, requestOf, userSays } from "./model.spec.ts";
 import type { ModelEvent } from "./model.ts";
 
 const modelId = "claude-opus-5-5";
@@ -36,54 +35,6 @@ async function finishedOf(answer: FakeAnswer) {
   assert.ok(ending.type === "finished");
   return { ...ending, events };
 }
-
-function replyTo(order: Order): FakeReply {
-  if ("text" in order) {
-    const middle = order.text.length / 2;
-    return answerReply({
-      blocks: [{ type: "text", text: [order.text.slice(0, middle), order.text.slice(middle)] }],
-    });
-  }
-  if ("calls" in order) {
-    return answerReply({
-      blocks: order.calls.map(({ name, input }, i) => ({
-        type: "tool_use",
-        id: `toolu_${i}`,
-        name,
-        json: JSON.stringify(input).split(/(?=[:,])/),
-      })),
-    });
-  }
-  if ("failure" in order) {
-    const [status, type] = {
-      overloaded: [529, "overloaded_error"],
-      rate_limited: [429, "rate_limit_error"],
-      unavailable: [500, "api_error"],
-      billing: [402, "billing_error"],
-      authentication: [401, "authentication_error"],
-      rejected: [400, "invalid_request_error"],
-      too_long: [400, "invalid_request_error"],
-      not_configured: [404, "not_found_error"],
-    }[order.failure] as [number, string];
-    const message = order.failure === "too_long" ? "prompt is too long: 2 tokens > 1 maximum" : "as ordered";
-    return errorReply(status, type, message);
-  }
-  const begun = answerEvents({ blocks: [{ type: "text", text: [order.hangAfter] }] }).slice(0, 4);
-  return { chunks: [sse(begun)], end: "hang" };
-}
-
-specifyModel("anthropic", async () => {
-  const upstream = await startFakeAnthropic();
-  return {
-    model: modelAt(upstream.url),
-    modelId,
-    order: (order) => {
-      upstream.reply(replyTo(order));
-      return [userSays("go")];
-    },
-    close: () => upstream.close(),
-  };
-});
 
 describe("answers", () => {
   test("thoughts are kept with their signatures and never told", async () => {

@@ -2,7 +2,8 @@ import { limits } from "../limits.ts";
 import { type AnthropicOptions, upstreamClient } from "./anthropic/client.ts";
 import { failureOf } from "./anthropic/failure.ts";
 import { messageParams } from "./anthropic/request.ts";
-import { cutShort, startAnswer } from "./anthropic/stream.ts";
+import { startAnswer } from "./anthropic/stream.ts";
+import { cutShort } from "./broken.ts";
 import type { Model, ModelFailure } from "./model.ts";
 
 export type { AnthropicOptions };

@@ -80,13 +80,29 @@ export type BinarySource =
   | { type: "base64"; media_type: string; data: string }
   | { type: "url"; url: string };
 
+/** What the provider of this name wants back with the block that it made; nobody else can read it. */
+export interface VendorData {
+  provider: string;
+  data: string | null;
+}
+
 export type AssistantBlock =
-  | { type: "text"; text: string }
-  /** `signature` comes from the vendor and goes back unchanged; without it the block cannot be sent again. */
-  | { type: "thinking"; thinking: string; signature: string | null }
+  | { type: "text"; text: string; vendor?: VendorData }
+  /**
+   * `signature` comes from Anthropic and goes back unchanged; other vendors have `vendor`. Without either the block cannot
+   * be sent again.
+   */
+  | { type: "thinking"; thinking: string; signature: string | null; vendor?: VendorData }
   | { type: "redacted_thinking"; data: string }
   /** `malformed` holds arguments that were not a JSON object; `input` is then empty. */
-  | { type: "tool_use"; id: string; name: string; input: Record<string, unknown>; malformed?: string };
+  | {
+      type: "tool_use";
+      id: string;
+      name: string;
+      input: Record<string, unknown>;
+      malformed?: string;
+      vendor?: VendorData;
+    };
 
 export interface ModelUsage {
   input_tokens: number;

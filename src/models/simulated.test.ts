@@ -20,6 +20,7 @@ for (const chars_per_second of [null, 100_000]) {
   specifyModel(`simulated at ${chars_per_second ?? "no"} characters per second`, async () => ({
     model: simulatedModel({ chars_per_second }),
     modelId: "simulated",
+    usage_from_the_start: true,
     order: (order) => [userSays(directives(order))],
     close: async () => {},
   }));

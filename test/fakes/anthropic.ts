@@ -1,97 +1,24 @@
-import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type Anthropic from "@anthropic-ai/sdk";
+import {
+  type FakeReply,
+  type FakeRequest as FakeRequestOf,
+  type FakeResponder as FakeResponderOf,
+  type FakeUpstream,
+  startFakeUpstream,
+} from "./upstream.ts";
+import { usual, type Wire, type WireAnswer, type WireError } from "./wire.ts";
 
-/** What the fake sends for one request. */
-export interface FakeReply {
-  status?: number;
-  headers?: Record<string, string>;
-  /** Written one by one, as they are, and where they come one by one, then. */
-  chunks: (string | Uint8Array)[] | AsyncIterable<string>;
-  /** `cut` breaks the connection, `hang` leaves it open and silent. */
-  end?: "whole" | "cut" | "hang";
-}
+export type { FakeReply };
 
-export interface FakeRequest {
-  method: string;
-  path: string;
-  headers: IncomingHttpHeaders;
-  text: string;
-  body: Anthropic.MessageCreateParamsStreaming;
-  /** Whether the reply went out whole, or the client closed the connection first. */
-  ended: Promise<"whole" | "closed">;
-}
+type Body = Anthropic.MessageCreateParamsStreaming;
+export type FakeRequest = FakeRequestOf<Body>;
+export type FakeResponder = FakeResponderOf<Body>;
 
-/** Answers a request, or leaves it (`null`) to the replies in the queue. */
-export type FakeResponder = (request: FakeRequest) => FakeReply | null | Promise<FakeReply | null>;
+/** The Messages API on loopback. */
+export type FakeAnthropic = FakeUpstream<Body>;
 
-/** The Messages API on loopback, with scripted replies: raw chunks, split anywhere. */
-export interface FakeAnthropic {
-  url: string;
-  /** All so far, the oldest first. */
-  requests: FakeRequest[];
-  /** Replies in their order, one a request. A request that finds none gets a 500. */
-  reply(...replies: FakeReply[]): void;
-  /** Resolves with the `n`-th request, counted from 0, once it is there. */
-  request(n: number): Promise<FakeRequest>;
-  close(): Promise<void>;
-}
-
-/** On any free port, unless one is named. */
-export async function startFakeAnthropic(
-  responder: FakeResponder = () => null,
-  port = 0,
-): Promise<FakeAnthropic> {
-  const requests: FakeRequest[] = [];
-  const queue: FakeReply[] = [];
-  const waiting = new Map<number, (request: FakeRequest) => void>();
-
-  const server = createServer(async (incoming, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of incoming) parts.push(part);
-    const text = Buffer.concat(parts).toString("utf8");
-    const request: FakeRequest = {
-      method: incoming.method ?? "",
-      path: incoming.url ?? "",
-      headers: incoming.headers,
-      text,
-      body: JSON.parse(text === "" ? "{}" : text),
-      ended: once(response, "close").then(() => (response.writableFinished ? "whole" : "closed")),
-    };
-    requests.push(request);
-    waiting.get(requests.length - 1)?.(request);
-    await send(response, (await responder(request)) ?? queue.shift() ?? noReply);
-  });
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address() as AddressInfo;
-
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    requests,
-    reply: (...replies) => {
-      queue.push(...replies);
-    },
-    request: async (n) => requests[n] ?? new Promise((resolve) => waiting.set(n, resolve)),
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
-    },
-  };
-}
-
-async function send(response: ServerResponse, reply: FakeReply): Promise<void> {
-  response.writeHead(reply.status ?? 200, { "content-type": "text/event-stream", ...reply.headers });
-  response.socket?.setNoDelay(true);
-  response.flushHeaders();
-  for await (const chunk of reply.chunks) {
-    await new Promise((resolve) => response.write(chunk, resolve));
-  }
-  if (reply.end === "cut") response.destroy();
-  else if (reply.end !== "hang") response.end();
-}
+export const startFakeAnthropic = (responder?: FakeResponder, port?: number): Promise<FakeAnthropic> =>
+  startFakeUpstream(responder, port);
 
 export interface FakeAnswer {
   blocks: FakeBlock[];
@@ -183,4 +110,36 @@ export const errorReply = (
   chunks: [JSON.stringify({ type: "error", error: { type, message }, request_id: "req_fake" })],
 });
 
-const noReply = errorReply(500, "api_error", "the fake has no reply for this request");
+/** The Messages API as one wire format among others. */
+export const anthropicWire: Wire = {
+  answer: (answer) => sse(eventsOf(answer)),
+  begun: (text) => sse(answerEvents({ blocks: [{ type: "text", text: [text] }] }).slice(0, 4)),
+  errorInside: (kind) =>
+    sse([{ type: "error", error: { type: errorTypes[kind][1], message: "as ordered" } }]),
+  error: (kind, headers) => errorReply(...errorTypes[kind], "as ordered", headers),
+};
+
+const errorTypes: Record<WireError, [number, string]> = {
+  overloaded: [529, "overloaded_error"],
+  rate_limited: [429, "rate_limit_error"],
+  unavailable: [500, "api_error"],
+  billing: [402, "billing_error"],
+  authentication: [401, "authentication_error"],
+  rejected: [400, "invalid_request_error"],
+  not_configured: [404, "not_found_error"],
+};
+
+function eventsOf({ thinking, text, calls = [], stop, usage = usual }: WireAnswer): object[] {
+  const first = { input_tokens: usage.input, output_tokens: 1, cache_read_input_tokens: usage.cached };
+  return answerEvents({
+    blocks: [
+      ...(thinking
+        ? [{ type: "thinking" as const, thinking: thinking.pieces, signature: thinking.sealed }]
+        : []),
+      ...(text ? [{ type: "text" as const, text }] : []),
+      ...calls.map((call) => ({ type: "tool_use" as const, ...call })),
+    ],
+    ...(stop ? { stop_reason: stop === "length" ? "max_tokens" : "refusal" } : {}),
+    usage: [first, { output_tokens: usage.output }],
+  });
+}

@@ -1,4 +1,5 @@
 import Anthropic from "@anthropic-ai/sdk";
+import { cutWhenSilent } from "../broken.ts";
 
 export interface AnthropicOptions {
   api_key: string;
@@ -50,27 +51,5 @@ export function upstreamClient(
       const body = response.body?.pipeThrough(cutWhenSilent(idle_ms));
       return new Response(body, response);
     },
-  });
-}
-
-export class SilentUpstream extends Error {
-  override readonly name = "SilentUpstream";
-}
-
-/** Passes bytes on, and breaks when none come for so long. Pings count, which the SDK keeps to itself. */
-function cutWhenSilent(idle_ms: number): TransformStream<Uint8Array, Uint8Array> {
-  let timer: NodeJS.Timeout | undefined;
-  return new TransformStream<Uint8Array, Uint8Array>({
-    start(controller) {
-      timer = setTimeout(() => {
-        controller.error(new SilentUpstream(`nothing came for ${idle_ms} ms`));
-      }, idle_ms);
-    },
-    transform(chunk, controller) {
-      timer?.refresh();
-      controller.enqueue(chunk);
-    },
-    flush: () => clearTimeout(timer),
-    cancel: () => clearTimeout(timer),
   });
 }

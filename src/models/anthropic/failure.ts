@@ -1,7 +1,7 @@
 import Anthropic, { type APIError } from "@anthropic-ai/sdk";
+import { brokenMessage } from "../broken.ts";
 import type { ModelFailure } from "../model.ts";
-import { SilentUpstream } from "./client.ts";
-import { BrokenStream } from "./stream.ts";
+import { retryAfterOf } from "../retry-after.ts";
 
 type Kind = ModelFailure["kind"];
 
@@ -23,7 +23,12 @@ export function failureOf(error: unknown): ModelFailure {
   if (error instanceof Anthropic.APIError && !(error instanceof Anthropic.APIConnectionError)) {
     return failureOfAnswer(error);
   }
-  return { kind: "unavailable", message: brokenMessage(error), retryable: true, retry_after_ms: null };
+  return {
+    kind: "unavailable",
+    message: brokenMessage("the model provider", error),
+    retryable: true,
+    retry_after_ms: null,
+  };
 }
 
 function failureOfAnswer(error: APIError): ModelFailure {
@@ -33,7 +38,7 @@ function failureOfAnswer(error: APIError): ModelFailure {
     kind,
     message: answerMessage(error, kind),
     retryable: transient && error.headers?.get("x-should-retry") !== "false",
-    retry_after_ms: retryAfter(error.headers),
+    retry_after_ms: retryAfterOf((name) => error.headers?.get(name)),
   };
 }
 
@@ -60,27 +65,4 @@ function answerMessage(error: APIError, kind: Kind): string {
   const what = error.apiMessage ?? error.message;
   const about = [error.status, error.type, error.requestID].filter((part) => part).join(", ");
   return `The model provider answered: ${what}${about === "" ? "" : ` (${about})`}${hints[kind] ?? ""}`;
-}
-
-/** In `ms`. */
-function retryAfter(headers: Headers | undefined): number | null {
-  const ms = Number(headers?.get("retry-after-ms") ?? Number.NaN);
-  if (ms >= 0) return ms;
-  const header = headers?.get("retry-after");
-  if (!header) return null;
-  const seconds = Number(header);
-  const until = Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * 1_000;
-  return Number.isNaN(until) ? null : Math.max(0, until);
-}
-
-function brokenMessage(error: unknown): string {
-  if (error instanceof SilentUpstream || error instanceof BrokenStream) {
-    return `The model provider's answer broke off: ${error.message}.`;
-  }
-  const reasons: string[] = [];
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    reasons.push([cause.message.replace(/\.$/, ""), code].filter((part) => part).join(" "));
-  }
-  return `The connection to the model provider failed: ${reasons.join(": ") || String(error)}.`;
 }

@@ -7,6 +7,7 @@ import type {
   ToolResultBlock,
   UserBlock,
 } from "../model.ts";
+import { hasText, wellFormed, withoutLastThoughts } from "../sendable.ts";
 import { generationOf } from "../traits.ts";
 import { withinLimits } from "./media.ts";
 
@@ -39,7 +40,7 @@ export function messageParams(request: ModelRequest): Params {
     ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
     messages: withBreakpoints(afterUsers(systemLast(sent))) as Params["messages"],
   };
-  return wellFormed(params) as Params;
+  return wellFormed(params);
 }
 
 /**
@@ -219,14 +220,6 @@ function documentSource(source: DocumentSource): Anthropic.DocumentBlockParam["s
   }
 }
 
-/** An answer that was cut while it thought: the API refuses a message that ends so. */
-function withoutLastThoughts(content: AssistantBlock[]): AssistantBlock[] {
-  const last = content.findLastIndex(
-    (block) => block.type === "tool_use" || (block.type === "text" && hasText(block.text)),
-  );
-  return content.slice(0, last + 1);
-}
-
 function assistantBlock(block: AssistantBlock): Block[] {
   switch (block.type) {
     case "text":
@@ -240,16 +233,4 @@ function assistantBlock(block: AssistantBlock): Block[] {
     case "tool_use":
       return [{ type: "tool_use", id: block.id, name: block.name, input: block.input }];
   }
-}
-
-const hasText = (text: string) => text.trim() !== "";
-
-/** The API refuses a body with half a surrogate pair in it. */
-function wellFormed(value: unknown): unknown {
-  if (typeof value === "string") return value.toWellFormed();
-  if (Array.isArray(value)) return value.map(wellFormed);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key.toWellFormed(), wellFormed(inner)]),
-  );
 }

@@ -1,12 +1,6 @@
 import { z } from "zod";
+import { BrokenStream } from "../broken.ts";
 import { type AssistantBlock, type ModelEvent, type ModelStop, type ModelUsage, noUsage } from "../model.ts";
-
-/** The stream ended too early, or was not one of the Messages API. */
-export class BrokenStream extends Error {
-  override readonly name = "BrokenStream";
-}
-
-export const cutShort = () => new BrokenStream("it ended in the middle");
 
 const count = z.number().nonnegative().nullish();
 

@@ -1,0 +1,75 @@
+import type { LanguageModelV4CallOptions } from "@ai-sdk/provider";
+import { limits } from "../limits.ts";
+import { startAnswer } from "./ai-sdk/answer.ts";
+import { type AiSdkType, type Dialect, dialectOf } from "./ai-sdk/dialects.ts";
+import { failureOf } from "./ai-sdk/failure.ts";
+import { providerFetch } from "./ai-sdk/fetch.ts";
+import { promptOf } from "./ai-sdk/prompt.ts";
+import { cutShort } from "./broken.ts";
+import type { Model, ModelFailure, ModelRequest } from "./model.ts";
+import { wellFormed } from "./sendable.ts";
+
+export interface AiSdkOptions {
+  type: AiSdkType;
+  /** The name of the provider in the configuration. */
+  name: string;
+  api_key: string | null;
+  base_url: string;
+  /** Silence, in `ms`, after which a connection counts as broken. */
+  idle_ms?: number;
+}
+
+/** A vendor that an AI SDK provider speaks to. Only that: retries and what an answer becomes are ours. */
+export function aiSdkModel({ type, name, idle_ms = limits.model_idle_ms, ...upstream }: AiSdkOptions): Model {
+  const dialect = dialectOf(type, { ...upstream, fetch: providerFetch(idle_ms) });
+  return {
+    async *stream(request, signal) {
+      const left = new AbortController();
+      const answer = startAnswer(name);
+      let failure: ModelFailure | null = null;
+      try {
+        const abortSignal = AbortSignal.any([signal, left.signal]);
+        abortSignal.throwIfAborted();
+        const options = callOptions(wellFormed(request), name, dialect);
+        const { stream } = await dialect.model(request.model).doStream({ ...options, abortSignal });
+        for await (const part of stream) {
+          if (signal.aborted) break;
+          yield* answer.take(part);
+        }
+      } catch (error) {
+        failure = failureOf(error, name);
+      } finally {
+        left.abort();
+      }
+      // Whatever happens to the connection once the answer is complete, the answer stands.
+      if (answer.isComplete()) yield answer.finished();
+      else if (signal.aborted) yield { type: "aborted", usage: answer.usage() };
+      else yield { type: "failed", failure: failure ?? failureOf(cutShort(), name), usage: answer.usage() };
+    },
+  };
+}
+
+function callOptions(request: ModelRequest, provider: string, dialect: Dialect): LanguageModelV4CallOptions {
+  const { tools, effort, answer } = request;
+  return {
+    prompt: promptOf(request, provider, dialect),
+    providerOptions: dialect.options,
+    ...(effort ? { reasoning: dialect.effort(effort) } : {}),
+    ...(tools.length > 0
+      ? {
+          tools: tools.map(({ name, description, input_schema: inputSchema }) => ({
+            type: "function" as const,
+            name,
+            description,
+            inputSchema,
+          })),
+        }
+      : {}),
+    ...(answer
+      ? {
+          maxOutputTokens: answer.tokens_max,
+          responseFormat: { type: "json", schema: answer.schema, name: answer.name },
+        }
+      : {}),
+  };
+}

@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import { createGoogle } from "@ai-sdk/google";
+import { createMistral } from "@ai-sdk/mistral";
+import { createOpenAI } from "@ai-sdk/openai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import type { LanguageModelV4, SharedV4ProviderOptions } from "@ai-sdk/provider";
+import type { Effort } from "../model.ts";
+import type { Accepts } from "./prompt.ts";
+
+export type AiSdkType = "openai" | "google" | "mistral" | "openai-compatible";
+
+/** How one vendor is spoken to. */
+export interface Dialect extends Accepts {
+  model(modelId: string): LanguageModelV4;
+  effort(effort: Effort): Effort;
+  /** Goes along with every request. */
+  options: SharedV4ProviderOptions;
+}
+
+export interface Upstream {
+  /** Null where none is needed: a server of one's own. */
+  api_key: string | null;
+  base_url: string;
+  fetch: typeof fetch;
+}
+
+/** Where a vendor is, unless the configuration says otherwise. Null: it has to. */
+export const publicUrls: Record<AiSdkType, string | null> = {
+  openai: "https://api.openai.com/v1",
+  google: "https://generativelanguage.googleapis.com/v1beta",
+  mistral: "https://api.mistral.ai/v1",
+  "openai-compatible": null,
+};
+
+/** The SDKs look for what they are not given in the environment, so they are given all of it. */
+export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }: Upstream): Dialect {
+  const apiKey = api_key ?? "";
+  switch (type) {
+    case "openai": {
+      const openai = createOpenAI({ apiKey, baseURL, fetch });
+      return {
+        ...common,
+        model: (id) => openai.responses(id),
+        system_messages: "kept",
+        result_media: "in_result",
+        pdf_urls: true,
+        // Nothing is left with the vendor: thoughts come back sealed, and we keep them.
+        options: { openai: { store: false } },
+      };
+    }
+    case "google": {
+      const google = createGoogle({ apiKey, baseURL, fetch });
+      return {
+        ...common,
+        model: (id) => google(id),
+        result_media: "in_result",
+        pdf_urls: true,
+        effort: (effort) => (effort === "low" || effort === "medium" ? effort : "high"),
+      };
+    }
+    case "mistral": {
+      const mistral = createMistral({ apiKey, baseURL, fetch });
+      return { ...common, model: (id) => mistral(id), pdf_urls: true, callId: nineCharacters };
+    }
+    case "openai-compatible": {
+      const key = api_key === null ? {} : { apiKey };
+      const compatible = createOpenAICompatible({
+        name: "compatible",
+        baseURL,
+        fetch,
+        includeUsage: true,
+        supportsStructuredOutputs: true,
+        ...key,
+      });
+      return {
+        ...common,
+        model: (id) => compatible(id),
+        effort: (effort) => (effort === "low" || effort === "medium" ? effort : "high"),
+      };
+    }
+  }
+}
+
+const common = {
+  system_messages: "user_text",
+  result_media: "after",
+  pdf_urls: false,
+  callId: (id: string) => id,
+  effort: (effort: Effort) => effort,
+  options: {},
+} as const;
+
+/** Mistral takes no other ids. */
+const nineCharacters = (id: string): string =>
+  /^[a-zA-Z0-9]{9}$/.test(id) ? id : createHash("sha256").update(id).digest("hex").slice(0, 9);

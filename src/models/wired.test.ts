@@ -1,0 +1,4 @@
+import { specifyWire } from "./wire.spec.ts";
+import { allWired } from "./wired.spec.ts";
+
+for (const wired of allWired) specifyWire(wired);
