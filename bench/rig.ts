@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { modelsConfig } from "../src/config/models.ts";
 import { noCaps, readConfig } from "../src/config.ts";
 import { type DatabasePool, openDatabase } from "../src/db/database.ts";
 import { startPostgres } from "../src/db/embedded/server.ts";
@@ -104,7 +105,7 @@ export async function startRig(): Promise<Rig> {
         },
       };
     },
-    async inProcess(models = createModels({ anthropic: null })) {
+    async inProcess(models = createModels(modelsConfig({}).config)) {
       const own = connectHands({ socket_path: socket });
       const server = await startServer({
         database_url: databaseUrl,
@@ -114,7 +115,7 @@ export async function startRig(): Promise<Rig> {
         migrations: readMigrations(),
         hands: own,
         models,
-        prices: pricesOf(listPrices),
+        prices: pricesOf(listPrices, modelsConfig({}).config),
         spending: { runtime_price: 0, caps: noCaps },
         logger: pino({ level: "warn" }, pino.destination({ dest: 2, sync: true })),
         version: "0.0.0-bench",

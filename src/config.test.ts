@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { resolveModel } from "./config/models.ts";
 import { ConfigError, readConfig } from "./config.ts";
 
 const root = { uid: 0, home: "/root" };
@@ -21,7 +22,10 @@ describe("settings", () => {
     assert.equal(config.port, 8400);
     assert.equal(config.host, "127.0.0.1");
     assert.equal(config.data_dir, "/var/lib/drover");
-    assert.equal(config.anthropic, null);
+    assert.deepEqual(
+      [...config.models.providers.values()].map(({ name, api_key }) => [name, api_key]),
+      ["anthropic", "openai", "google", "mistral"].map((name) => [name, null]),
+    );
     assert.equal(readConfig({}, user).data_dir, "/home/ada/.local/share/drover");
     assert.equal(readConfig({ XDG_DATA_HOME: "/data" }, user).data_dir, "/data/drover");
   });
@@ -43,10 +47,10 @@ describe("settings", () => {
   });
 
   test("name the judge's model, and what it needs", () => {
-    assert.equal(readConfig({}, root).judge_model, null);
+    assert.equal(readConfig({}, root).models.judge, null);
     const key = { DROVER_ANTHROPIC_API_KEY: "sk-x" };
     assert.equal(
-      readConfig({ ...key, DROVER_JUDGE_MODEL: "claude-haiku-5-5" }, root).judge_model,
+      readConfig({ ...key, DROVER_JUDGE_MODEL: "claude-haiku-5-5" }, root).models.judge,
       "claude-haiku-5-5",
     );
     assert.match(
@@ -64,12 +68,13 @@ describe("settings", () => {
 
   test("never take a key of Drover's for one of Anthropic's", () => {
     const ours = "0123456789abcdef";
-    assert.equal(readConfig({ ANTHROPIC_API_KEY: "drover-key-x" }, root).anthropic, null);
-    assert.equal(readConfig({ ANTHROPIC_API_KEY: ours, DROVER_API_KEY: ours }, root).anthropic, null);
-    assert.equal(readConfig({ ANTHROPIC_API_KEY: "sk-theirs" }, root).anthropic?.api_key, "sk-theirs");
+    const keyIn = (env: NodeJS.ProcessEnv) =>
+      readConfig(env, root).models.providers.get("anthropic")?.api_key;
+    assert.equal(keyIn({ ANTHROPIC_API_KEY: "drover-key-x" }), null);
+    assert.equal(keyIn({ ANTHROPIC_API_KEY: ours, DROVER_API_KEY: ours }), null);
+    assert.equal(keyIn({ ANTHROPIC_API_KEY: "sk-theirs" }), "sk-theirs");
     assert.equal(problemsOf({ DROVER_ANTHROPIC_API_KEY: "drover-key-x" }).length, 1);
-    const both = { DROVER_ANTHROPIC_API_KEY: "sk-one", ANTHROPIC_API_KEY: "sk-two" };
-    assert.equal(readConfig(both, root).anthropic?.api_key, "sk-one");
+    assert.equal(keyIn({ DROVER_ANTHROPIC_API_KEY: "sk-one", ANTHROPIC_API_KEY: "sk-two" }), "sk-one");
   });
 
   test("keep socket paths short, however long the data directory's is", () => {
@@ -78,5 +83,108 @@ describe("settings", () => {
       const { runtime_dir } = readConfig({ DROVER_DATA_DIR: long, XDG_RUNTIME_DIR: long }, machine);
       assert.ok(`${runtime_dir}/.s.PGSQL.5432.lock`.length < 107);
     }
+  });
+});
+
+describe("the configuration file", () => {
+  const read = (text: string, env: NodeJS.ProcessEnv = {}) =>
+    readConfig({ DROVER_CONFIG: "/etc/drover.yaml", ...env }, root, () => text).models;
+
+  const problemsIn = (text: string, env: NodeJS.ProcessEnv = {}): string[] => {
+    try {
+      read(text, env);
+    } catch (error) {
+      if (error instanceof ConfigError) return error.problems;
+      throw error;
+    }
+    return [];
+  };
+
+  const whole = `
+models:
+  providers:
+    anthropic: { type: anthropic, max_concurrency: 8 }
+    work: { type: openai, api_key_env: WORK_KEY, requests_per_minute: 60 }
+    local: { type: openai-compatible, base_url: "http://127.0.0.1:11434/v1" }
+    aws: { type: bedrock, region: eu-west-1, api_key: secret }
+  aliases:
+    default: local/qwen3:32b
+    claude-opus-4-7: aws/anthropic.claude-opus-4-7
+  fallbacks:
+    claude-opus-5-5: [aws/anthropic.claude-opus-5-5, default]
+  judge: work/gpt-5-mini
+`;
+
+  test("says who serves models, under which names, and who steps in", () => {
+    const models = read(whole, { WORK_KEY: "sk-work", DROVER_ANTHROPIC_API_KEY: "sk-ant" });
+    const about = (name: string) => {
+      const { type, api_key, max_concurrency, requests_per_minute } =
+        models.providers.get(name) ?? assert.fail();
+      return [type, api_key, max_concurrency, requests_per_minute];
+    };
+    assert.deepEqual(about("anthropic"), ["anthropic", "sk-ant", 8, null]);
+    assert.deepEqual(about("work"), ["openai", "sk-work", null, 60]);
+    assert.deepEqual(about("local"), ["openai-compatible", null, null, null]);
+    assert.equal(models.providers.get("aws")?.region, "eu-west-1");
+    assert.equal(models.judge, "work/gpt-5-mini");
+    assert.deepEqual(resolveModel("default", models), { provider: "local", model: "qwen3:32b" });
+    assert.deepEqual(resolveModel("claude-opus-4-7", models), {
+      provider: "aws",
+      model: "anthropic.claude-opus-4-7",
+    });
+    assert.deepEqual(resolveModel("claude-opus-4-8", models), {
+      provider: "anthropic",
+      model: "claude-opus-4-8",
+    });
+    assert.equal(resolveModel("nobody/x", models), null);
+  });
+
+  test("may be empty", () => assert.equal(read("").aliases.size, 0));
+
+  for (const [what, text, problem] of [
+    ["a type", "models: { providers: { x: { type: opneai } } }", "models.providers.x.type: must be one of"],
+    ["a name", "models: { providers: { X: { type: openai } } }", "models.providers.X: must be lower-case"],
+    ["a key", "models: { providers: { x: { type: openai, key: a } } }", "models.providers.x.key: is not a"],
+    ["a section", "modles: {}", "modles: is not a setting"],
+    [
+      "an address that is needed",
+      "models: { providers: { x: { type: openai-compatible } } }",
+      "models.providers.x.base_url: must be",
+    ],
+    [
+      "a number",
+      "models: { providers: { x: { type: openai, max_concurrency: 0 } } }",
+      "models.providers.x.max_concurrency: must be at least 1",
+    ],
+    [
+      "two keys",
+      "models: { providers: { x: { type: openai, api_key: a, api_key_env: B } } }",
+      "models.providers.x.api_key_env: must not be set together",
+    ],
+    ["an alias", "models: { aliases: { default: nobody/x } }", "models.aliases.default: "],
+    ["a circle", "models: { aliases: { a: b, b: a } }", "models.aliases.a: leads back to itself"],
+    ["a fallback", "models: { fallbacks: { claude-x: [simulated, gpt] } }", "models.fallbacks.claude-x.1: "],
+    ["a judge", "models: { judge: simulated }", "models.judge: must be"],
+    ["a judge without a key", "models: { judge: openai/x }", "models.judge: needs DROVER_OPENAI_API_KEY"],
+    ["YAML", "models: [", "Flow sequence"],
+    ["a key twice", "models: {}\nmodels: {}", "Map keys must be unique"],
+  ] as const) {
+    test(`names what is wrong: ${what}`, () => {
+      const problems = problemsIn(text);
+      assert.ok(
+        problems.some((found) => found.replace("/etc/drover.yaml: ", "").startsWith(problem)),
+        problems.join("\n"),
+      );
+    });
+  }
+
+  test("is named when it cannot be read", () => {
+    const [problem = ""] = problemsOf({ DROVER_CONFIG: "/nowhere/drover.yaml" });
+    assert.match(problem, /^DROVER_CONFIG: \/nowhere\/drover.yaml cannot be read/);
+  });
+
+  test("never has its secrets told", () => {
+    const text = whole.replace("type: bedrock", "type: bedrokc");
+    assert.doesNotMatch(problemsIn(text, { WORK_KEY: "sk-work" }).join("\n"), /secret|sk-work/);
   });
 });

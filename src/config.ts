@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
+import { type ConfigFile, parseConfigFile } from "./config/file.ts";
+import { type ModelsConfig, modelsConfig, resolveModel } from "./config/models.ts";
 
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
 export const ownKeyPrefix = "drover-key-";
@@ -12,6 +15,9 @@ const dollars = z
   .string()
   .regex(/^\d{1,7}(\.\d{1,9})?$/, "must be an amount of US dollars such as 25 or 0.50")
   .transform(Number);
+
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional();
+const key = z.string().min(1).optional();
 
 const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
 
@@ -33,15 +39,16 @@ const shape = {
     .string()
     .regex(/^postgres(ql)?:\/\/\S+$/, "must be a postgresql:// URL")
     .optional(),
-  DROVER_ANTHROPIC_API_KEY: z.string().min(1).optional(),
-  DROVER_ANTHROPIC_BASE_URL: z
-    .url({ protocol: /^https?$/, error: "must be an http or https URL" })
-    .default("https://api.anthropic.com"),
-  // Not the simulated one: calls tell it what to say of them.
-  DROVER_JUDGE_MODEL: z
-    .string()
-    .regex(/^(claude-|anthropic\/)\S+$/, 'must be "claude-..." or "anthropic/<model>"')
-    .optional(),
+  DROVER_CONFIG: z.string().refine(isAbsolute, "must be an absolute path").optional(),
+  DROVER_ANTHROPIC_API_KEY: key,
+  DROVER_ANTHROPIC_BASE_URL: httpUrl,
+  DROVER_OPENAI_API_KEY: key,
+  DROVER_OPENAI_BASE_URL: httpUrl,
+  DROVER_GOOGLE_API_KEY: key,
+  DROVER_GOOGLE_BASE_URL: httpUrl,
+  DROVER_MISTRAL_API_KEY: key,
+  DROVER_MISTRAL_BASE_URL: httpUrl,
+  DROVER_JUDGE_MODEL: z.string().optional(),
   DROVER_PRICES: z.string().refine(isAbsolute, "must be an absolute path").optional(),
   DROVER_RUNTIME_PRICE: dollars.default(0),
   DROVER_CAP_PER_AGENT: dollars.optional(),
@@ -72,9 +79,7 @@ export interface Config {
   api_key: string | null;
   /** Null: the embedded server. */
   database_url: string | null;
-  anthropic: { api_key: string; base_url: string } | null;
-  /** Of every agent but those on the simulated model. Null: a small one of the provider. */
-  judge_model: string | null;
+  models: ModelsConfig;
   /** A file of list prices to use instead of the built-in ones. */
   prices_file: string | null;
   /** What an hour of a running session costs, in US dollars. */
@@ -114,33 +119,30 @@ export class ConfigError extends Error {
   }
 }
 
-/** The settings, from environment variables alone. */
-export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
+/** The settings, from environment variables and the file that one of them names. */
+export function readConfig(
+  env: NodeJS.ProcessEnv,
+  machine: Machine,
+  readFile: (path: string) => string = (path) => readFileSync(path, "utf8"),
+): Config {
+  const set: NodeJS.ProcessEnv = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const given: NodeJS.ProcessEnv = Object.fromEntries(
-    Object.entries(env).filter(
-      ([name, value]) => value !== "" && (name in shape || name.startsWith("DROVER_")),
-    ),
+    Object.entries(set).filter(([name]) => name in shape || name.startsWith("DROVER_")),
   );
   const parsed = z.object(shape).safeParse(given);
-  const anthropicKey = anthropicKeyOf(
-    given.DROVER_ANTHROPIC_API_KEY,
-    env.ANTHROPIC_API_KEY,
-    given.DROVER_API_KEY,
-  );
-  const problems = Object.keys(given)
-    .filter((name) => !known.includes(name) && name !== ofTests)
-    .map((name) => `${name}: is not a setting; did you mean ${nearest(name)}?`);
+  const problems: string[] = [];
+  const file = fileOf(parsed.data?.DROVER_CONFIG, readFile, problems);
+  const passed = new Set(Object.values(file.models?.providers ?? {}).map(({ api_key_env }) => api_key_env));
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name) && name !== ofTests && !passed.has(name))
+      problems.push(`${name}: is not a setting; did you mean ${nearest(name)}?`);
+  }
   for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join(".")}: ${issue.message}`);
   const { DROVER_HOST: host, DROVER_API_KEY: apiKey } = given;
   if (host !== undefined && !loopback.test(host) && apiKey === undefined) {
     problems.push(`DROVER_HOST: ${host} can be reached by others, so DROVER_API_KEY must be set explicitly`);
   }
-  if (anthropicKey === "own") {
-    problems.push("DROVER_ANTHROPIC_API_KEY: is a key of this server, not one of Anthropic's");
-  }
-  if (given.DROVER_JUDGE_MODEL !== undefined && anthropicKey === null) {
-    problems.push("DROVER_JUDGE_MODEL: needs DROVER_ANTHROPIC_API_KEY");
-  }
+  const models = modelsOf(set, file, problems);
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;
   const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
@@ -151,9 +153,7 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
     runtime_dir: runtimeDir(dataDir, env, machine),
     api_key: values.DROVER_API_KEY ?? null,
     database_url: values.DATABASE_URL ?? null,
-    anthropic:
-      anthropicKey === null ? null : { api_key: anthropicKey, base_url: values.DROVER_ANTHROPIC_BASE_URL },
-    judge_model: values.DROVER_JUDGE_MODEL ?? null,
+    models,
     prices_file: values.DROVER_PRICES ?? null,
     runtime_price: values.DROVER_RUNTIME_PRICE,
     caps: {
@@ -167,13 +167,54 @@ export function readConfig(env: NodeJS.ProcessEnv, machine: Machine): Config {
   };
 }
 
+function fileOf(
+  path: string | undefined,
+  readFile: (path: string) => string,
+  problems: string[],
+): ConfigFile {
+  if (path === undefined) return {};
+  let text = "";
+  try {
+    text = readFile(path);
+  } catch (error) {
+    problems.push(`DROVER_CONFIG: ${path} cannot be read: ${(error as Error).message}`);
+    return {};
+  }
+  const read = parseConfigFile(text);
+  if ("file" in read) return read.file;
+  problems.push(...read.problems.map((problem) => `${path}: ${problem}`));
+  return {};
+}
+
 /**
  * Users point ANTHROPIC_API_KEY at Drover itself in the shell that starts it: a key of ours is never sent upstream.
  */
-function anthropicKeyOf(explicit: string | undefined, shared: string | undefined, ours: string | undefined) {
-  const isOurs = (key: string) => key === ours || key.startsWith(ownKeyPrefix);
-  if (explicit !== undefined) return isOurs(explicit) ? "own" : explicit;
-  return shared === undefined || shared === "" || isOurs(shared) ? null : shared;
+function modelsOf(env: NodeJS.ProcessEnv, file: ConfigFile, problems: string[]): ModelsConfig {
+  const { DROVER_API_KEY: ours, ANTHROPIC_API_KEY: shared, DROVER_JUDGE_MODEL: judge } = env;
+  const isOurs = (value: string) => value === ours || value.startsWith(ownKeyPrefix);
+  const borrowed = shared === undefined || isOurs(shared) ? {} : { DROVER_ANTHROPIC_API_KEY: shared };
+  const read = modelsConfig({ ...borrowed, ...env }, file.models);
+  problems.push(...read.problems.map((problem) => `${env.DROVER_CONFIG}: ${problem}`));
+  const config = { ...read.config, judge: judge ?? read.config.judge };
+  for (const { api_key, key_from, name } of config.providers.values()) {
+    if (api_key !== null && isOurs(api_key))
+      problems.push(
+        `${key_from ?? `models.providers.${name}.api_key`}: is a key of this server, not one of a provider`,
+      );
+  }
+  if (config.judge !== null) problems.push(...judgeProblems(config.judge, config, judge === undefined));
+  return config;
+}
+
+/** Not the simulated one: calls tell it what to say of them. */
+function judgeProblems(judge: string, config: ModelsConfig, inFile: boolean): string[] {
+  const setting = inFile ? "models.judge" : "DROVER_JUDGE_MODEL";
+  const resolved = resolveModel(judge, config);
+  const provider = config.providers.get(resolved?.provider ?? "");
+  if (!provider)
+    return [`${setting}: must be "claude-..." or "<provider>/<model>", and not the simulated model`];
+  const missing = provider.api_key === null && provider.key_from !== null;
+  return missing ? [`${setting}: needs ${provider.key_from}`] : [];
 }
 
 function defaultDataDir(env: NodeJS.ProcessEnv, { uid, home }: Machine): string {

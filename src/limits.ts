@@ -103,6 +103,10 @@ export const limits = {
   model_retry_longest_ms: 60_000,
   /** Silence of a model provider, pings included, after which its connection counts as broken. */
   model_idle_ms: 120_000,
+  /** How long a model request waits for its turn with a provider that is used to the full, or asked for a pause. */
+  model_turn_wait_ms_max: 60_000,
+  /** How long the command line waits for a provider to say that it is there. */
+  model_probe_ms: 5_000,
   /** Model requests that a brain began and did not live to end, before the turn is given up. */
   model_orphans_max: 5,
   /** Share of a model's context from which on room is made, and which clearing old results has to get below. */

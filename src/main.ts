@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { doctorCommand } from "./cli/doctor.ts";
 import { handsCommand } from "./cli/hands.ts";
 import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
+import { modelsCommand } from "./cli/models.ts";
 import { type RunDefaults, runCommand } from "./cli/run.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { upCommand } from "./cli/up.ts";
@@ -20,11 +21,12 @@ const program = new Command("drover")
   .version(version)
   .addHelpText(
     "after",
-    "\nSettings are environment variables: see the README's table. `drover doctor` checks this machine.",
+    "\nSettings are environment variables and the file that DROVER_CONFIG names: see the README. `drover doctor` checks this machine.",
   )
   .addCommand(upCommand(fileURLToPath(import.meta.url)))
   .addCommand(runCommand(runDefaults))
   .addCommand(doctorCommand())
+  .addCommand(modelsCommand())
   .addCommand(serveCommand())
   .addCommand(handsCommand());
 

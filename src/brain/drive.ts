@@ -317,8 +317,8 @@ async function callModel(
         const judged = await judge(stop.reason === "refusal" ? [] : content);
         if (judged.aborted) return { type: "model_aborted", ...about, usage, judge: judged.judge };
         const { judgements, judge: cost } = judged;
-        const reply = { content, stop, usage, previewed: preview.ids, judgements, judge: cost };
-        return { type: "model_replied", ...about, ...reply };
+        const reply = { content, stop, usage, served_by: event.served_by, judgements, judge: cost };
+        return { type: "model_replied", ...about, ...reply, previewed: preview.ids };
       }
       case "failed":
         return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };

@@ -82,6 +82,7 @@ function replyEntries(
     context_tokens: promptTokens(outcome.usage) + outcome.usage.output_tokens,
     // What was refused is not shown to the model again: it would refuse the next turn too.
     content: refused ? [] : outcome.content.filter((block) => block.type !== "text" || block.text !== ""),
+    ...(outcome.served_by ? { served_by: outcome.served_by } : {}),
     call_ids: callIds,
     ending: endingOf(outcome),
   });

@@ -5,6 +5,7 @@ import {
   type ModelStop,
   type ModelUsage,
   noUsage,
+  type ServedBy,
 } from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
 import type { Evaluation } from "../protocol/events.ts";
@@ -29,6 +30,7 @@ export type Outcome =
       content: AssistantBlock[];
       stop: ModelStop;
       usage: ModelUsage;
+      served_by?: ServedBy;
       /** Ids that previews have already promised. */
       previewed: PreviewedIds;
       /** By the place of a block in the content; null where it is not a call under `auto`. */

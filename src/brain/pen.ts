@@ -1,6 +1,6 @@
 import type { SessionStatus } from "../log/append.ts";
 import { type AnyDraft, type BodyOf, draft, type EntryType } from "../log/entry.ts";
-import type { ModelUsage } from "../models/model.ts";
+import type { ModelUsage, ServedBy } from "../models/model.ts";
 import type { PricedModel } from "../models/prices.ts";
 import type { EvaluatedPermission, Evaluation } from "../protocol/events.ts";
 import { type JudgeCost, usageOf } from "./outcome.ts";
@@ -54,7 +54,7 @@ export const writer =
 export function spanEnd(
   thread: Thread,
   pen: Pen,
-  request: { request_id: string; usage: ModelUsage; judge?: JudgeCost | null },
+  request: { request_id: string; usage: ModelUsage; served_by?: ServedBy; judge?: JudgeCost | null },
   isError: boolean,
 ): AnyDraft[] {
   const { model } = pen.agent;
@@ -77,8 +77,15 @@ export function spanEnd(
     },
   });
   if (Object.values(usage).every((tokens) => tokens === 0)) return [end];
-  const cost = pen.costOf(model, request.usage);
+  const cost = costOf(request, pen);
   const judging = judge && pen.costOf({ id: judge.model }, judge.usage);
   const nano_dollars = cost === null ? null : cost + (judging ?? 0);
   return [end, writer(thread, pen, "internal")("charged", { reader: 1, request_id, usage, nano_dollars })];
+}
+
+/** At the price of who stepped in for the agent's model, where that has one. */
+function costOf({ usage, served_by }: { usage: ModelUsage; served_by?: ServedBy }, pen: Pen): number | null {
+  const steppedIn = served_by && served_by.after.length > 0;
+  const cost = steppedIn ? pen.costOf({ id: `${served_by.provider}/${served_by.model}` }, usage) : null;
+  return cost ?? pen.costOf(pen.agent.model, usage);
 }

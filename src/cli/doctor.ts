@@ -9,6 +9,7 @@ import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedde
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { findCgroups } from "../hands/drivers/cgroups.ts";
 import { configOrExit, isRoot } from "./machine.ts";
+import { modelsLine } from "./models.ts";
 import { painter } from "./tree.ts";
 
 interface Finding {
@@ -158,11 +159,7 @@ function port({ host, port: number }: Config): Promise<Finding> {
   });
 }
 
-function model({ anthropic }: Config): Finding {
-  return anthropic
-    ? ok("models", `claude-... through ${anthropic.base_url}, and simulated`)
-    : ok("models", "simulated; set DROVER_ANTHROPIC_API_KEY for claude-...");
-}
+const model = ({ models }: Config): Finding => ok("models", modelsLine(models));
 
 function print(findings: Finding[]): void {
   const paint = painter(process.stdout);

@@ -44,7 +44,10 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
     if (!options.supervised) prepareFolders(config);
     const apiKey = apiKeyOf(config);
     const migrations = readMigrations();
-    const prices = pricesOf(config.prices_file ? readPriceTable(config.prices_file) : listPrices);
+    const prices = pricesOf(
+      config.prices_file ? readPriceTable(config.prices_file) : listPrices,
+      config.models,
+    );
     if (options.runAs) dropPrivileges(options.runAs);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
 
@@ -59,7 +62,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       api_key: apiKey,
       migrations,
       hands,
-      models: createModels({ anthropic: config.anthropic, judge_model: config.judge_model }),
+      models: createModels(config.models),
       prices,
       spending: { runtime_price: config.runtime_price, caps: config.caps },
       logger,

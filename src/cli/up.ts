@@ -8,6 +8,7 @@ import { playHello } from "./hello.ts";
 import { lockDataDir } from "./lock.ts";
 import { logLines } from "./log-lines.ts";
 import { apiKeyOf, configOrExit, handsSocketOf, isRoot, prepareFolders } from "./machine.ts";
+import { modelsLine } from "./models.ts";
 import { keepPostgres } from "./postgres.ts";
 import { type ChildSpec, supervise } from "./supervise.ts";
 import { painter } from "./tree.ts";
@@ -147,20 +148,28 @@ function serveSpec(
       DROVER_PORT: String(config.port),
       DROVER_API_KEY: apiKey,
       DATABASE_URL: databaseUrl,
-      ...(config.anthropic && {
-        DROVER_ANTHROPIC_API_KEY: config.anthropic.api_key,
-        DROVER_ANTHROPIC_BASE_URL: config.anthropic.base_url,
-      }),
-      ...spendingEnv(),
-      ...(config.judge_model && { DROVER_JUDGE_MODEL: config.judge_model }),
+      ...keysEnv(config),
+      ...passedEnv(),
     },
   };
 }
 
 /** Passed on as given: `serve` reads them itself. */
-const spendingEnv = () =>
+const passedEnv = () =>
   Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => /^DROVER_(PRICES|RUNTIME_PRICE|CAP_.*)$/.test(name)),
+    Object.entries(process.env).filter(([name]) =>
+      /^(DROVER_(CONFIG|JUDGE_MODEL|PRICES|RUNTIME_PRICE|CAP_.*|[A-Z]+_BASE_URL)|GOOGLE_APPLICATION_CREDENTIALS)$/.test(
+        name,
+      ),
+    ),
+  );
+
+/** The keys of model providers, under the names by which they are looked for. */
+const keysEnv = ({ models }: Config) =>
+  Object.fromEntries(
+    [...models.providers.values()].flatMap(({ api_key, key_from }) =>
+      api_key !== null && key_from !== null && /^\w+$/.test(key_from) ? [[key_from, api_key]] : [],
+    ),
   );
 
 function welcome(config: Config, url: string, apiKey: string): void {
@@ -169,9 +178,7 @@ function welcome(config: Config, url: string, apiKey: string): void {
   out.write(`${paint("green", "ready")} ${paint("bold", url)}\n\n`);
   out.write(`  API key   ${apiKey}\n`);
   out.write(`  data      ${config.data_dir}\n`);
-  out.write(
-    `  model     ${config.anthropic ? "claude-... and simulated" : "simulated (set DROVER_ANTHROPIC_API_KEY for claude-...)"}\n\n`,
-  );
+  out.write(`  model     ${modelsLine(config.models)}\n\n`);
   out.write("  Try next, in another terminal:\n");
   out.write(`    npm run drover -- run "bash ls -la /workspace"\n`);
   out.write(`    export ANTHROPIC_BASE_URL=${url} ANTHROPIC_API_KEY=${apiKey}   # any official SDK\n\n`);

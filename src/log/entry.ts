@@ -1,4 +1,4 @@
-import type { AssistantBlock, ModelUsage } from "../models/model.ts";
+import type { AssistantBlock, ModelUsage, ServedBy } from "../models/model.ts";
 import type {
   EventBody,
   SessionEvent,
@@ -51,6 +51,7 @@ export interface InternalBody {
     content: AssistantBlock[];
     /** What the request and its answer take of the model's context. */
     context_tokens: number;
+    served_by?: ServedBy;
     /** Event ids of the tool uses, by the vendor's tool use id. */
     call_ids: Record<string, string>;
     /** How the turn ends when the answer calls no tool. */

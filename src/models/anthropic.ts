@@ -1,5 +1,5 @@
 import { limits } from "../limits.ts";
-import { type AnthropicOptions, upstreamClient } from "./anthropic/client.ts";
+import { type AnthropicOptions, itself, upstreamClient } from "./anthropic/client.ts";
 import { failureOf } from "./anthropic/failure.ts";
 import { messageParams } from "./anthropic/request.ts";
 import { startAnswer } from "./anthropic/stream.ts";
@@ -10,7 +10,8 @@ export type { AnthropicOptions };
 
 /** Claude, or whatever else speaks the Messages API at `base_url`. Retries are the caller's. */
 export function anthropicModel(options: AnthropicOptions): Model {
-  const settings = { idle_ms: limits.model_idle_ms, ...options };
+  const { name = "anthropic" } = options;
+  const settings = { idle_ms: limits.model_idle_ms, platform: itself, ...options };
   return {
     async *stream(request, signal) {
       const params = messageParams(request);
@@ -24,12 +25,12 @@ export function anthropicModel(options: AnthropicOptions): Model {
           if (told) yield told;
         }
       } catch (error) {
-        failure = failureOf(error);
+        failure = failureOf(error, name);
       }
       // Whatever happens to the connection once the answer is complete, the answer stands.
       if (answer.isComplete()) yield answer.finished();
       else if (signal.aborted) yield { type: "aborted", usage: answer.usage() };
-      else yield { type: "failed", failure: failure ?? failureOf(cutShort()), usage: answer.usage() };
+      else yield { type: "failed", failure: failure ?? failureOf(cutShort(), name), usage: answer.usage() };
     },
   };
 }

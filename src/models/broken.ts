@@ -32,9 +32,9 @@ export function brokenMessage(provider: string, error: unknown): string {
   const reasons: string[] = [];
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof SilentUpstream || cause instanceof BrokenStream)
-      return `${provider}'s answer broke off: ${cause.message}.`;
+      return `The answer of the provider "${provider}" broke off: ${cause.message}.`;
     const { code } = cause as NodeJS.ErrnoException;
     reasons.push([cause.message.replace(/\.$/, ""), code].filter((part) => part).join(" "));
   }
-  return `The connection to ${provider} failed: ${reasons.join(": ") || String(error)}.`;
+  return `The connection to the provider "${provider}" failed: ${reasons.join(": ") || String(error)}.`;
 }

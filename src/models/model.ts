@@ -112,6 +112,15 @@ export interface ModelUsage {
   cache_creation_1h_input_tokens: number;
 }
 
+/** Who answered in the end, and who had been asked before in vain. */
+export interface ServedBy {
+  /** Of the configuration. */
+  provider: string;
+  /** As the provider calls it. */
+  model: string;
+  after: { provider: string; model: string; failure: ModelFailure["kind"] }[];
+}
+
 export type ModelEvent =
   | { type: "block_start"; index: number; block: "text" | "thinking" | "tool_use" }
   | { type: "text_delta"; index: number; text: string }
@@ -120,9 +129,10 @@ export type ModelEvent =
       content: AssistantBlock[];
       stop: ModelStop;
       usage: ModelUsage;
+      served_by?: ServedBy;
     }
-  | { type: "failed"; failure: ModelFailure; usage: ModelUsage }
-  | { type: "aborted"; usage: ModelUsage };
+  | { type: "failed"; failure: ModelFailure; usage: ModelUsage; served_by?: ServedBy }
+  | { type: "aborted"; usage: ModelUsage; served_by?: ServedBy };
 
 export type ModelStop =
   | { reason: "end_turn" | "tool_use" | "max_tokens" }

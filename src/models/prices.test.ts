@@ -7,7 +7,8 @@ import { noUsage } from "./model.ts";
 import { listPrices } from "./price-table.ts";
 import { pricesOf, priceTable, readPriceTable } from "./prices.ts";
 
-const prices = pricesOf(listPrices);
+const noNames = { aliases: new Map<string, string>() };
+const prices = pricesOf(listPrices, noNames);
 const million = 1_000_000;
 /** In dollars. */
 const costOf = (id: string, usage: Partial<typeof noUsage>, speed?: "standard" | "fast") => {
@@ -70,7 +71,7 @@ describe("a file of prices", () => {
 
   test("takes the place of the table", () => {
     withFile(JSON.stringify({ as_of: "2026-11-21", models: { mine: rates } }), (path) => {
-      const own = pricesOf(readPriceTable(path));
+      const own = pricesOf(readPriceTable(path), noNames);
       assert.equal(own.costOf({ id: "mine" }, { ...noUsage, input_tokens: 3 }), 3_000);
       assert.equal(own.has({ id: "claude-opus-5" }), false);
     });
@@ -85,4 +86,27 @@ describe("a file of prices", () => {
     );
     assert.throws(() => readPriceTable("/nowhere.json"), /cannot be read/);
   });
+});
+
+test("the same model has its price wherever it is served, and whatever it is called", () => {
+  const aliases = new Map([
+    ["default", "bedrock/eu.anthropic.claude-opus-5-5-20260901-v1:0"],
+    ["cheap", "default"],
+  ]);
+  const prices = pricesOf(listPrices, { aliases });
+  const usage = { ...noUsage, input_tokens: 1_000_000 };
+  const expected = prices.costOf({ id: "claude-opus-5-5" }, usage);
+  assert.equal(expected, 4e9);
+  for (const id of ["default", "cheap", "aws/anthropic.claude-opus-5-5", "gcp/claude-opus-5-5@20260901"])
+    assert.equal(prices.costOf({ id }, usage), expected, id);
+  assert.equal(prices.has({ id: "local/qwen3:32b" }), false);
+});
+
+test("the name that says most has the price", () => {
+  const table = { as_of: "2026-11-21", models: { ...listPrices.models } };
+  const cheap = listPrices.models["claude-haiku-4-5"] ?? assert.fail();
+  const prices = pricesOf({ ...table, models: { ...table.models, "aws/claude-opus-5-5": cheap } }, noNames);
+  const usage = { ...noUsage, output_tokens: 1_000_000 };
+  assert.equal(prices.costOf({ id: "aws/claude-opus-5-5" }, usage), 5e9);
+  assert.equal(prices.costOf({ id: "gcp/claude-opus-5-5" }, usage), 20e9);
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { type ModelUsage, promptTokens } from "./model.ts";
+import { type ModelsConfig, namesOf } from "../config/models.ts";
 
 /** US dollars per million tokens. */
 const dollars = z.number().min(0);
@@ -39,12 +40,15 @@ export interface PricedModel {
   speed?: "standard" | "fast";
 }
 
-export function pricesOf({ models }: PriceTable): Prices {
+/** A model has the price of its id, else of what that stands for, else of the same model wherever it is served. */
+export function pricesOf({ models }: PriceTable, { aliases }: Pick<ModelsConfig, "aliases">): Prices {
   const byId = new Map(Object.entries(models));
 
   function find({ id, speed }: PricedModel) {
-    const bare = id.replace(/^anthropic\//, "").replace(/^simulated\/.*/, "simulated");
-    const price = byId.get(id) ?? byId.get(bare) ?? byId.get(bare.replace(/-\d{8}$/, ""));
+    const known = namesOf(id, { aliases })
+      .flatMap(spellingsOf)
+      .find((spelling) => byId.has(spelling));
+    const price = byId.get(known ?? "");
     if (!price) return null;
     if (speed !== "fast") return { price, factor: 1 };
     return price.fast_factor === undefined ? null : { price, factor: price.fast_factor };
@@ -62,6 +66,17 @@ export function pricesOf({ models }: PriceTable): Prices {
       );
     },
   };
+}
+
+/**
+ * From the most exact on: as given, without the provider, without what Bedrock and Vertex put around Claude's names, and
+ * without a date.
+ */
+function spellingsOf(id: string): string[] {
+  if (id.startsWith("simulated/")) return [id, "simulated"];
+  const model = id.replace(/^[^/]+\//, "");
+  const bare = model.replace(/^.*[/.](?=claude-)/, "").replace(/(-v\d+)?(:\d+)?$/, "");
+  return [id, model, bare, bare.replace(/[-@](\d{8}|\d{4}-\d\d-\d\d)$/, "")];
 }
 
 /** In billionths of a dollar: a dollar per million tokens is a thousand of them per token. */

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type ModelsFile, modelsConfig } from "../config/models.ts";
+import { answerOf, requestOf, userSays } from "./model.spec.ts";
 import { createModels } from "./registry.ts";
 
-const configured = createModels({ anthropic: { api_key: "k", base_url: "http://127.0.0.1:1" } });
-const bare = createModels({ anthropic: null });
+const modelsOf = (env: Record<string, string>, file: ModelsFile = {}) =>
+  createModels(modelsConfig(env, file).config);
+const key = { DROVER_ANTHROPIC_API_KEY: "k", DROVER_ANTHROPIC_BASE_URL: "http://127.0.0.1:1" };
+const configured = modelsOf(key);
+const bare = modelsOf({});
 
 for (const id of ["simulated", "simulated/typing", "simulated/300"]) {
   test(`${id} needs no key`, () => assert.ok("model" in bare.find(id)));
@@ -18,7 +23,7 @@ for (const id of ["claude-opus-5-5", "anthropic/claude-opus-5-5", "anthropic/som
   });
 }
 
-for (const id of ["gpt-9", "", "simulated2", "openai/x"]) {
+for (const id of ["gpt-9", "", "simulated2", "opneai/x"]) {
   test(`"${id}" has no provider`, () => {
     const found = configured.find(id);
     assert.ok("missing" in found && found.missing.includes('"simulated"'));
@@ -32,7 +37,7 @@ for (const speed of ["", "0", "fast", "-1", "1e9"]) {
   });
 }
 
-const withJudge = createModels({ anthropic: null, judge_model: "claude-sonnet-5-5" });
+const withJudge = modelsOf({}, { judge: "claude-sonnet-5-5" });
 for (const [id, ...judges] of [
   ["claude-opus-5-5", "claude-haiku-5-5", "claude-sonnet-5-5"],
   ["anthropic/some-gateway-model", "claude-haiku-5-5", "claude-sonnet-5-5"],
@@ -43,3 +48,39 @@ for (const [id, ...judges] of [
     assert.deepEqual([bare.judgeOf(id), withJudge.judgeOf(id)], judges);
   });
 }
+
+test("an agent without Claude is judged by its own model, unless another one is named", () => {
+  const openai = { DROVER_OPENAI_API_KEY: "k" };
+  assert.equal(modelsOf(openai).judgeOf("openai/gpt-5"), "openai/gpt-5");
+  assert.equal(modelsOf({ ...openai, ...key }).judgeOf("openai/gpt-5"), "claude-haiku-5-5");
+  assert.equal(modelsOf(openai, { judge: "openai/small" }).judgeOf("openai/gpt-5"), "openai/small");
+  assert.equal(modelsOf(openai, { aliases: { default: "simulated" } }).judgeOf("default"), "simulated");
+});
+
+const file: ModelsFile = {
+  providers: { local: { type: "openai-compatible", base_url: "http://127.0.0.1:9/v1" } },
+  aliases: { default: "local/qwen3:32b", "claude-opus-4-7": "simulated" },
+  fallbacks: { "claude-opus-5-5": ["openai/x", "simulated"], "local/qwen3:32b": ["simulated"] },
+};
+
+for (const [id, provider, after] of [
+  ["claude-opus-4-7", "simulated", []],
+  ["claude-opus-5-5", "simulated", []],
+  ["default", "simulated", [{ provider: "local", model: "qwen3:32b", failure: "unavailable" }]],
+  ["local/qwen3:32b", "simulated", [{ provider: "local", model: "qwen3:32b", failure: "unavailable" }]],
+] as const) {
+  test(`${id} is served by ${provider}`, async () => {
+    const found = modelsOf({}, file).find(id);
+    assert.ok("model" in found);
+    const { ending } = await answerOf(found.model, requestOf(id, [userSays("say hi")]));
+    assert.ok(ending.type === "finished");
+    assert.deepEqual(ending.content, [{ type: "text", text: "hi" }]);
+    assert.deepEqual(ending.served_by, { provider, model: "simulated", after });
+  });
+}
+
+test("a provider that the file names needs the key that it names", () => {
+  const models = modelsOf({}, { providers: { work: { type: "openai", api_key_env: "WORK_KEY" } } });
+  const found = models.find("work/gpt-5");
+  assert.ok("missing" in found && found.missing.startsWith("WORK_KEY is not set"));
+});

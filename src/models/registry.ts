@@ -1,40 +1,80 @@
-import { type AnthropicOptions, anthropicModel } from "./anthropic.ts";
+import { type ModelsConfig, namesOf, type ProviderConfig, resolveModel } from "../config/models.ts";
+import { type Clock, createGate, type Gate, machineClock } from "./gate.ts";
 import type { Model, Models } from "./model.ts";
+import { providerModel } from "./providers.ts";
+import { type Candidate, servedBy } from "./served.ts";
 import { simulatedModel } from "./simulated.ts";
-
-export interface ModelSettings {
-  anthropic: AnthropicOptions | null;
-  /** Judges the calls of every agent but those on the simulated model, which judges its own. */
-  judge_model?: string | null;
-}
 
 const anthropic_judge = "claude-haiku-5-5";
 
 /** Characters per second of `simulated/typing`: a fast human. */
 const typing_chars_per_second = 10;
 
-export function createModels(settings: ModelSettings): Models {
-  const anthropic = settings.anthropic && anthropicModel(settings.anthropic);
-  const simulated = simulatedModel({ chars_per_second: null });
+/** The models that the configuration leads to. One gate for each provider, whoever asks. */
+export function createModels(config: ModelsConfig, clock: Clock = machineClock): Models {
+  const providers = new Map(
+    [...config.providers.values()].map((provider): [string, Provider] => [
+      provider.name,
+      { config: provider, gate: createGate(provider, clock), model: modelOf(provider) },
+    ]),
+  );
+  const simulated = createGate({ max_concurrency: null, requests_per_minute: null }, clock);
+
+  function candidateOf(modelId: string): { candidate: Candidate } | { missing: string } {
+    const resolved = resolveModel(modelId, config);
+    if (resolved?.provider === "simulated") {
+      const found = simulatedAt(resolved.model);
+      if ("missing" in found) return found;
+      return {
+        candidate: { provider: "simulated", modelId: resolved.model, model: found.model, gate: simulated },
+      };
+    }
+    const provider = providers.get(resolved?.provider ?? "");
+    if (!resolved || !provider) return { missing: unknown(modelId, config) };
+    const { model, gate } = provider;
+    if (model === null) return { missing: keyMissing(modelId, provider.config) };
+    return { candidate: { provider: resolved.provider, modelId: resolved.model, model, gate } };
+  }
 
   return {
     find(modelId) {
-      if (modelId === "simulated") return { model: simulated };
-      if (modelId.startsWith("simulated/")) return simulatedAt(modelId.slice("simulated/".length));
-      if (modelId.startsWith("anthropic/") || modelId.startsWith("claude-")) {
-        return anthropic ? { model: anthropic } : { missing: keyMissing(modelId) };
-      }
-      return { missing: unknown(modelId) };
+      const first = candidateOf(modelId);
+      const others = fallbacksOf(modelId, config).map(candidateOf);
+      const candidates = [first, ...others].flatMap((found) =>
+        "candidate" in found ? [found.candidate] : [],
+      );
+      if (candidates.length === 0 && "missing" in first) return first;
+      return { model: servedBy(candidates) };
     },
     judgeOf(modelId) {
-      return isSimulated(modelId) ? "simulated" : (settings.judge_model ?? anthropic_judge);
+      const resolved = resolveModel(modelId, config);
+      if (resolved?.provider === "simulated") return "simulated";
+      if (config.judge !== null) return config.judge;
+      const anthropic = providers.get("anthropic")?.model ?? null;
+      return anthropic !== null || resolved?.provider === "anthropic" ? anthropic_judge : modelId;
     },
   };
 }
 
-const isSimulated = (modelId: string) => modelId === "simulated" || modelId.startsWith("simulated/");
+interface Provider {
+  config: ProviderConfig;
+  gate: Gate;
+  /** Null: its key is missing. */
+  model: Model | null;
+}
 
-function simulatedAt(speed: string): { model: Model } | { missing: string } {
+const modelOf = (provider: ProviderConfig): Model | null =>
+  provider.api_key === null && provider.key_from !== null ? null : providerModel(provider);
+
+/** Those of the id itself, or else of what it stands for. */
+const fallbacksOf = (modelId: string, config: ModelsConfig): string[] => {
+  const named = namesOf(modelId, config).find((name) => config.fallbacks.has(name));
+  return config.fallbacks.get(named ?? "") ?? [];
+};
+
+function simulatedAt(modelId: string): { model: Model } | { missing: string } {
+  if (modelId === "simulated") return { model: simulatedModel({ chars_per_second: null }) };
+  const speed = modelId.slice("simulated/".length);
   if (speed === "typing") return { model: simulatedModel({ chars_per_second: typing_chars_per_second }) };
   if (/^[1-9]\d{0,6}$/.test(speed)) return { model: simulatedModel({ chars_per_second: Number(speed) }) };
   return {
@@ -42,8 +82,10 @@ function simulatedAt(speed: string): { model: Model } | { missing: string } {
   };
 }
 
-const keyMissing = (modelId: string) =>
-  `DROVER_ANTHROPIC_API_KEY is not set, and the model "${modelId}" needs it. Set it and restart the server, or give the agent the model "simulated".`;
+const keyMissing = (modelId: string, { key_from }: ProviderConfig) =>
+  `${key_from} is not set, and the model "${modelId}" needs it. Set it and restart the server, or give the agent the model "simulated".`;
 
-const unknown = (modelId: string) =>
-  `No provider is known for the model "${modelId}". This version runs "claude-..." and "anthropic/<model>" (with DROVER_ANTHROPIC_API_KEY set), and "simulated".`;
+function unknown(modelId: string, { providers }: ModelsConfig): string {
+  const names = [...providers.keys()].map((name) => `"${name}/<model>"`).join(", ");
+  return `No provider is known for the model "${modelId}". This server runs "claude-...", ${names}, and "simulated".`;
+}

@@ -15,7 +15,8 @@ export function generationOf(modelId: string): Generation | null {
   return family && major ? { family, number: Number(major) * 100 + Number(minor) } : null;
 }
 
-const bare = (modelId: string) => modelId.replace(/^anthropic\//, "");
+/** Whoever serves it: `anthropic/claude-...`, `bedrock/eu.anthropic.claude-...`. */
+const bare = (modelId: string) => modelId.replace(/^.*[/.](?=claude-)/, "");
 
 /** Whether system text may stand within the conversation. */
 export function takesSystemMessages(modelId: string): boolean {

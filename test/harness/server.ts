@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
+import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
 import { type Caps, noCaps } from "../../src/config.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
@@ -33,6 +34,8 @@ export interface TestServer {
 export interface TestServerOptions {
   /** Base URL of the model provider; without it none is configured. */
   anthropic_url?: string;
+  /** As the configuration file says it. */
+  models?: ModelsFile;
   spending?: { runtime_price?: number; caps?: Caps };
   /** Instead of the built-in ones. */
   prices?: PriceTable;
@@ -47,6 +50,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const db = options.beside?.db ?? (await testDatabase());
   const host = options.beside?.hands ?? (await startTestHands());
   const hands = connectHands({ socket_path: host.socket });
+  const upstream = options.anthropic_url && {
+    DROVER_ANTHROPIC_API_KEY: "upstream-key",
+    DROVER_ANTHROPIC_BASE_URL: options.anthropic_url,
+  };
+  const { config: models } = modelsConfig({ ...upstream }, options.models);
   const server = await startServer({
     database_url: db.url,
     host: "127.0.0.1",
@@ -54,10 +62,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     api_key: testKey,
     migrations: readMigrations(),
     hands,
-    models: createModels({
-      anthropic: options.anthropic_url ? { api_key: "upstream-key", base_url: options.anthropic_url } : null,
-    }),
-    prices: pricesOf(options.prices ?? listPrices),
+    models: createModels(models),
+    prices: pricesOf(options.prices ?? listPrices, models),
     spending: { runtime_price: 0, caps: noCaps, ...options.spending },
     logger: pino(
       { level: "error" },

@@ -1,6 +1,7 @@
 import { AISDKError, APICallError } from "@ai-sdk/provider";
 import { z } from "zod";
 import { brokenMessage } from "../broken.ts";
+import { hintOf } from "../hints.ts";
 import type { ModelFailure } from "../model.ts";
 import { retryAfterOf } from "../retry-after.ts";
 import { ErrorInStream } from "./answer.ts";
@@ -32,7 +33,7 @@ export function failureOf(error: unknown, provider: string): ModelFailure {
     const message =
       kind === "rejected"
         ? `The provider "${provider}" cannot be asked this: ${(error as Error).message}`
-        : brokenMessage(`The provider "${provider}"`, error).replace("to The", "to the");
+        : brokenMessage(provider, error);
     return { kind, message, retryable: kind === "unavailable", retry_after_ms: null };
   }
   const kind = kindOf(report);
@@ -110,15 +111,9 @@ function kindOf({ status, error }: Report): Kind {
 /** Google says there what is wrong with a key. */
 const reasonsIn = ({ details }: VendorError) => (details ?? []).map((detail) => detail.reason ?? "");
 
-const hints: Partial<Record<Kind, (provider: string) => string>> = {
-  authentication: (provider) => ` Check models.providers.${provider}.api_key.`,
-  not_configured: (provider) => ` Check the model's name and models.providers.${provider}.base_url.`,
-};
-
 function messageOf({ status, error }: Report, kind: Kind, provider: string): string {
   const about = [...new Set([status, error.type, error.code])].filter((part) => part).join(", ");
-  const hint = hints[kind]?.(provider) ?? "";
-  return `The provider "${provider}" answered: ${error.message}${about === "" ? "" : ` (${about})`}${hint}`;
+  return `The provider "${provider}" answered: ${error.message}${about === "" ? "" : ` (${about})`}${hintOf(kind, provider)}`;
 }
 
 /** Google's way: "34s" or "1.5s". In `ms`. */

@@ -2,14 +2,30 @@ import Anthropic from "@anthropic-ai/sdk";
 import { cutWhenSilent } from "../broken.ts";
 
 export interface AnthropicOptions {
+  /** The name of the provider in the configuration. */
+  name?: string;
   api_key: string;
   base_url: string;
+  platform?: Platform;
   /** Silence, in `ms`, after which a connection counts as broken. */
   idle_ms?: number;
 }
 
+/** What differs where somebody else serves the Messages API. */
+export interface Platform {
+  /** The headers that say who asks. */
+  credentials(apiKey: string): Promise<Record<string, string>>;
+  /** The request as it is sent there. */
+  adapt(url: string, body: string): { url: string; body: string };
+}
+
+export const itself: Platform = {
+  credentials: async (apiKey) => ({ authorization: `Bearer ${apiKey}` }),
+  adapt: (url, body) => ({ url, body }),
+};
+
 /** The API version that the SDK's types describe. */
-const api_version = "2026-10-21";
+export const api_version = "2026-10-21";
 const fast_beta = "fast-mode-2026-02-01";
 
 /**
@@ -17,12 +33,11 @@ const fast_beta = "fast-mode-2026-02-01";
  * variables at Drover, in the shell it is started from. A client serves one request.
  */
 export function upstreamClient(
-  { api_key, base_url, idle_ms }: Required<AnthropicOptions>,
+  { api_key, base_url, idle_ms, platform }: Required<Omit<AnthropicOptions, "name">>,
   { fast }: { fast: boolean },
 ): Anthropic {
   const headers = {
     accept: "text/event-stream",
-    authorization: `Bearer ${api_key}`,
     "anthropic-version": api_version,
     "content-type": "application/json",
     "user-agent": "drover",
@@ -47,7 +62,13 @@ export function upstreamClient(
     logLevel: "off",
     // The SDK adds ANTHROPIC_CUSTOM_HEADERS to its headers, and no option forbids it: ours take their place here.
     fetch: async (url, init) => {
-      const response = await fetch(url, { ...init, headers });
+      const sent = platform.adapt(String(url), String(init?.body));
+      const credentials = await platform.credentials(api_key);
+      const response = await fetch(sent.url, {
+        ...init,
+        body: sent.body,
+        headers: { ...headers, ...credentials },
+      });
       const body = response.body?.pipeThrough(cutWhenSilent(idle_ms));
       return new Response(body, response);
     },

@@ -1,5 +1,6 @@
 import Anthropic, { type APIError } from "@anthropic-ai/sdk";
 import { brokenMessage } from "../broken.ts";
+import { hintOf } from "../hints.ts";
 import type { ModelFailure } from "../model.ts";
 import { retryAfterOf } from "../retry-after.ts";
 
@@ -19,24 +20,24 @@ const kindOfType: Record<string, Kind> = {
 };
 
 /** The one place where what an upstream or the network did becomes a failure. */
-export function failureOf(error: unknown): ModelFailure {
+export function failureOf(error: unknown, provider: string): ModelFailure {
   if (error instanceof Anthropic.APIError && !(error instanceof Anthropic.APIConnectionError)) {
-    return failureOfAnswer(error);
+    return failureOfAnswer(error, provider);
   }
   return {
     kind: "unavailable",
-    message: brokenMessage("the model provider", error),
+    message: brokenMessage(provider, error),
     retryable: true,
     retry_after_ms: null,
   };
 }
 
-function failureOfAnswer(error: APIError): ModelFailure {
+function failureOfAnswer(error: APIError, provider: string): ModelFailure {
   const kind = kindOf(error);
   const transient = kind === "overloaded" || kind === "rate_limited" || kind === "unavailable";
   return {
     kind,
-    message: answerMessage(error, kind),
+    message: answerMessage(error, kind, provider),
     retryable: transient && error.headers?.get("x-should-retry") !== "false",
     retry_after_ms: retryAfterOf((name) => error.headers?.get(name)),
   };
@@ -56,13 +57,8 @@ function kindOf(error: APIError): Kind {
   return "rejected";
 }
 
-const hints: Partial<Record<Kind, string>> = {
-  authentication: " Check DROVER_ANTHROPIC_API_KEY.",
-  not_configured: " Check the model's name and DROVER_ANTHROPIC_BASE_URL.",
-};
-
-function answerMessage(error: APIError, kind: Kind): string {
+function answerMessage(error: APIError, kind: Kind, provider: string): string {
   const what = error.apiMessage ?? error.message;
   const about = [error.status, error.type, error.requestID].filter((part) => part).join(", ");
-  return `The model provider answered: ${what}${about === "" ? "" : ` (${about})`}${hints[kind] ?? ""}`;
+  return `The provider "${provider}" answered: ${what}${about === "" ? "" : ` (${about})`}${hintOf(kind, provider)}`;
 }

@@ -8,7 +8,7 @@ import type {
   UserBlock,
 } from "../model.ts";
 import { hasText, wellFormed, withoutLastThoughts } from "../sendable.ts";
-import { generationOf } from "../traits.ts";
+import { generationOf, takesSystemMessages } from "../traits.ts";
 import { withinLimits } from "./media.ts";
 
 type Params = Anthropic.MessageCreateParamsStreaming;
@@ -29,6 +29,7 @@ export function messageParams(request: ModelRequest): Params {
   const messages = withinLimits(request.messages);
   const citing = mayCite(messages);
   const sent = messages.flatMap((message) => messageOf(message, citing));
+  const takesSystem = takesSystemMessages(model);
   const params: Params = {
     model,
     max_tokens: Math.min(traits.output_tokens_max, answer?.tokens_max ?? Number.POSITIVE_INFINITY),
@@ -38,7 +39,7 @@ export function messageParams(request: ModelRequest): Params {
     ...(request.speed === "fast" ? { speed: "fast" } : {}),
     ...(tools.length > 0 ? { tools: tools.map((tool, i) => toolOf(tool, i === tools.length - 1)) } : {}),
     ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
-    messages: withBreakpoints(afterUsers(systemLast(sent))) as Params["messages"],
+    messages: withBreakpoints(systemInPlace(systemLast(sent), takesSystem)) as Params["messages"],
   };
   return wellFormed(params);
 }
@@ -105,10 +106,15 @@ function systemLast(messages: Message[]): Message[] {
   return placed;
 }
 
-/** System text may only follow a user's message; where nothing of that was left, it takes its place. */
-const afterUsers = (messages: Message[]): Message[] =>
+/**
+ * System text may only follow a user's message; where nothing of that was left, or the model takes none, it takes the place
+ * of a user's. The API joins what users say one after another.
+ */
+const systemInPlace = (messages: Message[], takesSystem: boolean): Message[] =>
   messages.map((message, i) =>
-    message.role === "system" && messages[i - 1]?.role !== "user" ? { ...message, role: "user" } : message,
+    message.role === "system" && !(takesSystem && messages[i - 1]?.role === "user")
+      ? { ...message, role: "user" }
+      : message,
   );
 
 /**
@@ -147,7 +153,7 @@ function resultBlock(
   citing: boolean,
 ): Anthropic.ToolResultBlockParam {
   const sent = content.flatMap((block) => contentBlock(block, citing));
-  const result = { type: "tool_result", tool_use_id } as const;
+  const result = { type: "tool_result", tool_use_id: callId(tool_use_id) } as const;
   if (!is_error) return { ...result, content: sent, is_error };
   if (sent.length === 0) return { ...result, content: [failed], is_error };
   const onlyText = sent.every(({ type }) => type === "text");
@@ -155,6 +161,9 @@ function resultBlock(
     ? { ...result, content: sent, is_error }
     : { ...result, content: [failed, ...sent], is_error: false };
 }
+
+/** Other vendors' ids, after whom this one is asked, hold more than the API takes. */
+const callId = (id: string) => id.replace(/[^a-zA-Z0-9_-]/g, "_");
 
 const failed: Anthropic.TextBlockParam = { type: "text", text: "The tool reported an error." };
 
@@ -231,6 +240,6 @@ function assistantBlock(block: AssistantBlock): Block[] {
     case "redacted_thinking":
       return [{ type: "redacted_thinking", data: block.data }];
     case "tool_use":
-      return [{ type: "tool_use", id: block.id, name: block.name, input: block.input }];
+      return [{ type: "tool_use", id: callId(block.id), name: block.name, input: block.input }];
   }
 }

@@ -1,0 +1,81 @@
+import { Command } from "commander";
+import { type ModelsConfig, type ProviderConfig, resolveModel } from "../config/models.ts";
+import { type Reached, reach } from "../models/probe.ts";
+import { addressOf } from "../models/providers.ts";
+import { configOrExit } from "./machine.ts";
+import { painter } from "./tree.ts";
+
+export function modelsCommand(): Command {
+  return new Command("models")
+    .description("List the model providers: which can be reached, and what is missing")
+    .option("--json", "print the list as JSON")
+    .action(async ({ json }: { json?: boolean }) => {
+      const { models } = configOrExit();
+      const listed = await Promise.all(
+        [...models.providers.values()].map(async (provider) => ({
+          provider,
+          reached: await reach(provider),
+        })),
+      );
+      process.stdout.write(
+        json ? `${JSON.stringify(asJson(listed, models), null, 2)}\n` : asText(listed, models),
+      );
+    });
+}
+
+type Listed = { provider: ProviderConfig; reached: Reached }[];
+
+const asJson = (listed: Listed, models: ModelsConfig) => ({
+  providers: listed.map(({ provider, reached }) => ({
+    name: provider.name,
+    type: provider.type,
+    base_url: addressOf(provider),
+    ...reached,
+  })),
+  aliases: Object.fromEntries(models.aliases),
+  fallbacks: Object.fromEntries(models.fallbacks),
+});
+
+function asText(listed: Listed, models: ModelsConfig): string {
+  const paint = painter(process.stdout);
+  const marks = {
+    reachable: paint("green", "ok  "),
+    missing: paint("dim", "none"),
+    unreachable: paint("yellow", "warn"),
+  };
+  const lines = [
+    `${marks.reachable}  simulated  needs nothing`,
+    ...listed.map(
+      ({ provider, reached }) =>
+        `${marks[reached.state]}  ${provider.name.padEnd(9)}  ${provider.type} at ${addressOf(provider)}${wordsOf(reached)}`,
+    ),
+    ...[...models.aliases].map(([alias, id]) => `      ${alias} is ${placeOf(id, models)}`),
+    ...[...models.fallbacks].map(([id, others]) => `      ${id} falls back to ${others.join(", then ")}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function wordsOf(reached: Reached): string {
+  switch (reached.state) {
+    case "reachable":
+      return reached.models === null ? "" : `, ${reached.models} models`;
+    case "missing":
+      return `: ${reached.setting} is not set`;
+    case "unreachable":
+      return `: ${reached.reason}`;
+  }
+}
+
+function placeOf(id: string, models: ModelsConfig): string {
+  const resolved = resolveModel(id, models);
+  return resolved ? `${resolved.provider}/${resolved.model}` : id;
+}
+
+/** What agents can be given, in a line. */
+export function modelsLine({ providers }: ModelsConfig): string {
+  const ready = [...providers.values()]
+    .filter(({ api_key, key_from }) => api_key !== null || key_from === null)
+    .map(({ name }) => (name === "anthropic" ? "claude-..." : `${name}/...`));
+  const hint = ready.length > 0 ? "" : " (set DROVER_ANTHROPIC_API_KEY for claude-...)";
+  return [...ready, "simulated"].join(", ") + hint;
+}

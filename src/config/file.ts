@@ -1,0 +1,24 @@
+import { parseDocument } from "yaml";
+import { z } from "zod";
+import { modelsShape } from "./models.ts";
+
+const fileShape = z.strictObject({ models: modelsShape.optional() });
+export type ConfigFile = z.infer<typeof fileShape>;
+
+/** The text of the file that DROVER_CONFIG names. Problems name the path in it, and never a value. */
+export function parseConfigFile(text: string): { file: ConfigFile } | { problems: string[] } {
+  const document = parseDocument(text, { prettyErrors: true });
+  const [broken] = document.errors;
+  if (broken) return { problems: [firstLine(broken.message)] };
+  const parsed = fileShape.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  return parsed.success ? { file: parsed.data } : { problems: parsed.error.issues.flatMap(problemsOf) };
+}
+
+const firstLine = (text: string) => text.split("\n")[0]?.replace(/:$/, "") ?? "";
+
+function problemsOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => `${[...issue.path, key].join(".")}: is not a setting`);
+  const [inner] = issue.code === "invalid_key" ? issue.issues : [];
+  return [`${issue.path.join(".") || "the file"}: ${(inner ?? issue).message}`];
+}

@@ -1,0 +1,44 @@
+import type { ProviderConfig } from "../config/models.ts";
+import { publicUrls } from "./ai-sdk/dialects.ts";
+import { aiSdkModel } from "./ai-sdk.ts";
+import { anthropicModel } from "./anthropic.ts";
+import type { Model } from "./model.ts";
+
+/** The model behind a provider of the configuration. */
+export function providerModel(provider: ProviderConfig): Model {
+  const { type, name } = provider;
+  const base_url = addressOf(provider);
+  switch (type) {
+    case "anthropic":
+    case "bedrock":
+    case "vertex":
+    case "foundry": {
+      return anthropicModel({ name, api_key: provider.api_key ?? "", base_url });
+    }
+    default:
+      return aiSdkModel({ type, name, api_key: provider.api_key, base_url });
+  }
+}
+
+/** Where a provider is asked. */
+export function addressOf({ type, base_url, region, resource }: ProviderConfig): string {
+  if (base_url !== null) return base_url;
+  switch (type) {
+    case "anthropic":
+      return "https://api.anthropic.com";
+    case "bedrock":
+      return `https://bedrock-mantle.${region}.api.aws/anthropic`;
+    case "vertex":
+      return vertexUrl(region ?? "");
+    case "foundry":
+      return `https://${resource}.services.ai.azure.com/anthropic`;
+    default:
+      return publicUrls[type] ?? "";
+  }
+}
+
+function vertexUrl(region: string): string {
+  if (region === "global") return "https://aiplatform.googleapis.com/v1";
+  if (region === "us" || region === "eu") return `https://aiplatform.${region}.rep.googleapis.com/v1`;
+  return `https://${region}-aiplatform.googleapis.com/v1`;
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { createGate } from "./gate.ts";
+import { answerOf, requestOf, userSays } from "./model.spec.ts";
+import { type Model, type ModelEvent, type ModelFailure, type ModelRequest, noUsage } from "./model.ts";
+import { type Candidate, servedBy } from "./served.ts";
+import { scriptedClock } from "./testing.ts";
+
+const go = requestOf("claude-opus-5-5", [userSays("go")]);
+
+const failing = (kind: ModelFailure["kind"], retry_after_ms: number | null = null): ModelEvent => ({
+  type: "failed",
+  failure: { kind, message: kind, retryable: true, retry_after_ms },
+  usage: noUsage,
+});
+
+const done: ModelEvent = { type: "finished", content: [], stop: { reason: "end_turn" }, usage: noUsage };
+const start: ModelEvent = { type: "block_start", index: 0, block: "text" };
+
+/** Candidates that answer with these events, and what each was asked. */
+function candidates(...answers: ModelEvent[][]) {
+  const clock = scriptedClock();
+  const asked: ModelRequest[] = [];
+  const list = answers.map((events, i): Candidate => {
+    const model: Model = {
+      async *stream(request) {
+        asked.push(request);
+        yield* events;
+      },
+    };
+    const gate = createGate({ max_concurrency: 1, requests_per_minute: null }, clock);
+    return { provider: `p${i}`, modelId: `m${i}`, model, gate };
+  });
+  return { clock, asked, list, model: servedBy(list) };
+}
+
+describe("a model with fallbacks", () => {
+  test("is the first one while that answers", async () => {
+    const { asked, model } = candidates([start, done], [done]);
+    const { events, ending } = await answerOf(model, go);
+    assert.deepEqual(events[0], start);
+    assert.deepEqual(ending.served_by, { provider: "p0", model: "m0", after: [] });
+    assert.deepEqual(
+      asked.map(({ model: id }) => id),
+      ["m0"],
+    );
+  });
+
+  test("is the next one where the first is down, and says so", async () => {
+    const { asked, model } = candidates([failing("overloaded")], [failing("authentication")], [start, done]);
+    const { events, ending } = await answerOf(model, go);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ["block_start", "finished"],
+    );
+    assert.deepEqual(ending.served_by, {
+      provider: "p2",
+      model: "m2",
+      after: [
+        { provider: "p0", model: "m0", failure: "overloaded" },
+        { provider: "p1", model: "m1", failure: "authentication" },
+      ],
+    });
+    assert.equal(asked.length, 3);
+  });
+
+  test("fails as the last one does", async () => {
+    const { model } = candidates([failing("overloaded")], [failing("unavailable")]);
+    const { ending } = await answerOf(model, go);
+    assert.ok(ending.type === "failed");
+    assert.equal(ending.failure.kind, "unavailable");
+    assert.equal(ending.served_by?.provider, "p1");
+  });
+
+  test("asks nobody else what one refused, nor once an answer has begun, nor after an abort", async () => {
+    for (const events of [
+      [failing("rejected")],
+      [start, failing("unavailable")],
+      [{ type: "aborted", usage: noUsage } as const],
+    ]) {
+      const { asked, model } = candidates(events, [done]);
+      const { ending } = await answerOf(model, go);
+      assert.equal(ending.type, events.at(-1)?.type);
+      assert.equal(asked.length, 1);
+    }
+  });
+
+  test("asks the next one while the first wants a long pause", async () => {
+    const { clock, asked, model } = candidates([failing("rate_limited", 3_600_000)], [done]);
+    await answerOf(model, go);
+    const second = answerOf(model, go);
+    clock.pass(0);
+    const { ending } = await second;
+    assert.deepEqual(ending.served_by?.after, [{ provider: "p0", model: "m0", failure: "rate_limited" }]);
+    assert.deepEqual(
+      asked.map(({ model: id }) => id),
+      ["m0", "m1", "m1"],
+    );
+  });
+
+  test("gives its place back, also when its reader leaves", async () => {
+    const { model } = candidates([start, done]);
+    for (let i = 0; i < 3; i += 1) {
+      for await (const event of model.stream(go, new AbortController().signal)) {
+        if (event.type === "block_start") break;
+      }
+    }
+    assert.equal((await answerOf(model, go)).ending.type, "finished");
+  });
+
+  test("an abort while it waits for its turn is one", async () => {
+    const { model, list } = candidates([done]);
+    await list[0]?.gate.enter(new AbortController().signal);
+    const abort = new AbortController();
+    const answer = answerOf(model, go, abort.signal);
+    abort.abort();
+    assert.equal((await answer).ending.type, "aborted");
+  });
+});

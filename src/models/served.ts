@@ -1,0 +1,82 @@
+import type { Gate } from "./gate.ts";
+import { type Model, type ModelEvent, type ModelFailure, noUsage, type ServedBy } from "./model.ts";
+
+/** A model at one provider. */
+export interface Candidate {
+  provider: string;
+  /** As the provider calls it. */
+  modelId: string;
+  model: Model;
+  gate: Gate;
+}
+
+/** What another provider may do better. A request that was refused for what it says is not among them. */
+const downKinds: ModelFailure["kind"][] = [
+  "overloaded",
+  "rate_limited",
+  "unavailable",
+  "billing",
+  "authentication",
+  "not_configured",
+];
+
+/**
+ * Asks one candidate after another until an answer begins. From then on it stands: what has been told cannot be taken
+ * back, and whoever asked may ask again.
+ */
+export function servedBy(candidates: readonly Candidate[]): Model {
+  return {
+    async *stream(request, signal) {
+      const after: ServedBy["after"] = [];
+      for (const [i, candidate] of candidates.entries()) {
+        const { provider, modelId: model } = candidate;
+        const served_by = { provider, model, after: [...after] };
+        let begun = false;
+        for await (const event of asked(candidate, { ...request, model }, signal)) {
+          const goesOn = event.type === "block_start" || event.type === "text_delta";
+          begun ||= goesOn;
+          if (event.type === "failed" && !begun && i < candidates.length - 1) {
+            const { kind } = event.failure;
+            if (downKinds.includes(kind)) {
+              after.push({ provider, model, failure: kind });
+              break;
+            }
+          }
+          yield goesOn ? event : { ...event, served_by };
+          if (!goesOn) return;
+        }
+      }
+    },
+  };
+}
+
+/** Waits for its turn first. */
+async function* asked(
+  { provider, model, gate }: Candidate,
+  request: Parameters<Model["stream"]>[0],
+  signal: AbortSignal,
+): AsyncGenerator<ModelEvent> {
+  const entry = await gate.enter(signal);
+  if (!entry.entered) {
+    yield signal.aborted
+      ? { type: "aborted", usage: noUsage }
+      : { type: "failed", failure: noTurn(provider, entry.retry_after_ms), usage: noUsage };
+    return;
+  }
+  try {
+    for await (const event of model.stream(request, signal)) {
+      if (event.type === "failed" && event.failure.retry_after_ms !== null)
+        gate.pause(event.failure.retry_after_ms);
+      yield event;
+    }
+  } finally {
+    entry.leave();
+  }
+}
+
+const noTurn = (provider: string, retry_after_ms: number | null): ModelFailure => ({
+  kind: "rate_limited",
+  message: `The provider "${provider}" is used to the full: see max_concurrency and requests_per_minute of models.providers.${provider}, and its own limits.`,
+  retryable: true,
+  retry_after_ms,
+});
