@@ -105,6 +105,8 @@ export const limits = {
   model_idle_ms: 120_000,
   /** How long a model request waits for its turn with a provider that is used to the full, or asked for a pause. */
   model_turn_wait_ms_max: 60_000,
+  /** How long all requests to a provider rest that told one of them to come back later. */
+  model_pause_ms_max: 30_000,
   /** How long the command line waits for a provider to say that it is there. */
   model_probe_ms: 5_000,
   /** Model requests that a brain began and did not live to end, before the turn is given up. */

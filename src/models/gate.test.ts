@@ -70,15 +70,13 @@ describe("a gate", () => {
     assert.deepEqual(await inside(), ["a"]);
   });
 
-  test("sends away at once who would wait too long for that", async () => {
-    const { clock, gate, come, entries, inside } = gateWith({});
-    gate.pause(limits.model_turn_wait_ms_max + 30_000);
+  test("lets nobody wait for an hour because one answer said so", async () => {
+    const { clock, gate, come, inside } = gateWith({});
+    gate.pause(3_600_000);
+    assert.equal(gate.pausedFor(), limits.model_pause_ms_max);
     come("a");
-    clock.pass(0);
-    assert.deepEqual(await inside(), []);
-    assert.deepEqual(entries, [
-      { name: "a", entered: false, retry_after_ms: limits.model_turn_wait_ms_max + 30_000 },
-    ]);
+    clock.pass(limits.model_pause_ms_max);
+    assert.deepEqual(await inside(), ["a"]);
   });
 
   test("sends away who has waited too long, and nobody else", async () => {

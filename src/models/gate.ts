@@ -28,7 +28,9 @@ export type Entry =
 /** Lets requests to one provider pass in their order, as its limits and its wishes for a pause allow. */
 export interface Gate {
   enter(signal: AbortSignal): Promise<Entry>;
-  /** The provider does not want to be asked for so long. */
+  /** How long the provider still wants not to be asked, in `ms`. */
+  pausedFor(): number;
+  /** The provider does not want to be asked for so long. It is asked again after a while, whatever it said. */
   pause(ms: number): void;
 }
 
@@ -83,10 +85,7 @@ export function createGate({ max_concurrency, requests_per_minute }: GateLimits,
           self.settle({ entered: false, retry_after_ms: ms > 0 ? ms : null });
           letIn();
         };
-        const tooLong = clock.later(
-          pausedUntil - clock.now() > limits.model_turn_wait_ms_max ? 0 : limits.model_turn_wait_ms_max,
-          refuse,
-        );
+        const tooLong = clock.later(limits.model_turn_wait_ms_max, refuse);
         const self: Waiting = {
           settle(entry) {
             tooLong.cancel();
@@ -100,8 +99,9 @@ export function createGate({ max_concurrency, requests_per_minute }: GateLimits,
         else letIn();
       });
     },
+    pausedFor: () => Math.max(0, pausedUntil - clock.now()),
     pause(ms) {
-      pausedUntil = Math.max(pausedUntil, clock.now() + ms);
+      pausedUntil = Math.max(pausedUntil, clock.now() + Math.min(ms, limits.model_pause_ms_max));
     },
   };
 }

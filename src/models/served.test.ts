@@ -31,7 +31,7 @@ function candidates(...answers: ModelEvent[][]) {
     const gate = createGate({ max_concurrency: 1, requests_per_minute: null }, clock);
     return { provider: `p${i}`, modelId: `m${i}`, model, gate };
   });
-  return { clock, asked, list, model: servedBy(list) };
+  return { asked, list, model: servedBy(list) };
 }
 
 describe("a model with fallbacks", () => {
@@ -85,12 +85,10 @@ describe("a model with fallbacks", () => {
     }
   });
 
-  test("asks the next one while the first wants a long pause", async () => {
-    const { clock, asked, model } = candidates([failing("rate_limited", 3_600_000)], [done]);
+  test("asks the next one while the first wants a pause", async () => {
+    const { asked, model } = candidates([failing("rate_limited", 3_600_000)], [done]);
     await answerOf(model, go);
-    const second = answerOf(model, go);
-    clock.pass(0);
-    const { ending } = await second;
+    const { ending } = await answerOf(model, go);
     assert.deepEqual(ending.served_by?.after, [{ provider: "p0", model: "m0", failure: "rate_limited" }]);
     assert.deepEqual(
       asked.map(({ model: id }) => id),

@@ -31,11 +31,16 @@ export function servedBy(candidates: readonly Candidate[]): Model {
       for (const [i, candidate] of candidates.entries()) {
         const { provider, modelId: model } = candidate;
         const served_by = { provider, model, after: [...after] };
+        const isLast = i === candidates.length - 1;
+        if (!isLast && candidate.gate.pausedFor() > 0) {
+          after.push({ provider, model, failure: "rate_limited" });
+          continue;
+        }
         let begun = false;
         for await (const event of asked(candidate, { ...request, model }, signal)) {
           const goesOn = event.type === "block_start" || event.type === "text_delta";
           begun ||= goesOn;
-          if (event.type === "failed" && !begun && i < candidates.length - 1) {
+          if (event.type === "failed" && !begun && !isLast) {
             const { kind } = event.failure;
             if (downKinds.includes(kind)) {
               after.push({ provider, model, failure: kind });
@@ -65,8 +70,8 @@ async function* asked(
   }
   try {
     for await (const event of model.stream(request, signal)) {
-      if (event.type === "failed" && event.failure.retry_after_ms !== null)
-        gate.pause(event.failure.retry_after_ms);
+      if (event.type === "failed" && event.failure.kind === "rate_limited")
+        gate.pause(event.failure.retry_after_ms ?? 0);
       yield event;
     }
   } finally {
