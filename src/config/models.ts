@@ -128,7 +128,7 @@ function providerOf(
   const isVendor = vendorTypes.some((vendor) => vendor === name && vendor === type);
   const prefix = `DROVER_${name.toUpperCase()}`;
   const variable = api_key_env ?? (isVendor ? `${prefix}_API_KEY` : null);
-  const needed = type !== "openai-compatible" || api_key_env !== undefined;
+  const needed = (type !== "openai-compatible" && type !== "vertex") || api_key_env !== undefined;
   return {
     name,
     type,

@@ -1,6 +1,8 @@
 import type { ProviderConfig } from "../config/models.ts";
 import { publicUrls } from "./ai-sdk/dialects.ts";
 import { aiSdkModel } from "./ai-sdk.ts";
+import { itself, type Platform } from "./anthropic/client.ts";
+import { foundry, vertex } from "./anthropic/platforms.ts";
 import { anthropicModel } from "./anthropic.ts";
 import type { Model } from "./model.ts";
 
@@ -12,12 +14,22 @@ export function providerModel(provider: ProviderConfig): Model {
     case "anthropic":
     case "bedrock":
     case "vertex":
-    case "foundry": {
-      return anthropicModel({ name, api_key: provider.api_key ?? "", base_url });
-    }
+    case "foundry":
+      return anthropicModel({
+        name,
+        api_key: provider.api_key ?? "",
+        base_url,
+        platform: platformOf(provider),
+      });
     default:
       return aiSdkModel({ type, name, api_key: provider.api_key, base_url });
   }
+}
+
+function platformOf({ type, project, region }: ProviderConfig): Platform {
+  if (type === "foundry") return foundry;
+  if (type === "vertex" && project !== null && region !== null) return vertex({ project, region });
+  return itself;
 }
 
 /** Where a provider is asked. */

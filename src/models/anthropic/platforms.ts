@@ -1,0 +1,32 @@
+import { GoogleAuth } from "google-auth-library";
+import { api_version, itself, type Platform } from "./client.ts";
+
+/** Microsoft Foundry. */
+export const foundry: Platform = {
+  credentials: async (apiKey) => ({ "x-api-key": apiKey }),
+  adapt: itself.adapt,
+};
+
+/**
+ * Google Vertex AI names the model in the address. Without a key of its own it takes the machine's credentials: those that
+ * GOOGLE_APPLICATION_CREDENTIALS names, or the ones that Google Cloud gives a machine.
+ */
+export function vertex({ project, region }: { project: string; region: string }): Platform {
+  const auth = new GoogleAuth({ scopes: "https://www.googleapis.com/auth/cloud-platform" });
+  return {
+    async credentials(apiKey) {
+      if (apiKey !== "") return itself.credentials(apiKey);
+      return Object.fromEntries(await auth.getRequestHeaders());
+    },
+    adapt(url, body) {
+      const { model, ...rest } = JSON.parse(body) as { model: string };
+      const base = url.replace(/\/v1\/messages(\?.*)?$/, "");
+      const name = encodeURIComponent(model).replaceAll("%40", "@");
+      const place = `projects/${project}/locations/${region}/publishers/anthropic/models/${name}`;
+      return {
+        url: `${base}/${place}:streamRawPredict`,
+        body: JSON.stringify({ ...rest, anthropic_version: api_version }),
+      };
+    },
+  };
+}
