@@ -44,8 +44,8 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
         system_messages: "kept",
         result_media: "in_result",
         pdf_urls: true,
-        // Nothing is left with the vendor: thoughts come back sealed, and we keep them.
-        options: { openai: { store: false } },
+        // Nothing is left with the vendor: thoughts come back sealed, and we keep them. Nobody reads a summary.
+        options: { openai: { store: false, reasoningSummary: null } },
       };
     }
     case "google": {
