@@ -80,11 +80,13 @@ test("a fallback answers where a provider is down, and the log says so", async (
   const events = await turn(api.client, id, "go");
   assert.equal(saidIn(events), "I stand in.");
   assert.ok(!events.some(({ type }) => type === "session.error"));
-  const [reply] = await api.db.query<{ body: { served_by: unknown } }>({
-    name: "test_model_reply",
-    text: "select body from event where session_id = $1 and type = 'model_reply'",
-    values: [id],
-  });
+  const [reply] = await api.db.query<{ body: { served_by: unknown } }>(
+    {
+      name: "test_model_reply",
+      text: "select body from event where session_id = $1 and type = 'model_reply'",
+    },
+    [id],
+  );
   assert.deepEqual(reply?.body.served_by, {
     provider: "openai",
     model: "gpt-5.2",
