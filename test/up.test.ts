@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +23,7 @@ import { freePort } from "./harness/free-port.ts";
 const repository = join(import.meta.dirname, "..");
 const dataDir = mkdtempSync(join(tmpdir(), "drover-up-"));
 chmodSync(dataDir, 0o711);
+const configFile = `${dataDir}.yaml`;
 const port = await freePort();
 let running: Up | null = null;
 // It is of another process group, so a Ctrl-C that ends this test does not reach it.
@@ -26,6 +36,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 after(async () => {
   if (running) await end(running, "SIGTERM");
   rmSync(dataDir, { recursive: true, force: true });
+  rmSync(configFile, { force: true });
   const { runtime_dir } = readConfig(
     { XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR, DROVER_DATA_DIR: dataDir },
     thisMachine(),
@@ -140,7 +151,13 @@ async function sessions(): Promise<{ id: string; status: string }[]> {
 }
 
 test("a fresh data directory plays one session, and hands holds no secret", async () => {
+  writeFileSync(
+    configFile,
+    "models: { providers: { work: { type: openai, api_key_env: WORK_KEY } }, aliases: { default: work/x } }",
+  );
   const first = await start({
+    DROVER_CONFIG: configFile,
+    WORK_KEY: "sk-secret-of-another-one",
     DROVER_ANTHROPIC_API_KEY: "sk-secret-of-the-provider",
     DROVER_ANTHROPIC_BASE_URL: "http://127.0.0.1:1",
     DROVER_JUDGE_MODEL: "claude-judge-of-its-own",
@@ -150,7 +167,10 @@ test("a fresh data directory plays one session, and hands holds no secret", asyn
   const environment = readProc(String(childOf(first, "drover hands")), "environ");
   assert.match(environment, /DROVER_DATA_DIR=/);
   assert.doesNotMatch(environment, /secret|drover-key|postgres|KEY/);
-  assert.match(readProc(String(childOf(first, "drover serve")), "environ"), /claude-judge-of-its-own/);
+  const serves = readProc(String(childOf(first, "drover serve")), "environ");
+  assert.match(serves, /claude-judge-of-its-own/);
+  assert.match(serves, /WORK_KEY=sk-secret-of-another-one/);
+  assert.match(serves, /DROVER_CONFIG=/);
 });
 
 test("a second one on the same data directory names the first and ends", async () => {

@@ -189,6 +189,7 @@ const notes = `
 * A provider never gets the thoughts of another one: when a fallback or another model takes a conversation over, they are
   left out, and come back when their own provider is asked again.
 * "As the user's text": the vendor or its servers take system text at the beginning alone.
+* Only \`anthropic\` knows the speed \`fast\`; elsewhere it changes nothing.
 * A reply whose arguments are no JSON object runs no tool: the model is told what it wrote.
 `;
 
