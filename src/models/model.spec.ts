@@ -106,12 +106,12 @@ export function specifyModel(name: string, start: () => Promise<Subject>): void 
       });
     }
 
-    for (const kind of ["overloaded", "rate_limited", "unavailable", "rejected"] as const) {
+    for (const kind of ["overloaded", "rate_limited", "unavailable", "rejected", "too_long"] as const) {
       test(`failure is an event: ${kind}`, async () => {
         const { ending } = await answerOf(model, ask({ failure: kind }));
         assert.ok(ending.type === "failed");
         assert.equal(ending.failure.kind, kind);
-        assert.equal(ending.failure.retryable, kind !== "rejected");
+        assert.equal(ending.failure.retryable, kind !== "rejected" && kind !== "too_long");
       });
     }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { type ModelUsage, promptTokens } from "./model.ts";
 import { type ModelsConfig, namesOf } from "../config/models.ts";
+import { type ModelUsage, promptTokens } from "./model.ts";
 
 /** US dollars per million tokens. */
 const dollars = z.number().min(0);

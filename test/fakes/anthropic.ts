@@ -6,7 +6,7 @@ import {
   type FakeUpstream,
   startFakeUpstream,
 } from "./upstream.ts";
-import { usual, type Wire, type WireAnswer, type WireError } from "./wire.ts";
+import { usual, type Wire, type WireAnswer, type WireError, wordsOf } from "./wire.ts";
 
 export type { FakeReply };
 
@@ -116,7 +116,8 @@ export const anthropicWire: Wire = {
   begun: (text) => sse(answerEvents({ blocks: [{ type: "text", text: [text] }] }).slice(0, 4)),
   errorInside: (kind) =>
     sse([{ type: "error", error: { type: errorTypes[kind][1], message: "as ordered" } }]),
-  error: (kind, headers) => errorReply(...errorTypes[kind], "as ordered", headers),
+  error: (kind, headers) =>
+    errorReply(...errorTypes[kind], wordsOf(kind, "prompt is too long: 9000 tokens > 8192 maximum"), headers),
 };
 
 const errorTypes: Record<WireError, [number, string]> = {
@@ -126,6 +127,7 @@ const errorTypes: Record<WireError, [number, string]> = {
   billing: [402, "billing_error"],
   authentication: [401, "authentication_error"],
   rejected: [400, "invalid_request_error"],
+  too_long: [400, "invalid_request_error"],
   not_configured: [404, "not_found_error"],
 };
 

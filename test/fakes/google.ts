@@ -1,5 +1,14 @@
 import { dataEvents } from "./upstream.ts";
-import { jsonReply, statusOf, stopWord, usual, type Wire, type WireAnswer, type WireError } from "./wire.ts";
+import {
+  jsonReply,
+  statusOf,
+  stopWord,
+  usual,
+  type Wire,
+  type WireAnswer,
+  type WireError,
+  wordsOf,
+} from "./wire.ts";
 
 /** Gemini's streamGenerateContent. Calls come whole, and their arguments are always an object. */
 export const googleWire: Wire = {
@@ -16,12 +25,13 @@ const words: Record<WireError, string> = {
   billing: "PAYMENT_REQUIRED",
   authentication: "UNAUTHENTICATED",
   rejected: "INVALID_ARGUMENT",
+  too_long: "INVALID_ARGUMENT",
   not_configured: "NOT_FOUND",
 };
 
 const errorOf = (kind: WireError) => ({
   code: statusOf[kind],
-  message: "as ordered",
+  message: wordsOf(kind, "The input token count (9000) exceeds the maximum number of tokens allowed (8192)."),
   status: words[kind],
 });
 

@@ -1,5 +1,14 @@
 import { dataEvents } from "./upstream.ts";
-import { jsonReply, statusOf, stopWord, usual, type Wire, type WireAnswer, type WireError } from "./wire.ts";
+import {
+  jsonReply,
+  statusOf,
+  stopWord,
+  usual,
+  type Wire,
+  type WireAnswer,
+  type WireError,
+  wordsOf,
+} from "./wire.ts";
 
 /** Mistral's chat completions: each call in one piece, thoughts as parts of the content. */
 export const mistralWire: Wire = {
@@ -11,7 +20,7 @@ export const mistralWire: Wire = {
 
 const errorOf = (kind: WireError) => ({
   object: "error",
-  message: "as ordered",
+  message: wordsOf(kind, "Prompt contains 9000 tokens, too large for model with 8192 maximum context length"),
   type: kind,
   param: null,
   code: String(statusOf[kind]),

@@ -8,6 +8,7 @@ import {
   type Wire,
   type WireAnswer,
   type WireError,
+  wordsOf,
 } from "./wire.ts";
 
 /** Chat completions, as OpenAI once defined them and most servers speak them. */
@@ -19,7 +20,10 @@ export const openaiChatWire: Wire = {
 };
 
 const errorOf = (kind: WireError) => ({
-  message: "as ordered",
+  message: wordsOf(
+    kind,
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+  ),
   type: kind === "billing" ? "insufficient_quota" : "some_error",
   param: null,
   code: statusOf[kind],

@@ -7,6 +7,7 @@ import {
   type Wire,
   type WireAnswer,
   type WireError,
+  wordsOf,
 } from "./wire.ts";
 
 /** OpenAI's Responses API. */
@@ -24,10 +25,15 @@ const codes: Record<WireError, string> = {
   billing: "insufficient_quota",
   authentication: "invalid_api_key",
   rejected: "invalid_prompt",
+  too_long: "context_length_exceeded",
   not_configured: "model_not_found",
 };
 
-const errorOf = (kind: WireError) => ({ message: "as ordered", code: codes[kind], param: null });
+const errorOf = (kind: WireError) => ({
+  message: wordsOf(kind, "Your input exceeds the context window of this model."),
+  code: codes[kind],
+  param: null,
+});
 
 const numbered = (events: { type: string }[]): string =>
   events

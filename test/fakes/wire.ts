@@ -23,7 +23,12 @@ export type WireError =
   | "billing"
   | "authentication"
   | "rejected"
+  | "too_long"
   | "not_configured";
+
+/** What an error says; each vendor has words of its own for a conversation that is too long. */
+export const wordsOf = (kind: WireError, tooLong: string): string =>
+  kind === "too_long" ? tooLong : "as ordered";
 
 /** How a vendor writes its streams. */
 export interface Wire {
@@ -64,5 +69,6 @@ export const statusOf: Record<WireError, number> = {
   billing: 402,
   authentication: 401,
   rejected: 400,
+  too_long: 400,
   not_configured: 404,
 };

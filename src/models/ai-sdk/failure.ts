@@ -4,6 +4,7 @@ import { brokenMessage } from "../broken.ts";
 import { hintOf } from "../hints.ts";
 import type { ModelFailure } from "../model.ts";
 import { retryAfterOf } from "../retry-after.ts";
+import { saysTooLong } from "../too-long.ts";
 import { ErrorInStream } from "./answer.ts";
 
 type Kind = ModelFailure["kind"];
@@ -102,9 +103,11 @@ function kindOf({ status, error }: Report): Kind {
   if (status === 529 || status === 503) return "overloaded";
   if (status === 401 || status === 403) return "authentication";
   if (status === 404) return "not_configured";
+  if (status === 400 && saysTooLong(error.code, error.message)) return "too_long";
   if (status === 400) return byWord === "authentication" ? byWord : "rejected";
   if (status === 408 || status === 409) return "unavailable";
   if (status !== null) return status >= 500 ? "unavailable" : "rejected";
+  if (byWord === "rejected" && saysTooLong(error.code, error.message)) return "too_long";
   return byWord ?? "unavailable";
 }
 

@@ -3,6 +3,7 @@ import { brokenMessage } from "../broken.ts";
 import { hintOf } from "../hints.ts";
 import type { ModelFailure } from "../model.ts";
 import { retryAfterOf } from "../retry-after.ts";
+import { saysTooLong } from "../too-long.ts";
 
 type Kind = ModelFailure["kind"];
 
@@ -52,7 +53,7 @@ function kindOf(error: APIError): Kind {
   if (status === 529 || type === "overloaded_error") return "overloaded";
   if (status === 401 || status === 403) return "authentication";
   if (status === 404) return "not_configured";
-  if (status === 400 && /prompt is too long|exceeds? .*context/i.test(error.message)) return "too_long";
+  if (status === 400 && saysTooLong(error.message)) return "too_long";
   if (status === 408 || status === 409 || status >= 500) return "unavailable";
   return "rejected";
 }

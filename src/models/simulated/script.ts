@@ -25,6 +25,7 @@ const failureKinds = [
   "billing",
   "authentication",
   "rejected",
+  "too_long",
 ] as const;
 
 const usageNames: Record<string, keyof ModelUsage> = {
