@@ -145,7 +145,22 @@ export const limits = {
   file_tool_timeout_ms: 60_000,
   /** How long an interrupt waits for a command to end, when its host does not answer. */
   cancel_grace_ms: 10_000,
-  tool_output_bytes_max: 100_000,
+  /** Text of one tool result. What is longer is kept in a file, and the model sees this much of its two ends, together. */
+  tool_output_chars_max: 100_000,
+  tool_preview_chars: 16_000,
+  /** What a step in the sandbox hands over: as many characters of UTF-8, at three bytes for each. */
+  tool_output_bytes_max: 300_000,
+  /** The largest PDF that is shown to the model, and the largest file of which the lines are counted. */
+  pdf_read_base64_chars_max: 16 << 20,
+  lines_counted_bytes_max: 64 << 20,
+  /** The largest file that can be edited. */
+  edit_bytes_max: 8 << 20,
+  /** Files that `glob` names, and lines that `grep` shows. */
+  glob_files_max: 100,
+  grep_lines_max: 1_000,
+  /** One kept output, and all of a session's together; then the oldest go. */
+  kept_output_bytes_max: 64 << 20,
+  kept_outputs_bytes_max: 1 << 30,
 
   sandbox_processes_max: 256,
   sandbox_memory_bytes: 4 * 1024 ** 3,
@@ -167,8 +182,9 @@ export const limits = {
 
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,
-  /** Settled calls of a session that `hands` remembers. */
+  /** Settled calls of a session that `hands` remembers, and the largest result that it keeps, in base64. */
   hands_calls_kept: 128,
+  hands_result_kept_chars_max: 2 << 20,
   hands_journals_open_max: 256,
   hands_reconnect_first_ms: 20,
   hands_reconnect_longest_ms: 1_000,

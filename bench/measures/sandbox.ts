@@ -20,6 +20,7 @@ export async function sandbox(rig: Rig): Promise<Figure[]> {
         operation: { type: "shell", command: "true" },
         timeout_ms: 10_000,
         output_bytes: 1_000,
+        keep_output_as: null,
       },
       signal,
     );

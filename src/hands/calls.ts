@@ -1,3 +1,4 @@
+import { limits } from "../limits.ts";
 import { describeFailure } from "./host-failure.ts";
 import { type Journal, type KeptCall, keyOf } from "./journal.ts";
 import type { Journals } from "./journals.ts";
@@ -12,7 +13,7 @@ type Execute = Extract<HandsRequest, { type: "execute" }>;
  * I1  A command runs at most once for its (sandbox_id, call_id): asked again, a running one is attached to, a finished
  *     one answered from the journal, and one whose end nobody saw is lost. Not so where the disk has damaged the id.
  * I2  Nothing is done for an epoch lower than the highest seen of the session.
- * I3  A result is on disk before it is told.
+ * I3  A result is on disk before it is told, or that it was too large for that.
  */
 export interface Calls {
   handle(request: HandsRequest): Promise<HandsResponse>;
@@ -30,6 +31,15 @@ interface RunningCall {
 const lostWithHost: ExecuteResult = {
   status: "lost",
   reason: "the sandbox host ended while the command ran; whether it had finished is unknown",
+};
+
+/** Such as a picture that was read. Who waits for it gets it; it is not kept for one who asks later. */
+const isLarge = (result: ExecuteResult) =>
+  result.status === "finished" && result.output_base64.length > limits.hands_result_kept_chars_max;
+
+const lostForItsSize: ExecuteResult = {
+  status: "lost",
+  reason: "the command ended, but its result was too large to be kept until it was asked for",
 };
 
 export function createCalls({ journals, sandboxes }: { journals: Journals; sandboxes: Sandboxes }): Calls {
@@ -109,13 +119,14 @@ export function createCalls({ journals, sandboxes }: { journals: Journals; sandb
       operation,
       timeout_ms: request.timeout_ms,
       output_bytes: request.output_bytes,
+      keep_output_as: request.keep_output_as,
       signal,
       used_shell: journal.usedShell(sandbox_id),
       started: () => journal.started({ sandbox_id, call_id }, { shell: operation.type === "shell" }),
     });
     if (result.status === "unavailable") return result;
     try {
-      await journal.finished({ sandbox_id, call_id }, result);
+      await journal.finished({ sandbox_id, call_id }, isLarge(result) ? lostForItsSize : result);
       return result;
     } catch (error) {
       return { status: "lost", reason: `its result could not be kept: ${describeFailure(error)}` };

@@ -18,7 +18,7 @@ export interface SandboxScope {
 
 export type ExecuteRequest = SandboxScope & { call_id: string; spec: SandboxSpec } & Pick<
     Extract<HandsRequest, { type: "execute" }>,
-    "operation" | "timeout_ms" | "output_bytes"
+    "operation" | "timeout_ms" | "output_bytes" | "keep_output_as"
   >;
 
 /** What a brain asks of `hands`. Throws `StaleEpoch` when another brain has taken the session over. */

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from "node:stream";
-import type { SandboxSpec } from "./wire.ts";
+import type { KeptOutput, SandboxSpec } from "./wire.ts";
 
 /** Makes sandboxes of one kind. What it cannot enforce of a spec it refuses, with the reason; it never ignores it. */
 export interface Driver {
@@ -23,8 +23,20 @@ export interface Sandbox {
    * its host. Throws when the sandbox is gone.
    */
   spawn(argv: string[], options: { control: boolean }): Promise<SandboxProcess>;
+  /**
+   * Begins a file in /mnt/session/tool_results, which the sandbox can read, and neither write nor replace. It is there
+   * for as long as the workspace, unless it is the oldest of too many. Never throws.
+   */
+  keepOutput(name: string): OutputFile;
   /** Ends every process in it. */
   destroy(): Promise<void>;
+}
+
+export interface OutputFile {
+  /** What is more than the file may hold is left out, and what goes wrong shows in its end. */
+  write(chunk: Buffer): void;
+  /** Resolves when it is on disk. Null when it could not be kept. */
+  end(): Promise<KeptOutput | null>;
 }
 
 export interface SandboxProcess {

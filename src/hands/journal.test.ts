@@ -37,6 +37,9 @@ const result = (text: string): ExecuteResult => ({
   output_base64: Buffer.from(text).toString("base64"),
   stderr_base64: "",
   omitted_bytes: 0,
+  earlier_base64: "",
+  earlier_omitted_bytes: 0,
+  kept: null,
   fresh_shell: false,
 });
 

@@ -1,7 +1,7 @@
 import { type Driver, type Sandbox, Unavailable } from "./driver.ts";
 import { exec } from "./exec.ts";
 import { describeFailure } from "./host-failure.ts";
-import { type RunOptions, type Shell, startShell } from "./shell.ts";
+import { fileFor, type RunOptions, type Shell, startShell } from "./shell.ts";
 import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 
 /** The sandboxes of this host: started when first needed, ended when long unused, their workspaces kept. */
@@ -178,6 +178,8 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     try {
       const { operation } = call;
       if (operation.type === "exec") return await runExec(slot, call, operation);
+      if (operation.type === "keep")
+        return await keep(slot, call, Buffer.from(operation.data_base64, "base64"));
       const { generation } = slot;
       // The sandbox comes up while the call waits for its turn.
       up(slot, call.spec).catch(() => {});
@@ -208,8 +210,9 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     await call.started();
     const result = await shell.run(command, call);
     if (result.status === "lost") return lost;
-    const { output, ...rest } = result;
-    return { ...rest, output_base64: output.toString("base64"), stderr_base64: "", fresh_shell: fresh };
+    const { output, earlier, ...rest } = result;
+    const bytes = { output_base64: output.toString("base64"), earlier_base64: earlier.toString("base64") };
+    return { ...rest, ...bytes, stderr_base64: "", fresh_shell: fresh };
   }
 
   async function restartShell(slot: Slot): Promise<ExecuteResult> {
@@ -231,7 +234,14 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     if (result.status === "lost") return lost;
     const { output, stderr, ...rest } = result;
     const bytes = { output_base64: output.toString("base64"), stderr_base64: stderr.toString("base64") };
-    return { ...rest, ...bytes, fresh_shell: false };
+    return { ...done, ...rest, ...bytes };
+  }
+
+  async function keep(slot: Slot, call: SandboxCall, data: Buffer): Promise<ExecuteResult> {
+    const file = fileFor(await up(slot, call.spec), call)?.();
+    await call.started();
+    file?.write(data);
+    return { ...done, kept: (await file?.end()) ?? null };
   }
 
   return {
@@ -269,6 +279,9 @@ const done: Extract<ExecuteResult, { status: "finished" }> = {
   output_base64: "",
   stderr_base64: "",
   omitted_bytes: 0,
+  earlier_base64: "",
+  earlier_omitted_bytes: 0,
+  kept: null,
   fresh_shell: false,
 };
 const cancelled: ExecuteResult = { ...done, exit_code: null, cancelled: true };

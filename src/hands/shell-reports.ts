@@ -15,6 +15,8 @@ export interface Report {
 export interface ShellReports {
   /** Asks bash to report when it has read everything before. Resolves when all output before that has been passed on. */
   ask(): Promise<Report>;
+  /** Has bash say where in its output it has come to. `passed` hears of it before any output that follows. */
+  mark(passed: () => void): void;
 }
 
 /** More than any honest report has. */
@@ -34,6 +36,7 @@ export function shellReports(
   output: (chunk: Buffer) => void,
 ): ShellReports {
   const waiting: { number: number; resolve(report: Report): void }[] = [];
+  const passing: { number: number; passed(): void }[] = [];
   let asked = 0;
   let marked = -1;
   let reported: { number: number; report: Report } | null = null;
@@ -43,6 +46,10 @@ export function shellReports(
     bytes: output,
     mark(number) {
       marked = number;
+      for (let next = passing[0]; next && next.number <= number; next = passing[0]) {
+        passing.shift();
+        next.passed();
+      }
       settle();
     },
   });
@@ -82,12 +89,20 @@ export function shellReports(
     }
   }
 
+  /** The empty line: what follows a syntax error is otherwise misread. */
+  function say(what: string): number {
+    const number = asked++;
+    process.stdin.write(`\n\n{ ${what} ${number.toString(16).padStart(8, "0")}; } 2>/dev/null\n`);
+    return number;
+  }
+
   return {
     ask() {
-      const number = asked++;
-      // The empty line: what follows a syntax error is otherwise misread.
-      process.stdin.write(`\n\n{ __drover_report ${number.toString(16).padStart(8, "0")}; } 2>/dev/null\n`);
+      const number = say("__drover_report");
       return new Promise((resolve) => waiting.push({ number, resolve }));
+    },
+    mark(passed) {
+      passing.push({ number: say("__drover_mark"), passed });
     },
   };
 }
@@ -95,9 +110,14 @@ export function shellReports(
 /** Keeps `$?`. The mark is written in escapes, so that a trace of the line is not a mark. */
 const reportFunction = (nonce: string) => `
 exec ${shellFds.control}>&3 3>&- ${shellFds.marks}>&1
-__drover_report() {
+__drover_mark() {
   local status=$?
   builtin printf '\\036${nonce}:%s\\036' "$1" >&${shellFds.marks}
+  return $status
+}
+__drover_report() {
+  local status=$?
+  __drover_mark "$1" || :
   {
     builtin printf '%s %s %s\\n' "$1" "$status" "$$"
     builtin compgen -G '/proc/[0-9]*'

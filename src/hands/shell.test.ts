@@ -30,7 +30,7 @@ describe("the shell", () => {
     options: { timeout_ms?: number; output_bytes?: number; signal?: AbortSignal } = {},
   ): Promise<Finished> {
     const { timeout_ms = 30_000, output_bytes = 10_000, signal = new AbortController().signal } = options;
-    const result = await shell.run(command, { timeout_ms, output_bytes, signal });
+    const result = await shell.run(command, { timeout_ms, output_bytes, keep_output_as: null, signal });
     assert.equal(result.status, "finished");
     return result as Finished;
   }
@@ -97,12 +97,13 @@ describe("the shell", () => {
     assert.ok(output.toString().startsWith("begin\n\0") && output.toString().endsWith("\0\nend\n"));
   });
 
-  test("does not wait for background jobs, whose output belongs to the next command", async () => {
+  test("does not wait for background jobs, whose output is told with the next command", async () => {
     assert.match(await output("sleep 1000 & echo started"), /started\n$/);
     assert.equal(await shell.hasJobs(), true);
     await finish("(until [ -e /tmp/go ]; do sleep 0.01; done; echo late; touch /tmp/gone) & true");
     await sh(sandbox, "touch /tmp/go; until [ -e /tmp/gone ]; do sleep 0.01; done");
-    assert.equal(await output("echo now"), "late\nnow\n");
+    const { earlier, output: now } = await finish("echo now");
+    assert.deepEqual([earlier.toString(), now.toString()], ["late\n", "now\n"]);
     await finish("kill %1; wait");
     assert.equal(await shell.hasJobs(), false);
   });
@@ -185,7 +186,12 @@ describe("the shell", () => {
     const other = await driver.provision("sbx_lost", testSpec);
     const doomed = await startShell(other);
     const signal = new AbortController().signal;
-    const running = doomed.run("sleep 1000", { timeout_ms: 60_000, output_bytes: 10, signal });
+    const running = doomed.run("sleep 1000", {
+      timeout_ms: 60_000,
+      output_bytes: 10,
+      keep_output_as: null,
+      signal,
+    });
     await other.destroy();
     assert.deepEqual(await running, { status: "lost" });
   });

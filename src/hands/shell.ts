@@ -1,18 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { finished } from "node:stream/promises";
 import { limits } from "../limits.ts";
-import { type Sandbox, Unavailable } from "./driver.ts";
+import { type Collected, collectOutput } from "./collect-output.ts";
+import { type OutputFile, type Sandbox, Unavailable } from "./driver.ts";
 import { keepHeadAndTail } from "./head-and-tail.ts";
 import { quote } from "./quote.ts";
 import { type Report, shellFds, shellReports } from "./shell-reports.ts";
 import { untilStopped, within } from "./until-stopped.ts";
+import type { KeptOutput } from "./wire.ts";
 
 /**
  * One persistent bash in a sandbox. Commands are evaluated in it one after the other, so that cwd, variables,
  * functions and background jobs live on; stdout and stderr are one stream.
  *
- * I1  After each command bash marks that stream. What came before the mark is the command's output, whoever else still
- *     holds the stream open; what background jobs write later belongs to the next command.
+ * I1  Before and after each command bash marks that stream. What lies between the marks is the command's output, whoever else still
+ *     holds the stream open; what background jobs write later is told with the next command.
  * I2  Bash is interactive, so that SIGINT ends the command and not the shell.
  * I3  A command is over when bash has reported after the last signal was sent.
  */
@@ -30,8 +32,13 @@ export interface Shell {
 export interface RunOptions {
   timeout_ms: number;
   output_bytes: number;
+  /** The file for all of a longer output; null for none. */
+  keep_output_as: string | null;
   signal: AbortSignal;
 }
+
+export const fileFor = (sandbox: Sandbox, { keep_output_as: name }: RunOptions): (() => OutputFile) | null =>
+  name === null ? null : () => sandbox.keepOutput(name);
 
 export type RunResult =
   | {
@@ -42,6 +49,10 @@ export type RunResult =
       cancelled: boolean;
       output: Buffer;
       omitted_bytes: number;
+      kept: KeptOutput | null;
+      /** What background jobs wrote since the command before. */
+      earlier: Buffer;
+      earlier_omitted_bytes: number;
     }
   /** The sandbox ended with it. */
   | { status: "lost" };
@@ -54,7 +65,8 @@ const ownProcesses = 3;
 
 export async function startShell(sandbox: Sandbox): Promise<Shell> {
   const bash = await sandbox.spawn(["bash", "--norc", "--noprofile", "--noediting", "-i"], { control: true });
-  let output = keepHeadAndTail(limits.background_output_bytes_max);
+  let background = keepHeadAndTail(limits.background_output_bytes_max);
+  let output: Pick<Collected, "write"> = background;
   bash.stderr.resume();
   // Prompts and the shell's own notices go nowhere; commands have their stderr in their output.
   bash.stdin.write("PS1= PS2=\nexec 2>/dev/null\nset +o history +H\nunset HISTFILE MAILCHECK\n");
@@ -71,24 +83,31 @@ export async function startShell(sandbox: Sandbox): Promise<Shell> {
   let known = "pids" in first ? first : silent;
 
   async function run(command: string, options: RunOptions): Promise<RunResult> {
-    const before = output.kept();
-    output = keepHeadAndTail(options.output_bytes);
-    output.write(before.bytes);
+    const collected = collectOutput(options.output_bytes, fileFor(sandbox, options));
+    const before = background;
+    reports.mark(() => {
+      output = collected;
+    });
     bash.stdin.write(`eval ${quote(command)} </dev/null 2>&1 ${shellFds.control}>&- ${shellFds.marks}>&-`);
     const over = Promise.race([reports.ask(), exited]);
     const end = await untilStopped(over, options);
     if (end === "timed_out" || end === "cancelled") await stop(over);
     else if ("pids" in end) known = end;
-    else if (end.exit_code === null) return { status: "lost" };
-    const { bytes, omitted_bytes } = output.kept();
-    output = keepHeadAndTail(limits.background_output_bytes_max);
+    background = keepHeadAndTail(limits.background_output_bytes_max);
+    output = background;
+    const earlier = before.kept();
+    const { bytes, omitted_bytes, kept } = await collected.end();
+    if (typeof end !== "string" && "exit_code" in end && end.exit_code === null) return { status: "lost" };
     return {
       status: "finished",
       exit_code: typeof end === "string" ? null : "pids" in end ? end.status : end.exit_code,
       timed_out: end === "timed_out",
       cancelled: end === "cancelled",
       output: withoutComplaints(bytes),
-      omitted_bytes: before.omitted_bytes + omitted_bytes,
+      omitted_bytes,
+      kept,
+      earlier: withoutComplaints(earlier.bytes),
+      earlier_omitted_bytes: earlier.omitted_bytes,
     };
   }
 

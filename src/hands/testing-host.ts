@@ -25,6 +25,7 @@ export function request(
     operation,
     timeout_ms: 30_000,
     output_bytes: 100_000,
+    keep_output_as: null,
     ...more,
   };
 }

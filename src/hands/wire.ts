@@ -34,6 +34,8 @@ export const operation = z.discriminatedUnion("type", [
   z.object({ type: z.literal("shell_restart") }),
   /** A process of its own, outside the persistent bash, with cwd /workspace. */
   z.object({ type: z.literal("exec"), argv: z.array(z.string()).min(1), stdin_base64: z.string() }),
+  /** Keeps an output that was made elsewhere as those of commands are kept, under `keep_output_as`. */
+  z.object({ type: z.literal("keep"), data_base64: z.string() }),
 ]);
 export type Operation = z.infer<typeof operation>;
 
@@ -57,12 +59,26 @@ export const handsRequest = z.discriminatedUnion("type", [
     timeout_ms: z.int().positive(),
     /** How much output is kept, in `bytes`: the first and the last half of it. */
     output_bytes: z.int().positive(),
+    /** Where all of a longer output is kept: the name of its file, without folder and ending. Null: nowhere. */
+    keep_output_as: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,100}$/)
+      .nullable(),
   }),
   z.object({ type: z.literal("cancel"), n: z.int(), ...scope, call_id: z.string() }),
   /** Ends the sandbox. With `keep_workspace` its files stay and the next call gets a fresh sandbox over them. */
   z.object({ type: z.literal("destroy"), n: z.int(), ...scope, keep_workspace: z.boolean() }),
 ]);
 export type HandsRequest = z.infer<typeof handsRequest>;
+
+/** An output in a file, as the sandbox sees it. */
+export const keptOutput = z.object({
+  path: z.string(),
+  bytes: z.int().nonnegative(),
+  /** False when the output was longer than a file may be. */
+  complete: z.boolean(),
+});
+export type KeptOutput = z.infer<typeof keptOutput>;
 
 export const executeResult = z.discriminatedUnion("status", [
   z.object({
@@ -77,6 +93,11 @@ export const executeResult = z.discriminatedUnion("status", [
     stderr_base64: z.string(),
     /** `bytes` left out between the two halves of `output_base64`. */
     omitted_bytes: z.int().nonnegative(),
+    /** Of `shell`: the two ends of what background jobs wrote since the command before, and what is missing there. */
+    earlier_base64: z.string(),
+    earlier_omitted_bytes: z.int().nonnegative(),
+    /** Null when nothing was to be kept, or it could not be. */
+    kept: keptOutput.nullable(),
     /** The sandbox or its shell was started anew for this call although an earlier call had used one. */
     fresh_shell: z.boolean(),
   }),

@@ -8,6 +8,7 @@ import type { SandboxSpec } from "../wire.ts";
 import { type Bwrap, explainFailure, findBwrap } from "./bwrap.ts";
 import { type Cgroup, type Cgroups, findCgroups } from "./cgroups.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
+import { outputFiles } from "./output-files.ts";
 import { pipeSets } from "./pipes.ts";
 import { inside, readOnlyRoot, writeEtc } from "./root-filesystem.ts";
 import { type SandboxFolder, sandboxFolders } from "./sandbox-folders.ts";
@@ -22,6 +23,7 @@ export interface BubblewrapOptions {
 
 const pipesInside = "/run/drover";
 const initInside = "/run/init";
+const toolResultsInside = "/mnt/session/tool_results";
 const checkSpec: SandboxSpec = {
   image: null,
   network: { type: "none" },
@@ -123,7 +125,8 @@ function ownFilesystem(folder: SandboxFolder, spec: SandboxSpec): string[] {
     ...["--symlink", "/tmp", "/var/tmp", "--dir", "/run", "--dir", "/mnt/session/uploads"],
     ...["--ro-bind", folder.pipes, pipesInside],
     ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
-    ...["--bind", folder.outputs, "/mnt/session/outputs", "--remount-ro", "/", "--chdir", "/workspace"],
+    ...["--bind", folder.outputs, "/mnt/session/outputs"],
+    ...["--ro-bind", folder.tool_results, toolResultsInside, "--remount-ro", "/", "--chdir", "/workspace"],
     ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
   ];
 }
@@ -186,7 +189,12 @@ async function started(made: {
   const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
   clearTimeout(timer);
   if (!up) throw new Unavailable(explainFailure(stderr, child, made.bwrap));
-  return { id: made.id, ended, spawn: init.spawn, destroy };
+  const keepOutput = outputFiles({
+    folder: made.folder.tool_results,
+    inside: toolResultsInside,
+    gid: made.folder.user.gid,
+  });
+  return { id: made.id, ended, spawn: init.spawn, keepOutput, destroy };
 }
 
 /** Host pid of the sandbox's first process. Never resolves when bwrap fails before it has one. */

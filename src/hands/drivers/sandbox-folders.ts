@@ -22,6 +22,8 @@ export interface SandboxFolder {
   workspace: string;
   outputs: string;
   home: string;
+  /** The host's own, which the sandbox may read. */
+  tool_results: string;
   pipes: string;
   /** Whom they belong to and whom the sandbox runs as. Empty: as this process does. */
   user: User;
@@ -77,6 +79,12 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
     taken.add(user.uid);
   }
 
+  function openOwnFolder(path: string, user: User): void {
+    mkdirSync(path, { recursive: true });
+    if (user.gid !== undefined) chownSync(path, process.getuid?.() ?? 0, user.gid);
+    chmodSync(path, user.gid === undefined ? 0o700 : 0o750);
+  }
+
   return {
     open(id) {
       const folder = join(base, id);
@@ -89,7 +97,9 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
       const pipes = join(folder, "pipes");
       rmSync(pipes, { recursive: true, force: true });
       openFolder(pipes, user);
-      return { ...at, pipes, user };
+      const tool_results = join(folder, "tool_results");
+      openOwnFolder(tool_results, user);
+      return { ...at, pipes, tool_results, user };
     },
     async remove(id) {
       const folder = join(base, id);
