@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { expandBraces } from "../tools/search.ts";
+import { expandBraces } from "../tools/glob.ts";
 
 /**
  * What the policy `auto` allows without asking anybody: reading what lies in the workspace or in /mnt/session. It knows

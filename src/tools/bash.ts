@@ -1,11 +1,12 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
-import { defineTool, type Finished, failed, headAndTail, stdout, succeeded } from "./tool.ts";
+import { preview } from "./preview.ts";
+import { defineTool, type Finished, failed, stdout, succeeded } from "./tool.ts";
 
 export const bash = defineTool({
   name: "bash",
   description:
-    "Run a command in a persistent bash shell. The working directory, variables, functions and background jobs live on between calls. stdin is empty. The shell starts in /workspace; files meant for the user go to /mnt/session/outputs. A command that runs longer than timeout_ms is ended.",
+    "Run a command in a persistent bash shell. The working directory, variables, functions and background jobs live on between calls. stdin is empty. The shell starts in /workspace; files meant for the user go to /mnt/session/outputs. A command that runs longer than timeout_ms is ended. What a background job (command &) writes later is shown with the next call: send it to a file to keep it apart. Of an output that is too long the two ends are shown, and the path of a file with all of it.",
   input: z.object({
     command: z.string().optional().describe("The command to run. Leave it out only together with restart."),
     restart: z.boolean().optional().describe("End the shell and all it started, and begin a fresh one."),
@@ -28,7 +29,7 @@ export const bash = defineTool({
     const result = await sandbox.execute(
       "run",
       { type: "shell", command },
-      { timeout_ms: limit, output_bytes: limits.tool_output_bytes_max },
+      { timeout_ms: limit, keep_output: true },
     );
     const notes: string[] = [];
     if (result.fresh_shell && !restart) {
@@ -40,7 +41,7 @@ export const bash = defineTool({
     else if (result.timed_out) notes.push(`The command was ended after ${limit / 1000} s (timeout_ms).`);
     else if (result.exit_code === null) notes.push("The shell was killed while the command ran.");
     else if (result.exit_code !== 0) notes.push(`Exit code ${result.exit_code}.`);
-    const text = [shownOutput(result), ...notes.map((note) => `[${note}]`)];
+    const text = [earlierOutput(result), shownOutput(result), ...notes.map((note) => `[${note}]`)];
     return {
       content: [{ type: "text", text: text.filter((part) => part !== "").join("\n") || "[No output.]" }],
       is_error: result.exit_code !== 0 || result.timed_out || result.cancelled,
@@ -48,9 +49,28 @@ export const bash = defineTool({
   },
 });
 
-/** The output, with a note in the place of what was left out. */
+/** The output, or its two ends when it is too long to be handed over. */
 function shownOutput(result: Finished): string {
-  if (result.omitted_bytes === 0) return stdout(result).replace(/\n$/, "");
-  const { head, tail } = headAndTail(result);
-  return `${head}\n[... ${result.omitted_bytes} bytes left out ...]\n${tail.replace(/\n$/, "")}`;
+  if (result.omitted_bytes === 0) return withoutNewline(stdout(result));
+  const bytes = Buffer.from(result.output_base64, "base64");
+  const half = Math.floor(bytes.length / 2);
+  const tail = withoutNewline(bytes.subarray(half).toString());
+  const ends = { head: bytes.subarray(0, half).toString(), tail };
+  return preview(ends, { bytes: bytes.length + result.omitted_bytes, kept: result.kept });
 }
+
+function earlierOutput({ earlier_base64, earlier_omitted_bytes }: Finished): string {
+  if (earlier_base64 === "") return "";
+  const bytes = Buffer.from(earlier_base64, "base64");
+  const half = earlier_omitted_bytes > 0 ? Math.floor(bytes.length / 2) : bytes.length;
+  const parts = [
+    "[Background jobs wrote since the last command:]",
+    withoutNewline(bytes.subarray(0, half).toString()),
+    earlier_omitted_bytes > 0 ? `[... ${earlier_omitted_bytes} bytes left out ...]` : "",
+    withoutNewline(bytes.subarray(half).toString()),
+    "[This command:]",
+  ];
+  return parts.filter((part) => part !== "").join("\n");
+}
+
+const withoutNewline = (text: string) => text.replace(/\n$/, "");

@@ -25,11 +25,14 @@ export interface Tool {
  * steps and gets the results that are already known, so a step runs once.
  */
 export interface ToolSandbox {
-  execute(
-    step: string,
-    operation: Operation,
-    options?: { timeout_ms?: number; output_bytes?: number },
-  ): Promise<Finished>;
+  execute(step: string, operation: Operation, options?: StepOptions): Promise<Finished>;
+}
+
+export interface StepOptions {
+  timeout_ms?: number;
+  output_bytes?: number;
+  /** An output with more bytes is kept in a file. A call has one. */
+  keep_output?: boolean;
 }
 
 export function defineTool<Schema extends z.ZodType<object>>(tool: {
@@ -68,17 +71,17 @@ export type Finished = Extract<ExecuteResult, { status: "finished" }>;
 
 export const stdout = (result: Finished): string => Buffer.from(result.output_base64, "base64").toString();
 
-/** What was kept of an output that was too long. */
-export function headAndTail(result: Finished): { head: string; tail: string } {
+/** The first half of what was handed over, when there was more, else all of it. */
+export function head(result: Finished): Buffer {
   const bytes = Buffer.from(result.output_base64, "base64");
-  const half = Math.ceil(bytes.length / 2);
-  return { head: bytes.subarray(0, half).toString(), tail: bytes.subarray(half).toString() };
+  return result.omitted_bytes === 0 ? bytes : bytes.subarray(0, Math.floor(bytes.length / 2));
 }
 
-/** What a failed file step says to the model. */
-export function stepFailure(what: string, result: Finished): ToolResult {
+/** What a failed file step says to the model, if it was not stopped: `problem`, or what the script has said. */
+export function stepFailure(what: string, result: Finished, problem?: string): ToolResult {
   if (result.cancelled) return failed(`${what}: interrupted.`);
   if (result.timed_out) return failed(`${what}: no answer within ${limits.file_tool_timeout_ms / 1000} s.`);
+  if (problem !== undefined) return failed(`${what}: ${problem}`);
   const said = Buffer.from(result.stderr_base64, "base64").toString().trim();
   return failed(`${what}: ${said || `exit code ${result.exit_code}`}`);
 }

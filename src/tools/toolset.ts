@@ -2,9 +2,13 @@ import { type ExecuteRequest, type Hands, type SandboxScope, StaleEpoch } from "
 import type { SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { bash } from "./bash.ts";
-import { edit, read, write } from "./files.ts";
-import { glob, grep } from "./search.ts";
-import { failed, type Tool, type ToolResult } from "./tool.ts";
+import { edit } from "./edit.ts";
+import { glob } from "./glob.ts";
+import { grep } from "./grep.ts";
+import { bounded } from "./preview.ts";
+import { read } from "./read.ts";
+import { failed, type StepOptions, type Tool, type ToolResult, type ToolSandbox } from "./tool.ts";
+import { write } from "./write.ts";
 
 /** The tools of `agent_toolset_20260401` that this version runs, in the order the model sees them. */
 export const toolset: readonly Tool[] = [bash, read, write, edit, glob, grep];
@@ -32,8 +36,9 @@ export async function runTool(
   if (!tool) return failed(`The tool "${call.name}" is not available on this server.`);
   for (let replay = 0; ; replay += 1) {
     const id = replay === 0 ? call.id : `${call.id}.${replay}`;
+    const sandbox: ToolSandbox = { execute: (step, ...rest) => execute(`${id}:${step}`, ...rest) };
     try {
-      return await tool.run(call.input, { execute: (step, ...rest) => execute(`${id}:${step}`, ...rest) });
+      return await bounded(await tool.run(call.input, sandbox), (text) => keep(text, sandbox));
     } catch (error) {
       if (error instanceof StaleEpoch) throw error;
       if (error instanceof NoSandbox) return failed(`No sandbox is available: ${error.message}`);
@@ -45,17 +50,14 @@ export async function runTool(
     }
   }
 
-  async function execute(
-    call_id: string,
-    operation: ExecuteRequest["operation"],
-    options: { timeout_ms?: number; output_bytes?: number } = {},
-  ) {
+  async function execute(call_id: string, operation: ExecuteRequest["operation"], options: StepOptions = {}) {
     const request: ExecuteRequest = {
       ...scope,
       call_id,
       operation,
       timeout_ms: options.timeout_ms ?? limits.bash_timeout_ms,
       output_bytes: options.output_bytes ?? limits.tool_output_bytes_max,
+      keep_output_as: options.keep_output ? call.id : null,
     };
     const asked = hands.execute(request, signal).catch((error) => {
       // Said to the model: thrown, it would make the session try again for ever.
@@ -67,6 +69,17 @@ export async function runTool(
     if (result.status === "lost") throw new Lost(result.reason);
     if (result.status === "unavailable") throw new NoSandbox(result.reason);
     return result;
+  }
+}
+
+/** Null when it could not be kept: the call has been made all the same. */
+async function keep(text: string, sandbox: ToolSandbox) {
+  const data_base64 = Buffer.from(text).toString("base64");
+  try {
+    return (await sandbox.execute("keep", { type: "keep", data_base64 }, { keep_output: true })).kept;
+  } catch (error) {
+    if (error instanceof Lost || error instanceof NoSandbox) return null;
+    throw error;
   }
 }
 

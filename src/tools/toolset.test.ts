@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Hands, StaleEpoch } from "../hands/client.ts";
+import { testSpec } from "../hands/testing.ts";
+import type { ExecuteResult } from "../hands/wire.ts";
+import { runTool, toolset } from "./toolset.ts";
+
+const scope = { session_id: "sesn_tools", sandbox_id: "sbx_tools", epoch: 1, spec: testSpec };
+const never = new AbortController().signal;
+
+test("the tools have the input shapes of the SDK", () => {
+  const shapes = Object.fromEntries(
+    toolset.map(({ definition }) => [
+      definition.name,
+      Object.keys((definition.input_schema as { properties: object }).properties),
+    ]),
+  );
+  assert.deepEqual(shapes, {
+    bash: ["command", "restart", "timeout_ms"],
+    read: ["file_path", "view_range"],
+    write: ["file_path", "content"],
+    edit: ["file_path", "old_string", "new_string", "replace_all"],
+    glob: ["pattern", "path"],
+    grep: ["pattern", "path"],
+  });
+});
+
+test("only tools that change nothing are run again when nobody can say how they ended", () => {
+  assert.deepEqual(Object.fromEntries(toolset.map((tool) => [tool.definition.name, tool.replay])), {
+    bash: "never",
+    read: "safe",
+    write: "never",
+    edit: "never",
+    glob: "safe",
+    grep: "safe",
+  });
+});
+
+describe("a call whose host has died", () => {
+  const finished: ExecuteResult = {
+    status: "finished",
+    exit_code: 0,
+    timed_out: false,
+    cancelled: false,
+    output_base64: Buffer.from("text").toString("base64"),
+    stderr_base64: "",
+    omitted_bytes: 0,
+    earlier_base64: "",
+    earlier_omitted_bytes: 0,
+    kept: null,
+    fresh_shell: false,
+  };
+  const lossy = (asked: string[]): Hands => ({
+    async provision() {},
+    async destroy() {},
+    async cancel() {},
+    async execute({ call_id }) {
+      asked.push(call_id);
+      return call_id.includes(".") ? finished : { status: "lost", reason: "the host restarted" };
+    },
+  });
+
+  test("is run again when it only reads", async () => {
+    const asked: string[] = [];
+    const result = await runTool(
+      { id: "c", name: "read", input: { file_path: "x" } },
+      lossy(asked),
+      scope,
+      never,
+    );
+    assert.equal(result.is_error, false);
+    assert.deepEqual(asked, ["c:look", "c.1:look", "c.1:read"]);
+  });
+
+  test("is not run again when it may have changed something", async () => {
+    const asked: string[] = [];
+    const result = await runTool(
+      { id: "c", name: "bash", input: { command: "x" } },
+      lossy(asked),
+      scope,
+      never,
+    );
+    assert.deepEqual(asked, ["c:run"]);
+    assert.match(JSON.stringify(result.content), /outcome of this call is unknown: the host restarted/);
+  });
+
+  test("with an error of its own is told to the model, not thrown", async () => {
+    const broken: Hands = { ...lossy([]), execute: () => Promise.reject(new Error("the disk is on fire")) };
+    const result = await runTool({ id: "c", name: "bash", input: { command: "x" } }, broken, scope, never);
+    assert.match(JSON.stringify(result), /No sandbox is available: the disk is on fire/);
+  });
+
+  test("of a brain that was replaced is not answered at all", async () => {
+    const stale: Hands = { ...lossy([]), execute: () => Promise.reject(new StaleEpoch("newer")) };
+    await assert.rejects(
+      runTool({ id: "c", name: "bash", input: { command: "x" } }, stale, scope, never),
+      StaleEpoch,
+    );
+  });
+});
