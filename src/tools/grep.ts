@@ -10,7 +10,8 @@ export const grep = defineTool({
   description: `Search file contents for a regular expression (Perl syntax), line by line. Answers with file:line:text for each match, at most ${limits.grep_lines_max}. Searches hidden and ignored files too, and leaves out binary files and .git.`,
   input: z.object({ pattern: z.string().min(1).describe("The regular expression."), path: folderPath }),
   replay: "safe",
-  async run({ pattern, path = "/workspace" }, sandbox) {
+  async run({ pattern, path: asked = "/workspace" }, sandbox) {
+    const path = asked.replace(/^(\.\/+)+/, "") || ".";
     if (/[\n\r]/.test(pattern)) {
       return failed(
         "The pattern holds a line break, and lines are searched one by one: search for one of them.",
@@ -70,8 +71,8 @@ elif [ ! -f "$1" ]; then
 elif [ ! -r "$1" ]; then
   echo "permission denied" >&2; exit 1
 else
+  path=$1
   files() { printf '%s\\0' "$path"; }
-  case $1 in -*) path=./$1 ;; *) path=$1 ;; esac
 fi
 text() { LC_ALL=C xargs -0 -r grep "$@" -sIZ -e '' --; }
 files | text -l | search 2>/dev/null | bounded "$4" "$3"
@@ -113,5 +114,6 @@ function withinChars(lines: string[], cut: boolean): { lines: string[]; cut: boo
   return end === -1 ? { lines, cut } : { lines: lines.slice(0, end), cut: true };
 }
 
+/** Of what lies in a folder it begins with a dot, of the file that was named it does not. */
 const nameOf = (file: string, path: string) =>
-  shownName(file.startsWith("./") && !path.startsWith("./") ? posix.join(path, file) : file);
+  shownName(file.startsWith("./") ? posix.join(path, file) : file);

@@ -5,7 +5,7 @@ import { appears } from "../hands/testing-host.ts";
 import { expandBraces } from "./glob.ts";
 import { textOf, toolBench } from "./testing.ts";
 
-const { skip, says, fails, use, workspace } = await toolBench();
+const { skip, says, fails, sh, use, workspace } = await toolBench();
 
 test("braces are expanded as a shell would", () => {
   assert.deepEqual(expandBraces("a/{b,c}/*.{ts,js}").toSorted(), [
@@ -36,17 +36,35 @@ describe("search", { skip }, () => {
     assert.match(await fails("glob", { pattern: "*", path: "/nowhere" }), /No such file/);
   });
 
-  test("finds text by regular expression", async () => {
-    assert.equal(
-      await says("grep", { pattern: "alpha \\d+", path: "/workspace/s" }),
-      "/workspace/s/old.ts:1:alpha 42",
+  test("names the newest hundred files and how many more there are", async () => {
+    await sh("mkdir many; cd many; for i in $(seq 250); do touch -d @$((1600000000 + i)).5 f$i; done");
+    const lines = (await says("glob", { pattern: "many/*" })).split("\n");
+    assert.deepEqual(lines.slice(0, 2), ["many/f250", "many/f249"]);
+    assert.equal(lines.length, 101);
+    assert.equal(lines.at(-1), "[150 more, older than these: narrow the pattern or the path.]");
+  });
+
+  test("finds hidden files, but .git only when it is named", async () => {
+    await sh(
+      "mkdir -p h/.git h/.conf; touch h/.git/config h/.conf/a h/.env h/.gitignore h/b; touch -d 2001-01-01 h/b",
     );
-    assert.equal(
-      await says("grep", { pattern: "beta", path: "/workspace/s/sub/new.ts" }),
-      "/workspace/s/sub/new.ts:1:beta",
+    const found = async (pattern: string, path = "h") =>
+      (await says("glob", { pattern, path })).split("\n").toSorted();
+    assert.deepEqual(await found("**/*"), [".conf/a", ".env", ".gitignore", "b"]);
+    assert.deepEqual(await found("**"), [".conf/a", ".env", ".gitignore", "b"]);
+    assert.deepEqual(await found(".git/*"), [".git/config"]);
+    assert.deepEqual(await found("*", "h/.git"), ["config"]);
+    assert.deepEqual(await found("{b,*}"), [".env", ".gitignore", "b"]);
+    assert.deepEqual(await found("/workspace/h/b"), ["/workspace/h/b"]);
+  });
+
+  test("survives odd names, loops of links and what is no file", async () => {
+    await sh(
+      "mkdir -p o/d; cd o; touch -- -n $'new\\nline' 'a  b'; ln -s ../d d/loop; ln -s gone broken; mkfifo pipe",
     );
-    assert.equal(await says("grep", { pattern: "nothing", path: "/workspace/s" }), "No matches.");
-    assert.match(await fails("grep", { pattern: "(", path: "/workspace/s" }), /parenthes/);
+    const found = await says("glob", { pattern: "**", path: "o" });
+    assert.deepEqual(found.split("\n").toSorted(), ['"new\\nline"', "-n", "a  b"]);
+    assert.match(await fails("glob", { pattern: "a\0b" }), /NUL/);
   });
 
   test("that is stopped says so, after the whole lines that it found", async () => {
@@ -68,3 +86,90 @@ describe("search", { skip }, () => {
     );
   });
 });
+
+/** What is searched by ripgrep and by grep must come out the same: pattern, where, and the answer. */
+const table: [pattern: string, path: string, answer: string][] = [
+  ["alpha \\d+", "g", "g/a.ts:1:alpha 42\ng/sub/b.ts:2:alpha 7\n[1 binary file was left out.]"],
+  ["alpha", "g/sub/b.ts", "g/sub/b.ts:2:alpha 7"],
+  ["alpha", "./g/sub", "g/sub/b.ts:2:alpha 7"],
+  ["nothing at all", "g", "No matches.\n[1 binary file was left out.]"],
+  ["(?i)ALPHA(?= 4)", "g", "g/a.ts:1:alpha 42\n[1 binary file was left out.]"],
+  ["^\\s*$", "g/a.ts", "g/a.ts:2:"],
+  ["\\bü\\w+\\b", "g/utf8", "g/utf8:1:über naïve ١٢"],
+  ["\\d+$", "g/utf8", "g/utf8:1:über naïve ١٢"],
+  ["n.{2}ve", "g/utf8", "g/utf8:1:über naïve ١٢"],
+  ["caf", "g/latin1", "g/latin1:1:caf\ufffd au lait"],
+  ["secret", "g", "g/.hidden/x:1:secret\ng/ignored.log:1:secret\n[1 binary file was left out.]"],
+  ["end$", "g/dos", "No matches."],
+  ["-e", "g/dashes", "g/dashes/-f:1:-e"],
+  ["odd", "g/names", '"g/names/a\\nb:1:":1:odd\ng/names/c d:1:odd'],
+  ["tail", "g/late", "g/late:20001:tail \0 x"],
+  ["config", "g", "No matches.\n[1 binary file was left out.]"],
+  ["config", "g/.git", "g/.git/c:1:config"],
+  ["linked", "g/link", "g/link/x:1:secret linked"],
+];
+const tree = `
+mkdir -p g/sub g/.git g/.hidden g/dashes g/names linked; cd g
+printf 'alpha 42\\n\\nbeta\\n' >a.ts; printf 'x\\nalpha 7' >sub/b.ts; printf 'alpha 1\\0alpha' >bin
+printf 'über naïve ١٢\\n' >utf8; printf 'caf\\351 au lait\\n' >latin1; printf 'the end\\r\\n' >dos
+echo secret >.hidden/x; echo secret >ignored.log; echo '*.log' >.gitignore; echo .hidden >.ignore; echo config >.git/c
+printf '%s\\n' -e >dashes/-f; echo odd >$'names/a\\nb:1:'; echo odd >'names/c d'; : >empty
+{ yes line | head -n 20000; printf 'tail \\0 x\\n'; } >late
+mkfifo pipe; ln -s . loop; ln -s ../linked link; echo 'secret linked' >../linked/x; ln -s a.ts alias; chmod 000 empty`;
+
+for (const engine of ["ripgrep", "grep"] as const) {
+  describe(`grep by ${engine}`, { skip }, () => {
+    before(async () => {
+      await sh(`[ -d g ] || { ${tree}\n}`);
+      // Before the host's own in the PATH, and without Perl's expressions.
+      if (engine === "grep")
+        await sh(
+          "mkdir -p ~/.local/bin; printf '#!/bin/sh\\nexit 1\\n' >~/.local/bin/rg; chmod +x ~/.local/bin/rg",
+        );
+    });
+
+    for (const [pattern, path, answer] of table) {
+      test(`finds ${pattern} in ${path}`, async (t) => {
+        if (engine === "ripgrep" && (await use("bash", { command: "rg --pcre2-version" })).is_error) {
+          return t.skip("there is no ripgrep with Perl's expressions on this machine");
+        }
+        assert.equal(await says("grep", { pattern, path }), answer);
+      });
+    }
+
+    test("says what is wrong with a pattern or a path, also where there is nothing to search", async () => {
+      await sh("mkdir -p nothing; mkdir -p closed; : >closed/f; chmod 000 closed/f");
+      for (const path of ["nothing", "g"]) {
+        assert.match(await fails("grep", { pattern: "(", path }), /parenthes/);
+      }
+      assert.match(await fails("grep", { pattern: "a\nb", path: "g" }), /holds a line break/);
+      assert.match(
+        await fails("grep", { pattern: "a", path: "nowhere" }),
+        /nowhere: no such file or directory/,
+      );
+      assert.match(await fails("grep", { pattern: "a", path: "/dev/zero" }), /is not a regular file/);
+      assert.match(await fails("grep", { pattern: "a", path: "closed/f" }), /permission denied/);
+      assert.match(await fails("grep", { pattern: "a\0b" }), /NUL/);
+    });
+
+    test("is bounded, in lines, in their length and in all", async () => {
+      await sh(
+        "mkdir -p big; cd big; seq 100000 >lines; head -c 3000000 /dev/zero | tr '\\0' x >long; truncate -s 10G sparse",
+      );
+      const lines = (await says("grep", { pattern: "7", path: "big/lines" })).split("\n");
+      assert.equal(lines.length, 1_001);
+      assert.equal(lines.at(-1), "[There is more: narrow the pattern or the path.]");
+      const long = await says("grep", { pattern: "xx", path: "big" });
+      assert.match(
+        long,
+        /^big\/long:1:x{2000} \[\.\.\. the line is cut here.*\n\[1 binary file was left out\.\]$/,
+      );
+      await sh(
+        "for i in $(seq 200); do head -c 2500 /dev/zero | tr '\\0' y; echo; done >big/wide; rm big/sparse",
+      );
+      const wide = await says("grep", { pattern: "y", path: "big/wide" });
+      assert.ok(wide.length <= 100_000);
+      assert.match(wide, /\[There is more/);
+    });
+  });
+}
