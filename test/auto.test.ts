@@ -72,7 +72,7 @@ describe("auto, on the simulated model", () => {
     assert.deepEqual(judgementsIn(events), [allow, allow, allow, ask]);
     const [wrote, read] = events.filter(isOf("span.model_request_end")).map((span) => span.model_usage);
     assert.ok((read?.input_tokens ?? 0) > 0 && (wrote?.input_tokens ?? 0) > 0);
-    assert.ok(resultsIn(events).includes("hello"));
+    assert.ok(resultsIn(events).includes("     1\thello"));
   });
 
   test("asks where the judge says what is no verdict, fails or is cut off", async () => {

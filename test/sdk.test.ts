@@ -138,7 +138,7 @@ describe("a turn", () => {
       ].join("\n"),
     );
     const [, , read, glob, grep] = resultsIn(events);
-    assert.equal(read, "2\nthree\n");
+    assert.equal(read, "     2\t2\n     3\tthree");
     assert.equal(glob, "src/a.txt");
     assert.match(grep ?? "", /src\/a\.txt:3:three/);
   });

@@ -1,5 +1,6 @@
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { toolset } from "../tools/toolset.ts";
+import { preamble } from "./preamble.ts";
 import { type AgentFacts, toolUseOf } from "./session.ts";
 import type { Thread } from "./state.ts";
 
@@ -15,7 +16,7 @@ export function modelRequest(agent: AgentFacts, thread: Thread): ModelRequest {
     model: agent.model.id,
     effort: agent.model.effort?.type ?? null,
     speed: agent.model.speed ?? "standard",
-    system: [agent.system, builtIn.length > 0 ? sandboxNote : null].filter((part) => part).join("\n\n"),
+    system: [agent.system, preamble(builtIn.map(({ name }) => name))].filter((part) => part).join("\n\n"),
     tools: [...builtIn, ...customTools(agent)],
     messages: thread.messages,
     attempt: thread.failures,
@@ -29,5 +30,3 @@ function customTools(agent: AgentFacts): ToolDefinition[] {
       : [],
   );
 }
-
-const sandboxNote = `Your tools act in a Linux sandbox of this session's own. /workspace is its working directory and is kept for as long as the session. Files that the user should get go to /mnt/session/outputs. The sandbox has no network access.`;

@@ -92,7 +92,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
     test("has a workspace, outputs and a home that can be written, and little else", async () => {
       const writable = await sh(
         sandbox,
-        `for d in /workspace /mnt/session/outputs "$HOME" /tmp /dev/shm / /usr /etc /usr/bin /run /mnt/session/uploads; do
+        `for d in /workspace /mnt/session/outputs "$HOME" /tmp /dev/shm / /usr /etc /usr/bin /run /mnt/session/uploads /mnt/session/tool_results; do
            touch "$d/probe" 2>/dev/null && echo "$d"
          done; rm -f /workspace/probe`,
       );
@@ -104,6 +104,39 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
         "/dev/shm",
       ]);
       assert.equal(await sh(sandbox, "pwd"), "/workspace");
+    });
+
+    test("keeps outputs where the sandbox can read them and do nothing else, for as long as the workspace", async () => {
+      const first = await driver.provision("sbx_outputs", testSpec);
+      const file = first.keepOutput("call_1");
+      file.write(Buffer.from("all "));
+      file.write(Buffer.from("of it"));
+      const kept = await file.end();
+      assert.deepEqual(kept, { path: "/mnt/session/tool_results/call_1.txt", bytes: 9, complete: true });
+      const attacks = [
+        "echo >$f",
+        "rm -f $f",
+        "mv $f $f.old",
+        "chmod 777 $f",
+        "ln -s /etc/passwd $f.link",
+        "rm -rf $(dirname $f)",
+      ];
+      const tried = attacks
+        .map((attack) => `(f=${kept?.path}; ${attack}) 2>/dev/null && echo '${attack}'`)
+        .join("\n");
+      assert.equal(
+        await sh(first, `${tried}\ncat ${kept?.path}; ls /mnt/session/tool_results`),
+        "all of itcall_1.txt",
+      );
+      await first.destroy();
+      const second = await driver.provision("sbx_outputs", testSpec);
+      assert.equal(await sh(second, `cat ${kept?.path}`), "all of it");
+      await second.destroy();
+      await driver.forget("sbx_outputs");
+      const third = await driver.provision("sbx_outputs", testSpec);
+      assert.equal(await sh(third, "ls -A /mnt/session/tool_results"), "");
+      await third.destroy();
+      await driver.forget("sbx_outputs");
     });
 
     test("keeps the workspace when it ends, and drops it when it is forgotten", async () => {

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
+import { limits } from "../limits.ts";
 import { connectHands, StaleEpoch } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { type HandsHost, type HandsOptions, startHands } from "./host.ts";
@@ -100,6 +101,20 @@ describe("a sandbox host", () => {
     for (const other of others) other.close();
     results.push(await hands.execute(once, never));
     assert.deepEqual(results.map(textOf), Array(5).fill("run\n"));
+  });
+
+  test("keeps no result that is very large, and does not run the command again for it", async () => {
+    const length = (limits.hands_result_kept_chars_max / 4) * 3 + 1;
+    const large = request("large", exec("sh", "-c", `echo run >>count; head -c ${length} /dev/zero`), {
+      output_bytes: length,
+    });
+    assert.equal(textOf(await hands.execute(large, never)).length, length);
+    const again = await hands.execute(large, never);
+    assert.equal(
+      again.status === "lost" && again.reason,
+      "the command ended, but its result was too large to be kept until it was asked for",
+    );
+    assert.equal(textOf(await hands.execute(request("large", exec("cat", "count")), never)), "run\n");
   });
 
   test("goes on when the asker is gone, and answers whoever asks next", async () => {

@@ -90,6 +90,23 @@ describe("a call whose host has died", () => {
     assert.match(JSON.stringify(result), /No sandbox is available: the disk is on fire/);
   });
 
+  test("while its long output is put into a file has its result all the same", async () => {
+    const large = { ...finished, output_base64: Buffer.from("ä".repeat(100_001)).toString("base64") };
+    const forgetful: Hands = {
+      ...lossy([]),
+      execute: async ({ operation }) =>
+        operation.type === "keep" ? { status: "lost", reason: "the host restarted" } : large,
+    };
+    const call = { id: "c", name: "bash", input: { command: "x" } };
+    const { content, is_error } = await runTool(call, forgetful, scope, never);
+    const [block] = content;
+    assert.equal(is_error, false);
+    assert.match(
+      block?.type === "text" ? block.text : "",
+      /^ä{8000}\n\[\.\.\. the output has 200002 bytes: .* the rest could not be kept \.\.\.\]\nä{8000}$/,
+    );
+  });
+
   test("of a brain that was replaced is not answered at all", async () => {
     const stale: Hands = { ...lossy([]), execute: () => Promise.reject(new StaleEpoch("newer")) };
     await assert.rejects(

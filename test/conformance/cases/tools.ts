@@ -135,10 +135,20 @@ export const tools: Group = {
         assert.deepEqual(kept?.content, answer(use).content);
       },
     ),
-    notYet(
+    item(
       61,
       "An output of 100,001 characters is a preview and the path of a file",
-      "long outputs are cut to their two ends; they are not kept in a file yet",
+      async ({ session, turn }) => {
+        const { id } = await session();
+        const print = (characters: number) => bash(`head -c ${characters} /dev/zero | tr '\\0' x`);
+        const resultOf = (events: StreamEvent[]) => resultsIn(events).join("\n");
+        assert.equal(resultOf(await turn(id, print(100_000))).replace(/[^x]/g, "").length, 100_000);
+        const preview = resultOf(await turn(id, print(100_001)));
+        assert.ok(preview.length < 100_000, `the preview has ${preview.length} characters`);
+        const [path] = /\/[\w./-]+\w/.exec(preview) ?? [];
+        assert.ok(path, "the preview names no path");
+        assert.match(resultOf(await turn(id, bash(`tr -cd x <${path} | wc -c`))), /^100001$/m);
+      },
     ),
     notYet(
       62,

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { modelRequest } from "./context.ts";
+import { preamble } from "./preamble.ts";
+import { newThread } from "./state.ts";
+import { testAgent } from "./testing.ts";
+
+test("the preamble names the tools that are there and those that are not", () => {
+  const text = preamble(["bash", "read", "web_fetch"]) ?? "";
+  assert.match(text, /^Your tools bash, read act in a Linux sandbox/);
+  assert.match(text, /- Not available in this session: write, edit, glob, grep, web_search\.$/);
+  assert.ok(text.length < 1_000);
+  assert.doesNotMatch(preamble(["read"]) ?? "", /Commands get no input/);
+});
+
+test("an agent that has nothing in a sandbox is not told of one", () => {
+  assert.equal(preamble([]), null);
+  assert.equal(preamble(["web_search"]), null);
+});
+
+test("it follows the agent's own prompt, and is the same in every request", () => {
+  const { system } = modelRequest(testAgent, newThread("sthr_1"));
+  assert.equal(system, `Do as you are told.\n\n${preamble(["bash", "read", "edit", "grep"])}`);
+  const later = { ...newThread("sthr_1"), messages: [{ role: "user" as const, content: [] }], failures: 2 };
+  assert.equal(modelRequest(testAgent, later).system, system);
+});
