@@ -184,7 +184,7 @@ export const limits = {
   hands_line_bytes_max: 64 << 20,
   /** Settled calls of a session that `hands` remembers, and the largest result that it keeps, in base64. */
   hands_calls_kept: 128,
-  hands_result_kept_chars_max: 2 << 20,
+  hands_result_kept_chars_max: 512 << 10,
   hands_journals_open_max: 256,
   hands_reconnect_first_ms: 20,
   hands_reconnect_longest_ms: 1_000,

@@ -16,7 +16,8 @@ export interface FileLook {
  * more, for a file may grow as fast as it is read.
  */
 const looking = `
-if [ -d "$1" ]; then echo folder; ls -1Apb -- "$1" | head -n "$4"; exit; fi
+if [ -d "$1" ] && [ -r "$1" ]; then echo folder; ls -1Apq -- "$1" | head -n "$4"; exit; fi
+if [ -d "$1" ]; then echo closed; exit; fi
 if [ -L "$1" ] && [ ! -e "$1" ]; then echo dangling; exit; fi
 if [ ! -e "$1" ]; then echo missing; ls -1A -- "$(dirname -- "$1")" 2>/dev/null | head -c "$2"; exit; fi
 if [ ! -f "$1" ]; then echo special; exit; fi

@@ -134,7 +134,7 @@ ValueError: no
   });
 
   test("says what is near a missing file, and what a folder holds", async () => {
-    await sh("mkdir -p lib/sub; touch lib/Reader.ts lib/writer.ts lib/.hidden $'lib/odd\\nname'");
+    await sh("mkdir -p lib/sub; touch lib/Reader.ts 'lib/my own' lib/writer.ts lib/.hidden $'lib/odd\\nname'");
     assert.match(
       await fails("read", { file_path: "lib/reader.ts" }),
       /no such file\. Near it: lib\/Reader\.ts$/,
@@ -146,7 +146,7 @@ ValueError: no
     assert.match(await fails("read", { file_path: "nowhere/at/all" }), /nowhere\/at\/all: no such file$/);
     assert.match(
       await fails("read", { file_path: "lib" }),
-      /lib: is a directory\. It holds:\n\.hidden\nReader\.ts\nodd\\nname\nsub\/\nwriter\.ts$/,
+      /lib: is a directory\. It holds:\n\.hidden\nReader\.ts\nmy own\nodd\?name\nsub\/\nwriter\.ts$/,
     );
   });
 

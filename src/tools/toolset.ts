@@ -72,9 +72,10 @@ export async function runTool(
   }
 }
 
-/** Null when it could not be kept: the call has been made all the same. */
+/** Null when it could not be kept, or is more than a message to the sandbox's host: the call has been made all the same. */
 async function keep(text: string, sandbox: ToolSandbox) {
   const data_base64 = Buffer.from(text).toString("base64");
+  if (data_base64.length > limits.hands_line_bytes_max / 2) return null;
   try {
     return (await sandbox.execute("keep", { type: "keep", data_base64 }, { keep_output: true })).kept;
   } catch (error) {

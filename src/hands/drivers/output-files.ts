@@ -34,15 +34,6 @@ export function outputFiles(options: OutputFilesOptions): (name: string) => Outp
   const { file_bytes_max = limits.kept_output_bytes_max, bytes_max = limits.kept_outputs_bytes_max } =
     options;
 
-  function open(path: string): number {
-    makeRoom(folder, bytes_max - file_bytes_max);
-    rmSync(path, { force: true });
-    const fd = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
-    if (gid !== undefined) fchownSync(fd, -1, gid);
-    fchmodSync(fd, 0o440);
-    return fd;
-  }
-
   return (name) => {
     const path = join(folder, `${name}.txt`);
     let fd: number | null = null;
@@ -65,7 +56,11 @@ export function outputFiles(options: OutputFilesOptions): (name: string) => Outp
     }
 
     attempt(() => {
-      fd = open(path);
+      makeRoom(folder, bytes_max - file_bytes_max);
+      rmSync(path, { force: true });
+      fd = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
+      if (gid !== undefined) fchownSync(fd, -1, gid);
+      fchmodSync(fd, 0o440);
     });
     return {
       write(chunk) {
