@@ -134,7 +134,9 @@ ValueError: no
   });
 
   test("says what is near a missing file, and what a folder holds", async () => {
-    await sh("mkdir -p lib/sub; touch lib/Reader.ts 'lib/my own' lib/writer.ts lib/.hidden $'lib/odd\\nname'");
+    await sh(
+      "mkdir -p lib/sub; touch lib/Reader.ts 'lib/my own' lib/writer.ts lib/.hidden $'lib/odd\\nname'",
+    );
     assert.match(
       await fails("read", { file_path: "lib/reader.ts" }),
       /no such file\. Near it: lib\/Reader\.ts$/,
