@@ -47,7 +47,7 @@ export function fileKind(head: Buffer): FileKind {
   if (latin1.startsWith("%PDF-")) return { kind: "pdf" };
   if (isText(head)) return { kind: "text", utf8: isUtf8(wholeCharacters(head)) };
   const found = signatures.find(({ begins, at = 0 }) => latin1.startsWith(begins, at));
-  const { name = "binary file", advice } = found ?? {};
+  const { name = "of no kind that is known by its beginning", advice } = found ?? {};
   return { kind: "binary", name, ...(advice && { advice }) };
 }
 

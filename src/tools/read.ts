@@ -50,9 +50,7 @@ export const read = defineTool({
       case "pdf":
         return readPdf(path, file, sandbox);
       case "binary":
-        return failed(
-          `${path}: is a ${kind.name} of ${size}, not text${kind.advice ? `: ${kind.advice}` : ""}.`,
-        );
+        return failed(`${path}: is binary: ${kind.name}, ${size}${kind.advice ? `; ${kind.advice}` : ""}.`);
       case "text": {
         const cells = view_range ? null : await readNotebook(path, file, sandbox);
         return cells ?? readLines(path, file, { start, end, utf8: kind.utf8 }, sandbox);
