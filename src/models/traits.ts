@@ -29,7 +29,7 @@ export function takesSystemMessages(modelId: string): boolean {
 
 /** What a model can take in with what it puts out, in tokens; a model that is not known is taken for a small one. */
 export function contextWindow(modelId: string): number {
-  if (/^simulated(\/|$)/.test(modelId)) return 10_000_000;
+  if (/^simulated(\/|$)/.test(modelId)) return 1_000_000_000;
   const generation = generationOf(modelId);
   const since: Record<string, number> = { opus: 406, sonnet: 406, fable: 500 };
   const wide =
