@@ -84,6 +84,44 @@ describe("settings", () => {
       assert.ok(`${runtime_dir}/.s.PGSQL.5432.lock`.length < 107);
     }
   });
+
+  test("open private hosts by name, address and subnet", () => {
+    assert.deepEqual(readConfig({}, root).allow_private_hosts, []);
+    assert.deepEqual(
+      readConfig({ DROVER_ALLOW_PRIVATE_HOSTS: "wiki.corp, 10.0.0.7,fd00::/8 localhost" }, root)
+        .allow_private_hosts,
+      ["wiki.corp", "10.0.0.7", "fd00::/8", "localhost"],
+    );
+    for (const wrong of [
+      "10.0.0.0/33",
+      "::/129",
+      "wiki.corp/8",
+      "http://wiki",
+      "*.corp",
+      "wiki:80",
+      "wiki.",
+    ]) {
+      assert.match(problemsOf({ DROVER_ALLOW_PRIVATE_HOSTS: wrong })[0] ?? "", /must be host names/, wrong);
+    }
+  });
+
+  test("name a search provider with what it needs", () => {
+    assert.equal(readConfig({}, root).search, null);
+    const url = "https://search.example/";
+    assert.deepEqual(readConfig({ DROVER_SEARCH: "searxng", DROVER_SEARCH_URL: url }, root).search, {
+      provider: "searxng",
+      url,
+    });
+    assert.deepEqual(readConfig({ DROVER_SEARCH: "brave", DROVER_SEARCH_KEY: "k" }, root).search, {
+      provider: "brave",
+      url: "https://api.search.brave.com/",
+      key: "k",
+    });
+    assert.match(problemsOf({ DROVER_SEARCH: "searxng" })[0] ?? "", /DROVER_SEARCH_URL/);
+    assert.match(problemsOf({ DROVER_SEARCH: "brave" })[0] ?? "", /DROVER_SEARCH_KEY/);
+    assert.match(problemsOf({ DROVER_SEARCH: "google" })[0] ?? "", /must be searxng or brave/);
+    assert.match(problemsOf({ DROVER_SEARCH_KEY: "k" })[0] ?? "", /DROVER_SEARCH: say which/);
+  });
 });
 
 describe("the configuration file", () => {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
@@ -18,6 +19,21 @@ const dollars = z
 
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional();
 const key = z.string().min(1).optional();
+/** A name, an address, or a subnet such as 10.1.0.0/16. */
+function isHostEntry(entry: string): boolean {
+  const [, net = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
+  const family = isIP(net);
+  if (family === 0) return bits === undefined && /^(?!.*\.$)[a-z0-9_]([a-z0-9_.-]{0,252})$/i.test(net);
+  return bits === undefined || Number(bits) <= (family === 4 ? 32 : 128);
+}
+
+const hostEntries = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))
+  .refine(
+    (entries) => entries.every(isHostEntry),
+    "must be host names, addresses or subnets such as 10.1.0.0/16, separated by commas",
+  );
 
 const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
 
@@ -55,6 +71,10 @@ const shape = {
   DROVER_CAP_PER_AGENT_DAY: dollars.optional(),
   DROVER_CAP_PER_WORKSPACE: dollars.optional(),
   DROVER_CAP_PER_WORKSPACE_DAY: dollars.optional(),
+  DROVER_ALLOW_PRIVATE_HOSTS: hostEntries.default([]),
+  DROVER_SEARCH: z.enum(["searxng", "brave"], "must be searxng or brave").optional(),
+  DROVER_SEARCH_URL: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
+  DROVER_SEARCH_KEY: z.string().min(1).optional(),
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -85,9 +105,17 @@ export interface Config {
   /** What an hour of a running session costs, in US dollars. */
   runtime_price: number;
   caps: Caps;
+  /** What agents' web requests may reach beside public addresses. */
+  allow_private_hosts: string[];
+  /** Null: agents cannot search the web. */
+  search: SearchSettings | null;
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
 }
+
+export type SearchSettings =
+  | { provider: "searxng"; url: string }
+  | { provider: "brave"; key: string; url: string };
 
 /** The most that may be spent at list prices, in US dollars; null is no cap. A day is one of UTC. */
 export interface Caps {
@@ -143,6 +171,7 @@ export function readConfig(
     problems.push(`DROVER_HOST: ${host} can be reached by others, so DROVER_API_KEY must be set explicitly`);
   }
   const models = modelsOf(set, file, problems);
+  const search = searchOf(given, problems);
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;
   const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
@@ -162,6 +191,8 @@ export function readConfig(
       per_workspace: values.DROVER_CAP_PER_WORKSPACE ?? null,
       per_workspace_day: values.DROVER_CAP_PER_WORKSPACE_DAY ?? null,
     },
+    allow_private_hosts: values.DROVER_ALLOW_PRIVATE_HOSTS,
+    search,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
   };
@@ -184,6 +215,24 @@ function fileOf(
   if ("file" in read) return read.file;
   problems.push(...read.problems.map((problem) => `${path}: ${problem}`));
   return {};
+}
+
+const brave_url = "https://api.search.brave.com/";
+
+function searchOf(given: NodeJS.ProcessEnv, problems: string[]): SearchSettings | null {
+  const { DROVER_SEARCH: provider, DROVER_SEARCH_URL: url, DROVER_SEARCH_KEY: key } = given;
+  if (provider === "searxng") {
+    if (url === undefined) problems.push("DROVER_SEARCH_URL: say where your SearXNG is");
+    return { provider, url: url ?? "" };
+  }
+  if (provider === "brave") {
+    if (key === undefined) problems.push("DROVER_SEARCH_KEY: Brave needs an API key");
+    return { provider, url: url ?? brave_url, key: key ?? "" };
+  }
+  if (provider === undefined && (url ?? key) !== undefined) {
+    problems.push("DROVER_SEARCH: say which provider the URL and the key are of, searxng or brave");
+  }
+  return null;
 }
 
 /**

@@ -188,4 +188,8 @@ export const limits = {
   hands_journals_open_max: 256,
   hands_reconnect_first_ms: 20,
   hands_reconnect_longest_ms: 1_000,
+
+  /** To find a name's address (twice as long at most), and to connect to it, where others choose the address. */
+  net_resolve_ms: 3_000,
+  net_connect_ms: 10_000,
 } as const;

@@ -13,6 +13,7 @@ const ranks: Record<string, number> = {
   models: 2,
   hands: 2,
   vault: 2,
+  net: 2,
   log: 3,
   tools: 3,
   egress: 3,
