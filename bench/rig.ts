@@ -114,6 +114,8 @@ export async function startRig(): Promise<Rig> {
         api_key: apiKey,
         migrations: readMigrations(),
         hands: own,
+        allow_private_hosts: [],
+        search: null,
         models,
         prices: pricesOf(listPrices, modelsConfig({}).config),
         spending: { runtime_price: 0, caps: noCaps },

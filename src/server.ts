@@ -11,7 +11,7 @@ import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
 import { capsOf } from "./brain/caps.ts";
 import type { Spending } from "./brain/spending.ts";
-import type { Caps } from "./config.ts";
+import type { Caps, SearchSettings } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
 import type { Hands } from "./hands/client.ts";
@@ -21,12 +21,14 @@ import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
 import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
 import type { Models } from "./models/model.ts";
-import type { Prices } from "./models/prices.ts";
+import { type Prices, search_nano } from "./models/prices.ts";
+import { createGuard } from "./net/guard.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { forgetOldAnswers } from "./resources/kept-answers.ts";
 import { isJudged } from "./resources/sessions/budget.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
+import { createWebTools } from "./tools/web/web.ts";
 
 export interface ServerOptions {
   database_url: string;
@@ -36,6 +38,10 @@ export interface ServerOptions {
   api_key: string;
   migrations: Migration[];
   hands: Hands;
+  /** What agents' web requests may reach beside public addresses. */
+  allow_private_hosts: readonly string[];
+  /** Null: agents cannot search the web. */
+  search: SearchSettings | null;
   models: Models;
   prices: Prices;
   spending: {
@@ -63,6 +69,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { applied } = await migrate(db, options.migrations);
   if (applied.length > 0) logger.info({ migrations: applied }, "database migrated");
 
+  const guard = createGuard({ allow_private_hosts: options.allow_private_hosts });
+  const web = createWebTools({ guard, search: options.search });
   const stop = new AbortController();
   const watches = createWatches(db);
   let member: Member | null = null;
@@ -115,6 +123,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     costOf: prices.costOf,
     isPriced: (agent) =>
       prices.has(agent.model) && (!isJudged(agent) || prices.has({ id: models.judgeOf(agent.model.id) })),
+    search_nano,
     runtime_nano_per_hour: runtime_price * nanoPerDollar,
   };
   brain = startBrain({
@@ -124,6 +133,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     previews,
     member,
     hands,
+    web,
     models,
     spending,
     findCap: capsOf(db, caps, spending),
@@ -173,6 +183,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       clearInterval(sweeping);
       previews.close();
       await brain.stop();
+      web.close();
+      await guard.close();
       http.closeIdleConnections();
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
       http.closeAllConnections();

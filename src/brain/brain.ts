@@ -12,11 +12,12 @@ import type { Models } from "../models/model.ts";
 import { contextWindow } from "../models/traits.ts";
 import { newId } from "../protocol/ids.ts";
 import { cancelTool, defaultSandbox, runTool } from "../tools/toolset.ts";
+import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
 import type { FindCap } from "./caps.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
 import { createMemory } from "./memory.ts";
-import type { AgentFacts, SessionFacts } from "./session.ts";
+import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
 
 export interface Brain {
@@ -35,6 +36,7 @@ export interface BrainParts {
   previews: Previews;
   member: Pick<Member, "id" | "rejoin">;
   hands: Hands;
+  web: WebTools;
   models: Models;
   spending: Spending;
   findCap: FindCap;
@@ -156,7 +158,15 @@ export function startBrain(parts: BrainParts): Brain {
         // Whether it still ran is not known; its result is in the log already.
         cancelTool(call, parts.hands, scope).catch(() => {});
       },
-      runTool: (call, signal) => runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
+      webTools: parts.web.definitions,
+      runTool: (call, signal, { agent, thread }) =>
+        parts.web.has(call.name)
+          ? parts.web.run(call, {
+              config: toolConfigOf(agent, call.name) ?? {},
+              conversation: thread,
+              signal,
+            })
+          : runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
       capReached: (agent, unwritten) => parts.findCap(lease.workspace_id, agent, unwritten),
       spending: parts.spending,
       contextWindow,

@@ -5,13 +5,16 @@ import { type AgentFacts, toolUseOf } from "./session.ts";
 import type { Thread } from "./state.ts";
 
 /**
- * What the model sees: a pure function of the session's agent and its log, so that each request extends the one
- * before it byte for byte, on whatever server it is made.
+ * What the model sees: a pure function of the session's agent, its log and the web tools that are configured, so that
+ * each request extends the one before it byte for byte, on whatever server it is made.
  */
-export function modelRequest(agent: AgentFacts, thread: Thread): ModelRequest {
-  const builtIn = toolset
-    .map((tool) => tool.definition)
-    .filter((definition) => toolUseOf(agent, definition.name).kind === "built_in");
+export function modelRequest(
+  agent: AgentFacts,
+  thread: Thread,
+  webTools: readonly ToolDefinition[],
+): ModelRequest {
+  const enabled = ({ name }: ToolDefinition) => toolUseOf(agent, name).kind === "built_in";
+  const builtIn = [...toolset.map((tool) => tool.definition), ...webTools].filter(enabled);
   return {
     model: agent.model.id,
     effort: agent.model.effort?.type ?? null,

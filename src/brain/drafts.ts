@@ -180,6 +180,7 @@ export function usageSnapshot(state: State, now: number, spentNano: number | nul
       ephemeral_5m_input_tokens: state.usage.cache_creation_5m_input_tokens,
       ephemeral_1h_input_tokens: state.usage.cache_creation_1h_input_tokens,
     },
+    server_tool_use: { web_search_requests: state.web_searches, web_fetch_requests: 0 },
     active_seconds: (state.active_ms + runningMs) / 1000,
     ...(spentNano !== null && { list_cost: amountOf(spentNano) }),
   };

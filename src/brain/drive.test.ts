@@ -163,9 +163,9 @@ function crashAt(n: number, effects: Effects): { effects: Effects; crashed(): bo
           yield event;
         }
       },
-      async runTool(call, signal) {
+      async runTool(call, signal, asking) {
         boundary();
-        const result = await effects.runTool(call, signal);
+        const result = await effects.runTool(call, signal, asking);
         boundary();
         return result;
       },

@@ -2,7 +2,7 @@ import type { AppendRequest, AppendResult } from "../log/append.ts";
 import { type AnyDraft, type Entry, readerVersion } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
 import type { SessionPreview } from "../log/previews.ts";
-import type { AssistantBlock, ModelEvent, ModelRequest } from "../models/model.ts";
+import type { AssistantBlock, ModelEvent, ModelRequest, ToolDefinition } from "../models/model.ts";
 import { summaryRequest } from "./compaction.ts";
 import { modelRequest } from "./context.ts";
 import { contextTokens } from "./context-size.ts";
@@ -46,11 +46,14 @@ export interface Effects {
   prepareSandbox(): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
   cancelTool(call: Call): void;
+  /** The tools of the web that are configured. */
+  webTools: readonly ToolDefinition[];
   /** Runs a call once, however often it is asked for it. Abort stops the command and still answers. */
   runTool(
     call: Call,
     signal: AbortSignal,
-  ): Promise<Pick<Extract<Outcome, { type: "tool_finished" }>, "content" | "is_error">>;
+    asking: { agent: AgentFacts; thread: Thread },
+  ): Promise<Pick<Extract<Outcome, { type: "tool_finished" }>, "content" | "is_error" | "web_searches">>;
   /**
    * The server's cap that this session's next model request would break, if any, as said to the client. `unwritten` was
    * spent too, in billionths of a dollar, and is not in the log yet.
@@ -111,7 +114,7 @@ export async function drive(
       const requestId = drafts.entries[0]?.id ?? "";
       const asking = state.threads.get(thread.id) ?? thread;
       const agent = state.agent ?? facts.agent;
-      const request = modelRequest(agent, asking);
+      const request = modelRequest(agent, asking, effects.webTools);
       const about = { thread_id: thread.id, request_id: requestId };
       start(modelEffect(thread), (signal) =>
         callModel(about, request, state.seq, effects, signal, (reply) =>
@@ -120,11 +123,12 @@ export async function drive(
       );
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
+      const asking = { agent: state.agent ?? facts.agent, thread: state.threads.get(thread.id) ?? thread };
       start(toolEffect(call), async (signal) => ({
         type: "tool_finished",
         thread_id: thread.id,
         tool_use_id: call.id,
-        ...(await effects.runTool(call, signal)),
+        ...(await effects.runTool(call, signal, asking)),
       }));
     }
   }
@@ -146,6 +150,7 @@ export async function drive(
       random: effects.random,
       permission: (name) => permissionOf(agent, name),
       costOf: effects.spending.costOf,
+      search_nano: effects.spending.search_nano,
       money,
     };
     const running = new Set(inFlight.keys());

@@ -11,17 +11,17 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
   const thread = threadOf(state, outcome.thread_id);
   const shown = writer(thread, pen, "session");
   switch (outcome.type) {
-    case "tool_finished":
+    case "tool_finished": {
+      const { tool_use_id, content, is_error, web_searches: requests = 0 } = outcome;
+      const result = shown("agent.tool_result", { tool_use_id, content, is_error });
+      if (requests === 0) return { ...none(), entries: [result] };
+      const nano_dollars = requests * pen.search_nano;
+      const hidden = writer(thread, pen, "internal");
       return {
         ...none(),
-        entries: [
-          shown("agent.tool_result", {
-            tool_use_id: outcome.tool_use_id,
-            content: outcome.content,
-            is_error: outcome.is_error,
-          }),
-        ],
+        entries: [result, hidden("searched", { reader: 1, tool_use_id, requests, nano_dollars })],
       };
+    }
     case "model_aborted":
       return { ...none(), entries: spanEnd(thread, pen, outcome, true) };
     case "model_replied":

@@ -55,6 +55,8 @@ export type Outcome =
       tool_use_id: string;
       content: ToolResultContentBlock[];
       is_error: boolean;
+      /** Searches of the web that the call has made; none where it says nothing. */
+      web_searches?: number;
     };
 
 export const threadOf = (state: State, id: string): Thread => {

@@ -18,6 +18,8 @@ export interface Pen {
   permission(name: string): Permission;
   /** In billionths of a dollar; null when the model has no list price. */
   costOf(model: PricedModel, usage: ModelUsage): number | null;
+  /** What a search of the web costs, in billionths of a dollar. */
+  search_nano: number;
   money(state: State): SessionMoney;
 }
 

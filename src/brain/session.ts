@@ -1,4 +1,6 @@
 import type { Effort } from "../models/model.ts";
+import type { WebFetchConfig } from "../tools/web/fetch.ts";
+import type { WebSearchConfig } from "../tools/web/search.ts";
 
 /** What a brain needs to know of a session beside its log, as it is when the session is claimed. */
 export interface SessionFacts {
@@ -19,11 +21,18 @@ export interface AgentFacts {
   tools: (
     | {
         type: "agent_toolset_20260401";
-        configs: { name: string; enabled: boolean; permission_policy: { type: PolicyType } }[];
+        configs: ToolConfig[];
       }
     | { type: "custom"; name: string; description: string; input_schema: Record<string, unknown> }
     | { type: "mcp_toolset" }
   )[];
+}
+
+/** What the agent says of a built-in tool. */
+interface ToolConfig extends WebFetchConfig, WebSearchConfig {
+  name: string;
+  enabled: boolean;
+  permission_policy: { type: PolicyType };
 }
 
 export type PolicyType = "always_allow" | "always_ask" | "auto";
@@ -32,11 +41,14 @@ export type PolicyType = "always_allow" | "always_ask" | "auto";
 export type ToolUse = { kind: "custom" } | { kind: "built_in"; policy: PolicyType } | { kind: "not_enabled" };
 
 export function toolUseOf(agent: AgentFacts, name: string): ToolUse {
-  for (const tool of agent.tools) {
-    if (tool.type === "custom" && tool.name === name) return { kind: "custom" };
-    if (tool.type !== "agent_toolset_20260401") continue;
-    const config = tool.configs.find((candidate) => candidate.name === name);
-    if (config?.enabled) return { kind: "built_in", policy: config.permission_policy.type };
-  }
-  return { kind: "not_enabled" };
+  if (agent.tools.some((tool) => tool.type === "custom" && tool.name === name)) return { kind: "custom" };
+  const config = toolConfigOf(agent, name);
+  return config?.enabled
+    ? { kind: "built_in", policy: config.permission_policy.type }
+    : { kind: "not_enabled" };
 }
+
+export const toolConfigOf = (agent: AgentFacts, name: string): ToolConfig | undefined =>
+  agent.tools
+    .flatMap((tool) => (tool.type === "agent_toolset_20260401" ? tool.configs : []))
+    .find((config) => config.name === name);

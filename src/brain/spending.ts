@@ -10,6 +10,8 @@ export interface Spending {
   costOf(model: PricedModel, usage: ModelUsage): number | null;
   /** Whether all models that the agent makes use of have a list price. */
   isPriced(agent: AgentFacts): boolean;
+  /** What a search of the web costs, in billionths of a dollar. */
+  search_nano: number;
   /** What an hour of a running session costs, in billionths of a dollar. */
   runtime_nano_per_hour: number;
 }

@@ -14,7 +14,9 @@ export interface State {
   seq: number;
   status: SessionStatus;
   usage: ModelUsage;
-  /** What the model's tokens have cost at list prices, in billionths of a dollar. */
+  /** Searches of the web. */
+  web_searches: number;
+  /** What the model's tokens and the searches have cost at list prices, in billionths of a dollar. */
   spent_nano: number;
   /** As the log last changed them; undefined where it has not, and the session's facts hold. */
   budget_cents?: number | null;
@@ -125,6 +127,7 @@ export const emptyState = (): State => ({
   seq: 0,
   status: "idle",
   usage: noUsage,
+  web_searches: 0,
   spent_nano: 0,
   active_ms: 0,
   running_since: null,
@@ -256,6 +259,12 @@ function apply(state: State, entry: Entry): void {
       const { usage, nano_dollars } = bodyOf(entry, "charged");
       state.usage = addUsage(state.usage, usage);
       state.spent_nano += nano_dollars ?? 0;
+      return;
+    }
+    case "searched": {
+      const { requests, nano_dollars } = bodyOf(entry, "searched");
+      state.web_searches += requests;
+      state.spent_nano += nano_dollars;
       return;
     }
     case "model_reply": {

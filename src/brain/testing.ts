@@ -61,6 +61,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
 export const testSpending: Spending = {
   costOf: (_, usage) => usage.input_tokens * 1_000 + usage.output_tokens * 5_000,
   isPriced: () => true,
+  search_nano: 10_000_000,
   runtime_nano_per_hour: 0,
 };
 
@@ -182,6 +183,7 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
       cancelTool(call) {
         cancelled.push(String(call.input.command));
       },
+      webTools: [],
       runTool(call) {
         const running =
           known.get(call.id) ??

@@ -62,6 +62,8 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       api_key: apiKey,
       migrations,
       hands,
+      allow_private_hosts: config.allow_private_hosts,
+      search: config.search,
       models: createModels(config.models),
       prices,
       spending: { runtime_price: config.runtime_price, caps: config.caps },

@@ -3,6 +3,9 @@ import { z } from "zod";
 import { type ModelsConfig, namesOf } from "../config/models.ts";
 import { type ModelUsage, promptTokens } from "./model.ts";
 
+/** What a search of the web costs at list price, in billionths of a dollar: 10 dollars for a thousand. */
+export const search_nano = 10_000_000;
+
 /** US dollars per million tokens. */
 const dollars = z.number().min(0);
 const rates = z.strictObject({

@@ -237,6 +237,8 @@ export const usageSnapshot = z.object({
   output_tokens: z.int(),
   cache_read_input_tokens: z.int(),
   cache_creation: z.object({ ephemeral_5m_input_tokens: z.int(), ephemeral_1h_input_tokens: z.int() }),
+  /** Fetching costs nothing and is not counted: `web_fetch_requests` is always 0. */
+  server_tool_use: z.object({ web_search_requests: z.int(), web_fetch_requests: z.int() }),
   /** Time with at least one running thread, in `seconds`. */
   active_seconds: z.number(),
   /** At list prices, rounded to the cent; absent when the model has none. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
 import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
-import { type Caps, noCaps } from "../../src/config.ts";
+import { type Caps, noCaps, type SearchSettings } from "../../src/config.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import { connectHands } from "../../src/hands/client.ts";
@@ -36,6 +36,8 @@ export interface TestServerOptions {
   anthropic_url?: string;
   /** As the configuration file says it. */
   models?: ModelsFile;
+  allow_private_hosts?: string[];
+  search?: SearchSettings;
   spending?: { runtime_price?: number; caps?: Caps };
   /** Instead of the built-in ones. */
   prices?: PriceTable;
@@ -62,6 +64,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     api_key: testKey,
     migrations: readMigrations(),
     hands,
+    allow_private_hosts: options.allow_private_hosts ?? [],
+    search: options.search ?? null,
     models: createModels(models),
     prices: pricesOf(options.prices ?? listPrices, models),
     spending: { runtime_price: 0, caps: noCaps, ...options.spending },

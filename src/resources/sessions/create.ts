@@ -31,7 +31,7 @@ with env as (
     runnable_at, active_since, first_turn_seq, first_turn_at)
   select $1, made.id, count(e.i), made.created_at, made.created_at, $12, case when $13 then 0 end,
     case when count(e.i) > 0 then 'running' else 'idle' end,
-    '{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0}}',
+    '{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"server_tool_use":{"web_search_requests":0,"web_fetch_requests":0}}',
     case when count(e.i) > 0 then made.created_at end, case when count(e.i) > 0 then made.created_at end,
     case when count(e.i) > 0 then 1 end, case when count(e.i) > 0 then made.created_at end
   from made left join entries e on true group by made.id, made.created_at

@@ -35,6 +35,7 @@ const row: SessionRow = {
     output_tokens: 0,
     cache_read_input_tokens: 0,
     cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 0 },
+    server_tool_use: { web_search_requests: 0, web_fetch_requests: 0 },
   },
   active_seconds: 0,
   duration_seconds: 0,

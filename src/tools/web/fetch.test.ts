@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { createGzip, gzipSync } from "node:zlib";
+import { limits } from "../../limits.ts";
+import { createGuard, type Guard } from "../../net/guard.ts";
+import { type WebFetchConfig, webFetch } from "./fetch.ts";
+import { createReader } from "./reader.ts";
+import { redirects, sends, startSite, type TestSite } from "./testing.ts";
+import { pdfOf, pdfText } from "./testing-pages.ts";
+import type { WebTool } from "./web-tool.ts";
+
+let site: TestSite;
+let guard: Guard;
+let tool: WebTool;
+const reader = createReader();
+const hanging = Promise.withResolvers<void>();
+
+before(async () => {
+  site = await startSite({
+    "/page": sends("text/html; charset=utf-8", "<title>A page</title><h1>Hello</h1><p>It says this."),
+    "/data.json": sends("application/json", '{"a":  1}'),
+    "/notes.txt": sends("text/plain; charset=iso-8859-1", Buffer.from("caf\xe9", "latin1")),
+    "/paper.pdf": sends("application/pdf", pdfOf(pdfText("A finding"))),
+    "/paper": sends("application/octet-stream", pdfOf(pdfText("A finding"))),
+    "/untyped": sends("", "<!doctype html><p>markup"),
+    "/binary": sends("", Buffer.from([1, 2, 0, 3])),
+    "/image.png": sends("image/png", "x"),
+    "/zipped": sends("text/plain", gzipSync("unpacked"), { "content-encoding": "gzip" }),
+    "/empty": sends("text/html", ""),
+    "/long.txt": sends("text/plain", "0123456789".repeat(50_000)),
+    "/long.html": sends("text/html", `<p>${"é".repeat(1_000)}`),
+    "/gone": (_, response) => response.writeHead(410).end("gone"),
+    "/once": redirects("/page"),
+    "/loop": redirects("/loop"),
+    "/inside": redirects("http://127.0.0.2/secret"),
+    "/metadata": redirects("http://169.254.169.254/latest/meta-data/"),
+    "/file": redirects("file:///etc/passwd"),
+    "/elsewhere": redirects("http://elsewhere.example/"),
+    "/nowhere": redirects("http://"),
+    "/endless": (_, response) => {
+      response.writeHead(200, { "content-type": "text/html" });
+      const more = () => {
+        while (!response.destroyed && response.write("<p>more and more</p>".repeat(1_000)));
+        if (!response.destroyed) response.once("drain", more);
+      };
+      more();
+    },
+    "/bomb": (_, response) => {
+      response.writeHead(200, { "content-type": "text/html", "content-encoding": "gzip" });
+      const zip = createGzip();
+      zip.pipe(response);
+      const zeros = Buffer.alloc(1 << 20);
+      let left = 1_024;
+      const more = () => {
+        while (left > 0 && !response.destroyed) {
+          left -= 1;
+          if (!zip.write(zeros)) return zip.once("drain", more);
+        }
+        zip.end();
+      };
+      more();
+    },
+    "/slow": (_, response) => {
+      response.writeHead(200, { "content-type": "text/html" });
+      response.write("<p>");
+      hanging.resolve();
+    },
+  });
+  guard = createGuard({ allow_private_hosts: ["127.0.0.1"], resolve: async () => [] });
+  tool = webFetch({ guard, reader });
+});
+after(async () => {
+  reader.close();
+  await guard.close();
+  site.close();
+});
+
+const never = new AbortController().signal;
+const conversation = { user_texts: [], messages: [] };
+
+async function get(path: string, config: WebFetchConfig = {}, signal = never) {
+  const url = path.startsWith("/") ? `${site.url}${path}` : path;
+  const { content, is_error } = await tool.run({ url }, { config, conversation, signal });
+  const [block] = content;
+  return { text: block?.type === "text" ? block.text : "", is_error };
+}
+async function says(path: string, config: WebFetchConfig = {}) {
+  const { text, is_error } = await get(path, config);
+  assert.equal(is_error, false, text);
+  return text.slice(text.indexOf("\n\n") + 2);
+}
+async function fails(path: string, config: WebFetchConfig = {}) {
+  const { text, is_error } = await get(path, config);
+  assert.equal(is_error, true, text);
+  return text;
+}
+
+describe("web_fetch", () => {
+  test("reads HTML, PDF and text, named or not", async () => {
+    assert.deepEqual(await get("/page"), {
+      text: `URL: ${site.url}/page\nTitle: A page\n\n# Hello\n\nIt says this.`,
+      is_error: false,
+    });
+    assert.equal(await says("/data.json"), '{"a":  1}');
+    assert.equal(await says("/notes.txt"), "café");
+    assert.equal(await says("/paper.pdf"), "[Page 1 of 1]\nA finding");
+    assert.equal(await says("/paper"), "[Page 1 of 1]\nA finding");
+    assert.equal(await says("/untyped"), "markup");
+    assert.equal(await says("/zipped"), "unpacked");
+    assert.equal(await says("/empty"), "[The page has no text.]");
+  });
+
+  test("says what it cannot read, and what does not answer", async () => {
+    assert.match(await fails("/image.png"), /^unsupported_content_type: .*image\/png/);
+    assert.match(await fails("/binary"), /^unsupported_content_type/);
+    assert.match(await fails("/gone"), /^url_not_accessible: .*410 Gone$/);
+    const closed = await startSite({});
+    closed.close();
+    assert.match(await fails(closed.url), /^url_not_accessible: .*ECONNREFUSED/);
+    assert.match(await fails("http://nowhere.example/"), /^url_not_accessible: .*has no address/);
+    assert.match(await fails("not a url"), /^invalid_tool_input/);
+    assert.match(await fails(`/${"x".repeat(3_000)}`), /^url_too_long/);
+  });
+
+  test("follows redirects, so far, and nowhere that it may not go itself", async () => {
+    const { text } = await get("/once");
+    assert.match(text, new RegExp(`^URL: ${site.url}/page\n`));
+    const before = site.asked.length;
+    assert.match(await fails("/loop"), /^url_not_accessible: .*more than 10 redirects/);
+    assert.equal(site.asked.length - before, limits.web_redirects_max + 1);
+    for (const path of ["/inside", "/metadata", "/file"])
+      assert.match(await fails(path), /^url_not_allowed: /);
+    assert.match(await fails("/nowhere"), /^url_not_accessible: .*not a URL/);
+  });
+
+  test("keeps to the agent's domains, through redirects too", async () => {
+    const before = site.asked.length;
+    assert.match(
+      await fails("/page", { allowed_domains: ["example.com"] }),
+      /^url_not_allowed: .*127\.0\.0\.1/,
+    );
+    assert.equal(site.asked.length, before);
+    assert.match(
+      await fails("/elsewhere", { blocked_domains: ["elsewhere.example"] }),
+      /^url_not_allowed: .*elsewhere\.example/,
+    );
+  });
+
+  test("keeps to the conversation where url_sources are set", async () => {
+    const url_sources = { user_input: null, client_tool_results: null, server_tool_results: null };
+    const before = site.asked.length;
+    assert.match(await fails("/page", { url_sources }), /^url_not_allowed: .*url_sources/);
+    assert.equal(site.asked.length, before);
+    const told = { messages: [], user_texts: [`Look at ${site.url}/page, please.`] };
+    const use = { config: { url_sources }, conversation: told, signal: never };
+    assert.equal((await tool.run({ url: `${site.url}/page` }, use)).is_error, false);
+  });
+
+  test("cuts what is long, and what is longer than the agent's max_content_tokens", async () => {
+    const long = await says("/long.txt");
+    assert.equal(long, `${"0123456789".repeat(10_000)}\n[The rest was left out.]`);
+    assert.equal(
+      await says("/long.txt", { max_content_tokens: 5 }),
+      "01234567890123456789\n[The rest was left out.]",
+    );
+    // Never in the middle of a character.
+    assert.equal(await says("/long.html", { max_content_tokens: 1 }), "éé\n[The rest was left out.]");
+    assert.equal(await says("/paper.pdf", { max_content_tokens: 1 }), "[Page 1 of 1]\nA finding");
+  });
+
+  test("takes no more than so much of an answer without end, or of one that unpacks into a gigabyte", async () => {
+    assert.match(await fails("/endless"), /^content_too_large/);
+    assert.match(await fails("/bomb"), /^content_too_large/);
+    assert.equal(await says("/data.json"), '{"a":  1}');
+  });
+
+  test("lets an answer that does not come go when it is interrupted", async () => {
+    const interrupt = new AbortController();
+    const waiting = get("/slow", {}, interrupt.signal);
+    await hanging.promise;
+    interrupt.abort();
+    const { text, is_error } = await waiting;
+    assert.match(text, /interrupted/);
+    assert.equal(is_error, true);
+  });
+
+  test("is refused an input of another form", async () => {
+    const result = await tool.run({ uri: site.url }, { config: {}, conversation, signal: never });
+    assert.equal(result.is_error, true);
+  });
+});

@@ -1,0 +1,44 @@
+import { z } from "zod";
+import type { ToolDefinition } from "../../models/model.ts";
+import { failed, type ToolResult } from "../tool.ts";
+import type { Conversation } from "./sources.ts";
+
+/**
+ * A tool that runs in the server's own process and not in the sandbox. It changes nothing, so that a call whose outcome
+ * nobody knows is made again.
+ */
+export interface WebTool {
+  definition: ToolDefinition;
+  run(input: Record<string, unknown>, use: WebUse): Promise<WebToolResult>;
+}
+
+export interface WebToolResult extends ToolResult {
+  /** Searches that count in the session's usage and cost. */
+  web_searches?: number;
+}
+
+/** What one call comes with. */
+export interface WebUse<Config extends object = object> {
+  /** As the agent has it for this tool. */
+  config: Config;
+  conversation: Conversation;
+  signal: AbortSignal;
+}
+
+export function defineWebTool<Schema extends z.ZodType<object>, Config extends object>(tool: {
+  name: string;
+  description: string;
+  input: Schema;
+  run(input: z.infer<Schema>, use: WebUse<Config>): Promise<WebToolResult>;
+}): WebTool {
+  const { $schema: _, ...input_schema } = z.toJSONSchema(tool.input, { io: "input" });
+  return {
+    definition: { name: tool.name, description: tool.description, input_schema },
+    async run(input, use) {
+      const parsed = tool.input.safeParse(input);
+      if (!parsed.success) return failed(`The input is not valid:\n${z.prettifyError(parsed.error)}`);
+      // An agent's configuration was checked when the agent was made.
+      return tool.run(parsed.data, use as WebUse<Config>);
+    },
+  };
+}
