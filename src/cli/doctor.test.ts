@@ -48,11 +48,18 @@ test("a machine in order passes, and a port that is taken is only a warning", as
   const findings = JSON.parse(said) as Finding[];
   assert.deepEqual(
     findings.map(({ name }) => name),
-    ["node", "sandbox", "memory", "database", "data", "port", "models"],
+    ["node", "sandbox", "memory", "database", "data", "port", "models", "web", "search"],
   );
   assert.ok(!findings.some(({ level }) => level === "fail"), said);
   assert.equal(findings.find(({ name }) => name === "port")?.level, "warn");
   assert.equal(code, 0);
+});
+
+test("the search provider is named, and that there is none is said", async () => {
+  const { said } = await doctor({});
+  assert.match(said, /ok {4}search {4}none, so web_search is not offered to agents; set DROVER_SEARCH/);
+  const given = await doctor({ DROVER_SEARCH: "searxng", DROVER_SEARCH_URL: "http://127.0.0.1:8080/" });
+  assert.match(given.said, /ok {4}search {4}through searxng at http:\/\/127\.0\.0\.1:8080\//);
 });
 
 test("a data directory that cannot be used fails, and names the folder in the way", async () => {

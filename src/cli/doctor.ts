@@ -35,7 +35,16 @@ async function examine(config: Config): Promise<Finding[]> {
   const sandboxes = [await sandbox(), memoryLimit()];
   const { database_url: url } = config;
   const database = url === null ? ownDatabase() : await givenDatabase(url);
-  return [node(), ...sandboxes, database, dataDir(config), await port(config), model(config)];
+  return [
+    node(),
+    ...sandboxes,
+    database,
+    dataDir(config),
+    await port(config),
+    model(config),
+    web(),
+    search(config),
+  ];
 }
 
 const ok = (name: string, text: string): Finding => ({ name, level: "ok", text });
@@ -160,6 +169,23 @@ function port({ host, port: number }: Config): Promise<Finding> {
 }
 
 const model = ({ models }: Config): Finding => ok("models", modelsLine(models));
+
+/** Pages are read by processes that start when they are needed, as the user that `serve` then is. */
+function web(): Finding {
+  const closed = isRoot() ? closedFolder(import.meta.dirname) : null;
+  return closed === null
+    ? ok("web", "agents can read pages (web_fetch)")
+    : warn(
+        "web",
+        `only root may pass ${closed}, where Drover's program files are: move them, or agents can fetch no more than plain text`,
+      );
+}
+
+function search({ search }: Config): Finding {
+  return search
+    ? ok("search", `through ${search.provider} at ${search.url}`)
+    : ok("search", "none, so web_search is not offered to agents; set DROVER_SEARCH to searxng or brave");
+}
 
 function print(findings: Finding[]): void {
   const paint = painter(process.stdout);

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { limits } from "../../limits.ts";
 import type { Readable } from "./html.ts";
 import { createTurns } from "./turns.ts";
@@ -31,7 +32,13 @@ interface Process {
   idleTimer?: NodeJS.Timeout;
 }
 
-const root = join(import.meta.dirname, "../../..");
+/** What the process may read: its program, and the libraries, wherever they were installed. */
+const readable = [
+  join(import.meta.dirname, "../../.."),
+  ...["turndown", "@joplin/turndown-plugin-gfm", "@mixmark-io/domino", "unpdf"].map((library) =>
+    fileURLToPath(import.meta.resolve(library)).replace(/(\/node_modules)\/(?!.*\/node_modules\/).*$/, "$1"),
+  ),
+];
 
 export function createReader(): Reader {
   const turns = createTurns(limits.web_readers_max);
@@ -46,7 +53,7 @@ export function createReader(): Reader {
       execArgv: [
         "--permission",
         "--allow-worker",
-        `--allow-fs-read=${root}`,
+        ...[...new Set(readable)].map((folder) => `--allow-fs-read=${folder}`),
         `--max-old-space-size=${limits.web_reader_heap_mb}`,
         `--stack-size=${limits.web_reader_stack_kb}`,
       ],
