@@ -108,7 +108,10 @@ export async function drive(
     if (action.do === "compact") {
       const about = { thread_id: thread.id, request_id: drafts.entries[0]?.id ?? "" };
       const asking = state.threads.get(thread.id) ?? thread;
-      const request = summaryRequest(modelRequest(state.agent ?? facts.agent, asking), asking.exceeded);
+      const request = summaryRequest(
+        modelRequest(state.agent ?? facts.agent, asking, effects.webTools),
+        asking.exceeded,
+      );
       start(modelEffect(thread), (signal) => summarise(about, request, effects, signal));
     } else if (action.do === "call_model") {
       const requestId = drafts.entries[0]?.id ?? "";
@@ -141,7 +144,7 @@ export async function drive(
     const money = (at: State) => moneyAt(at, now);
     const room = {
       tokens: effects.contextWindow(agent.model.id),
-      size: (thread: Thread) => contextTokens(thread, modelRequest(agent, thread)),
+      size: (thread: Thread) => contextTokens(thread, modelRequest(agent, thread, effects.webTools)),
     };
     const pen: Pen = {
       agent,

@@ -19,8 +19,8 @@ test("an agent that has nothing in a sandbox is not told of one", () => {
 });
 
 test("it follows the agent's own prompt, and is the same in every request", () => {
-  const { system } = modelRequest(testAgent, newThread("sthr_1"));
+  const { system } = modelRequest(testAgent, newThread("sthr_1"), []);
   assert.equal(system, `Do as you are told.\n\n${preamble(["bash", "read", "edit", "grep"])}`);
   const later = { ...newThread("sthr_1"), messages: [{ role: "user" as const, content: [] }], failures: 2 };
-  assert.equal(modelRequest(testAgent, later).system, system);
+  assert.equal(modelRequest(testAgent, later, []).system, system);
 });
