@@ -117,6 +117,8 @@ export const limits = {
   /** Tokens of a result that is worth clearing, and the newest rounds of tool use that are left alone. */
   clear_result_tokens_min: 1_000,
   clear_rounds_kept: 3,
+  /** What is left of a result where a summary that spared it was not enough. */
+  squeezed_result_chars: 2_000,
   /** Compactions in a row without an answer in between. */
   compactions_max: 3,
   /** Entries after which the next brain need not read those before. */

@@ -2,22 +2,25 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
-import type { Entry } from "../log/entry.ts";
-import { type ModelEvent, type ModelFailure, type ModelRequest, noUsage } from "../models/model.ts";
+import { type ModelEvent, noUsage } from "../models/model.ts";
 import { simulatedModel } from "../models/simulated.ts";
 import { drive } from "./drive.ts";
 import { fold, wantsCheckpoint } from "./state.ts";
 import {
   calls,
   factsOf,
+  hanging,
   message,
   never,
   of,
   type Script,
   says,
+  start,
   type TestSession,
   testSession,
+  testSpending,
 } from "./testing.ts";
+import { holding, isSummary, notes, runTurns, shape, tooLong } from "./testing-compaction.ts";
 
 let db: TestDatabase;
 before(async () => {
@@ -25,32 +28,7 @@ before(async () => {
 });
 after(() => db.close());
 
-async function run(session: TestSession, ...texts: string[]): Promise<Entry[]> {
-  for (const text of texts) {
-    await session.send(message(text));
-    const lease = await session.claim();
-    assert.equal(await drive(factsOf(session), lease, session.effects(lease), never), "parked");
-  }
-  return session.entries();
-}
-
-/** An answer after which the context, of 200,000 tokens, holds this many. */
-const holding = (tokens: number, [event]: ModelEvent[]): ModelEvent[] =>
-  event?.type === "finished" ? [{ ...event, usage: { ...noUsage, input_tokens: tokens } }] : [];
-
-const notes = says("NOTES");
-const isSummary = (request: ModelRequest) => request.purpose === "summary";
-const shape = (request: ModelRequest | undefined) =>
-  request?.messages.map(({ role, content }) => [
-    role,
-    ...content.map((block) => (block.type === "text" ? block.text.slice(0, 30) : block.type)),
-  ]);
-const tooLong: ModelFailure = {
-  kind: "too_long",
-  message: "too long",
-  retryable: false,
-  retry_after_ms: null,
-};
+const run = (session: TestSession, ...texts: string[]) => runTurns(session, texts);
 
 describe("a conversation that outgrows the context", () => {
   test("is summed up before the next request, which goes on from the notes and the newest message", async () => {
@@ -131,7 +109,7 @@ describe("a conversation that outgrows the context", () => {
   test("ten times, it still knows the first instruction", async () => {
     const simulated = simulatedModel({ chars_per_second: null });
     const session = await testSession(db, (request, signal) => simulated.stream(request, signal));
-    await run(session, "Remember the word heron\nusage in=170000");
+    await run(session, "Remember the word heron\nsay ok\nusage in=170000");
     for (let i = 1; i <= 10; i += 1) await run(session, `Message ${i}\nsay ok ${i}\nusage in=170000`);
     const entries = await session.entries();
     assert.equal(of(entries, "compaction").length, 10);
@@ -149,7 +127,7 @@ describe("a conversation that outgrows the context", () => {
       session.ran,
       steps.map((_, i) => `step${i}`),
     );
-    assert.equal(of(await session.entries(), "compaction").length, 6);
+    assert.equal(of(await session.entries(), "compaction").length, 5);
   });
 });
 
@@ -194,50 +172,6 @@ describe("a checkpoint", () => {
   });
 });
 
-describe("a provider that finds the conversation too long", () => {
-  test("is asked for notes on its newest half, and then again", async () => {
-    const session = await testSession(db, (request) => {
-      if (isSummary(request)) return notes;
-      return session.asked.length === 2
-        ? [{ type: "failed", failure: tooLong, usage: noUsage }]
-        : says("Yes.");
-    });
-    const entries = await run(session, "First", "Second");
-    const summary = session.asked[2];
-    assert.equal(summary?.messages.length, 1);
-    assert.deepEqual(shape(session.asked[3]), [["user", "Notes on the conversation so f", "Second"]]);
-    assert.equal(of(entries, "session.error").length, 0);
-  });
-
-  test("every time, the turn ends with its own error, and the next one tries anew", async () => {
-    let refuses = true;
-    const session = await testSession(db, () =>
-      refuses ? [{ type: "failed", failure: tooLong, usage: noUsage }] : says("Yes."),
-    );
-    const entries = await run(session, "First");
-    assert.match(
-      JSON.stringify(of(entries, "session.error")[0]?.body),
-      /compaction_limit_reached_error.*exhausted/,
-    );
-    assert.deepEqual(entries.at(-1)?.body, {
-      stop_reason: { type: "retries_exhausted" },
-      stop_details: null,
-    });
-    refuses = false;
-    const then = await run(session, "Again");
-    assert.equal(of(then, "agent.message").length, 1);
-  });
-
-  test("after each compaction, too", async () => {
-    const session = await testSession(db, (request) =>
-      isSummary(request) ? notes : [{ type: "failed", failure: tooLong, usage: noUsage }],
-    );
-    const entries = await run(session, "First");
-    assert.equal(of(entries, "compaction").length, 3);
-    assert.equal(of(entries, "session.error").length, 1);
-  });
-});
-
 describe("a request for notes", () => {
   const failsOnce = (end: ModelEvent): Script => {
     let failed = false;
@@ -255,6 +189,15 @@ describe("a request for notes", () => {
       { type: "failed", failure: { ...tooLong, kind: "overloaded", retryable: true }, usage: noUsage },
     ],
     ["that brings no text", { type: "finished", content: [], stop: { reason: "end_turn" }, usage: noUsage }],
+    [
+      "that is refused",
+      {
+        type: "finished",
+        content: [{ type: "text", text: "Half of the" }],
+        stop: { reason: "refusal", category: null, explanation: null },
+        usage: noUsage,
+      },
+    ],
   ] as const satisfies [string, ModelEvent][]) {
     test(`${what} is made again`, async () => {
       const session = await testSession(db, failsOnce(end));
@@ -275,4 +218,86 @@ describe("a request for notes", () => {
       assert.deepEqual(shape(session.asked.at(-1)), [["user", "Notes on the conversation so f", "Second"]]);
     });
   }
+
+  test("that is interrupted ends the turn, and is made again for the next message", async () => {
+    const summary = hanging();
+    let first = true;
+    const session = await testSession(db, (request, signal) => {
+      if (!isSummary(request)) return holding(170_000, says("Yes."));
+      if (!first) return notes;
+      first = false;
+      return summary.stream(signal);
+    });
+    await run(session, "First");
+    await session.send(message("Second"));
+    const { end } = await start(db, session);
+    await summary.asked;
+    await session.send({ type: "user.interrupt" });
+    assert.equal(await end, "parked");
+    assert.equal(of(await session.entries(), "compaction").length, 0);
+    await run(session, "Third");
+    assert.deepEqual(shape(session.asked.at(-1)), [
+      ["user", "Notes on the conversation so f", "Second", "Third"],
+    ]);
+  });
+
+  test("does not know what the user says meanwhile, which follows the notes", async () => {
+    const said = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const session = await testSession(db, async function* (request) {
+      if (isSummary(request)) {
+        asked.resolve();
+        await said.promise;
+        yield* notes;
+      } else yield* holding(170_000, says("Yes."));
+    });
+    await run(session, "First");
+    await session.send(message("Second"));
+    const { end } = await start(db, session);
+    await asked.promise;
+    await session.send(message("Meanwhile"));
+    said.resolve();
+    assert.equal(await end, "parked");
+    assert.deepEqual(shape(session.asked.at(-1)), [
+      ["user", "Notes on the conversation so f", "Second", "Meanwhile"],
+    ]);
+  });
+
+  test("that uses the budget up leaves its notes, and nobody is asked until there is more", async () => {
+    const session = await testSession(db, (request) =>
+      isSummary(request) ? notes : holding(170_000, says("Yes.")),
+    );
+    await run(session, "First");
+    await session.send(message("Second"));
+    const lease = await session.claim();
+    // The first answer has cost 17 cents, and the notes reach what is over that.
+    await drive(
+      { ...factsOf(session), budget_cents: 18 },
+      lease,
+      session.effects(lease, {
+        spending: { ...testSpending, costOf: () => 20_000_000 },
+      }),
+      never,
+    );
+    const entries = await session.entries();
+    assert.equal(of(entries, "compaction").length, 1);
+    assert.match(JSON.stringify(entries.at(-1)?.body), /budget_reached/);
+    assert.ok(isSummary(session.asked.at(-1) ?? assert.fail()));
+  });
+});
+
+test("a model with a smaller context is given a summary of what the one before it has read", async () => {
+  const session = await testSession(db, (request) =>
+    isSummary(request) ? notes : holding(170_000, says("Yes.")),
+  );
+  const drives = async (text: string, window: number) => {
+    await session.send(message(text));
+    const lease = await session.claim();
+    await drive(factsOf(session), lease, session.effects(lease, { contextWindow: () => window }), never);
+  };
+  await drives("First", 1_000_000);
+  await drives("Second", 1_000_000);
+  assert.equal(of(await session.entries(), "compaction").length, 0);
+  await drives("Third", 200_000);
+  assert.deepEqual(shape(session.asked.at(-1)), [["user", "Notes on the conversation so f", "Third"]]);
 });

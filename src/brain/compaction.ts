@@ -1,6 +1,6 @@
 import { limits } from "../limits.ts";
 import type { ContentBlock, ModelMessage, ModelRequest, ToolResultBlock } from "../models/model.ts";
-import { blockTokens } from "./context-size.ts";
+import { blockTokens, chars_per_token, messageTokens } from "./context-size.ts";
 import { addSystemTexts, addUserBlocks } from "./conversation.ts";
 import type { Thread } from "./state.ts";
 
@@ -59,23 +59,39 @@ Earlier notes in the conversation are part of it: carry over whatever still hold
 
 /**
  * Asks for the summary. It extends the thread's newest request, so the cache holds most of it. Where the provider has said
- * that even that is too long, `shorter` halvings of the conversation's older part are left out and it is told as text.
+ * that even that is too long, the conversation is told as text that fits into `tokens`, halved as often as `shorter` says.
  */
-export function summaryRequest(request: ModelRequest, shorter: number): ModelRequest {
+export function summaryRequest(
+  request: ModelRequest,
+  { shorter, tokens }: { shorter: number; tokens: number },
+): ModelRequest {
   const messages: ModelMessage[] =
     shorter === 0
       ? [...request.messages]
-      : [{ role: "user", content: [{ type: "text", text: told(request, shorter) }] }];
+      : [
+          {
+            role: "user",
+            content: [{ type: "text", text: told(request, (tokens * chars_per_token) / 2 ** shorter) }],
+          },
+        ];
   addUserBlocks(messages, [{ type: "text", text: instruction }]);
   return { ...request, messages, purpose: "summary" };
 }
 
-function told({ messages }: ModelRequest, shorter: number): string {
+/** Its beginning, which holds the first request or the notes before these, and more of its end. */
+function told({ messages }: ModelRequest, chars: number): string {
   const text = messages
     .map(({ role, content }) => `${role}: ${content.map(inWords).join("\n")}`)
     .join("\n\n");
-  const kept = text.slice(-Math.floor(text.length / 2 ** shorter));
-  return `The newest part of the conversation:\n\n${kept}`;
+  return `The conversation, as far as there is room for it:\n\n${endsOf(text, Math.min(chars, text.length / 2))}`;
+}
+
+/** A quarter of what is kept is from the beginning. */
+function endsOf(text: string, chars: number): string {
+  if (text.length <= chars) return text;
+  const first = Math.floor(chars / 4);
+  const last = Math.floor(chars) - first;
+  return `${text.slice(0, first)}\n[What stood here was left out: there was no room for it.]\n${text.slice(-last)}`;
 }
 
 function inWords(block: ModelMessage["content"][number]): string {
@@ -95,40 +111,75 @@ function inWords(block: ModelMessage["content"][number]): string {
 
 /**
  * The conversation that goes on from a summary. The user's newest message and all system text stay to the letter, and so
- * do calls whose results the model has not seen.
+ * do calls whose results the model has not seen. What else is unanswered stays too, unless a summary that spared it has
+ * not been enough, or could not be.
  */
-export function compacted(thread: Thread, summary: string): ModelMessage[] {
-  const { messages } = thread;
-  const tail = messages.slice(tailFrom(messages));
-  const told = tail.some(
-    ({ role, content }) => role === "user" && content.some(({ type }) => type !== "tool_result"),
+export const compacted = (thread: Thread, summary: string): ModelMessage[] =>
+  notesSuffice(thread) ? goneOn(thread, summary, tailOf(thread)) : squeezed(thread, summary);
+
+/** Whether there are answers for a summary to stand for, and none has just stood for them. */
+export const notesSuffice = (thread: Thread): boolean =>
+  thread.compactions === 0 &&
+  thread.messages.slice(0, tailFrom(thread)).some(({ role }) => role === "assistant");
+
+/** Whether a summary makes the conversation shorter. */
+export const isCompactable = (thread: Thread): boolean =>
+  notesSuffice(thread) || tokensOf(squeezed(thread, "")) < tokensOf(thread.messages);
+
+const tokensOf = (messages: ModelMessage[]) =>
+  messages.reduce((sum, message) => sum + messageTokens(message), 0);
+
+const squeezed = (thread: Thread, summary: string): ModelMessage[] =>
+  goneOn(
+    thread,
+    summary,
+    tailOf(thread).flatMap((message): ModelMessage[] => {
+      if (message.role !== "user") return [message];
+      const results = message.content.flatMap((block) =>
+        block.type === "tool_result" ? [cutResult(block)] : [],
+      );
+      return results.length > 0 ? [{ role: "user", content: results }] : [];
+    }),
   );
+
+function cutResult(result: ToolResultBlock): ToolResultBlock {
+  const text = result.content.map(inWords).join("\n");
+  const chars = limits.squeezed_result_chars;
+  const isSmall = text.length <= chars && blockTokens(result) <= chars / chars_per_token;
+  return isSmall ? result : { ...result, content: [{ type: "text", text: endsOf(text, chars) }] };
+}
+
+function goneOn(thread: Thread, summary: string, tail: ModelMessage[]): ModelMessage[] {
+  const tells = ({ role, content }: ModelMessage) =>
+    role === "user" && content.some(({ type }) => type !== "tool_result");
   const first: ContentBlock = {
     type: "text",
     text: `Notes on the conversation so far, which was longer than there is room for:\n\n${summary}`,
   };
-  const [next, ...rest] = tail;
-  const systemTexts = messages
-    .slice(0, messages.length - tail.length)
-    .flatMap(({ role, content }) => (role === "system" ? content : []))
-    .flatMap((block) => (block.type === "text" ? [block.text] : []));
   const made: ModelMessage[] = [];
-  addUserBlocks(made, [first, ...(told ? [] : thread.newest_user)]);
-  if (next?.role === "user") addUserBlocks(made, next.content);
-  addSystemTexts(made, systemTexts);
-  for (const message of next?.role === "user" ? rest : tail) {
-    if (message.role === "system")
-      addSystemTexts(
-        made,
-        message.content.map(({ text }) => text),
-      );
+  addUserBlocks(made, [first, ...(tail.some(tells) ? [] : thread.newest_user)]);
+  const kept = new Set(tail.filter(({ role }) => role === "system"));
+  for (const message of thread.messages) if (!kept.has(message)) addSystem(made, message);
+  for (const message of tail) {
+    if (message.role === "system") addSystem(made, message);
+    else if (message.role === "user") addUserBlocks(made, message.content);
     else made.push(message);
   }
   return made;
 }
 
+function addSystem(made: ModelMessage[], { role, content }: ModelMessage): void {
+  if (role === "system")
+    addSystemTexts(
+      made,
+      content.map(({ text }) => text),
+    );
+}
+
+const tailOf = (thread: Thread): ModelMessage[] => thread.messages.slice(tailFrom(thread));
+
 /** The newest answer when its calls were answered and it has not gone on, else what the user said after it. */
-function tailFrom(messages: ModelMessage[]): number {
+function tailFrom({ messages }: Thread): number {
   const last = messages.findLastIndex(({ role }) => role === "assistant");
   const called = messages[last]?.content.some(({ type }) => type === "tool_use") ?? false;
   return called ? last : last + 1;

@@ -23,7 +23,8 @@ export function messageTokens({ content }: ModelMessage): number {
   );
 }
 
-const chars_per_token = 3;
+/** On the low side. */
+export const chars_per_token = 3;
 const image_tokens = 1_600;
 /** What a page of a PDF takes in bytes and in tokens, about. */
 const pdf_page_bytes = 50_000;

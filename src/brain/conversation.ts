@@ -44,18 +44,21 @@ const hasMedia = ({ role, content }: ModelMessage): boolean =>
   role === "user" &&
   content.some((block) => (block.type === "tool_result" ? block.content.some(isMedia) : isMedia(block)));
 
-function withoutMedia({ content }: Extract<ModelMessage, { role: "user" }>): ModelMessage {
-  const without = <Block extends UserBlock>(block: Block): Block | { type: "text"; text: string } =>
-    isMedia(block)
-      ? { type: "text", text: `[The ${block.type} was left out: the model's provider refused it.]` }
-      : block;
-  return {
-    role: "user",
-    content: content.map((block) =>
-      block.type === "tool_result" ? { ...block, content: block.content.map(without) } : without(block),
-    ),
-  };
-}
+const withoutMedia = ({ content }: Extract<ModelMessage, { role: "user" }>): ModelMessage => ({
+  role: "user",
+  content: content.map((block) =>
+    block.type === "tool_result"
+      ? { ...block, content: block.content.map(wordForMedia) }
+      : wordForMedia(block),
+  ),
+});
+
+export const wordForMedia = <Block extends UserBlock>(
+  block: Block,
+): Block | { type: "text"; text: string } =>
+  isMedia(block)
+    ? { type: "text", text: `[The ${block.type} was left out: the model's provider refused it.]` }
+    : block;
 
 type ClientBlock = BodyOf<"user.message">["content"][number] | BodyOf<"agent.tool_result">["content"][number];
 

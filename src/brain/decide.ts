@@ -1,5 +1,5 @@
 import { limits } from "../limits.ts";
-import { clearable } from "./compaction.ts";
+import { clearable, isCompactable, notesSuffice } from "./compaction.ts";
 import type { Stopped } from "./spending.ts";
 import { awaitsClient, type Call, type Ending, type Queued, type State, type Thread } from "./state.ts";
 
@@ -170,16 +170,20 @@ function decideRunning(
   return null;
 }
 
-/** The model is asked to answer, once there is room for that. */
+/**
+ * The model is asked to answer, once there is room for that. How much a conversation takes is a guess, which is good for one
+ * summary; after that the provider is asked, and only what it finds too long is shortened again.
+ */
 function nextRequest(thread: Thread, { tokens, size }: Room): Action {
-  const taken = size(thread);
-  if (taken <= tokens * limits.context_full_share && thread.exceeded === 0)
-    return { do: "call_model", thread };
-  const vendor_ids = clearable(thread, taken, tokens * limits.context_cleared_share);
-  if (vendor_ids && vendor_ids.length > 0) return { do: "clear_results", thread, vendor_ids };
-  if (thread.compactions >= limits.compactions_max || thread.exceeded > limits.compactions_max) {
-    return { do: "fail_turn", thread, failure: { of: "compactions" } };
+  if (thread.exceeded === 0) {
+    const taken = size(thread);
+    if (taken <= tokens * limits.context_full_share) return { do: "call_model", thread };
+    const vendor_ids = clearable(thread, taken, tokens * limits.context_cleared_share);
+    if (vendor_ids && vendor_ids.length > 0) return { do: "clear_results", thread, vendor_ids };
+    return { do: notesSuffice(thread) ? "compact" : "call_model", thread };
   }
+  const tried = thread.compactions >= limits.compactions_max || thread.exceeded > limits.compactions_max;
+  if (tried || !isCompactable(thread)) return { do: "fail_turn", thread, failure: { of: "compactions" } };
   return { do: "compact", thread };
 }
 

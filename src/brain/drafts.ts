@@ -155,7 +155,8 @@ function turnFailure(failure: TurnFailure): SessionErrorObject {
     case "compactions":
       return {
         type: "compaction_limit_reached_error",
-        message: `The conversation stayed too long for the model after ${limits.compactions_max} compactions. Send less at a time, or begin a new session.`,
+        message:
+          "The conversation is too long for the model, and summing it up does not make enough room. Send less at a time, or begin a new session.",
         retry_status,
       };
     case "cap":

@@ -7,6 +7,7 @@ import { noUsage } from "../models/model.ts";
 import { drive, type Effects } from "./drive.ts";
 import { fold } from "./state.ts";
 import { calls, factsOf, freeLease, message, never, type Script, says, testSession } from "./testing.ts";
+import { holding, notes, runTurns, shape } from "./testing-compaction.ts";
 
 const db = await testDatabase();
 after(() => db.close());
@@ -216,6 +217,42 @@ describe("a brain that dies", () => {
       );
     }
     assert.ok(boundaries >= 14, `only ${boundaries} boundaries were met`);
+  });
+
+  test("at any boundary of a summary leaves the next one the same conversation", async () => {
+    const summed: Script = (request) =>
+      request.purpose === "summary" ? notes : holding(170_000, says("Yes."));
+    let boundaries = 0;
+    for (let n = 0; ; n += 1) {
+      const session = await testSession(db, summed);
+      await runTurns(session, ["First"]);
+      await session.send(message("Second"));
+      const lease = await session.claim();
+      const first = crashAt(n, session.effects(lease));
+      await drive(factsOf(session), lease, first.effects, never).catch((error) => {
+        if (!(error instanceof Crash)) throw error;
+      });
+      if (!first.crashed()) break;
+      boundaries += 1;
+      await freeLease(db, session.id);
+      const second = await session.claim();
+      const facts = { ...factsOf(session), fold_from: second.fold_from };
+      assert.equal(await drive(facts, second, session.effects(second), never), "parked");
+      const entries = await session.entries();
+      const count = (type: string) => entries.filter((entry) => entry.type === type).length;
+      assert.equal(count("compaction"), 1, `boundary ${n}`);
+      assert.equal(count("agent.message"), 2, `boundary ${n}`);
+      assert.equal(count("span.model_request_start"), count("span.model_request_end"), `boundary ${n}`);
+      const whole = fold(entries);
+      assert.deepEqual(fold(entries.filter(({ seq }) => seq > second.fold_from)), whole, `boundary ${n}`);
+      const answered = session.asked.filter((request) => request.purpose !== "summary").at(-1);
+      assert.deepEqual(
+        shape(answered),
+        [["user", "Notes on the conversation so f", "Second"]],
+        `boundary ${n}`,
+      );
+    }
+    assert.ok(boundaries >= 8, `only ${boundaries} boundaries were met`);
   });
 
   test("again and again in one model request makes the turn fail, not loop", async () => {

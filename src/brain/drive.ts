@@ -108,10 +108,11 @@ export async function drive(
     if (action.do === "compact") {
       const about = { thread_id: thread.id, request_id: drafts.entries[0]?.id ?? "" };
       const asking = state.threads.get(thread.id) ?? thread;
-      const request = summaryRequest(
-        modelRequest(state.agent ?? facts.agent, asking, effects.webTools),
-        asking.exceeded,
-      );
+      const agent = state.agent ?? facts.agent;
+      const request = summaryRequest(modelRequest(agent, asking, effects.webTools), {
+        shorter: asking.exceeded,
+        tokens: effects.contextWindow(agent.model.id),
+      });
       start(modelEffect(thread), (signal) => summarise(about, request, effects, signal));
     } else if (action.do === "call_model") {
       const requestId = drafts.entries[0]?.id ?? "";
@@ -337,7 +338,7 @@ async function callModel(
   throw new Error("the model's stream ended without a terminal event");
 }
 
-/** Notes without a text are none: the request is tried again. */
+/** Notes without a text are none, and what a refusal breaks off is no notes: the request is tried again. */
 async function summarise(
   about: { thread_id: string; request_id: string },
   request: ModelRequest,
@@ -349,10 +350,9 @@ async function summarise(
       return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };
     if (event.type === "aborted") return { type: "model_aborted", ...about, usage: event.usage, judge: null };
     if (event.type !== "finished") continue;
-    const summary = event.content
-      .flatMap((block) => (block.type === "text" ? [block.text] : []))
-      .join("\n\n");
-    const { usage } = event;
+    const { content, stop, usage } = event;
+    const texts = content.flatMap((block) => (block.type === "text" ? [block.text] : []));
+    const summary = stop.reason === "refusal" ? "" : texts.join("\n\n");
     if (summary.trim() !== "") return { type: "summarised", ...about, summary, usage };
     const failure = { kind: "unavailable", message: noNotes, retryable: true, retry_after_ms: null } as const;
     return { type: "model_failed", ...about, failure, usage };

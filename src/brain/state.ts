@@ -6,7 +6,13 @@ import { addUsage, noUsage } from "../models/model.ts";
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 import { centsOf } from "../protocol/money.ts";
 import { compacted, withoutResults } from "./compaction.ts";
-import { addSystemTexts, addUserBlocks, contentForModel, leaveOutMedia } from "./conversation.ts";
+import {
+  addSystemTexts,
+  addUserBlocks,
+  contentForModel,
+  leaveOutMedia,
+  wordForMedia,
+} from "./conversation.ts";
 import type { AgentFacts } from "./session.ts";
 
 /** What a session's log says, folded. */
@@ -323,7 +329,11 @@ function apply(state: State, entry: Entry): void {
       thread.orphans += 1;
       return;
     case "turn_failed":
-      if (bodyOf(entry, "turn_failed").rejected) leaveOutMedia(thread.messages);
+      if (bodyOf(entry, "turn_failed").rejected) {
+        leaveOutMedia(thread.messages);
+        // A summary that brings the newest message back must not bring back what was refused.
+        thread.newest_user = thread.newest_user.map(wordForMedia);
+      }
       thread.ending = { stop_reason: { type: "retries_exhausted" }, stop_details: null };
       return;
     case "agent.tool_use":
