@@ -22,6 +22,7 @@ export function modelRequest(
     system: [agent.system, preamble(builtIn.map(({ name }) => name))].filter((part) => part).join("\n\n"),
     tools: [...builtIn, ...customTools(agent)],
     messages: thread.messages,
+    cache_key: thread.id,
     attempt: thread.failures,
   };
 }

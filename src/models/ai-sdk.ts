@@ -53,7 +53,7 @@ function callOptions(request: ModelRequest, provider: string, dialect: Dialect):
   const { tools, effort, answer } = request;
   return {
     prompt: promptOf(request, provider, dialect),
-    providerOptions: dialect.options,
+    providerOptions: dialect.options(request),
     ...(effort ? { reasoning: dialect.effort(effort) } : {}),
     ...(tools.length > 0
       ? {

@@ -16,6 +16,7 @@ const image = png(3, 2);
 const resultImage = png(2, 3);
 const pdf = Buffer.from("%PDF-1.7 as far as anybody looks").toString("base64");
 const efforts: Effort[] = ["low", "medium", "high", "xhigh", "max"];
+const cache_key = "thread-of-the-spec";
 const thought = "I should look around.";
 const sealed = "c2VhbGVkIHRob3VnaHQ=";
 
@@ -28,7 +29,7 @@ export async function record(wired: Wired): Promise<Recorded> {
     const ask = async (request: ModelRequest) => (await answerOf(model, request)).ending;
     const sent = () => fake.requests.at(-1)?.body;
 
-    const first = requestOf(modelId, [opening]);
+    const first = { ...requestOf(modelId, [opening]), cache_key };
     fake.reply(
       wholeReply(wire, {
         thinking: { pieces: [thought], sealed },
@@ -80,6 +81,11 @@ export async function record(wired: Wired): Promise<Recorded> {
         "system messages": text.includes("<system>") ? "as the user's text" : "yes",
         [`effort ${efforts.join(", ")}`]: mapped.join(", "),
         "answers held to a schema": held ? "yes" : "no",
+        caching: text.includes("cache_control")
+          ? "at marks"
+          : text.includes(cache_key)
+            ? "by itself, under the thread's key"
+            : "by itself",
         "cache reads in usage": answered.usage.cache_read_input_tokens === 100 ? "yes" : "no",
         "usage of an aborted answer": await usageOfAborted(wired, fake, first),
         "arguments that are not JSON": wired.call_arguments === "text" ? "told to the model" : "cannot come",
@@ -190,6 +196,9 @@ const notes = `
   left out, and come back when their own provider is asked again.
 * "As the user's text": the vendor or its servers take system text at the beginning alone.
 * Only \`anthropic\` knows the speed \`fast\`; elsewhere it changes nothing.
+* Every request extends the one before it byte for byte, so each vendor's prompt cache holds most of it. The marks stand on
+  the tools, the system prompt, the end, and where the request before ended. \`google\` takes no key, and the servers
+  behind \`openai-compatible\` do not agree on one.
 * A reply whose arguments are no JSON object runs no tool: the model is told what it wrote.
 `;
 

@@ -27,6 +27,8 @@ export interface ModelRequest {
   tools: ToolDefinition[];
   /** User and assistant take turns, the user first; system text stands only at the end of a user's turn. */
   messages: ModelMessage[];
+  /** Of all requests that extend each other: a provider that spreads its caches over machines finds the right one by it. */
+  cache_key?: string;
   /** Its last message asks for notes on the conversation: a stand-in for a model has to know. */
   purpose?: "summary";
   /** Failed attempts at this very request so far. */

@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type Anthropic from "@anthropic-ai/sdk";
+import type { ModelsFile } from "../../src/config/models.ts";
 import { readConfig } from "../../src/config.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import { startPart } from "./part.ts";
@@ -31,10 +32,15 @@ export interface Processes {
   close(): Promise<void>;
 }
 
-export async function startProcesses(options: { anthropic_url?: string } = {}): Promise<Processes> {
+export async function startProcesses(
+  options: { anthropic_url?: string; models?: ModelsFile } = {},
+): Promise<Processes> {
   const db = await testDatabase();
   const dataDir = mkdtempSync(join(tmpdir(), "drover-crash-"));
   chmodSync(dataDir, 0o711);
+  const configDir = mkdtempSync(join(tmpdir(), "drover-config-"));
+  const config = join(configDir, "drover.yaml");
+  writeFileSync(config, JSON.stringify(options.models ? { models: options.models } : {}));
   const running = new Set<Running>();
   const { PATH, HOME, XDG_RUNTIME_DIR } = process.env;
   const env = {
@@ -44,6 +50,7 @@ export async function startProcesses(options: { anthropic_url?: string } = {}): 
     DATABASE_URL: db.url,
     DROVER_API_KEY: testKey,
     DROVER_DATA_DIR: dataDir,
+    DROVER_CONFIG: config,
     ...(options.anthropic_url && {
       DROVER_ANTHROPIC_API_KEY: "upstream-key",
       DROVER_ANTHROPIC_BASE_URL: options.anthropic_url,
@@ -86,6 +93,7 @@ export async function startProcesses(options: { anthropic_url?: string } = {}): 
       await Promise.all([...running].map((child) => child.kill()));
       await db.close();
       rmSync(dataDir, { recursive: true, force: true });
+      rmSync(configDir, { recursive: true, force: true });
       rmSync(runtime_dir, { recursive: true, force: true });
     },
   };

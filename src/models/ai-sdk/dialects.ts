@@ -4,7 +4,7 @@ import { createMistral } from "@ai-sdk/mistral";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import type { LanguageModelV4, SharedV4ProviderOptions } from "@ai-sdk/provider";
-import type { Effort } from "../model.ts";
+import type { Effort, ModelRequest } from "../model.ts";
 import type { Accepts } from "./prompt.ts";
 
 export type AiSdkType = "openai" | "google" | "mistral" | "openai-compatible";
@@ -13,8 +13,8 @@ export type AiSdkType = "openai" | "google" | "mistral" | "openai-compatible";
 export interface Dialect extends Accepts {
   model(modelId: string): LanguageModelV4;
   effort(effort: Effort): Effort;
-  /** Goes along with every request. */
-  options: SharedV4ProviderOptions;
+  /** Goes along with a request. */
+  options(request: Pick<ModelRequest, "cache_key">): SharedV4ProviderOptions;
 }
 
 export interface Upstream {
@@ -45,7 +45,7 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
         result_media: "in_result",
         pdf_urls: true,
         // Nothing is left with the vendor: thoughts come back sealed, and we keep them. Nobody reads a summary.
-        options: { openai: { store: false, reasoningSummary: null } },
+        options: (request) => ({ openai: { store: false, reasoningSummary: null, ...cacheKeyOf(request) } }),
       };
     }
     case "google": {
@@ -60,7 +60,13 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
     }
     case "mistral": {
       const mistral = createMistral({ apiKey, baseURL, fetch });
-      return { ...common, model: (id) => mistral(id), pdf_urls: true, callId: nineCharacters };
+      return {
+        ...common,
+        model: (id) => mistral(id),
+        pdf_urls: true,
+        callId: nineCharacters,
+        options: (request) => ({ mistral: cacheKeyOf(request) }),
+      };
     }
     case "openai-compatible": {
       const key = api_key === null ? {} : { apiKey };
@@ -87,8 +93,11 @@ const common = {
   pdf_urls: false,
   callId: (id: string) => id,
   effort: (effort: Effort) => effort,
-  options: {},
+  options: () => ({}),
 } as const;
+
+const cacheKeyOf = ({ cache_key }: Pick<ModelRequest, "cache_key">) =>
+  cache_key === undefined ? {} : { promptCacheKey: cache_key };
 
 /** Mistral takes no other ids. */
 const nineCharacters = (id: string): string =>

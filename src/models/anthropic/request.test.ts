@@ -130,7 +130,7 @@ describe("what the API would refuse is not sent", () => {
         }),
       ),
       [
-        { role: "user", content: [{ type: "text", text: "x", cache_control }] },
+        { role: "user", content: [{ type: "text", text: "x" }] },
         {
           role: "user",
           content: [{ type: "tool_result", tool_use_id: "t", content: [], is_error: false, cache_control }],
@@ -265,20 +265,24 @@ describe("a search result", () => {
     assert.deepEqual(results(found({ content: [" "] }), found()), [asSent]);
   });
 
-  test("is cited only if all of a request may be", () => {
+  test("is cited if the first of a request is, and so is what comes with it", () => {
     const off = { ...asSent, citations: { enabled: false } };
     assert.deepEqual(results(found(), found()), [asSent, asSent]);
-    assert.deepEqual(results(found(), found({ citations: false })), [off, off]);
+    assert.deepEqual(results(found({ citations: false }), found()), [off, off]);
+    assert.deepEqual(results(found(), found({ citations: false })), [asSent, asSent]);
     const document: ContentBlock = {
       type: "document",
       source: { type: "url", url: "https://example.com/a.pdf" },
     };
-    assert.deepEqual(results(found(), document), [off, { type: "document", source: document.source }]);
-    const [, message] = sent(
-      user(document),
+    const cited = { ...document, citations: { enabled: true } };
+    assert.deepEqual(results(found(), document), [asSent, cited]);
+    assert.deepEqual(results(document, found()), [document, off]);
+    const [first, second] = sent(
       user({ type: "tool_result", tool_use_id: "t", content: [found()], is_error: false }),
+      user(document),
     );
-    assert.ok(JSON.stringify(message).includes('"citations":{"enabled":false}'));
+    assert.ok(JSON.stringify(first).includes('"citations":{"enabled":true}'));
+    assert.ok(JSON.stringify(second).includes('"citations":{"enabled":true}'));
   });
 });
 
@@ -318,6 +322,27 @@ test("never more than the four marks that the API allows", () => {
   );
   const body = JSON.stringify(messageParams(requestOf(modelId, messages)));
   assert.equal(body.split("cache_control").length - 1, 4);
+});
+
+test("the marks stand at the end, and where the turn before ended", () => {
+  const marked = (model: string, ...messages: ModelMessage[]) =>
+    messageParams(requestOf(model, messages)).messages.flatMap(({ content }, i) =>
+      JSON.stringify(content).includes("cache_control") ? [i] : [],
+    );
+  const called = assistant({ type: "tool_use", id: "t", name: "x", input: {} });
+  const result = user({ type: "tool_result", tool_use_id: "t", content: [], is_error: false });
+  const system: ModelMessage = { role: "system", content: [{ type: "text", text: "s" }] };
+  const talk = [userSays("a"), called, result];
+  assert.deepEqual(marked(modelId, userSays("a")), [0]);
+  assert.deepEqual(marked(modelId, ...talk, called, result), [2, 4]);
+  assert.deepEqual(marked(modelId, ...talk, system), [0, 2]);
+  assert.deepEqual(marked(modelId, ...talk, system, called, result), [2, 5]);
+  // Its text takes the place of a user's.
+  assert.deepEqual(marked("claude-sonnet-4-6", ...talk, system), [0, 3]);
+  assert.deepEqual(marked("claude-sonnet-4-6", ...talk, system, called, result), [3, 5]);
+  // Nothing is left of an answer that was cut while it thought: two messages of the user are one turn.
+  const thought = assistant({ type: "thinking", thinking: "hm", signature: "sig" });
+  assert.deepEqual(marked(modelId, ...talk, thought, userSays("b")), [0, 3]);
 });
 
 describe("an answer in a form", () => {

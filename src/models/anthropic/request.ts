@@ -118,12 +118,16 @@ const systemInPlace = (messages: Message[], takesSystem: boolean): Message[] =>
   );
 
 /**
- * One mark on the newest message, and one where the request before had it: a cache is looked for only a few blocks
- * back, which many parallel calls exceed.
+ * One mark at the end, and one where the user's turn before ended, which is where the request before had it: a cache is looked
+ * for only twenty blocks back, which many parallel calls exceed. What users say in several messages is one turn.
  */
 function withBreakpoints(messages: Message[]): Message[] {
-  const users = messages.flatMap(({ role }, i) => (role === "user" ? [i] : [])).slice(-2);
-  return messages.map((message, i) => (users.includes(i) ? markLast(message) : message));
+  const ends = messages.flatMap(({ role }, i) => {
+    const next = messages.slice(i + 1).find((later) => later.role !== "system");
+    return role === "user" && next?.role !== "user" ? [i] : [];
+  });
+  const marked = ends.slice(-2);
+  return messages.map((message, i) => (marked.includes(i) ? markLast(message) : message));
 }
 
 function markLast({ role, content }: Message): Message {
@@ -133,14 +137,18 @@ function markLast({ role, content }: Message): Message {
     : { role, content };
 }
 
-/** The API wants citations from all documents and search results of a request or from none; documents here have none. */
+/**
+ * The API wants citations from all documents and search results of a request or from none. The first one decides, for what
+ * comes later must not change what was sent before.
+ */
 function mayCite(messages: readonly ModelMessage[]): boolean {
-  const blocks = messages.flatMap(({ content }) =>
-    content.flatMap((block) => (block.type === "tool_result" ? block.content : [block])),
-  );
-  return blocks.every(
-    (block) => block.type !== "document" && (block.type !== "search_result" || block.citations),
-  );
+  for (const { content } of messages) {
+    for (const block of content.flatMap((part) => (part.type === "tool_result" ? part.content : [part]))) {
+      if (block.type === "document") return false;
+      if (block.type === "search_result") return block.citations;
+    }
+  }
+  return false;
 }
 
 function userBlock(block: UserBlock, citing: boolean): Block[] {
@@ -190,6 +198,7 @@ function contentBlock(block: ContentBlock, citing: boolean): SentContent[] {
           source: documentSource(block.source),
           ...(title ? { title: title.slice(0, document_title_chars_max) } : {}),
           ...(context ? { context } : {}),
+          ...(citing ? { citations: { enabled: true } } : {}),
         },
       ];
     }
