@@ -17,7 +17,7 @@ export type Answer = {
   | { type: "text"; blocks: ("text" | "empty" | "thinking")[] }
   | { type: "calls"; calls: PlannedCall[] }
   | { type: "refusal"; calls: PlannedCall[] }
-  | { type: "failure"; kind: "overloaded" | "unavailable" | "rejected" | "billing" }
+  | { type: "failure"; kind: "overloaded" | "unavailable" | "rejected" | "billing" | "too_long" }
 );
 
 export interface PlannedCall {
@@ -79,7 +79,7 @@ const answer: fc.Arbitrary<Answer> = fc
         weight: 2,
         arbitrary: fc.record({
           type: fc.constant("failure"),
-          kind: fc.constantFrom("overloaded", "unavailable", "rejected", "billing"),
+          kind: fc.constantFrom("overloaded", "unavailable", "rejected", "billing", "too_long"),
         }),
       },
     ),
