@@ -100,6 +100,16 @@ describe("settings", () => {
       "*.corp",
       "wiki:80",
       "wiki.",
+      "[::1]",
+      "fe80::1%eth0",
+      "256.1.1.1",
+      "10.0.0",
+      "10.0.0.1-9",
+      "0x7f.1",
+      "2130706433",
+      "10.0.0.0/",
+      "10.0.0.0/8/8",
+      "10.0.0.0/-1",
     ]) {
       assert.match(problemsOf({ DROVER_ALLOW_PRIVATE_HOSTS: wrong })[0] ?? "", /must be host names/, wrong);
     }

@@ -23,9 +23,14 @@ const key = z.string().min(1).optional();
 function isHostEntry(entry: string): boolean {
   const [, net = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
   const family = isIP(net);
-  if (family === 0) return bits === undefined && /^(?!.*\.$)[a-z0-9_]([a-z0-9_.-]{0,252})$/i.test(net);
+  if (family === 0) return bits === undefined && isHostName(net);
+  if (net.includes("%")) return false;
   return bits === undefined || Number(bits) <= (family === 4 ? 32 : 128);
 }
+
+/** What ends in a number, or has nothing else, is an address that was miswritten. */
+const isHostName = (name: string): boolean =>
+  /^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_-])?$/i.test(name) && !/(^|\.)([\d-]+|0x[0-9a-f]*)$/i.test(name);
 
 const hostEntries = z
   .string()

@@ -157,6 +157,11 @@ describe("the guard", () => {
       "http://example.com:22/",
       "http://example.com:25/",
       "http://example.com:0/",
+      // A resolver may well take these for the same name without the second dot, and a list of domains not.
+      "http://example.com../",
+      "http://127.0.0.1../",
+      "http://a..example.com/",
+      "http://./",
     ]) {
       assert.notEqual(guard.problemOf(new URL(url)), null, url);
     }

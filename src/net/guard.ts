@@ -45,6 +45,7 @@ export function createGuard({ allow_private_hosts, resolve = resolvePublicly }: 
       return `port ${url.port} is not one of the web's`;
     }
     const host = hostOf(url.hostname);
+    if (host.split(".").includes("")) return `${url.hostname} is not the name of a host`;
     if (isIP(host) !== 0 && !mayReach(host)) return notPublic(host);
     return null;
   }

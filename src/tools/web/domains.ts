@@ -15,7 +15,7 @@ function isUnder(entry: string, url: URL): boolean {
   const slash = entry.indexOf("/");
   const domain = (slash < 0 ? entry : entry.slice(0, slash)).toLowerCase();
   const path = slash < 0 ? "" : entry.slice(slash).replace(/\/$/, "");
-  const host = url.hostname.toLowerCase().replace(/\.$/, "");
+  const host = url.hostname.toLowerCase().replace(/\.+$/, "");
   if (host !== domain && !host.endsWith(`.${domain}`)) return false;
   return path === "" || url.pathname === path || url.pathname.startsWith(`${path}/`);
 }

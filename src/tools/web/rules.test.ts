@@ -20,6 +20,7 @@ describe("domain rules", () => {
     [{ allowed_domains: ["example.com/blog"] }, "https://example.com/blogs", false],
     [{ allowed_domains: ["example.com/blog"] }, "https://example.com/", false],
     [{ blocked_domains: ["example.com"] }, "https://sub.example.com/", false],
+    [{ blocked_domains: ["example.com"] }, "https://example.com../", false],
     [{ blocked_domains: ["example.com/private"] }, "https://example.com/private/x", false],
     [{ blocked_domains: ["example.com/private"] }, "https://example.com/public", true],
   ];
