@@ -218,5 +218,8 @@ export const limits = {
   web_search_ms: 15_000,
   web_search_query_chars_max: 400,
   web_search_results_max: 10,
+  /** Of the passages of one result, and of its title. */
+  web_search_result_chars_max: 8_000,
+  web_search_title_chars_max: 500,
   web_search_answer_bytes_max: 4 << 20,
 } as const;

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { limits } from "../../limits.ts";
-import { askProvider, type SearchProvider, type UserLocation } from "./search-provider.ts";
+import { askProvider, resultsOf, type SearchProvider, type UserLocation } from "./search-provider.ts";
 
 const answer = z.object({
   web: z
     .object({
-      results: z.array(
+      results: resultsOf(
         z.object({
           url: z.string(),
           title: z.string().nullish(),

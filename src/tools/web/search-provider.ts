@@ -31,6 +31,15 @@ export interface Found {
   age: string | null;
 }
 
+/** The results in an answer that are as the schema has them; engines that are asked through others send all sorts of things. */
+export const resultsOf = <Schema extends z.ZodType>(schema: Schema) =>
+  z.array(z.unknown()).transform((results) =>
+    results.flatMap((result) => {
+      const parsed = schema.safeParse(result);
+      return parsed.success ? [parsed.data] : [];
+    }),
+  );
+
 /** The provider did not answer as it should; the message says what to do where that is known. */
 export class SearchFailed extends Error {
   override readonly name = "SearchFailed";

@@ -46,7 +46,7 @@ const providers = [
     make: () => brave({ url: site.url, key: "brave-key" }),
     body: (pages: ReturnType<typeof page>[]) => ({
       type: "search",
-      web: { results: pages.map(({ content, ...rest }) => ({ ...rest, description: content })) },
+      web: { results: pages.map((found) => found && { ...found, description: found.content }) },
     }),
   },
 ];
@@ -110,9 +110,24 @@ for (const { name, make, body } of providers) {
       assert.deepEqual((await search(make())).content, [{ type: "text", text: "No results." }]);
     });
 
+    test("shows no more than so much of each, and leaves out what is no result", async () => {
+      const long = { ...page("https://a.example/", "t".repeat(9_000)), content: "😀".repeat(50_000) };
+      const wrong = [null, 5, { ...page(""), url: null }, { ...page("https://b.example/"), title: 5 }];
+      const endless = page(`https://a.example/${"x".repeat(limits.web_url_chars_max)}`);
+      answer = { status: 200, body: body([...wrong, endless, long] as ReturnType<typeof page>[]) };
+      const [block, ...others] = (await search(make())).content;
+      assert.deepEqual(others, []);
+      assert.ok(block?.type === "search_result");
+      assert.equal(block.title.length, limits.web_search_title_chars_max);
+      assert.deepEqual(block.content, [
+        { type: "text", text: "😀".repeat(limits.web_search_result_chars_max / 2) },
+      ]);
+    });
+
     test("says what is wrong with the provider, and does not count it", async () => {
       for (const [wrong, says] of [
         [{ status: 500, body: "" }, /answers 500/],
+        [{ status: 429, body: "" }, name === "brave" ? /limit is reached/ : /answers 429/],
         [{ status: 200, body: "<html>" }, /in a form that is not known/],
         [{ status: 200, body: { results: 1, web: 1 } }, /in a form that is not known/],
         [{ status: 200, body: JSON.stringify("x".repeat(5 << 20)) }, /more than any search should/],

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { limits } from "../../limits.ts";
 import type { ToolResultContentBlock } from "../../protocol/content.ts";
+import { cutBefore } from "../preview.ts";
 import { failed } from "../tool.ts";
 import { type DomainRules, mayVisit } from "./domains.ts";
 import { type Found, SearchFailed, type SearchProvider, type UserLocation } from "./search-provider.ts";
@@ -49,7 +50,7 @@ const nothing = { type: "text" as const, text: "No results." };
 
 /** Whatever the provider makes of the operators, nothing else is shown. */
 function isShown(address: string, rules: DomainRules): boolean {
-  if (!URL.canParse(address)) return false;
+  if (address.length > limits.web_url_chars_max || !URL.canParse(address)) return false;
   const url = new URL(address);
   return (url.protocol === "http:" || url.protocol === "https:") && mayVisit(rules, url);
 }
@@ -64,14 +65,25 @@ function withOperators(query: string, { allowed_domains, blocked_domains }: Doma
   return whole.length > limits.web_search_query_chars_max ? query : whole;
 }
 
-const block = ({ url, title, texts, age }: Found): ToolResultContentBlock => ({
-  type: "search_result",
-  source: url,
-  title: title || url,
+function block({ url, title, texts, age }: Found): ToolResultContentBlock {
+  const shownTitle = cutBefore(title || url, limits.web_search_title_chars_max);
   // A result without text would be left out on its way to some models.
-  content: [...(age ? [`Date: ${age}`] : []), ...(texts.length > 0 ? texts : [title || url])].map((text) => ({
-    type: "text",
-    text,
-  })),
-  citations: { enabled: false },
-});
+  const passages = [...(age ? [`Date: ${age}`] : []), ...(texts.length > 0 ? texts : [shownTitle])];
+  return {
+    type: "search_result",
+    source: url,
+    title: shownTitle,
+    content: within(limits.web_search_result_chars_max, passages).map((text) => ({ type: "text", text })),
+    citations: { enabled: false },
+  };
+}
+
+/** As much of the texts as there is room for. */
+function within(chars: number, texts: string[]): string[] {
+  let room = chars;
+  return texts.flatMap((text) => {
+    const part = cutBefore(text, room);
+    room -= part.length;
+    return part === "" ? [] : [part];
+  });
+}

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { askProvider, type SearchProvider } from "./search-provider.ts";
+import { askProvider, resultsOf, type SearchProvider } from "./search-provider.ts";
 
 const answer = z.object({
-  results: z.array(
+  results: resultsOf(
     z.object({
       url: z.string(),
       title: z.string().nullish(),
