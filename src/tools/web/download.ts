@@ -1,6 +1,7 @@
 import type { Response } from "undici";
 import { limits } from "../../limits.ts";
 import { type Guard, refusalIn } from "../../net/guard.ts";
+import { decoded } from "./decoded.ts";
 import { type DomainRules, mayVisit } from "./domains.ts";
 
 /** Why a page cannot be had, by the names that the Messages API has for it. */
@@ -74,8 +75,9 @@ async function received(response: Response, url: URL): Promise<Download> {
     return problem("unsupported_content_type", `${type.trim()} cannot be read as text`);
   }
   const { bytes, whole } = await bodyOf(response);
-  const format = named ?? sniffed(bytes);
-  if (format === null) return problem("unsupported_content_type", "what is there cannot be read as text");
+  const found = named === null || named === "text" ? sniffed(bytes, charset) : named;
+  if (found === null) return problem("unsupported_content_type", "what is there cannot be read as text");
+  const format = named ?? found;
   if (!whole && format !== "text") {
     return problem("content_too_large", `it has more than ${limits.web_page_bytes_max >> 20} MiB`);
   }
@@ -91,11 +93,12 @@ function formatOf(type: string): Format | "other" | null {
   return ["", "application/octet-stream", "binary/octet-stream"].includes(type) ? null : "other";
 }
 
-function sniffed(bytes: Uint8Array): Format | null {
-  const head = Buffer.from(bytes.subarray(0, 1_024));
-  if (head.toString("latin1").startsWith("%PDF-")) return "pdf";
-  if (head.includes(0)) return null;
-  return /^\s*(<!doctype html|<html)/i.test(head.toString("latin1")) ? "html" : "text";
+/** Null for what is no text. */
+function sniffed(bytes: Uint8Array, charset: string): Format | null {
+  const head = decoded(bytes.subarray(0, 1_024), [charset]);
+  if (head.startsWith("%PDF-")) return "pdf";
+  if (head.includes("\0")) return null;
+  return /^\s*(<!doctype html|<html)/i.test(head) ? "html" : "text";
 }
 
 /** As much as is taken; the rest is not waited for. */

@@ -24,6 +24,10 @@ before(async () => {
     "/paper": sends("application/octet-stream", pdfOf(pdfText("A finding"))),
     "/untyped": sends("", "<!doctype html><p>markup"),
     "/binary": sends("", Buffer.from([1, 2, 0, 3])),
+    "/utf16.txt": sends("text/plain", Buffer.from("\ufeffnaïve", "utf16le")),
+    "/utf16": sends("", Buffer.from("\ufeff<html><p>naïve", "utf16le")),
+    "/named.txt": sends("text/plain", Buffer.from([1, 2, 0, 3])),
+    "/smileys.txt": sends("text/plain", `x${"😀".repeat(60_000)}`),
     "/image.png": sends("image/png", "x"),
     "/zipped": sends("text/plain", gzipSync("unpacked"), { "content-encoding": "gzip" }),
     "/empty": sends("text/html", ""),
@@ -106,6 +110,8 @@ describe("web_fetch", () => {
     assert.equal(await says("/paper.pdf"), "[Page 1 of 1]\nA finding");
     assert.equal(await says("/paper"), "[Page 1 of 1]\nA finding");
     assert.equal(await says("/untyped"), "markup");
+    assert.equal(await says("/utf16.txt"), "naïve");
+    assert.equal(await says("/utf16"), "naïve");
     assert.equal(await says("/zipped"), "unpacked");
     assert.equal(await says("/empty"), "[The page has no text.]");
   });
@@ -113,6 +119,7 @@ describe("web_fetch", () => {
   test("says what it cannot read, and what does not answer", async () => {
     assert.match(await fails("/image.png"), /^unsupported_content_type: .*image\/png/);
     assert.match(await fails("/binary"), /^unsupported_content_type/);
+    assert.match(await fails("/named.txt"), /^unsupported_content_type/);
     assert.match(await fails("/gone"), /^url_not_accessible: .*410 Gone$/);
     const closed = await startSite({});
     closed.close();
@@ -120,6 +127,9 @@ describe("web_fetch", () => {
     assert.match(await fails("http://nowhere.example/"), /^url_not_accessible: .*has no address/);
     assert.match(await fails("not a url"), /^invalid_tool_input/);
     assert.match(await fails(`/${"x".repeat(3_000)}`), /^url_too_long/);
+    const endless = await fails("no url ".repeat(1_000));
+    assert.match(endless, /^url_too_long/);
+    assert.ok(endless.length < 200);
   });
 
   test("follows redirects, so far, and nowhere that it may not go itself", async () => {
@@ -164,6 +174,7 @@ describe("web_fetch", () => {
       "01234567890123456789\n[The rest was left out.]",
     );
     // Never in the middle of a character.
+    assert.equal(await says("/smileys.txt"), `x${"😀".repeat(49_999)}\n[The rest was left out.]`);
     assert.equal(await says("/long.html", { max_content_tokens: 1 }), "éé\n[The rest was left out.]");
     assert.equal(await says("/paper.pdf", { max_content_tokens: 1 }), "[Page 1 of 1]\nA finding");
   });

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { limits } from "../../limits.ts";
+import { decoded } from "./decoded.ts";
 import { type Readable, readableHtml } from "./html.ts";
 import { readablePdf } from "./pdf.ts";
 import type { Page, Reading } from "./reader.ts";
@@ -26,16 +27,7 @@ async function reading(page: Page): Promise<Reading> {
 function readPage({ bytes, charset, url }: Page): Readable {
   const head = Buffer.from(bytes.subarray(0, 2_048)).toString("latin1");
   const [, declared = ""] = /<meta[^>]+charset\s*=\s*["']?([\w-]+)/i.exec(head) ?? [];
-  return readableHtml(decoded(bytes, [charset, declared, "utf-8"]), url);
-}
-
-function decoded(bytes: Uint8Array, charsets: string[]): string {
-  for (const charset of charsets.filter((name) => name !== "")) {
-    try {
-      return new TextDecoder(charset).decode(bytes);
-    } catch {
-      // Not an encoding that anybody knows: the next guess.
-    }
-  }
-  return "";
+  // A head that can be read like this is not in UTF-16.
+  const charsets = /^utf-?16/i.test(declared) ? [charset] : [charset, declared];
+  return readableHtml(decoded(bytes, charsets), url);
 }

@@ -63,6 +63,12 @@ describe("a page of HTML", () => {
       "café",
     );
     assert.equal((await read(html("<p>café</p>", "no-such-charset"))).text, "café");
+    assert.equal((await read(html('<meta charset="utf-16"><p>café</p>'))).text, "café");
+    assert.equal((await read(html('<meta charset="utf-7"><p>café</p>'))).text, "café");
+    const marked = Buffer.from("\ufeff<p>café</p>", "utf16le");
+    assert.equal((await read(html(marked, "utf-8"))).text, "café");
+    assert.equal((await read(html(Buffer.from(marked).swap16(), "utf-8"))).text, "café");
+    assert.equal((await read(html("\ufeff<p>café</p>", "windows-1252"))).text, "café");
   });
 
   test("that is nested deeper than a usual stack allows is read", async () => {
