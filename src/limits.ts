@@ -155,8 +155,12 @@ export const limits = {
   /** The largest PDF that is shown to the model, and the largest file of which the lines are counted. */
   pdf_read_base64_chars_max: 16 << 20,
   lines_counted_bytes_max: 64 << 20,
-  /** The largest file that can be edited. */
+  /** The largest file that can be edited, and what may become of it. */
   edit_bytes_max: 8 << 20,
+  edited_bytes_max: 32 << 20,
+  /** Of a path and a pattern that a model names; the system takes no longer paths. */
+  tool_path_chars_max: 4_096,
+  tool_pattern_chars_max: 4_096,
   /** Files that `glob` names, and lines that `grep` shows. */
   glob_files_max: 100,
   grep_lines_max: 1_000,

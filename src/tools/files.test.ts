@@ -41,6 +41,55 @@ describe("files", { skip }, () => {
     }
   });
 
+  test("are those that are named: a dash, a name that ends in newlines, the longest one", async () => {
+    for (const file_path of [
+      "-",
+      "./-",
+      "lines\n\n",
+      "in\n/lines\n",
+      "dot.",
+      "n".repeat(255),
+      "ü".repeat(127),
+    ]) {
+      await says("write", { file_path, content: "old" });
+      await says("edit", { file_path, old_string: "old", new_string: "new" });
+      assert.equal(await says("read", { file_path }), "     1\tnew");
+    }
+    assert.equal(
+      await says("bash", { command: "cd /workspace; ls -bd ./- lines* in* dot*" }),
+      "./-\ndot.\nin\\n\nlines\\n\\n",
+    );
+    assert.match(await fails("write", { file_path: "n".repeat(256), content: "" }), /File name too long/);
+    assert.match(await fails("write", { file_path: "x/".repeat(3_000), content: "" }), /4096/);
+    for (const file_path of ["~/notes", "~"]) {
+      assert.match(await fails("write", { file_path, content: "" }), /~ stands for nothing here/);
+    }
+  });
+
+  test("that are read-only are left as they are", async () => {
+    await says("bash", { command: "cd /workspace; echo kept >kept; chmod 444 kept" });
+    assert.match(
+      await fails("write", { file_path: "kept", content: "" }),
+      /kept: permission denied: .*read-only/,
+    );
+    assert.match(
+      await fails("edit", { file_path: "kept", old_string: "kept", new_string: "" }),
+      /kept: permission denied/,
+    );
+    assert.equal(await says("read", { file_path: "kept" }), "     1\tkept");
+  });
+
+  test("are left as they are when the disk is full", async () => {
+    await says("write", { file_path: "/tmp/full", content: "before" });
+    await says("bash", { command: "head -c 1G /dev/zero >/tmp/filler; true" });
+    assert.match(
+      await fails("write", { file_path: "/tmp/full", content: "after".repeat(100_000) }),
+      /No space left on device/,
+    );
+    assert.equal(await says("read", { file_path: "/tmp/full" }), "     1\tbefore");
+    assert.equal(await says("bash", { command: "ls -A /tmp; rm /tmp/f*" }), "filler\nfull");
+  });
+
   test("that may not be read are not empty", async () => {
     await says("bash", { command: "cd /workspace; echo secret > closed; chmod 000 closed" });
     assert.match(await fails("read", { file_path: "closed" }), /closed: permission denied/);

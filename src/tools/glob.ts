@@ -1,17 +1,18 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
-import { fileStep, folderPath, shownName } from "./path.ts";
+import { fileStep, folderPath, searchPattern, shownName } from "./path.ts";
 import { defineTool, head, stepFailure, succeeded } from "./tool.ts";
 
 export const glob = defineTool({
   name: "glob",
   description: `Find files whose paths match a glob pattern such as **/*.ts, the newest first, at most ${limits.glob_files_max}. ** spans directories, {a,b} stands for either. Hidden files match too; what lies in .git only if the pattern or the path names .git.`,
   input: z.object({
-    pattern: z.string().min(1).describe("The pattern; ** spans directories."),
+    pattern: searchPattern.describe("The pattern; ** spans directories."),
     path: folderPath,
   }),
   replay: "safe",
-  async run({ pattern, path = "/workspace" }, sandbox) {
+  async run({ pattern, path: asked }, sandbox) {
+    const path = asked ?? "/workspace";
     const patterns = expandBraces(pattern);
     const withGit = pattern.split("/").some((part) => part.startsWith(".git"));
     const args = [path, String(limits.glob_files_max), withGit ? "with .git" : "", ...patterns];
@@ -22,7 +23,10 @@ export const glob = defineTool({
     const more = Number(count) - files.length;
     if (files.length === 0) return succeeded("No files match.");
     const note = more > 0 ? [`[${more} more, older than these: narrow the pattern or the path.]`] : [];
-    return succeeded([...files.map(shownName), ...note].join("\n"));
+    // From /workspace, as every tool takes them.
+    const within = asked === undefined ? "" : `${asked.replace(/\/+$/, "")}/`;
+    const shown = files.map((file) => shownName(file.startsWith("/") ? file : `${within}${file}`));
+    return succeeded([...shown, ...note].join("\n"));
   },
 });
 
@@ -32,6 +36,7 @@ export const glob = defineTool({
  */
 const finding = `
 shopt -s globstar nullglob dotglob
+set -o pipefail
 cd -- "$1" || exit 1
 max=$2 git=$3
 shift 3
@@ -40,8 +45,10 @@ mapfile -d '' -t found < <(
   for pattern; do for match in $pattern; do
     case /$match in */.git/*) [ "$git" ] || continue ;; esac
     [ ! -f "$match" ] || printf '%s\\0' "$match"
-  done; done | LC_ALL=C sort -zu | xargs -0 -r stat -L --printf '%.9Y %n\\0' -- 2>/dev/null |
-    LC_ALL=C sort -z -k1,1nr)
+  done; done | LC_ALL=C sort -zu | { xargs -0 -r stat -L --printf '%.9Y %n\\0' -- 2>/dev/null || true; } |
+    LC_ALL=C sort -z -k1,1nr
+)
+wait $! || { echo "there is too much to look through: narrow the pattern or the path" >&2; exit 1; }
 newest=("\${found[@]:0:max}")
 printf '%s\\0' "\${#found[@]}" "\${newest[@]#* }"
 `;

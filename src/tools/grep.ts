@@ -2,13 +2,13 @@ import { posix } from "node:path";
 import { z } from "zod";
 import { limits } from "../limits.ts";
 import { shortened } from "./numbered-lines.ts";
-import { fileStep, folderPath, shownName } from "./path.ts";
-import { defineTool, type Finished, failed, head, script, stepFailure, succeeded } from "./tool.ts";
+import { fileStep, folderPath, searchPattern, shownName } from "./path.ts";
+import { defineTool, type Finished, failed, head, script, stderr, stepFailure, succeeded } from "./tool.ts";
 
 export const grep = defineTool({
   name: "grep",
   description: `Search file contents for a regular expression (Perl syntax), line by line. Answers with file:line:text for each match, at most ${limits.grep_lines_max}. Searches hidden and ignored files too, and leaves out binary files and .git.`,
-  input: z.object({ pattern: z.string().min(1).describe("The regular expression."), path: folderPath }),
+  input: z.object({ pattern: searchPattern.describe("The regular expression."), path: folderPath }),
   replay: "safe",
   async run({ pattern, path: asked = "/workspace" }, sandbox) {
     const path = asked.replace(/^(\.\/+)+/, "") || ".";
@@ -28,6 +28,11 @@ export const grep = defineTool({
     const notes: string[] = [];
     if (cut) notes.push("There is more: narrow the pattern or the path.");
     if (binaries > 0) notes.push(`${binaries} binary file${binaries === 1 ? " was" : "s were"} left out.`);
+    if (/PCRE.* limit/.test(stderr(result))) {
+      notes.push(
+        "In some lines the pattern takes too long to match, so not all was searched: make it simpler.",
+      );
+    }
     if (result.exit_code === null) {
       const why = result.cancelled ? "interrupted" : `ended after ${limits.file_tool_timeout_ms / 1000} s`;
       notes.push(`The search was ${why} before it had seen everything.`);
@@ -75,7 +80,7 @@ else
   files() { printf '%s\\0' "$path"; }
 fi
 text() { LC_ALL=C xargs -0 -r grep "$@" -sIZ -e '' --; }
-files | text -l | search 2>/dev/null | bounded "$4" "$3"
+files | text -l | search | bounded "$4" "$3"
 echo "$(files | text -L | tr -cd '\\000' | wc -c)"
 `;
 

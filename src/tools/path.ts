@@ -1,8 +1,21 @@
+import { posix } from "node:path";
 import { z } from "zod";
 import { limits } from "../limits.ts";
 
-export const filePath = z.string().min(1).describe("Path of the file, absolute or from /workspace.");
-export const folderPath = z.string().min(1).optional().describe("Where to search; /workspace when left out.");
+const path = z
+  .string()
+  .min(1)
+  .max(limits.tool_path_chars_max)
+  .refine(
+    (text) => !/^~(\/|$)/.test(text),
+    "~ stands for nothing here: give the path from / or from /workspace",
+  )
+  // Programs take it for their input.
+  .transform((text) => (posix.normalize(text) === "-" ? "/workspace/-" : text));
+
+export const filePath = path.describe("Path of the file, absolute or from /workspace.");
+export const folderPath = path.optional().describe("Where to search; /workspace when left out.");
+export const searchPattern = z.string().min(1).max(limits.tool_pattern_chars_max);
 
 export const fileStep = { timeout_ms: limits.file_tool_timeout_ms };
 

@@ -26,8 +26,12 @@ describe("search", { skip }, () => {
   });
 
   test("finds files by pattern, the newest first", async () => {
-    assert.equal(await says("glob", { pattern: "**/*.ts", path: "/workspace/s" }), "sub/new.ts\nold.ts");
-    assert.equal(await says("glob", { pattern: "sub/*.{js,py}", path: "/workspace/s" }), "sub/a b.js");
+    assert.equal(
+      await says("glob", { pattern: "**/*.ts", path: "/workspace/s" }),
+      "/workspace/s/sub/new.ts\n/workspace/s/old.ts",
+    );
+    assert.equal(await says("glob", { pattern: "sub/*.{js,py}", path: "s/" }), "s/sub/a b.js");
+    assert.equal(await says("glob", { pattern: "s/*.ts" }), "s/old.ts");
     assert.equal(await says("glob", { pattern: "*.none", path: "/workspace/s" }), "No files match.");
     assert.equal(
       await says("glob", { pattern: "$(touch /workspace/pwned)", path: "/workspace/s" }),
@@ -50,11 +54,11 @@ describe("search", { skip }, () => {
     );
     const found = async (pattern: string, path = "h") =>
       (await says("glob", { pattern, path })).split("\n").toSorted();
-    assert.deepEqual(await found("**/*"), [".conf/a", ".env", ".gitignore", "b"]);
-    assert.deepEqual(await found("**"), [".conf/a", ".env", ".gitignore", "b"]);
-    assert.deepEqual(await found(".git/*"), [".git/config"]);
-    assert.deepEqual(await found("*", "h/.git"), ["config"]);
-    assert.deepEqual(await found("{b,*}"), [".env", ".gitignore", "b"]);
+    assert.deepEqual(await found("**/*"), ["h/.conf/a", "h/.env", "h/.gitignore", "h/b"]);
+    assert.deepEqual(await found("**"), ["h/.conf/a", "h/.env", "h/.gitignore", "h/b"]);
+    assert.deepEqual(await found(".git/*"), ["h/.git/config"]);
+    assert.deepEqual(await found("*", "h/.git"), ["h/.git/config"]);
+    assert.deepEqual(await found("{b,*}"), ["h/.env", "h/.gitignore", "h/b"]);
     assert.deepEqual(await found("/workspace/h/b"), ["/workspace/h/b"]);
   });
 
@@ -63,8 +67,18 @@ describe("search", { skip }, () => {
       "mkdir -p o/d; cd o; touch -- -n $'new\\nline' 'a  b'; ln -s ../d d/loop; ln -s gone broken; mkfifo pipe",
     );
     const found = await says("glob", { pattern: "**", path: "o" });
-    assert.deepEqual(found.split("\n").toSorted(), ['"new\\nline"', "-n", "a  b"]);
+    assert.deepEqual(found.split("\n").toSorted(), ['"o/new\\nline"', "o/-n", "o/a  b"]);
     assert.match(await fails("glob", { pattern: "a\0b" }), /NUL/);
+    assert.match(await fails("glob", { pattern: `{${",".repeat(100_000)}` }), /4096/);
+    await sh("mkdir ./-; : >./-/f");
+    assert.equal(await says("glob", { pattern: "*", path: "-" }), "/workspace/-/f");
+    await sh("rm -r ./-");
+  });
+
+  test("that could not look at everything does not say that nothing is there", async () => {
+    // More names than the sandbox has memory for.
+    await sh(`mkdir crowd; cd crowd; seq -f '%0200.0f' 400000 | xargs touch 2>/dev/null; ls -f | wc -l`);
+    assert.match(await fails("glob", { pattern: "**", path: "crowd" }), /too much to look through/);
   });
 
   test("that is stopped says so, after the whole lines that it found", async () => {
@@ -150,6 +164,22 @@ for (const engine of ["ripgrep", "grep"] as const) {
       assert.match(await fails("grep", { pattern: "a", path: "/dev/zero" }), /is not a regular file/);
       assert.match(await fails("grep", { pattern: "a", path: "closed/f" }), /permission denied/);
       assert.match(await fails("grep", { pattern: "a\0b" }), /NUL/);
+      assert.match(await fails("grep", { pattern: "a".repeat(5_000) }), /4096/);
+    });
+
+    test("says so where a pattern takes too long", async () => {
+      await sh("echo 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!' >hard");
+      assert.equal(
+        await says("grep", { pattern: "^(a+)+$", path: "hard" }),
+        "No matches.\n[In some lines the pattern takes too long to match, so not all was searched: make it simpler.]",
+      );
+    });
+
+    test("takes a dash for the name that it is", async () => {
+      await sh("mkdir -p dash; cd dash; echo here >-; cp ./- ../-");
+      assert.equal(await says("grep", { pattern: "here", path: "./-" }), "/workspace/-:1:here");
+      assert.equal(await says("grep", { pattern: "here", path: "dash" }), "dash/-:1:here");
+      await sh("rm ./-");
     });
 
     test("is bounded, in lines, in their length and in all", async () => {

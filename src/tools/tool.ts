@@ -71,6 +71,8 @@ export type Finished = Extract<ExecuteResult, { status: "finished" }>;
 
 export const stdout = (result: Finished): string => Buffer.from(result.output_base64, "base64").toString();
 
+export const stderr = (result: Finished): string => Buffer.from(result.stderr_base64, "base64").toString();
+
 /** The first half of what was handed over, when there was more, else all of it. */
 export function head(result: Finished): Buffer {
   const bytes = Buffer.from(result.output_base64, "base64");
@@ -82,6 +84,6 @@ export function stepFailure(what: string, result: Finished, problem?: string): T
   if (result.cancelled) return failed(`${what}: interrupted.`);
   if (result.timed_out) return failed(`${what}: no answer within ${limits.file_tool_timeout_ms / 1000} s.`);
   if (problem !== undefined) return failed(`${what}: ${problem}`);
-  const said = Buffer.from(result.stderr_base64, "base64").toString().trim();
+  const said = stderr(result).trim();
   return failed(`${what}: ${said || `exit code ${result.exit_code}`}`);
 }

@@ -4,15 +4,18 @@ import { defineTool, script, stepFailure, succeeded } from "./tool.ts";
 
 /**
  * Puts its input in the place of a file: through a link to the file it names, be that missing, and in one step, keeping
- * the mode, so that a reader never sees half of it.
+ * the mode, so that a reader never sees half of it. The dot keeps newlines at the end of a name.
  */
 export const replacing = `
-target=$(readlink -m -- "$1") || { echo "its path cannot be followed" >&2; exit 1; }
+target=$(readlink -nm -- "$1" && echo .) || { echo "its path cannot be followed" >&2; exit 1; }
+target=\${target%.}
+folder=\${target%/*}/
 if [ -L "$target" ]; then echo "is a symbolic link that leads back to itself" >&2; exit 1; fi
 if [ -d "$target" ]; then echo "is a directory" >&2; exit 1; fi
 if [ -e "$target" ] && [ ! -f "$target" ]; then echo "is not a regular file" >&2; exit 1; fi
-mkdir -p -- "$(dirname -- "$target")" || exit 1
-part="$target.drover-$$"
+if [ -e "$target" ] && [ ! -w "$target" ]; then echo "permission denied: the file is read-only" >&2; exit 1; fi
+mkdir -p -- "$folder" || exit 1
+part=$folder.drover-$$
 trap 'rm -f -- "$part"' EXIT
 cat > "$part" || exit 1
 if [ -e "$target" ]; then chmod --reference="$target" -- "$part" || exit 1; fi
