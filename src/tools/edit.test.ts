@@ -66,6 +66,17 @@ Its line 1 begins with 1 tab there, and with 4 spaces in old_string.`,
       await fails("edit", { file_path: "sparse", old_string: "a", new_string: "b" }),
       /sparse is larger than 8 MiB/,
     );
+    await sh("yes | head -c 1000000 >grows");
+    const explosion = {
+      file_path: "grows",
+      old_string: "y",
+      new_string: "y".repeat(2_000),
+      replace_all: true,
+    };
+    assert.match(
+      await fails("edit", explosion),
+      /grows would have 1000500000 bytes, and no more than 32 MiB/,
+    );
     assert.match(await fails("write", { file_path: "a\0b", content: "" }), /NUL/);
     assert.match(
       await fails("edit", { file_path: "missing", old_string: "a", new_string: "b" }),

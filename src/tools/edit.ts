@@ -47,6 +47,12 @@ export const edit = defineTool({
         `old_string occurs ${count} times in ${file_path}, from lines ${where}. Give more of the text around it, or set replace_all.`,
       );
     }
+    const length = bytes.length + count * (Buffer.byteLength(after) - Buffer.byteLength(before));
+    if (length > limits.edited_bytes_max) {
+      return failed(
+        `${file_path} would have ${length} bytes, and no more than ${limits.edited_bytes_max >> 20} MiB can be written.`,
+      );
+    }
     return replaceIfUnchanged(file_path, bytes, parts.join(after), count, sandbox);
   },
 });

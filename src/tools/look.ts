@@ -13,7 +13,7 @@ export interface FileLook {
 
 /**
  * The first line of the answer says what is there; what follows depends on it. Counted is what there is now, and no
- * more, for a file may grow as fast as it is read.
+ * more, for a file may grow as fast as it is read. What says it is empty is, or has no end: the kernel makes it up.
  */
 const looking = `
 if [ -d "$1" ] && [ -r "$1" ]; then echo folder; ls -1Apq -- "$1" | head -n "$4"; exit; fi
@@ -24,7 +24,7 @@ if [ ! -f "$1" ]; then echo special; exit; fi
 if [ ! -r "$1" ]; then echo closed; exit; fi
 size=$(stat -L -c %s -- "$1") || exit 1
 lines=-
-if [ "$size" -le "$3" ]; then
+if [ "$size" -gt 0 ] && [ "$size" -le "$3" ]; then
   lines=$(head -c "$3" -- "$1" | wc -l)
   [ -z "$(tail -c 1 -- "$1" | tr '\\0' x)" ] || lines=$((lines + 1))
 fi

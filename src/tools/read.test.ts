@@ -186,6 +186,8 @@ ValueError: no
 
   test("reads what the kernel makes up", async () => {
     assert.match(await says("read", { file_path: "/proc/self/status" }), /Name:/);
+    // Half a terabyte, by the name of nothing.
+    assert.match(await fails("read", { file_path: "/proc/self/pagemap" }), /is binary/);
   });
 
   test("leaves no large picture behind in the journal of the host", async () => {

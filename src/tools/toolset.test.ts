@@ -90,6 +90,15 @@ describe("a call whose host has died", () => {
     assert.match(JSON.stringify(result), /No sandbox is available: the disk is on fire/);
   });
 
+  test("whose answer makes no sense is told to the model, not thrown", async () => {
+    const odd: Hands = {
+      ...lossy([]),
+      execute: async () => ({ ...finished, kept: undefined, output_base64: null }) as never,
+    };
+    const result = await runTool({ id: "c", name: "read", input: { file_path: "x" } }, odd, scope, never);
+    assert.match(JSON.stringify(result), /The tool failed: /);
+  });
+
   test("while its long output is put into a file has its result all the same", async () => {
     const large = { ...finished, output_base64: Buffer.from("ä".repeat(100_001)).toString("base64") };
     const forgetful: Hands = {

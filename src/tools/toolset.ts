@@ -42,7 +42,8 @@ export async function runTool(
     } catch (error) {
       if (error instanceof StaleEpoch) throw error;
       if (error instanceof NoSandbox) return failed(`No sandbox is available: ${error.message}`);
-      if (!(error instanceof Lost)) throw error;
+      // Thrown, it would make the session try again for ever.
+      if (!(error instanceof Lost)) return failed(`The tool failed: ${(error as Error).message}`);
       if (tool.replay === "safe" && replay < replaysMax) continue;
       return failed(
         `The outcome of this call is unknown: ${error.message}. It may have run in part or whole. Look at its effects before you run it again.`,
