@@ -103,6 +103,11 @@ export const limits = {
   model_retry_longest_ms: 60_000,
   /** Silence of a model provider, pings included, after which its connection counts as broken. */
   model_idle_ms: 120_000,
+  /** Of one answer of a model, thoughts included: how long it may take, and its bytes on the wire once unpacked. */
+  model_answer_ms_max: 2 * 3_600_000,
+  model_answer_bytes_max: 64 << 20,
+  /** What is told of an error that a provider explains at length. */
+  model_error_chars_max: 2_000,
   /** How long a model request waits for its turn with a provider that is used to the full, or asked for a pause. */
   model_turn_wait_ms_max: 60_000,
   /** How long all requests to a provider rest that told one of them to come back later. */

@@ -3,11 +3,11 @@ import { limits } from "../limits.ts";
 import { startAnswer } from "./ai-sdk/answer.ts";
 import { type AiSdkType, type Dialect, dialectOf } from "./ai-sdk/dialects.ts";
 import { failureOf } from "./ai-sdk/failure.ts";
-import { providerFetch } from "./ai-sdk/fetch.ts";
 import { promptOf } from "./ai-sdk/prompt.ts";
 import { cutShort } from "./broken.ts";
 import type { Model, ModelFailure, ModelRequest } from "./model.ts";
 import { wellFormed } from "./sendable.ts";
+import { upstreamFetch } from "./upstream-fetch.ts";
 
 export interface AiSdkOptions {
   type: AiSdkType;
@@ -21,7 +21,7 @@ export interface AiSdkOptions {
 
 /** A vendor that an AI SDK provider speaks to. Only that: retries and what an answer becomes are ours. */
 export function aiSdkModel({ type, name, idle_ms = limits.model_idle_ms, ...upstream }: AiSdkOptions): Model {
-  const dialect = dialectOf(type, { ...upstream, fetch: providerFetch(idle_ms) });
+  const dialect = dialectOf(type, { ...upstream, fetch: upstreamFetch(idle_ms) });
   return {
     async *stream(request, signal) {
       const left = new AbortController();
@@ -54,6 +54,7 @@ function callOptions(request: ModelRequest, provider: string, dialect: Dialect):
   return {
     prompt: promptOf(request, provider, dialect),
     providerOptions: dialect.options(request),
+    includeRawChunks: true,
     ...(effort ? { reasoning: dialect.effort(effort) } : {}),
     ...(tools.length > 0
       ? {

@@ -88,8 +88,8 @@ export async function record(wired: Wired): Promise<Recorded> {
             : "by itself",
         "cache reads in usage": answered.usage.cache_read_input_tokens === 100 ? "yes" : "no",
         "usage of an aborted answer": await usageOfAborted(wired, fake, first),
-        "arguments that are not JSON": wired.call_arguments === "text" ? "told to the model" : "cannot come",
-        refusals: wired.refusals ? "yes" : "no",
+        "arguments that are not JSON": await notJson(wired, fake, first),
+        refusals: await refusals(wired, fake, first),
         "retry-after": await retryAfter(wired, fake, first),
       },
     };
@@ -175,6 +175,22 @@ async function usageOfAborted(
     if (event.type === "aborted") return event.usage.input_tokens > 0 ? "yes" : "no";
   }
   return "no";
+}
+
+/** Where arguments come as text, they may be any. */
+async function notJson(wired: Wired, fake: FakeUpstream<unknown>, request: ModelRequest): Promise<string> {
+  if (wired.call_arguments === "object") return "cannot come";
+  const json = ['{"command": '];
+  fake.reply(wholeReply(wired.wire, { calls: [{ id: "call0fake", name: "bash", json }] }));
+  const { ending } = await answerOf(wired.model(fake.url), request);
+  const [call] = ending.type === "finished" ? ending.content : [];
+  return call?.type === "tool_use" && call.malformed === json[0] ? "told to the model" : "no";
+}
+
+async function refusals(wired: Wired, fake: FakeUpstream<unknown>, request: ModelRequest): Promise<string> {
+  fake.reply(wholeReply(wired.wire, { text: ["I"], stop: "refusal" }));
+  const { ending } = await answerOf(wired.model(fake.url), request);
+  return ending.type === "finished" && ending.stop.reason === "refusal" ? "yes" : "no";
 }
 
 async function retryAfter(wired: Wired, fake: FakeUpstream<unknown>, request: ModelRequest): Promise<string> {

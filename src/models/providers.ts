@@ -4,10 +4,14 @@ import { aiSdkModel } from "./ai-sdk.ts";
 import { itself, type Platform } from "./anthropic/client.ts";
 import { foundry, vertex } from "./anthropic/platforms.ts";
 import { anthropicModel } from "./anthropic.ts";
+import { loggable } from "./loggable.ts";
 import type { Model } from "./model.ts";
 
 /** The model behind a provider of the configuration. */
-export function providerModel(provider: ProviderConfig): Model {
+export const providerModel = (provider: ProviderConfig): Model =>
+  loggable(modelOf(provider), provider.api_key);
+
+function modelOf(provider: ProviderConfig): Model {
   const { type, name } = provider;
   const base_url = addressOf(provider);
   switch (type) {

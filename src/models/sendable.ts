@@ -4,6 +4,10 @@ import type { AssistantBlock } from "./model.ts";
 
 export const hasText = (text: string) => text.trim() !== "";
 
+/** A model may call what nobody has offered it; providers refuse a request with a name that no tool could have. */
+export const toolName = (name: string): string =>
+  name.replace(/[^a-zA-Z0-9_-]/g, "_").slice(0, 128) || "unnamed";
+
 /** An answer that was cut while it thought: providers refuse a message that ends so. */
 export function withoutLastThoughts(content: AssistantBlock[]): AssistantBlock[] {
   const last = content.findLastIndex(

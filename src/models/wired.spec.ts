@@ -3,6 +3,7 @@ import { googleWire } from "../../test/fakes/google.ts";
 import { mistralWire } from "../../test/fakes/mistral.ts";
 import { openaiChatWire } from "../../test/fakes/openai-chat.ts";
 import { openaiResponsesWire } from "../../test/fakes/openai-responses.ts";
+import { limits } from "../limits.ts";
 import { aiSdkModel } from "./ai-sdk.ts";
 import { anthropicModel } from "./anthropic.ts";
 import type { Wired } from "./wire.spec.ts";
@@ -19,7 +20,7 @@ export const allWired: Wired[] = [
     call_arguments: "text",
     usage_from_the_start: true,
     refusals: true,
-    model: (base_url) => anthropicModel({ api_key, base_url }),
+    model: (base_url, idle_ms = limits.model_idle_ms) => anthropicModel({ api_key, base_url, idle_ms }),
   },
   {
     name: "openai",
@@ -27,7 +28,8 @@ export const allWired: Wired[] = [
     modelId: "gpt-5.2",
     call_arguments: "text",
     ...usual,
-    model: (base_url) => aiSdkModel({ type: "openai", name: "openai", api_key, base_url }),
+    model: (base_url, idle_ms = limits.model_idle_ms) =>
+      aiSdkModel({ type: "openai", name: "openai", api_key, base_url, idle_ms }),
   },
   {
     name: "google",
@@ -35,7 +37,9 @@ export const allWired: Wired[] = [
     modelId: "gemini-3-pro-preview",
     call_arguments: "object",
     ...usual,
-    model: (base_url) => aiSdkModel({ type: "google", name: "google", api_key, base_url }),
+    usage_from_the_start: true,
+    model: (base_url, idle_ms = limits.model_idle_ms) =>
+      aiSdkModel({ type: "google", name: "google", api_key, base_url, idle_ms }),
   },
   {
     name: "mistral",
@@ -44,7 +48,8 @@ export const allWired: Wired[] = [
     call_arguments: "text",
     ...usual,
     refusals: false,
-    model: (base_url) => aiSdkModel({ type: "mistral", name: "mistral", api_key, base_url }),
+    model: (base_url, idle_ms = limits.model_idle_ms) =>
+      aiSdkModel({ type: "mistral", name: "mistral", api_key, base_url, idle_ms }),
   },
   {
     name: "openai-compatible",
@@ -52,6 +57,7 @@ export const allWired: Wired[] = [
     modelId: "qwen3:32b",
     call_arguments: "text",
     ...usual,
-    model: (base_url) => aiSdkModel({ type: "openai-compatible", name: "local", api_key: null, base_url }),
+    model: (base_url, idle_ms = limits.model_idle_ms) =>
+      aiSdkModel({ type: "openai-compatible", name: "local", api_key: null, base_url, idle_ms }),
   },
 ];

@@ -57,7 +57,15 @@ function chunksOf(answer: WireAnswer): object[] {
   ];
 }
 
+/** Every piece of a stream has the counts until then. */
+const countedSoFar = {
+  promptTokenCount: usual.input,
+  candidatesTokenCount: 1,
+  totalTokenCount: usual.input + 1,
+};
+
 const chunk = (parts: object[], finishReason?: string) => ({
   candidates: [{ content: { role: "model", parts }, index: 0, ...(finishReason ? { finishReason } : {}) }],
   modelVersion: "fake",
+  usageMetadata: countedSoFar,
 });

@@ -1,15 +1,12 @@
-import type {
-  LanguageModelV4StreamPart,
-  LanguageModelV4Usage,
-  SharedV4ProviderMetadata,
-} from "@ai-sdk/provider";
+import type { LanguageModelV4StreamPart, SharedV4ProviderMetadata } from "@ai-sdk/provider";
 import { cutShort } from "../broken.ts";
 import { type AssistantBlock, type ModelEvent, type ModelStop, type ModelUsage, noUsage } from "../model.ts";
+import { usageOf, usageSoFar } from "./usage.ts";
 
 type Part = LanguageModelV4StreamPart;
 type Finish = Extract<Part, { type: "finish" }>;
-/** `json`: the arguments of a tool call as far as they have come. */
-type Open = { block: AssistantBlock; json: string };
+/** `json`: the arguments of a tool call as far as they have come; `whole`: that is all of them. */
+type Open = { block: AssistantBlock; json: string; whole: boolean };
 
 /** What a provider sent as an error within its stream. */
 export class ErrorInStream extends Error {
@@ -22,9 +19,10 @@ export function startAnswer(provider: string) {
   /** Ids of parts are unique among those of one kind that are open. */
   const open = new Map<string, number>();
   let finish: Finish | null = null;
+  let soFar = noUsage;
 
   function begin(key: string, block: AssistantBlock): ModelEvent {
-    open.set(key, blocks.push({ block, json: "" }) - 1);
+    open.set(key, blocks.push({ block, json: "", whole: false }) - 1);
     return { type: "block_start", index: blocks.length - 1, block: markerOf(block) };
   }
 
@@ -49,12 +47,17 @@ export function startAnswer(provider: string) {
     if (block?.type === "thinking") block.thinking += text;
   }
 
-  /** Providers that do not stream arguments send the call alone. */
+  /** Providers that do not stream arguments send the call alone. Calls of one id end in the order in which they began. */
   function call(part: Extract<Part, { type: "tool-call" }>): ModelEvent[] {
-    const key = `call ${part.toolCallId}`;
-    const started = open.has(key) ? [] : [begin(key, toolUse(part.toolCallId, part.toolName))];
-    const found = blocks[open.get(key) ?? -1];
-    if (found) found.json = part.input;
+    const { toolCallId: id, toolName, input } = part;
+    const key = `call ${id}`;
+    const begun = blocks.findIndex(
+      ({ block, whole }) => block.type === "tool_use" && block.id === id && !whole,
+    );
+    const started = begun < 0 ? [begin(key, toolUse(id, toolName))] : [];
+    const found = blocks.at(begun);
+    if (begun >= 0) open.set(key, begun);
+    if (found) Object.assign(found, { json: input, whole: true });
     note(key, part.providerMetadata);
     return started;
   }
@@ -96,6 +99,9 @@ export function startAnswer(provider: string) {
         }
         case "tool-call":
           return part.providerExecuted ? [] : call(part);
+        case "raw":
+          soFar = usageSoFar(part.rawValue) ?? soFar;
+          return [];
         case "error":
           throw new ErrorInStream("The stream holds an error.", { cause: part.error });
         case "finish":
@@ -105,7 +111,7 @@ export function startAnswer(provider: string) {
           return [];
       }
     },
-    usage: (): ModelUsage => (finish === null ? noUsage : usageOf(finish.usage)),
+    usage: (): ModelUsage => (finish === null ? soFar : usageOf(finish.usage)),
     isComplete: () => finish !== null,
     finished(): ModelEvent {
       if (finish === null) throw new Error("the answer is not complete");
@@ -153,16 +159,4 @@ function stopOf({ finishReason: { unified, raw } }: Finish, content: AssistantBl
     return { reason: "refusal", category: null, explanation };
   }
   return { reason: content.some((block) => block.type === "tool_use") ? "tool_use" : "end_turn" };
-}
-
-function usageOf({ inputTokens, outputTokens }: LanguageModelV4Usage): ModelUsage {
-  const read = inputTokens.cacheRead ?? 0;
-  const written = inputTokens.cacheWrite ?? 0;
-  return {
-    input_tokens: inputTokens.noCache ?? Math.max(0, (inputTokens.total ?? 0) - read - written),
-    output_tokens: outputTokens.total ?? 0,
-    cache_read_input_tokens: read,
-    cache_creation_5m_input_tokens: written,
-    cache_creation_1h_input_tokens: 0,
-  };
 }

@@ -1,6 +1,6 @@
 import { AISDKError, APICallError } from "@ai-sdk/provider";
 import { z } from "zod";
-import { brokenMessage } from "../broken.ts";
+import { brokenFailure } from "../broken.ts";
 import { hintOf } from "../hints.ts";
 import type { ModelFailure } from "../model.ts";
 import { retryAfterOf } from "../retry-after.ts";
@@ -30,12 +30,9 @@ interface Report {
 export function failureOf(error: unknown, provider: string): ModelFailure {
   const report = reportOf(error);
   if (report === null) {
-    const kind = isOurs(error) ? "rejected" : "unavailable";
-    const message =
-      kind === "rejected"
-        ? `The provider "${provider}" cannot be asked this: ${(error as Error).message}`
-        : brokenMessage(provider, error);
-    return { kind, message, retryable: kind === "unavailable", retry_after_ms: null };
+    if (!isOurs(error)) return brokenFailure(provider, error);
+    const message = `The provider "${provider}" cannot be asked this: ${error.message}`;
+    return { kind: "rejected", message, retryable: false, retry_after_ms: null };
   }
   const kind = kindOf(report);
   const transient = kind === "overloaded" || kind === "rate_limited" || kind === "unavailable";
@@ -127,6 +124,6 @@ function delayIn({ details }: VendorError): number | null {
 }
 
 /** The SDK refuses to send something before it asks anybody. */
-const isOurs = (error: unknown) =>
+const isOurs = (error: unknown): error is AISDKError =>
   AISDKError.isInstance(error) &&
   /UnsupportedFunctionality|InvalidArgument|InvalidPrompt|LoadSetting|LoadAPIKey/.test(error.name);

@@ -14,7 +14,7 @@ import type {
   UserBlock,
   VendorData,
 } from "../model.ts";
-import { hasText, withoutLastThoughts } from "../sendable.ts";
+import { hasText, toolName, withoutLastThoughts } from "../sendable.ts";
 
 /** What a vendor takes in a conversation. */
 export interface Accepts {
@@ -83,7 +83,9 @@ const toolNames = (messages: ModelMessage[]): Map<string, string> =>
   new Map(
     messages.flatMap(({ role, content }) =>
       role === "assistant"
-        ? content.flatMap((block) => (block.type === "tool_use" ? [[block.id, block.name] as const] : []))
+        ? content.flatMap((block) =>
+            block.type === "tool_use" ? [[block.id, toolName(block.name)] as const] : [],
+          )
         : [],
     ),
   );
@@ -202,10 +204,9 @@ function assistantParts(block: AssistantBlock, provider: string, { callId }: Acc
     case "redacted_thinking":
       return [];
     case "tool_use": {
-      const { id, name: toolName, input } = block;
-      return [
-        { type: "tool-call", toolCallId: callId(id), toolName, input, ...given(block.vendor, provider) },
-      ];
+      const { id, name, input } = block;
+      const about = { toolCallId: callId(id), toolName: toolName(name) };
+      return [{ type: "tool-call", ...about, input, ...given(block.vendor, provider) }];
     }
   }
 }

@@ -1,5 +1,5 @@
 import Anthropic from "@anthropic-ai/sdk";
-import { cutWhenSilent } from "../broken.ts";
+import { upstreamFetch } from "../upstream-fetch.ts";
 
 export interface AnthropicOptions {
   /** The name of the provider in the configuration. */
@@ -40,9 +40,9 @@ export function upstreamClient(
     accept: "text/event-stream",
     "anthropic-version": api_version,
     "content-type": "application/json",
-    "user-agent": "drover",
     ...(fast ? { "anthropic-beta": fast_beta } : {}),
   };
+  const ask = upstreamFetch(idle_ms);
   return new Anthropic({
     apiKey: api_key,
     authToken: null,
@@ -64,13 +64,7 @@ export function upstreamClient(
     fetch: async (url, init) => {
       const sent = platform.adapt(String(url), String(init?.body));
       const credentials = await platform.credentials(api_key);
-      const response = await fetch(sent.url, {
-        ...init,
-        body: sent.body,
-        headers: { ...headers, ...credentials },
-      });
-      const body = response.body?.pipeThrough(cutWhenSilent(idle_ms));
-      return new Response(body, response);
+      return ask(sent.url, { ...init, body: sent.body, headers: { ...headers, ...credentials } });
     },
   });
 }

@@ -1,5 +1,5 @@
 import Anthropic, { type APIError } from "@anthropic-ai/sdk";
-import { brokenMessage } from "../broken.ts";
+import { brokenFailure } from "../broken.ts";
 import { hintOf } from "../hints.ts";
 import type { ModelFailure } from "../model.ts";
 import { retryAfterOf } from "../retry-after.ts";
@@ -25,12 +25,7 @@ export function failureOf(error: unknown, provider: string): ModelFailure {
   if (error instanceof Anthropic.APIError && !(error instanceof Anthropic.APIConnectionError)) {
     return failureOfAnswer(error, provider);
   }
-  return {
-    kind: "unavailable",
-    message: brokenMessage(provider, error),
-    retryable: true,
-    retry_after_ms: null,
-  };
+  return brokenFailure(provider, error);
 }
 
 function failureOfAnswer(error: APIError, provider: string): ModelFailure {
@@ -44,10 +39,13 @@ function failureOfAnswer(error: APIError, provider: string): ModelFailure {
   };
 }
 
-/** The status rules, but for a billing error, which comes with several. Within a stream there is only the type. */
+/**
+ * The status rules, but for a billing error, which comes with several. Within a stream there is only the type, and a
+ * gateway's 502 says less than it.
+ */
 function kindOf(error: APIError): Kind {
   const { status, type } = error;
-  if (status === undefined) return kindOfType[type ?? ""] ?? "unavailable";
+  if (status === undefined || status === 502) return kindOfType[type ?? ""] ?? "unavailable";
   if (type === "billing_error" || status === 402) return "billing";
   if (status === 429) return "rate_limited";
   if (status === 529 || type === "overloaded_error") return "overloaded";

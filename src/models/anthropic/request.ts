@@ -7,7 +7,7 @@ import type {
   ToolResultBlock,
   UserBlock,
 } from "../model.ts";
-import { hasText, wellFormed, withoutLastThoughts } from "../sendable.ts";
+import { hasText, toolName, wellFormed, withoutLastThoughts } from "../sendable.ts";
 import { generationOf, takesSystemMessages } from "../traits.ts";
 import { withinLimits } from "./media.ts";
 
@@ -249,6 +249,6 @@ function assistantBlock(block: AssistantBlock): Block[] {
     case "redacted_thinking":
       return [{ type: "redacted_thinking", data: block.data }];
     case "tool_use":
-      return [{ type: "tool_use", id: callId(block.id), name: block.name, input: block.input }];
+      return [{ type: "tool_use", id: callId(block.id), name: toolName(block.name), input: block.input }];
   }
 }

@@ -27,7 +27,7 @@ const delta = z.discriminatedUnion("type", [
 ]);
 
 const streamEvent = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("message_start"), message: z.object({ usage }) }),
+  z.object({ type: z.literal("message_start"), message: z.object({ usage: usage.nullish() }) }),
   z.object({
     type: z.literal("content_block_start"),
     index: z.int(),
@@ -69,7 +69,7 @@ export function startAnswer() {
       const event = parse(streamEvent, raw);
       switch (event?.type) {
         case "message_start":
-          used = usageAfter(used, event.message.usage);
+          used = usageAfter(used, event.message.usage ?? {});
           return null;
         case "content_block_start": {
           const block = parse(startedBlock, event.content_block);
