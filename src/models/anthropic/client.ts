@@ -52,7 +52,8 @@ export function upstreamClient(
     webhookKey: null,
     baseURL: base_url,
     maxRetries: 0,
-    timeout: idle_ms,
+    // Ours comes first, and says what it waited for; this one also waits for the credentials.
+    timeout: 2 * idle_ms,
     defaultHeaders: {},
     defaultQuery: {},
     fetchOptions: {},
