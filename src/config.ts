@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type ModelsConfig, modelsConfig, resolveModel } from "./config/models.ts";
+import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
 export const ownKeyPrefix = "drover-key-";
@@ -19,19 +19,6 @@ const dollars = z
 
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional();
 const key = z.string().min(1).optional();
-/** A name, an address, or a subnet such as 10.1.0.0/16. */
-function isHostEntry(entry: string): boolean {
-  const [, net = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
-  const family = isIP(net);
-  if (family === 0) return bits === undefined && isHostName(net);
-  if (net.includes("%")) return false;
-  return bits === undefined || Number(bits) <= (family === 4 ? 32 : 128);
-}
-
-/** What ends in a number, or has nothing else, is an address that was miswritten. */
-const isHostName = (name: string): boolean =>
-  /^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_-])?$/i.test(name) && !/(^|\.)([\d-]+|0x[0-9a-f]*)$/i.test(name);
-
 const hostEntries = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))
@@ -76,10 +63,11 @@ const shape = {
   DROVER_CAP_PER_AGENT_DAY: dollars.optional(),
   DROVER_CAP_PER_WORKSPACE: dollars.optional(),
   DROVER_CAP_PER_WORKSPACE_DAY: dollars.optional(),
-  DROVER_ALLOW_PRIVATE_HOSTS: hostEntries.default([]),
-  DROVER_SEARCH: z.enum(["searxng", "brave"], "must be searxng or brave").optional(),
+  DROVER_ALLOW_PRIVATE_HOSTS: hostEntries.optional(),
+  DROVER_SEARCH: z.string().optional(),
   DROVER_SEARCH_URL: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
   DROVER_SEARCH_KEY: z.string().min(1).optional(),
+  DROVER_SEARCH_MODEL: z.string().optional(),
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -117,10 +105,6 @@ export interface Config {
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
 }
-
-export type SearchSettings =
-  | { provider: "searxng"; url: string }
-  | { provider: "brave"; key: string; url: string };
 
 /** The most that may be spent at list prices, in US dollars; null is no cap. A day is one of UTC. */
 export interface Caps {
@@ -165,7 +149,10 @@ export function readConfig(
   const parsed = z.object(shape).safeParse(given);
   const problems: string[] = [];
   const file = fileOf(parsed.data?.DROVER_CONFIG, readFile, problems);
-  const passed = new Set(Object.values(file.models?.providers ?? {}).map(({ api_key_env }) => api_key_env));
+  const passed = new Set([
+    ...Object.values(file.models?.providers ?? {}).map(({ api_key_env }) => api_key_env),
+    file.web?.search?.key_env,
+  ]);
   for (const name of Object.keys(given)) {
     if (!known.includes(name) && name !== ofTests && !passed.has(name))
       problems.push(`${name}: is not a setting; did you mean ${nearest(name)}?`);
@@ -176,7 +163,8 @@ export function readConfig(
     problems.push(`DROVER_HOST: ${host} can be reached by others, so DROVER_API_KEY must be set explicitly`);
   }
   const models = modelsOf(set, file, problems);
-  const search = searchOf(given, problems);
+  const { search, problems: ofSearch } = searchSettings(set, file.web ?? {}, models);
+  problems.push(...ofSearch.map((problem) => inFile(problem, set)));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;
   const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
@@ -196,7 +184,7 @@ export function readConfig(
       per_workspace: values.DROVER_CAP_PER_WORKSPACE ?? null,
       per_workspace_day: values.DROVER_CAP_PER_WORKSPACE_DAY ?? null,
     },
-    allow_private_hosts: values.DROVER_ALLOW_PRIVATE_HOSTS,
+    allow_private_hosts: values.DROVER_ALLOW_PRIVATE_HOSTS ?? file.web?.allow_private_hosts ?? [],
     search,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
@@ -222,23 +210,9 @@ function fileOf(
   return {};
 }
 
-const brave_url = "https://api.search.brave.com/";
-
-function searchOf(given: NodeJS.ProcessEnv, problems: string[]): SearchSettings | null {
-  const { DROVER_SEARCH: provider, DROVER_SEARCH_URL: url, DROVER_SEARCH_KEY: key } = given;
-  if (provider === "searxng") {
-    if (url === undefined) problems.push("DROVER_SEARCH_URL: say where your SearXNG is");
-    return { provider, url: url ?? "" };
-  }
-  if (provider === "brave") {
-    if (key === undefined) problems.push("DROVER_SEARCH_KEY: Brave needs an API key");
-    return { provider, url: url ?? brave_url, key: key ?? "" };
-  }
-  if (provider === undefined && (url ?? key) !== undefined) {
-    problems.push("DROVER_SEARCH: say which provider the URL and the key are of, searxng or brave");
-  }
-  return null;
-}
+/** A setting of the file is named with it. */
+const inFile = (problem: string, { DROVER_CONFIG: path }: NodeJS.ProcessEnv): string =>
+  problem.startsWith("DROVER_") ? problem : `${path}: ${problem}`;
 
 /**
  * Users point ANTHROPIC_API_KEY at Drover itself in the shell that starts it: a key of ours is never sent upstream.

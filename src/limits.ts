@@ -225,6 +225,9 @@ export const limits = {
   /** A reader that has nothing to do for so long is let go. */
   web_reader_idle_ms: 5 * 60_000,
   web_search_ms: 15_000,
+  /** Where a model vendor searches: the time, waits for a turn included, and what its model may say. */
+  web_search_vendor_ms: 90_000,
+  web_search_vendor_tokens_max: 4_096,
   web_search_query_chars_max: 400,
   web_search_results_max: 10,
   /** Of the passages of one result, and of its title. */

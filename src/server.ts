@@ -9,9 +9,11 @@ import { eventRoutes } from "./api/routes/events.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
+import { callModel } from "./brain/call-model.ts";
 import { capsOf } from "./brain/caps.ts";
 import type { Spending } from "./brain/spending.ts";
-import type { Caps, SearchSettings } from "./config.ts";
+import type { SearchSettings } from "./config/web.ts";
+import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
 import type { Hands } from "./hands/client.ts";
@@ -26,7 +28,7 @@ import { createGuard } from "./net/guard.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { forgetOldAnswers } from "./resources/kept-answers.ts";
-import { isJudged } from "./resources/sessions/budget.ts";
+import { isJudged, isSearching } from "./resources/sessions/budget.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
 import { createWebTools } from "./tools/web/web.ts";
 
@@ -70,7 +72,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   if (applied.length > 0) logger.info({ migrations: applied }, "database migrated");
 
   const guard = createGuard({ allow_private_hosts: options.allow_private_hosts });
-  const web = createWebTools({ guard, search: options.search });
+  const { search } = options;
+  const web = createWebTools({
+    guard,
+    search,
+    askModel: (request, signal) => callModel(models, request, signal),
+  });
   const stop = new AbortController();
   const watches = createWatches(db);
   let member: Member | null = null;
@@ -122,7 +129,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const spending: Spending = {
     costOf: prices.costOf,
     isPriced: (agent) =>
-      prices.has(agent.model) && (!isJudged(agent) || prices.has({ id: models.judgeOf(agent.model.id) })),
+      prices.has(agent.model) &&
+      (!isJudged(agent) || prices.has({ id: models.judgeOf(agent.model.id) })) &&
+      (search?.provider !== "vendor" || !isSearching(agent) || prices.has({ id: search.model })),
     search_nano,
     runtime_nano_per_hour: runtime_price * nanoPerDollar,
   };

@@ -24,7 +24,7 @@ export function capsOf(db: Database, caps: Caps, { isPriced }: Pick<Spending, "i
 
 /** Such a session was made before there were caps, or lists of prices had changed. */
 const unmeasured = ({ model }: AgentFacts) =>
-  `This server has caps on what may be spent, and the model ${model.id}, or the one that judges its calls, has no list price to measure it by. Add one to the file that DROVER_PRICES names.`;
+  `This server has caps on what may be spent, and the model ${model.id}, or one that judges its calls or searches the web for it, has no list price to measure it by. Add one to the file that DROVER_PRICES names.`;
 
 export function brokenCap(caps: Caps, written: Spent, unwritten = 0): string | null {
   const spent = {

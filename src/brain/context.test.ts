@@ -11,7 +11,7 @@ const settings = { enabled: true, permission_policy: { type: "always_allow" as c
 
 async function offered(names: string[], search: Parameters<typeof createWebTools>[0]["search"]) {
   const guard = createGuard({ allow_private_hosts: [] });
-  const web = createWebTools({ guard, search });
+  const web = createWebTools({ guard, search, askModel: async function* () {} });
   const configs = names.map((name) => ({ name, ...settings }));
   const agent: AgentFacts = { ...testAgent, tools: [{ type: "agent_toolset_20260401", configs }] };
   const { tools, system } = modelRequest(agent, newThread("t"), web.definitions);

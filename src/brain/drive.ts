@@ -53,7 +53,7 @@ export interface Effects {
     call: Call,
     signal: AbortSignal,
     asking: { agent: AgentFacts; thread: Thread },
-  ): Promise<Pick<Extract<Outcome, { type: "tool_finished" }>, "content" | "is_error" | "web_searches">>;
+  ): Promise<Omit<Extract<Outcome, { type: "tool_finished" }>, "type" | "thread_id" | "tool_use_id">>;
   /**
    * The server's cap that this session's next model request would break, if any, as said to the client. `unwritten` was
    * spent too, in billionths of a dollar, and is not in the log yet.

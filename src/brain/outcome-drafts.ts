@@ -1,9 +1,9 @@
 import { limits } from "../limits.ts";
 import type { AnyDraft } from "../log/entry.ts";
-import { type AssistantBlock, type ModelFailure, promptTokens } from "../models/model.ts";
+import { type AssistantBlock, type ModelFailure, noUsage, promptTokens } from "../models/model.ts";
 import { type EventBody, isRefusalCategory, type SessionErrorObject } from "../protocol/events.ts";
 import { type Judgement, type Outcome, threadOf } from "./outcome.ts";
-import { type Drafts, none, type Pen, type Permission, spanEnd, writer } from "./pen.ts";
+import { costOf, type Drafts, none, type Pen, type Permission, spanEnd, writer } from "./pen.ts";
 import type { Ending, State, Thread } from "./state.ts";
 
 /** The entries that record how an effect ended. */
@@ -12,15 +12,9 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
   const shown = writer(thread, pen, "session");
   switch (outcome.type) {
     case "tool_finished": {
-      const { tool_use_id, content, is_error, web_searches: requests = 0 } = outcome;
+      const { tool_use_id, content, is_error } = outcome;
       const result = shown("agent.tool_result", { tool_use_id, content, is_error });
-      if (requests === 0) return { ...none(), entries: [result] };
-      const nano_dollars = requests * pen.search_nano;
-      const hidden = writer(thread, pen, "internal");
-      return {
-        ...none(),
-        entries: [result, hidden("searched", { reader: 1, tool_use_id, requests, nano_dollars })],
-      };
+      return { ...none(), entries: [result, ...searchEntries(outcome, thread, pen)] };
     }
     case "model_aborted":
       return { ...none(), entries: spanEnd(thread, pen, outcome, true) };
@@ -41,6 +35,31 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
     case "model_failed":
       return failureDrafts(outcome, thread, pen);
   }
+}
+
+/** What a call has searched the web for, and what that took. */
+function searchEntries(
+  { tool_use_id, web_searches: requests = 0, model_use }: Extract<Outcome, { type: "tool_finished" }>,
+  thread: Thread,
+  pen: Pen,
+): AnyDraft[] {
+  const { usage } = model_use ?? { usage: noUsage };
+  if (requests === 0 && Object.values(usage).every((tokens) => tokens === 0)) return [];
+  const tokens = model_use ? costOf({ ...model_use, model: { id: model_use.model } }, pen) : null;
+  const nano_dollars = requests * pen.search_nano + (tokens ?? 0);
+  return [
+    writer(
+      thread,
+      pen,
+      "internal",
+    )("searched", {
+      reader: 1,
+      tool_use_id,
+      requests,
+      nano_dollars,
+      ...(model_use ? { usage } : {}),
+    }),
+  ];
 }
 
 function replyEntries(

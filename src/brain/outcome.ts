@@ -4,6 +4,7 @@ import {
   type ModelFailure,
   type ModelStop,
   type ModelUsage,
+  type ModelUse,
   noUsage,
   type ServedBy,
 } from "../models/model.ts";
@@ -57,6 +58,8 @@ export type Outcome =
       is_error: boolean;
       /** Searches of the web that the call has made; none where it says nothing. */
       web_searches?: number;
+      /** A model that the call has asked. */
+      model_use?: ModelUse;
     };
 
 export const threadOf = (state: State, id: string): Thread => {

@@ -79,15 +79,18 @@ export function spanEnd(
     },
   });
   if (Object.values(usage).every((tokens) => tokens === 0)) return [end];
-  const cost = costOf(request, pen);
+  const cost = costOf({ ...request, model }, pen);
   const judging = judge && pen.costOf({ id: judge.model }, judge.usage);
   const nano_dollars = cost === null ? null : cost + (judging ?? 0);
   return [end, writer(thread, pen, "internal")("charged", { reader: 1, request_id, usage, nano_dollars })];
 }
 
-/** At the price of who stepped in for the agent's model, where that has one. */
-function costOf({ usage, served_by }: { usage: ModelUsage; served_by?: ServedBy }, pen: Pen): number | null {
+/** At the price of who stepped in for the model, where that has one. */
+export function costOf(
+  { model, usage, served_by }: { model: PricedModel; usage: ModelUsage; served_by?: ServedBy },
+  pen: Pen,
+): number | null {
   const steppedIn = served_by && served_by.after.length > 0;
   const cost = steppedIn ? pen.costOf({ id: `${served_by.provider}/${served_by.model}` }, usage) : null;
-  return cost ?? pen.costOf(pen.agent.model, usage);
+  return cost ?? pen.costOf(model, usage);
 }

@@ -268,7 +268,8 @@ function apply(state: State, entry: Entry): void {
       return;
     }
     case "searched": {
-      const { requests, nano_dollars } = bodyOf(entry, "searched");
+      const { requests, usage, nano_dollars } = bodyOf(entry, "searched");
+      if (usage) state.usage = addUsage(state.usage, usage);
       state.web_searches += requests;
       state.spent_nano += nano_dollars;
       return;

@@ -60,6 +60,10 @@ test("the search provider is named, and that there is none is said", async () =>
   assert.match(said, /ok {4}search {4}none, so web_search is not offered to agents; set DROVER_SEARCH/);
   const given = await doctor({ DROVER_SEARCH: "searxng", DROVER_SEARCH_URL: "http://127.0.0.1:8080/" });
   assert.match(given.said, /ok {4}search {4}through searxng at http:\/\/127\.0\.0\.1:8080\//);
+  const vendor = await doctor({ DROVER_SEARCH: "anthropic", DROVER_ANTHROPIC_API_KEY: "k" });
+  assert.match(vendor.said, /ok {4}search {4}by the vendor of anthropic\/claude-haiku-5-5/);
+  const unpriced = await doctor({ DROVER_SEARCH_MODEL: "openai/x", DROVER_OPENAI_API_KEY: "k" });
+  assert.match(unpriced.said, /warn {2}search {4}by the vendor of openai\/x.* no list price.*DROVER_PRICES/);
 });
 
 test("a data directory that cannot be used fails, and names the folder in the way", async () => {

@@ -8,6 +8,8 @@ import type { Config } from "../config.ts";
 import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedded/binaries.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { findCgroups } from "../hands/drivers/cgroups.ts";
+import { listPrices } from "../models/price-table.ts";
+import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { configOrExit, isRoot } from "./machine.ts";
 import { modelsLine } from "./models.ts";
 import { painter } from "./tree.ts";
@@ -181,10 +183,25 @@ function web(): Finding {
       );
 }
 
-function search({ search }: Config): Finding {
-  return search
-    ? ok("search", `through ${search.provider} at ${search.url}`)
-    : ok("search", "none, so web_search is not offered to agents; set DROVER_SEARCH to searxng or brave");
+function search({ search, models, prices_file }: Config): Finding {
+  const name = "search";
+  if (!search)
+    return ok(
+      name,
+      "none, so web_search is not offered to agents; set DROVER_SEARCH to searxng, brave, anthropic, openai or google",
+    );
+  if (search.provider !== "vendor") return ok(name, `through ${search.provider} at ${search.url}`);
+  const text = `by the vendor of ${search.model}, which is asked to search`;
+  try {
+    const prices = pricesOf(prices_file ? readPriceTable(prices_file) : listPrices, models);
+    if (prices.has({ id: search.model })) return ok(name, text);
+  } catch (error) {
+    return fail(name, (error as Error).message);
+  }
+  return warn(
+    name,
+    `${text} and has no list price: sessions whose agent may search have no list_cost and take no budget until you add one to the file that DROVER_PRICES names`,
+  );
 }
 
 function print(findings: Finding[]): void {

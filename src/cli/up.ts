@@ -164,13 +164,15 @@ const passedEnv = () =>
     ),
   );
 
-/** The keys of model providers, under the names by which they are looked for. */
-const keysEnv = ({ models }: Config) =>
-  Object.fromEntries(
+/** The keys of providers of models and of searches, under the names by which they are looked for. */
+const keysEnv = ({ models, search }: Config): NodeJS.ProcessEnv => ({
+  ...Object.fromEntries(
     [...models.providers.values()].flatMap(({ api_key, key_from }) =>
       api_key !== null && key_from !== null && /^\w+$/.test(key_from) ? [[key_from, api_key]] : [],
     ),
-  );
+  ),
+  ...(search?.provider === "brave" ? { DROVER_SEARCH_KEY: search.key } : {}),
+});
 
 function welcome(config: Config, url: string, apiKey: string): void {
   const out = process.stdout;

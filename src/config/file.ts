@@ -1,8 +1,9 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { modelsShape } from "./models.ts";
+import { webShape } from "./web.ts";
 
-const fileShape = z.strictObject({ models: modelsShape.optional() });
+const fileShape = z.strictObject({ models: modelsShape.optional(), web: webShape.optional() });
 export type ConfigFile = z.infer<typeof fileShape>;
 
 /** The text of the file that DROVER_CONFIG names. Problems name the path in it, and never a value. */

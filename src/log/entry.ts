@@ -67,8 +67,14 @@ export interface InternalBody {
   checkpoint: { reader: 1; state: object };
   /** What a model request has used, and what that costs at list price; null when the model has none. */
   charged: { reader: 1; request_id: string; usage: ModelUsage; nano_dollars: number | null };
-  /** What a tool call has searched the web for, and what that costs at list price. */
-  searched: { reader: 1; tool_use_id: string; requests: number; nano_dollars: number };
+  /** What a tool call has searched the web for, and what that costs at list price, with the tokens of a model that did it. */
+  searched: {
+    reader: 1;
+    tool_use_id: string;
+    requests: number;
+    usage?: ModelUsage;
+    nano_dollars: number;
+  };
   /** A model request was begun by a brain that did not live to see its end. */
   request_abandoned: { reader: 1; request_id: string };
   /** The turn cannot go on; the error event beside it says why. */

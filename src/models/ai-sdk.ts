@@ -1,9 +1,10 @@
-import type { LanguageModelV4CallOptions } from "@ai-sdk/provider";
+import type { LanguageModelV4CallOptions, SharedV4ProviderOptions } from "@ai-sdk/provider";
 import { limits } from "../limits.ts";
 import { startAnswer } from "./ai-sdk/answer.ts";
 import { type AiSdkType, type Dialect, dialectOf } from "./ai-sdk/dialects.ts";
 import { failureOf } from "./ai-sdk/failure.ts";
 import { promptOf } from "./ai-sdk/prompt.ts";
+import { startSearched } from "./ai-sdk/search.ts";
 import { cutShort } from "./broken.ts";
 import type { Model, ModelFailure, ModelRequest } from "./model.ts";
 import { wellFormed } from "./sendable.ts";
@@ -26,6 +27,7 @@ export function aiSdkModel({ type, name, idle_ms = limits.model_idle_ms, ...upst
     async *stream(request, signal) {
       const left = new AbortController();
       const answer = startAnswer(name);
+      const search = request.search ? startSearched() : null;
       let failure: ModelFailure | null = null;
       try {
         const abortSignal = AbortSignal.any([signal, left.signal]);
@@ -34,6 +36,7 @@ export function aiSdkModel({ type, name, idle_ms = limits.model_idle_ms, ...upst
         const { stream } = await dialect.model(request.model).doStream({ ...options, abortSignal });
         for await (const part of stream) {
           if (signal.aborted) break;
+          search?.take(part);
           yield* answer.take(part);
         }
       } catch (error) {
@@ -41,19 +44,20 @@ export function aiSdkModel({ type, name, idle_ms = limits.model_idle_ms, ...upst
       } finally {
         left.abort();
       }
+      const ended = { usage: answer.usage(), ...(search ? { searched: search.searched() } : {}) };
       // Whatever happens to the connection once the answer is complete, the answer stands.
-      if (answer.isComplete()) yield answer.finished();
-      else if (signal.aborted) yield { type: "aborted", usage: answer.usage() };
-      else yield { type: "failed", failure: failure ?? failureOf(cutShort(), name), usage: answer.usage() };
+      if (answer.isComplete()) yield { ...answer.finished(), ...ended };
+      else if (signal.aborted) yield { type: "aborted", ...ended };
+      else yield { type: "failed", failure: failure ?? failureOf(cutShort(), name), ...ended };
     },
   };
 }
 
 function callOptions(request: ModelRequest, provider: string, dialect: Dialect): LanguageModelV4CallOptions {
-  const { tools, effort, answer } = request;
+  const { tools, effort, answer, search } = request;
+  const searching = search ? dialect.search?.(search) : undefined;
   return {
     prompt: promptOf(request, provider, dialect),
-    providerOptions: dialect.options(request),
     includeRawChunks: true,
     ...(effort ? { reasoning: dialect.effort(effort) } : {}),
     ...(tools.length > 0
@@ -72,5 +76,19 @@ function callOptions(request: ModelRequest, provider: string, dialect: Dialect):
           responseFormat: { type: "json", schema: answer.schema, name: answer.name },
         }
       : {}),
+    ...(search ? { maxOutputTokens: search.tokens_max } : {}),
+    ...searching,
+    providerOptions: merged(dialect.options(request), searching?.providerOptions),
   };
 }
+
+/** Both are of the same vendor. */
+const merged = (
+  options: SharedV4ProviderOptions,
+  more: SharedV4ProviderOptions = {},
+): SharedV4ProviderOptions => ({
+  ...options,
+  ...Object.fromEntries(
+    Object.entries(more).map(([vendor, values]) => [vendor, { ...options[vendor], ...values }]),
+  ),
+});

@@ -1,3 +1,5 @@
+import type { WebSearch, WebSearched } from "./web-search.ts";
+
 /**
  * The port to every model. No vendor's message type passes it in either direction: what is logged and sent back
  * later is in the forms below.
@@ -35,6 +37,8 @@ export interface ModelRequest {
   attempt: number;
   /** Set when no conversation is wanted but one short answer. */
   answer?: AnswerFormat;
+  /** Set when the provider is to search the web itself, and to say what it has found. It then gets no other tools. */
+  search?: WebSearch;
 }
 
 export interface AnswerFormat {
@@ -114,6 +118,13 @@ export interface ModelUsage {
   cache_creation_1h_input_tokens: number;
 }
 
+/** A model that was asked beside the agent's own, and what that took. */
+export interface ModelUse {
+  model: string;
+  usage: ModelUsage;
+  served_by?: ServedBy;
+}
+
 /** Who answered in the end, and who had been asked before in vain. */
 export interface ServedBy {
   /** Of the configuration. */
@@ -132,9 +143,16 @@ export type ModelEvent =
       stop: ModelStop;
       usage: ModelUsage;
       served_by?: ServedBy;
+      searched?: WebSearched;
     }
-  | { type: "failed"; failure: ModelFailure; usage: ModelUsage; served_by?: ServedBy }
-  | { type: "aborted"; usage: ModelUsage; served_by?: ServedBy };
+  | {
+      type: "failed";
+      failure: ModelFailure;
+      usage: ModelUsage;
+      served_by?: ServedBy;
+      searched?: WebSearched;
+    }
+  | { type: "aborted"; usage: ModelUsage; served_by?: ServedBy; searched?: WebSearched };
 
 export type ModelStop =
   | { reason: "end_turn" | "tool_use" | "max_tokens" }

@@ -1,4 +1,5 @@
 import { type ModelsConfig, namesOf, type ProviderConfig, resolveModel } from "../config/models.ts";
+import { canSearch } from "../config/web.ts";
 import { type Clock, createGate, type Gate, machineClock } from "./gate.ts";
 import type { Model, Models } from "./model.ts";
 import { providerModel } from "./providers.ts";
@@ -26,14 +27,21 @@ export function createModels(config: ModelsConfig, clock: Clock = machineClock):
       const found = simulatedAt(resolved.model);
       if ("missing" in found) return found;
       return {
-        candidate: { provider: "simulated", modelId: resolved.model, model: found.model, gate: simulated },
+        candidate: {
+          provider: "simulated",
+          modelId: resolved.model,
+          model: found.model,
+          gate: simulated,
+          searches: false,
+        },
       };
     }
     const provider = providers.get(resolved?.provider ?? "");
     if (!resolved || !provider) return { missing: unknown(modelId, config) };
     const { model, gate } = provider;
+    const searches = canSearch(provider.config.type);
     if (model === null) return { missing: keyMissing(modelId, provider.config) };
-    return { candidate: { provider: resolved.provider, modelId: resolved.model, model, gate } };
+    return { candidate: { provider: resolved.provider, modelId: resolved.model, model, gate, searches } };
   }
 
   return {

@@ -19,6 +19,10 @@ const start: ModelEvent = { type: "block_start", index: 0, block: "text" };
 
 /** Candidates that answer with these events, and what each was asked. */
 function candidates(...answers: ModelEvent[][]) {
+  return candidatesOf(answers, () => true);
+}
+
+function candidatesOf(answers: ModelEvent[][], searches: (i: number) => boolean) {
   const clock = scriptedClock();
   const asked: ModelRequest[] = [];
   const list = answers.map((events, i): Candidate => {
@@ -29,7 +33,7 @@ function candidates(...answers: ModelEvent[][]) {
       },
     };
     const gate = createGate({ max_concurrency: 1, requests_per_minute: null }, clock);
-    return { provider: `p${i}`, modelId: `m${i}`, model, gate };
+    return { provider: `p${i}`, modelId: `m${i}`, model, gate, searches: searches(i) };
   });
   return { asked, list, model: servedBy(list) };
 }
@@ -113,5 +117,26 @@ describe("a model with fallbacks", () => {
     const answer = answerOf(model, go, abort.signal);
     abort.abort();
     assert.equal((await answer).ending.type, "aborted");
+  });
+});
+
+describe("a request to search the web", () => {
+  const searching = { ...go, search: { location: null, tokens_max: 100 } };
+
+  test("passes over who cannot", async () => {
+    const { asked, model } = candidatesOf([[failing("overloaded")], [done], [done]], (i) => i !== 1);
+    const { ending } = await answerOf(model, searching);
+    assert.equal(ending.served_by?.provider, "p2");
+    assert.deepEqual(
+      asked.map(({ model: id }) => id),
+      ["m0", "m2"],
+    );
+  });
+
+  test("fails where nobody can, without asking", async () => {
+    const { asked, model } = candidatesOf([[done]], () => false);
+    const { ending } = await answerOf(model, searching);
+    assert.equal(ending.type === "failed" && ending.failure.kind, "not_configured");
+    assert.equal(asked.length, 0);
   });
 });

@@ -8,6 +8,8 @@ export interface Candidate {
   modelId: string;
   model: Model;
   gate: Gate;
+  /** Whether it can search the web. */
+  searches: boolean;
 }
 
 /** What another provider may do better. A request that was refused for what it says is not among them. */
@@ -28,10 +30,12 @@ export function servedBy(candidates: readonly Candidate[]): Model {
   return {
     async *stream(request, signal) {
       const after: ServedBy["after"] = [];
-      for (const [i, candidate] of candidates.entries()) {
+      const able = candidates.filter(({ searches }) => searches || !request.search);
+      if (able.length === 0) yield { type: "failed", failure: cannotSearch(request.model), usage: noUsage };
+      for (const [i, candidate] of able.entries()) {
         const { provider, modelId: model } = candidate;
         const served_by = { provider, model, after: [...after] };
-        const isLast = i === candidates.length - 1;
+        const isLast = i === able.length - 1;
         if (!isLast && candidate.gate.pausedFor() > 0) {
           after.push({ provider, model, failure: "rate_limited" });
           continue;
@@ -78,6 +82,13 @@ async function* asked(
     entry.leave();
   }
 }
+
+const cannotSearch = (model: string): ModelFailure => ({
+  kind: "not_configured",
+  message: `The provider of the model "${model}" cannot search the web.`,
+  retryable: false,
+  retry_after_ms: null,
+});
 
 const noTurn = (provider: string, retry_after_ms: number | null): ModelFailure => ({
   kind: "rate_limited",

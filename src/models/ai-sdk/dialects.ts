@@ -5,7 +5,9 @@ import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import type { LanguageModelV4, SharedV4ProviderOptions } from "@ai-sdk/provider";
 import type { Effort, ModelRequest } from "../model.ts";
+import type { WebSearch } from "../web-search.ts";
 import type { Accepts } from "./prompt.ts";
+import { googleSearch, openaiSearch, type SearchOptions } from "./search.ts";
 
 export type AiSdkType = "openai" | "google" | "mistral" | "openai-compatible";
 
@@ -13,6 +15,8 @@ export type AiSdkType = "openai" | "google" | "mistral" | "openai-compatible";
 export interface Dialect extends Accepts {
   model(modelId: string): LanguageModelV4;
   effort(effort: Effort): Effort;
+  /** How the vendor is asked to search the web; null: it cannot. */
+  search: ((search: WebSearch) => SearchOptions) | null;
   /** Goes along with a request. */
   options(request: Pick<ModelRequest, "cache_key">): SharedV4ProviderOptions;
 }
@@ -44,6 +48,7 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
         system_messages: "kept",
         result_media: "in_result",
         pdf_urls: true,
+        search: openaiSearch,
         // Nothing is left with the vendor: thoughts come back sealed, and we keep them. Nobody reads a summary.
         options: (request) => ({ openai: { store: false, reasoningSummary: null, ...cacheKeyOf(request) } }),
       };
@@ -55,6 +60,7 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
         model: (id) => google(id),
         result_media: "in_result",
         pdf_urls: true,
+        search: googleSearch,
         effort: (effort) => (effort === "low" || effort === "medium" ? effort : "high"),
       };
     }
@@ -93,6 +99,7 @@ const common = {
   pdf_urls: false,
   callId: (id: string) => id,
   effort: (effort: Effort) => effort,
+  search: null,
   options: () => ({}),
 } as const;
 

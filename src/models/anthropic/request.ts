@@ -10,6 +10,7 @@ import type {
 import { hasText, toolName, wellFormed, withoutLastThoughts } from "../sendable.ts";
 import { generationOf, takesSystemMessages } from "../traits.ts";
 import { withinLimits } from "./media.ts";
+import { searchParams } from "./search.ts";
 
 type Params = Anthropic.MessageCreateParamsStreaming;
 type Block = Anthropic.ContentBlockParam;
@@ -21,7 +22,7 @@ const cached = { cache_control: { type: "ephemeral" } } as const;
 export function messageParams(request: ModelRequest): Params {
   const model = request.model.replace(/^anthropic\//, "");
   const traits = traitsOf(model);
-  const { system, tools, answer } = request;
+  const { system, tools, answer, search } = request;
   const output = {
     ...(traits.effort && request.effort ? { effort: request.effort } : {}),
     ...(traits.schema && answer ? { format: { type: "json_schema" as const, schema: answer.schema } } : {}),
@@ -32,12 +33,16 @@ export function messageParams(request: ModelRequest): Params {
   const takesSystem = takesSystemMessages(model);
   const params: Params = {
     model,
-    max_tokens: Math.min(traits.output_tokens_max, answer?.tokens_max ?? Number.POSITIVE_INFINITY),
+    max_tokens: Math.min(
+      traits.output_tokens_max,
+      (answer ?? search)?.tokens_max ?? Number.POSITIVE_INFINITY,
+    ),
     stream: true,
-    ...(traits.adaptive ? { thinking: { type: "adaptive" } } : {}),
+    ...(traits.adaptive ? { thinking: { type: search ? "disabled" : "adaptive" } } : {}),
     ...(Object.keys(output).length > 0 ? { output_config: output } : {}),
     ...(request.speed === "fast" ? { speed: "fast" } : {}),
     ...(tools.length > 0 ? { tools: tools.map((tool, i) => toolOf(tool, i === tools.length - 1)) } : {}),
+    ...(search ? searchParams(search) : {}),
     ...(hasText(system) ? { system: [{ type: "text", text: system, ...cached }] } : {}),
     messages: withBreakpoints(systemInPlace(systemLast(sent), takesSystem)) as Params["messages"],
   };

@@ -9,7 +9,7 @@ interface Model {
 interface Tools {
   tools: readonly {
     type: string;
-    configs?: readonly { enabled: boolean; permission_policy: { type: string } }[];
+    configs?: readonly { name: string; enabled: boolean; permission_policy: { type: string } }[];
   }[];
 }
 
@@ -19,17 +19,21 @@ export const isJudged = ({ tools }: Tools): boolean =>
     configs.some(({ enabled, permission_policy }) => enabled && permission_policy.type === "auto"),
   );
 
+/** Whether the agent may search the web. */
+export const isSearching = ({ tools }: Tools): boolean =>
+  tools.some(({ configs = [] }) => configs.some(({ name, enabled }) => enabled && name === "web_search"));
+
 const inWords = ({ id, speed }: Model) => `${id}${speed === "standard" ? "" : ` at ${speed} speed`}`;
 
 export const notBudgetable = (model: Model) =>
   invalid(
-    `budget: the model ${inWords(model)}, or the one that judges its calls, has no list price to measure it by; add one to the file that DROVER_PRICES names`,
+    `budget: the model ${inWords(model)}, or one that judges its calls or searches the web for it, has no list price to measure it by; add one to the file that DROVER_PRICES names`,
     { code: "model_not_budgetable" },
   );
 
 export const notCapped = (model: Model) =>
   invalid(
-    `agent.model: this server has caps on what may be spent, and ${inWords(model)}, or the model that judges its calls, has no list price to measure it by; add one to the file that DROVER_PRICES names (0 is a price)`,
+    `agent.model: this server has caps on what may be spent, and ${inWords(model)}, or a model that judges its calls or searches the web for it, has no list price to measure it by; add one to the file that DROVER_PRICES names (0 is a price)`,
     { code: "model_not_budgetable" },
   );
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { limits } from "../../limits.ts";
-import { askProvider, resultsOf, type SearchProvider, type UserLocation } from "./search-provider.ts";
+import type { SearchLocation } from "../../models/web-search.ts";
+import { askProvider, resultsOf, type SearchProvider, withOperators } from "./search-provider.ts";
 
 const answer = z.object({
   web: z
@@ -27,9 +28,11 @@ export function brave(settings: { url: string; key: string }): SearchProvider {
   const base = settings.url.endsWith("/") ? settings.url : `${settings.url}/`;
   return {
     name: "brave",
-    async search({ text, location }, signal) {
+    timeout_ms: limits.web_search_ms,
+    async search(query, signal) {
+      const { location } = query;
       const url = new URL("res/v1/web/search", base);
-      url.searchParams.set("q", text);
+      url.searchParams.set("q", withOperators(query));
       url.searchParams.set("count", String(count));
       url.searchParams.set("text_decorations", "false");
       url.searchParams.set("extra_snippets", "true");
@@ -38,18 +41,19 @@ export function brave(settings: { url: string; key: string }): SearchProvider {
       const wrongKey = "see that DROVER_SEARCH_KEY is right";
       const advice = { 401: wrongKey, 403: wrongKey, 422: wrongKey, 429: "its limit is reached; try later" };
       const { web } = await askProvider({ url, headers, advice }, answer, signal);
-      return (web?.results ?? []).map((result) => ({
+      const found = (web?.results ?? []).map((result) => ({
         url: result.url,
         title: result.title ?? "",
         texts: [result.description ?? "", ...(result.extra_snippets ?? [])].filter((part) => part !== ""),
         age: result.page_age ?? result.age ?? null,
       }));
+      return { found, web_searches: 1 };
     },
   };
 }
 
 /** Headers are Latin-1: what does not fit into it is left out. */
-function locationHeaders(location: UserLocation | null): Record<string, string> {
+function locationHeaders(location: SearchLocation | null): Record<string, string> {
   const headers = {
     "x-loc-city": location?.city,
     "x-loc-state-name": location?.region,

@@ -1,34 +1,39 @@
 import { z } from "zod";
 import { limits } from "../../limits.ts";
+import type { ModelUse } from "../../models/model.ts";
+import type { FoundPage, SearchLocation } from "../../models/web-search.ts";
+import type { DomainRules } from "./domains.ts";
 
-/** Whoever finds pages: one of these per search engine that can be configured. */
+/** Whoever finds pages: one of these per kind of search that can be configured. */
 export interface SearchProvider {
   name: string;
+  /** How long one search may take, in `ms`. */
+  timeout_ms: number;
   /** Rejects with `SearchFailed`, or when the signal says so. */
-  search(query: SearchQuery, signal: AbortSignal): Promise<Found[]>;
+  search(query: SearchQuery, signal: AbortSignal): Promise<SearchAnswer>;
 }
 
 export interface SearchQuery {
   text: string;
-  location: UserLocation | null;
+  rules: DomainRules;
+  location: SearchLocation | null;
 }
 
-/** Where the user is, about. */
-export interface UserLocation {
-  city?: string | null;
-  region?: string | null;
-  country?: string | null;
-  timezone?: string | null;
-}
+export type SearchAnswer = ({ found: FoundPage[] } | { problem: string }) & {
+  /** What counts in the session's usage and cost. */
+  web_searches: number;
+  /** The model that was asked to search. */
+  model_use?: ModelUse;
+};
 
-/** A page that was found. */
-export interface Found {
-  url: string;
-  title: string;
-  /** Passages of the page, or what is said of it. */
-  texts: string[];
-  /** When it was published or last changed, in the provider's words. */
-  age: string | null;
+/** The text with the domain rules in the form that search engines take, as far as there is room for them. */
+export function withOperators({ text, rules: { allowed_domains, blocked_domains } }: SearchQuery): string {
+  const allowed = (allowed_domains ?? []).map((domain) => `site:${domain}`).join(" OR ");
+  const blocked = (blocked_domains ?? []).map((domain) => `-site:${domain}`).join(" ");
+  const whole = [text, allowed_domains && allowed_domains.length > 1 ? `(${allowed})` : allowed, blocked]
+    .filter((part) => part !== "")
+    .join(" ");
+  return whole.length > limits.web_search_query_chars_max ? text : whole;
 }
 
 /** The results in an answer that are as the schema has them; engines that are asked through others send all sorts of things. */

@@ -138,7 +138,7 @@ for (const { name, make, body } of providers) {
         const [block] = result.content;
         assert.match(block?.type === "text" ? block.text : "", says);
         assert.equal(result.is_error, true);
-        assert.equal(result.web_searches, undefined);
+        assert.equal(result.web_searches, 0);
       }
     });
   });

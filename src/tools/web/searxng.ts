@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { askProvider, resultsOf, type SearchProvider } from "./search-provider.ts";
+import { limits } from "../../limits.ts";
+import { askProvider, resultsOf, type SearchProvider, withOperators } from "./search-provider.ts";
 
 const answer = z.object({
   results: resultsOf(
@@ -17,20 +18,23 @@ export function searxng(settings: { url: string }): SearchProvider {
   const base = settings.url.endsWith("/") ? settings.url : `${settings.url}/`;
   return {
     name: "searxng",
-    async search({ text, location }, signal) {
+    timeout_ms: limits.web_search_ms,
+    async search(query, signal) {
+      const { location } = query;
       const url = new URL("search", base);
-      url.searchParams.set("q", text);
+      url.searchParams.set("q", withOperators(query));
       url.searchParams.set("format", "json");
       const language = location?.country ? languageOf(location.country) : null;
       if (language !== null) url.searchParams.set("language", language);
       const advice = { 403: "let its settings.yml have json among search.formats" };
       const { results } = await askProvider({ url, advice }, answer, signal);
-      return results.map((result) => ({
+      const found = results.map((result) => ({
         url: result.url,
         title: result.title ?? "",
         texts: result.content ? [result.content] : [],
         age: result.publishedDate ?? null,
       }));
+      return { found, web_searches: 1 };
     },
   };
 }

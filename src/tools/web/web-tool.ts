@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ToolDefinition } from "../../models/model.ts";
+import type { ModelUse, ToolDefinition } from "../../models/model.ts";
 import { failed, type ToolResult } from "../tool.ts";
 import type { Conversation } from "./sources.ts";
 
@@ -15,6 +15,8 @@ export interface WebTool {
 export interface WebToolResult extends ToolResult {
   /** Searches that count in the session's usage and cost. */
   web_searches?: number;
+  /** A model that took part, whose tokens count there too. */
+  model_use?: ModelUse;
 }
 
 /** What one call comes with. */

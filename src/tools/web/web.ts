@@ -1,4 +1,4 @@
-import type { SearchSettings } from "../../config.ts";
+import type { SearchSettings } from "../../config/web.ts";
 import type { ToolDefinition } from "../../models/model.ts";
 import type { Guard } from "../../net/guard.ts";
 import { failed } from "../tool.ts";
@@ -8,6 +8,7 @@ import { createReader } from "./reader.ts";
 import { webSearch } from "./search.ts";
 import type { SearchProvider } from "./search-provider.ts";
 import { searxng } from "./searxng.ts";
+import { type AskModel, vendorSearch } from "./vendor.ts";
 import type { WebToolResult, WebUse } from "./web-tool.ts";
 
 /** The tools that run in the server: those of them that this one has what it takes for. */
@@ -19,10 +20,14 @@ export interface WebTools {
   close(): void;
 }
 
-export function createWebTools(settings: { guard: Guard; search: SearchSettings | null }): WebTools {
+export function createWebTools(settings: {
+  guard: Guard;
+  search: SearchSettings | null;
+  askModel: AskModel;
+}): WebTools {
   const reader = createReader();
-  const { guard, search } = settings;
-  const tools = [webFetch({ guard, reader }), ...(search ? [webSearch(providerOf(search))] : [])];
+  const { guard, search, askModel } = settings;
+  const tools = [webFetch({ guard, reader }), ...(search ? [webSearch(providerOf(search, askModel))] : [])];
   const named = (name: string) => tools.find((tool) => tool.definition.name === name);
   return {
     definitions: tools.map(({ definition }) => definition),
@@ -39,11 +44,13 @@ export function createWebTools(settings: { guard: Guard; search: SearchSettings 
   };
 }
 
-function providerOf(settings: SearchSettings): SearchProvider {
+function providerOf(settings: SearchSettings, askModel: AskModel): SearchProvider {
   switch (settings.provider) {
     case "searxng":
       return searxng(settings);
     case "brave":
       return brave(settings);
+    case "vendor":
+      return vendorSearch({ model: settings.model, askModel });
   }
 }
