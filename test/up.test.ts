@@ -153,11 +153,12 @@ async function sessions(): Promise<{ id: string; status: string }[]> {
 test("a fresh data directory plays one session, and hands holds no secret", async () => {
   writeFileSync(
     configFile,
-    "models: { providers: { work: { type: openai, api_key_env: WORK_KEY } }, aliases: { default: work/x } }",
+    "models: { providers: { work: { type: openai, api_key_env: WORK_KEY } }, aliases: { default: work/x } }\nweb: { search: { provider: brave, key_env: BRAVE } }",
   );
   const first = await start({
     DROVER_CONFIG: configFile,
     WORK_KEY: "sk-secret-of-another-one",
+    BRAVE: "secret-of-the-search",
     DROVER_ANTHROPIC_API_KEY: "sk-secret-of-the-provider",
     DROVER_ANTHROPIC_BASE_URL: "http://127.0.0.1:1",
     DROVER_JUDGE_MODEL: "claude-judge-of-its-own",
@@ -171,6 +172,7 @@ test("a fresh data directory plays one session, and hands holds no secret", asyn
   assert.match(serves, /claude-judge-of-its-own/);
   assert.match(serves, /WORK_KEY=sk-secret-of-another-one/);
   assert.match(serves, /DROVER_CONFIG=/);
+  assert.match(serves, /DROVER_SEARCH_KEY=secret-of-the-search/);
 });
 
 test("a second one on the same data directory names the first and ends", async () => {
