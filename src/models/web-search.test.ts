@@ -32,6 +32,7 @@ const otters: WireSearched = {
         { page: 2, passage: "is called a raft" },
       ],
     },
+    { text: "A group is a raft.", cites: [{ page: 2, passage: "is called a raft" }] },
   ],
 };
 
@@ -181,6 +182,14 @@ test("Google grounds its answer, and says of a page no more than its host", asyn
       ["a.example", "a.example"],
     ],
   );
+});
+
+test("a page that Google does name is known by its address", async () => {
+  const wire = searchWires.google(otters).replaceAll(redirectTo(1), "https://a.example/otters");
+  upstream.reply({ chunks: [wire] });
+  const { ending } = await search("google");
+  const [first] = ending.searched?.pages ?? [];
+  assert.deepEqual([first?.url, first?.site], ["https://a.example/otters", undefined]);
 });
 
 test("given up in the middle it keeps what it cost", async () => {

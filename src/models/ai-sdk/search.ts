@@ -50,9 +50,7 @@ export function startSearched() {
           takeCitations(findings, part.citations ?? [], texts.get(part.id) ?? "");
           return;
         case "source":
-          // Google's are taken with what they are cited for.
-          if (part.sourceType === "url" && !isRedirect(part.url))
-            findings.page(untagged(part.url), { title: part.title });
+          if (part.sourceType === "url") findings.page(untagged(part.url), aboutPage(part.url, part.title));
           return;
         case "tool-result":
           if (part.isError) findings.failed(failedCall.safeParse(part.result).data?.status ?? "failed");
@@ -116,9 +114,7 @@ function takeGrounding(findings: Findings, metadata: SharedV4ProviderMetadata | 
   if (!told) return;
   const urls = (told.groundingChunks ?? []).map(({ web }) => web?.uri ?? null);
   for (const { web } of told.groundingChunks ?? []) {
-    if (!web) continue;
-    const site = isRedirect(web.uri) ? { site: siteIn(web.title ?? "") } : {};
-    findings.page(web.uri, { title: web.title, ...site });
+    if (web) findings.page(web.uri, aboutPage(web.uri, web.title));
   }
   for (const { segment, groundingChunkIndices } of told.groundingSupports ?? []) {
     for (const index of groundingChunkIndices ?? []) {
@@ -129,7 +125,10 @@ function takeGrounding(findings: Findings, metadata: SharedV4ProviderMetadata | 
   findings.searched(told.webSearchQueries?.length || (urls.length > 0 ? 1 : 0));
 }
 
-/** Google names no page itself, but an address of its own that leads there, and the page's host as its title. */
-const isRedirect = (url: string) => url.startsWith("https://vertexaisearch.cloud.google.com/");
+/** Google mostly names no page itself, but an address of its own that leads there, and the page's host as its title. */
+function aboutPage(url: string, title: string | null | undefined) {
+  const isRedirect = url.startsWith("https://vertexaisearch.cloud.google.com/");
+  return isRedirect ? { title, site: siteIn(title ?? "") } : { title };
+}
 
 const siteIn = (title: string): string | null => (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(title) ? title : null);
