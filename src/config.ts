@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
-import { type ModelsConfig, modelsConfig, resolveModel } from "./config/models.ts";
+import { type ModelsConfig, modelsConfig, providerKey, providerUrl, resolveModel } from "./config/models.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
@@ -17,8 +17,8 @@ const dollars = z
   .regex(/^\d{1,7}(\.\d{1,9})?$/, "must be an amount of US dollars such as 25 or 0.50")
   .transform(Number);
 
-const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional();
-const key = z.string().min(1).optional();
+const httpUrl = providerUrl.optional();
+const key = providerKey.optional();
 const hostEntries = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))

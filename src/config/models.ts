@@ -7,7 +7,17 @@ export const vendorTypes = ["anthropic", "openai", "google", "mistral"] as const
 const types = [...vendorTypes, "openai-compatible", "bedrock", "vertex", "foundry"] as const;
 export type ProviderType = (typeof types)[number];
 
-const url = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+/** Shown where a provider is named, so nothing that is secret may stand in it. */
+export const providerUrl = z
+  .url({ protocol: /^https?$/, error: "must be an http or https URL" })
+  .refine((text) => {
+    const { username, password, search, hash } = new URL(text);
+    return [username, password, search, hash].every((part) => part === "");
+  }, "must be without a user, a query and a fragment");
+/** As it can stand in a header. */
+export const providerKey = z
+  .string("must be a text")
+  .regex(/^[\x21-\x7e]+$/, "must be printable characters without spaces");
 const word = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]*$/, "must be letters, digits, dots and dashes");
 const count = z
   .int("must be a whole number")
@@ -15,8 +25,8 @@ const count = z
   .max(100_000, "must be at most 100000");
 
 const common = {
-  base_url: url.optional(),
-  api_key: z.string("must be a text").min(1, "must not be empty").optional(),
+  base_url: providerUrl.optional(),
+  api_key: providerKey.optional(),
   api_key_env: z
     .string("must be the name of an environment variable")
     .regex(/^[A-Za-z_]\w*$/, "must be the name of an environment variable")
@@ -30,7 +40,7 @@ const providerShape = z
     "type",
     [
       z.strictObject({ type: z.enum(vendorTypes), ...common }),
-      z.strictObject({ type: z.literal("openai-compatible"), ...common, base_url: url }),
+      z.strictObject({ type: z.literal("openai-compatible"), ...common, base_url: providerUrl }),
       z.strictObject({ type: z.literal("bedrock"), ...common, region: word }),
       z.strictObject({ type: z.literal("vertex"), ...common, region: word, project: word }),
       z.strictObject({ type: z.literal("foundry"), ...common, resource: word }),
