@@ -11,15 +11,17 @@ export function modelsCommand(): Command {
     .option("--json", "print the list as JSON")
     .action(async ({ json }: { json?: boolean }) => {
       const { models } = configOrExit();
+      const providers = [...models.providers.values()];
+      const { isTTY } = process.stderr;
+      if (isTTY) process.stderr.write(`asking ${providers.length} providers ...`);
       const listed = await Promise.all(
-        [...models.providers.values()].map(async (provider) => ({
-          provider,
-          reached: await reach(provider),
-        })),
+        providers.map(async (provider) => ({ provider, reached: await reach(provider) })),
       );
+      if (isTTY) process.stderr.write("\r\u001b[K");
       process.stdout.write(
         json ? `${JSON.stringify(asJson(listed, models), null, 2)}\n` : asText(listed, models),
       );
+      process.exitCode = listed.some(({ reached }) => reached.state === "unreachable") ? 1 : 0;
     });
 }
 
@@ -43,11 +45,12 @@ function asText(listed: Listed, models: ModelsConfig): string {
     missing: paint("dim", "none"),
     unreachable: paint("yellow", "warn"),
   };
+  const width = Math.max(...["simulated", ...models.providers.keys()].map(({ length }) => length));
   const lines = [
-    `${marks.reachable}  simulated  needs nothing`,
+    `${marks.reachable}  ${"simulated".padEnd(width)}  needs nothing`,
     ...listed.map(
       ({ provider, reached }) =>
-        `${marks[reached.state]}  ${provider.name.padEnd(9)}  ${provider.type} at ${addressOf(provider)}${wordsOf(reached)}`,
+        `${marks[reached.state]}  ${provider.name.padEnd(width)}  ${provider.type} at ${addressOf(provider)}${wordsOf(reached)}`,
     ),
     ...[...models.aliases].map(([alias, id]) => `      ${alias} is ${placeOf(id, models)}`),
     ...[...models.fallbacks].map(([id, others]) => `      ${id} falls back to ${others.join(", then ")}`),

@@ -118,7 +118,17 @@ export function modelsConfig(env: Env, file: ModelsFile = {}): { config: ModelsC
     ]),
     ...(file.judge === undefined ? [] : [["models.judge", file.judge] as [string, string]]),
   ];
-  return { config, problems: targets.flatMap(([path, id]) => targetProblems(path, id, config)) };
+  const problems = [
+    ...given.flatMap(keyProblems),
+    ...targets.flatMap(([path, id]) => targetProblems(path, id, config)),
+  ];
+  return { config, problems };
+}
+
+/** Of a key that an environment variable holds; one in the file was looked at there. */
+function keyProblems({ api_key, key_from }: ProviderConfig): string[] {
+  const wrong = api_key === null ? undefined : providerKey.safeParse(api_key).error?.issues[0];
+  return wrong ? [`${key_from}: ${wrong.message}`] : [];
 }
 
 function targetProblems(path: string, id: string, config: ModelsConfig): string[] {

@@ -193,9 +193,12 @@ export function specifyWire(wired: Wired): void {
     }
 
     test("nobody is there", async () => {
-      const { ending } = await answerOf(wired.model("http://127.0.0.1:9"), go);
+      const gone = await startFakeUpstream();
+      await gone.close();
+      const { ending } = await answerOf(wired.model(gone.url), go);
       assert.ok(ending.type === "failed");
       assert.deepEqual([ending.failure.kind, ending.failure.retryable], ["unavailable", true]);
+      assert.match(ending.failure.message, /ECONNREFUSED/);
     });
 
     test("a page of a proxy instead of an answer", async () => {
