@@ -33,7 +33,7 @@ before(async () => {
   const providers = Object.fromEntries(
     cases.map(({ name, provider }) => [name, { ...provider, base_url: fakeOf(name).url }]),
   );
-  const fallbacks = { "google/down": ["openai/gpt-5.2"] };
+  const fallbacks = { "google/down": ["openai/gpt-5.2"], "google/off": ["anthropic/claude-opus-5-5"] };
   api = await startTestServer({ models: { providers, aliases: { default: "mistral/x" }, fallbacks } });
 });
 after(async () => {
@@ -124,6 +124,30 @@ test("a fallback answers where a provider is down, and the log says so", async (
     model: "gpt-5.2",
     after: [{ provider: "google", model: "down", failure: "unavailable" }],
   });
+});
+
+test("what a fallback took is charged at its own price, also where its answer broke off", async () => {
+  const [google, anthropic] = [wiredOf("google"), wiredOf("anthropic")];
+  const down = google.wire.error("unavailable");
+  fakeOf("google").reply(down, down);
+  fakeOf("anthropic").reply(
+    { chunks: [anthropic.wire.begun("I st")], end: "cut" },
+    wholeReply(anthropic.wire, { text: ["I stand in."] }),
+  );
+  const { id } = await newSession(api.client, await prepare(api.client, "google/off"));
+  const events = await turn(api.client, id, "go");
+  const [error] = events.filter(isOf("session.error"));
+  assert.match(error?.error.message ?? "", /It stood in for google\/off \(unavailable\)\.$/);
+  const charged = await api.db.query<{ body: { served_by?: unknown; nano_dollars: number | null } }>(
+    { name: "test_charged", text: "select body from event where session_id = $1 and type = 'charged'" },
+    [id],
+  );
+  assert.equal(charged.length, 2);
+  for (const { body } of charged) {
+    const after = [{ provider: "google", model: "off", failure: "unavailable" }];
+    assert.deepEqual(body.served_by, { provider: "anthropic", model: "claude-opus-5-5", after });
+    assert.ok((body.nano_dollars ?? 0) > 0);
+  }
 });
 
 test("an alias is served by the model that it stands for", async () => {

@@ -301,7 +301,7 @@ function provisional(drafts: AnyDraft[], seq: number, now: number): Entry[] {
 }
 
 async function callModel(
-  about: { thread_id: string; request_id: string },
+  about: About,
   request: ModelRequest,
   seq: number,
   effects: Effects,
@@ -322,40 +322,58 @@ async function callModel(
         break;
       case "finished": {
         effects.flushPreviews();
-        const { content, stop, usage } = event;
+        const { content, stop, usage, served_by } = event;
         const judged = await judge(stop.reason === "refusal" ? [] : content);
-        if (judged.aborted) return { type: "model_aborted", ...about, usage, judge: judged.judge };
+        if (judged.aborted) return { type: "model_aborted", ...about, usage, served_by, judge: judged.judge };
         const { judgements, judge: cost } = judged;
-        const reply = { content, stop, usage, served_by: event.served_by, judgements, judge: cost };
+        const reply = { content, stop, usage, served_by, judgements, judge: cost };
         return { type: "model_replied", ...about, ...reply, previewed: preview.ids };
       }
       case "failed":
-        return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };
+        return modelFailed(about, event);
       case "aborted":
-        return { type: "model_aborted", ...about, usage: event.usage, judge: null };
+        return modelAborted(about, event);
     }
   }
   throw new Error("the model's stream ended without a terminal event");
 }
 
+type About = Pick<Extract<Outcome, { type: "model_failed" }>, "thread_id" | "request_id">;
+type EventOf<Type extends ModelEvent["type"]> = Omit<Extract<ModelEvent, { type: Type }>, "type">;
+
+const modelFailed = (about: About, { failure, usage, served_by }: EventOf<"failed">): Outcome => ({
+  type: "model_failed",
+  ...about,
+  failure,
+  usage,
+  served_by,
+});
+
+const modelAborted = (about: About, { usage, served_by }: EventOf<"aborted">): Outcome => ({
+  type: "model_aborted",
+  ...about,
+  usage,
+  served_by,
+  judge: null,
+});
+
 /** Notes without a text are none, and what a refusal breaks off is no notes: the request is tried again. */
 async function summarise(
-  about: { thread_id: string; request_id: string },
+  about: About,
   request: ModelRequest,
   effects: Effects,
   signal: AbortSignal,
 ): Promise<Outcome> {
   for await (const event of effects.callModel(request, signal)) {
-    if (event.type === "failed")
-      return { type: "model_failed", ...about, failure: event.failure, usage: event.usage };
-    if (event.type === "aborted") return { type: "model_aborted", ...about, usage: event.usage, judge: null };
+    if (event.type === "failed") return modelFailed(about, event);
+    if (event.type === "aborted") return modelAborted(about, event);
     if (event.type !== "finished") continue;
-    const { content, stop, usage } = event;
+    const { content, stop, usage, served_by } = event;
     const texts = content.flatMap((block) => (block.type === "text" ? [block.text] : []));
     const summary = stop.reason === "refusal" ? "" : texts.join("\n\n");
-    if (summary.trim() !== "") return { type: "summarised", ...about, summary, usage };
+    if (summary.trim() !== "") return { type: "summarised", ...about, summary, usage, served_by };
     const failure = { kind: "unavailable", message: noNotes, retryable: true, retry_after_ms: null } as const;
-    return { type: "model_failed", ...about, failure, usage };
+    return modelFailed(about, { failure, usage, served_by });
   }
   throw new Error("the model's stream ended without a terminal event");
 }

@@ -22,34 +22,35 @@ export interface JudgeCost {
   usage: ModelUsage;
 }
 
+/** A model request that has ended, and what it took. */
+interface Asked {
+  thread_id: string;
+  request_id: string;
+  usage: ModelUsage;
+  served_by?: ServedBy | undefined;
+}
+
 /** How an effect ended. */
 export type Outcome =
-  | {
+  | (Asked & {
       type: "model_replied";
-      thread_id: string;
-      request_id: string;
       content: AssistantBlock[];
       stop: ModelStop;
-      usage: ModelUsage;
-      served_by?: ServedBy;
       /** Ids that previews have already promised. */
       previewed: PreviewedIds;
       /** By the place of a block in the content; null where it is not a call under `auto`. */
       judgements: (Judgement | null)[];
       /** Null: nobody was asked. */
       judge: JudgeCost | null;
-    }
+    })
   /** The notes that a compaction goes on from. */
-  | { type: "summarised"; thread_id: string; request_id: string; summary: string; usage: ModelUsage }
-  | { type: "model_failed"; thread_id: string; request_id: string; failure: ModelFailure; usage: ModelUsage }
-  | {
+  | (Asked & { type: "summarised"; summary: string })
+  | (Asked & { type: "model_failed"; failure: ModelFailure })
+  | (Asked & {
       type: "model_aborted";
-      thread_id: string;
-      request_id: string;
-      usage: ModelUsage;
       /** What was spent on judging the reply before the abort. */
       judge: JudgeCost | null;
-    }
+    })
   | {
       type: "tool_finished";
       thread_id: string;

@@ -56,7 +56,12 @@ export const writer =
 export function spanEnd(
   thread: Thread,
   pen: Pen,
-  request: { request_id: string; usage: ModelUsage; served_by?: ServedBy; judge?: JudgeCost | null },
+  request: {
+    request_id: string;
+    usage: ModelUsage;
+    served_by?: ServedBy | undefined;
+    judge?: JudgeCost | null;
+  },
   isError: boolean,
 ): AnyDraft[] {
   const { model } = pen.agent;
@@ -82,15 +87,19 @@ export function spanEnd(
   const cost = costOf({ ...request, model }, pen);
   const judging = judge && pen.costOf({ id: judge.model }, judge.usage);
   const nano_dollars = cost === null ? null : cost + (judging ?? 0);
-  return [end, writer(thread, pen, "internal")("charged", { reader: 1, request_id, usage, nano_dollars })];
+  const charged = { reader: 1, request_id, usage, nano_dollars, ...steppedIn(request) } as const;
+  return [end, writer(thread, pen, "internal")("charged", charged)];
 }
 
+type Served = { served_by?: ServedBy | undefined };
+
+/** Who stepped in for the model. */
+const steppedIn = ({ served_by }: Served): { served_by?: ServedBy } =>
+  served_by && served_by.after.length > 0 ? { served_by } : {};
+
 /** At the price of who stepped in for the model, where that has one. */
-export function costOf(
-  { model, usage, served_by }: { model: PricedModel; usage: ModelUsage; served_by?: ServedBy },
-  pen: Pen,
-): number | null {
-  const steppedIn = served_by && served_by.after.length > 0;
-  const cost = steppedIn ? pen.costOf({ id: `${served_by.provider}/${served_by.model}` }, usage) : null;
-  return cost ?? pen.costOf(model, usage);
+export function costOf(request: Served & { model: PricedModel; usage: ModelUsage }, pen: Pen): number | null {
+  const { served_by: other } = steppedIn(request);
+  const cost = other ? pen.costOf({ id: `${other.provider}/${other.model}` }, request.usage) : null;
+  return cost ?? pen.costOf(request.model, request.usage);
 }

@@ -66,7 +66,14 @@ export interface InternalBody {
   /** All that the log says up to here, so that later readers need not read it. */
   checkpoint: { reader: 1; state: object };
   /** What a model request has used, and what that costs at list price; null when the model has none. */
-  charged: { reader: 1; request_id: string; usage: ModelUsage; nano_dollars: number | null };
+  charged: {
+    reader: 1;
+    request_id: string;
+    usage: ModelUsage;
+    nano_dollars: number | null;
+    /** Who stepped in for the agent's model. */
+    served_by?: ServedBy;
+  };
   /** What a tool call has searched the web for, and what that costs at list price, with the tokens of a model that did it. */
   searched: {
     reader: 1;

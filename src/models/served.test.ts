@@ -73,6 +73,7 @@ describe("a model with fallbacks", () => {
     const { ending } = await answerOf(model, go);
     assert.ok(ending.type === "failed");
     assert.equal(ending.failure.kind, "unavailable");
+    assert.equal(ending.failure.message, "unavailable It stood in for p0/m0 (overloaded).");
     assert.equal(ending.served_by?.provider, "p1");
   });
 

@@ -51,7 +51,8 @@ export function servedBy(candidates: readonly Candidate[]): Model {
               break;
             }
           }
-          yield goesOn ? event : { ...event, served_by };
+          if (event.type === "failed") yield { ...event, failure: toldWith(after, event.failure), served_by };
+          else yield goesOn ? event : { ...event, served_by };
           if (!goesOn) return;
         }
       }
@@ -89,6 +90,13 @@ const cannotSearch = (model: string): ModelFailure => ({
   retryable: false,
   retry_after_ms: null,
 });
+
+/** Whoever is told that the last one failed wants to know of the others. */
+function toldWith(after: ServedBy["after"], failure: ModelFailure): ModelFailure {
+  if (after.length === 0) return failure;
+  const others = after.map((other) => `${other.provider}/${other.model} (${other.failure})`).join(", ");
+  return { ...failure, message: `${failure.message} It stood in for ${others}.` };
+}
 
 const noTurn = (provider: string, retry_after_ms: number | null): ModelFailure => ({
   kind: "rate_limited",
