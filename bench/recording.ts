@@ -1,8 +1,8 @@
-import type { Model, Models } from "../src/models/model.ts";
+import type { Candidates, Model, Models } from "../src/models/model.ts";
 import { simulatedModel } from "../src/models/simulated.ts";
 
 /** The simulated model, and the times at which its requests came in and its answers were whole. */
-export interface RecordingModels extends Models {
+export interface RecordingModels extends Models, Candidates {
   /** Resolves with the time of the next request, in `ms`. */
   nextRequest(): Promise<number>;
   /** Resolves with the time of the next whole answer, in `ms`. */
@@ -24,6 +24,7 @@ export function recordingModels(): RecordingModels {
   };
   return {
     find: () => ({ model }),
+    candidatesFor: () => ({ missing: "Only sessions are measured." }),
     judgeOf: (modelId) => modelId,
     nextRequest: () =>
       new Promise((resolve) => {

@@ -12,7 +12,8 @@ import { systemUser } from "../src/db/embedded/user.ts";
 import { migrate, readMigrations } from "../src/db/migrate.ts";
 import { connectHands, type Hands } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
-import type { Models } from "../src/models/model.ts";
+import { modelListing } from "../src/models/listing.ts";
+import type { Candidates, Models } from "../src/models/model.ts";
 import { listPrices } from "../src/models/price-table.ts";
 import { pricesOf } from "../src/models/prices.ts";
 import { createModels } from "../src/models/registry.ts";
@@ -39,7 +40,7 @@ export interface Rig {
   /** A `serve` as a process of its own. */
   serve(): Promise<Target & { pid: number }>;
   /** The same in this process, where its model and its statements can be watched. */
-  inProcess(models?: Models): Promise<Target & { statementCount(): number }>;
+  inProcess(models?: Models & Candidates): Promise<Target & { statementCount(): number }>;
   newSession(client: Client): Promise<string>;
   close(): Promise<void>;
 }
@@ -117,6 +118,7 @@ export async function startRig(): Promise<Rig> {
         allow_private_hosts: [],
         search: null,
         models,
+        listing: modelListing(modelsConfig({}).config, () => {}),
         prices: pricesOf(listPrices, modelsConfig({}).config),
         spending: { runtime_price: 0, caps: noCaps },
         logger: pino({ level: "warn" }, pino.destination({ dest: 2, sync: true })),

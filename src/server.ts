@@ -6,11 +6,14 @@ import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
+import { messagesRoutes } from "./api/routes/messages.ts";
+import { modelRoutes } from "./api/routes/models.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
 import { callModel } from "./brain/call-model.ts";
 import { capsOf } from "./brain/caps.ts";
+import { messagesSpending } from "./brain/messages-spending.ts";
 import type { Spending } from "./brain/spending.ts";
 import type { SearchSettings } from "./config/web.ts";
 import type { Caps } from "./config.ts";
@@ -22,7 +25,8 @@ import { createLog, type LogEvents } from "./log/group-commit.ts";
 import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
 import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
-import type { Models } from "./models/model.ts";
+import type { ModelListing } from "./models/listing.ts";
+import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
@@ -44,7 +48,8 @@ export interface ServerOptions {
   allow_private_hosts: readonly string[];
   /** Null: agents cannot search the web. */
   search: SearchSettings | null;
-  models: Models;
+  models: Models & Candidates;
+  listing: ModelListing;
   prices: Prices;
   spending: {
     /** What an hour of a running session costs, in US dollars. */
@@ -162,6 +167,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         from,
         wake: () => brain.wake(),
       }),
+      ...messagesRoutes(models, messagesSpending(db, caps, { prices, trouble })),
+      ...modelRoutes(options.listing),
       ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),
     ],
     authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),

@@ -90,7 +90,7 @@ async function serve(
   answerHeaders["anthropic-workspace-id"] = principal.workspaceId;
   checkApiVersion(headers);
   if (route.beta !== null) checkBeta(headers, route.beta);
-  if (context.req.method === "HEAD" && route.answer.type === "event_stream") {
+  if (context.req.method === "HEAD" && route.answer.event_stream !== undefined) {
     throw methodNotAllowed("HEAD", [route.method]);
   }
   const caller = {

@@ -6,7 +6,11 @@ import type { Route } from "./route.ts";
 import type { Work, Works } from "./work.ts";
 
 /** Why a route's answer is never kept: as the end of "cannot be used here: ". */
-export type Unrepeatable = "it answers with a stream" | "it takes an upload" | "its answer holds a secret";
+export type Unrepeatable =
+  | "it answers with a stream"
+  | "its answer may be a stream"
+  | "it takes an upload"
+  | "its answer holds a secret";
 
 /** The key of a POST that has one. Other methods can be repeated as they are, and it means nothing to them. */
 export function idempotencyKeyOf(route: Route, headers: Headers): string | null {

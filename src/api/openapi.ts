@@ -32,7 +32,6 @@ export function openApiDocument(routes: Route[], version: string): Json {
 }
 
 function operation(route: Route): Json {
-  const mediaType = route.answer.type === "json" ? "application/json" : "text/event-stream";
   return {
     summary: route.summary,
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
@@ -45,7 +44,10 @@ function operation(route: Route): Json {
     responses: {
       200: {
         description: "OK",
-        content: { [mediaType]: { schema: jsonSchema(route.answer.schema, "output") } },
+        content: {
+          ...contentOf("application/json", route.answer.json),
+          ...contentOf("text/event-stream", route.answer.event_stream),
+        },
       },
       default: {
         description: "An error",
@@ -54,6 +56,9 @@ function operation(route: Route): Json {
     },
   };
 }
+
+const contentOf = (mediaType: string, schema: z.ZodType | undefined): Json =>
+  schema ? { [mediaType]: { schema: jsonSchema(schema, "output") } } : {};
 
 const pathParameters = (route: Route): Json[] =>
   Object.entries(route.params ?? {}).map(([name, schema]) => ({

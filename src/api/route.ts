@@ -59,8 +59,8 @@ type CallOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z
 >;
 
 export interface Route extends Inputs<ParamSchemas, z.ZodType, z.ZodType> {
-  /** What a 200 carries: one JSON value, or a stream of server-sent events. */
-  answer: { type: "json" | "event_stream"; schema: z.ZodType };
+  /** What a 200 carries: one JSON value, a stream of server-sent events, or the one or the other as the body says. */
+  answer: { json?: z.ZodType; event_stream?: z.ZodType };
   serve(caller: Caller, means: Means): Promise<Response>;
 }
 
@@ -79,7 +79,7 @@ export function route<
   const { response, handle, ...inputs } = definition;
   return {
     ...inputs,
-    answer: { type: "json", schema: response },
+    answer: { json: response },
     async serve(caller, { readBody, works, key }) {
       const { call, sent } = await callOf(inputs, caller, readBody);
       const answer = async (work: Work) => JSON.stringify(await handle({ ...call, ...work }));
@@ -111,10 +111,29 @@ export function streamRoute<
   return {
     ...inputs,
     unrepeatable: "it answers with a stream",
-    answer: { type: "event_stream", schema: event },
+    answer: { event_stream: event },
     async serve(caller, { readBody, works }) {
       const { call } = await callOf(inputs, caller, readBody);
       return handle({ ...call, ...works.plain });
+    },
+  };
+}
+
+/** A route that hands on an answer made elsewhere, whole or as a stream. */
+export function relayRoute<Body extends z.ZodType>(
+  definition: Inputs<Record<never, never>, z.ZodUndefined, Body> & {
+    answer: { json: z.ZodType; event_stream?: z.ZodType };
+    handle(call: CallOf<Record<never, never>, z.ZodUndefined, Body>): Promise<Response>;
+  },
+): Route {
+  const { handle, ...inputs } = definition;
+  return {
+    ...inputs,
+    unrepeatable: "its answer may be a stream",
+    async serve(caller, { readBody, works }) {
+      const { call } = await callOf(inputs, caller, readBody);
+      const { body, headers } = await handle({ ...call, ...works.plain });
+      return new Response(body, { headers: { ...Object.fromEntries(headers), ...caller.headers } });
     },
   };
 }

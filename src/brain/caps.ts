@@ -22,6 +22,15 @@ export function capsOf(db: Database, caps: Caps, { isPriced }: Pick<Spending, "i
   };
 }
 
+/** Which cap a workspace has reached, for requests that no agent makes; null is none. */
+export function workspaceCapOf(db: Database, caps: Caps): (workspaceId: string) => Promise<string | null> {
+  const { per_workspace, per_workspace_day } = caps;
+  if (per_workspace === null && per_workspace_day === null) return async () => null;
+  const ofWorkspace: Caps = { per_agent: null, per_agent_day: null, per_workspace, per_workspace_day };
+  return async (workspaceId) =>
+    brokenCap(ofWorkspace, await readSpent(db, workspaceId, "", per_workspace !== null));
+}
+
 /** Such a session was made before there were caps, or lists of prices had changed. */
 const unmeasured = ({ model }: AgentFacts) =>
   `This server has caps on what may be spent, and the model ${model.id}, or one that judges its calls or searches the web for it, has no list price to measure it by. Add one to the file that DROVER_PRICES names.`;

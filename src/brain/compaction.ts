@@ -1,6 +1,6 @@
 import { limits } from "../limits.ts";
 import type { ContentBlock, ModelMessage, ModelRequest, ToolResultBlock } from "../models/model.ts";
-import { blockTokens, chars_per_token, messageTokens } from "./context-size.ts";
+import { blockTokens, chars_per_token, messageTokens } from "../models/token-estimate.ts";
 import { addSystemTexts, addUserBlocks } from "./conversation.ts";
 import type { Thread } from "./state.ts";
 

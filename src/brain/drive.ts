@@ -319,6 +319,8 @@ async function callModel(
         if (event.block === "tool_use") effects.prepareSandbox();
         break;
       case "text_delta":
+      case "thinking_delta":
+      case "block_end":
         break;
       case "finished": {
         effects.flushPreviews();

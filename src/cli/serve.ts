@@ -3,6 +3,7 @@ import { pino } from "pino";
 import type { Config } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
 import { connectHands } from "../hands/client.ts";
+import { modelListing } from "../models/listing.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { createModels } from "../models/registry.ts";
@@ -65,6 +66,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,
       models: createModels(config.models),
+      listing: modelListing(config.models, (message, error) => logger.warn({ err: error }, message)),
       prices,
       spending: { runtime_price: config.runtime_price, caps: config.caps },
       logger,

@@ -22,6 +22,19 @@ from now left join spend s on s.workspace_id = $1 and (s.day = now.day or $3)
 group by now.day`,
 };
 
+const spendOutside: Statement = {
+  name: "spend_outside",
+  text: `
+insert into spend (session_id, day, workspace_id, agent_id, nano)
+values ($1, (drover_now() at time zone 'UTC')::date, $1, '', $2)
+on conflict (session_id, day) do update set nano = spend.nano + excluded.nano`,
+};
+
+/** What a workspace has spent outside of its sessions. */
+export async function addSpent(db: Database, workspaceId: string, nano: number): Promise<void> {
+  if (nano > 0) await db.query(spendOutside, [workspaceId, nano]);
+}
+
 /** Of an agent and its workspace; without `everSince` the sums of all time are those of the day. */
 export async function readSpent(
   db: Database,

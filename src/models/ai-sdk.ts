@@ -1,4 +1,10 @@
-import type { LanguageModelV4CallOptions, SharedV4ProviderOptions } from "@ai-sdk/provider";
+import {
+  type LanguageModelV4CallOptions,
+  type LanguageModelV4ToolChoice,
+  type SharedV4ProviderOptions,
+  type SharedV4Warning,
+  UnsupportedFunctionalityError,
+} from "@ai-sdk/provider";
 import { limits } from "../limits.ts";
 import { startAnswer } from "./ai-sdk/answer.ts";
 import { type AiSdkType, type Dialect, dialectOf } from "./ai-sdk/dialects.ts";
@@ -6,7 +12,7 @@ import { failureOf } from "./ai-sdk/failure.ts";
 import { promptOf } from "./ai-sdk/prompt.ts";
 import { startSearched } from "./ai-sdk/search.ts";
 import { cutShort } from "./broken.ts";
-import type { Model, ModelFailure, ModelRequest } from "./model.ts";
+import type { AnswerOptions, Model, ModelFailure, ModelRequest } from "./model.ts";
 import { wellFormed } from "./sendable.ts";
 import { upstreamFetch } from "./upstream-fetch.ts";
 
@@ -37,6 +43,7 @@ export function aiSdkModel({ type, name, idle_ms = limits.model_idle_ms, ...upst
         for await (const part of stream) {
           if (signal.aborted) break;
           search?.take(part);
+          if (part.type === "stream-start" && request.options) refuseUnsupported(part.warnings);
           yield* answer.take(part);
         }
       } catch (error) {
@@ -53,12 +60,21 @@ export function aiSdkModel({ type, name, idle_ms = limits.model_idle_ms, ...upst
   };
 }
 
+/** What somebody asked for is not left out behind their back. */
+function refuseUnsupported(warnings: SharedV4Warning[]): void {
+  const refused = warnings.find((warning) => warning.type === "unsupported");
+  if (!refused) return;
+  const functionality = refused.details ? `${refused.feature} (${refused.details})` : refused.feature;
+  throw new UnsupportedFunctionalityError({ functionality });
+}
+
 function callOptions(request: ModelRequest, provider: string, dialect: Dialect): LanguageModelV4CallOptions {
-  const { tools, effort, answer, search } = request;
+  const { tools, effort, answer, options, search } = request;
   const searching = search ? dialect.search?.(search) : undefined;
   return {
     prompt: promptOf(request, provider, dialect),
     includeRawChunks: true,
+    ...(options && optionsOf(options)),
     ...(effort ? { reasoning: dialect.effort(effort) } : {}),
     ...(tools.length > 0
       ? {
@@ -92,3 +108,17 @@ const merged = (
     Object.entries(more).map(([vendor, values]) => [vendor, { ...options[vendor], ...values }]),
   ),
 });
+const optionsOf = (options: AnswerOptions): Partial<LanguageModelV4CallOptions> => ({
+  maxOutputTokens: options.tokens_max,
+  stopSequences: options.stop_sequences,
+  temperature: options.temperature,
+  topP: options.top_p,
+  topK: options.top_k,
+  toolChoice: options.tool_choice && toolChoiceOf(options.tool_choice),
+  reasoning: options.thinking === "off" ? "none" : undefined,
+});
+
+function toolChoiceOf(choice: NonNullable<AnswerOptions["tool_choice"]>): LanguageModelV4ToolChoice {
+  if (choice.type === "tool") return { type: "tool", toolName: choice.name };
+  return { type: choice.type === "any" ? "required" : choice.type };
+}

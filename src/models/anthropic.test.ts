@@ -37,7 +37,7 @@ async function finishedOf(answer: FakeAnswer) {
 }
 
 describe("answers", () => {
-  test("thoughts are kept with their signatures and never told", async () => {
+  test("thoughts are kept with their signatures, and never told as text", async () => {
     const { content, events } = await finishedOf({
       blocks: [
         { type: "thinking", thinking: ["sec", "ret"], signature: "sig" },
@@ -54,10 +54,16 @@ describe("answers", () => {
     ]);
     assert.deepEqual(events.slice(0, -1), [
       { type: "block_start", index: 0, block: "thinking" },
+      { type: "thinking_delta", index: 0, text: "sec" },
+      { type: "thinking_delta", index: 0, text: "ret" },
+      { type: "block_end", index: 0, block: content[0] },
       { type: "block_start", index: 1, block: "thinking" },
+      { type: "block_end", index: 1, block: content[1] },
       { type: "block_start", index: 2, block: "thinking" },
+      { type: "block_end", index: 2, block: content[2] },
       { type: "block_start", index: 3, block: "text" },
       { type: "text_delta", index: 3, text: "open" },
+      { type: "block_end", index: 3, block: content[3] },
     ]);
   });
 

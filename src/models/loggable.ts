@@ -6,9 +6,10 @@ import type { AssistantBlock, Model, ModelMessage } from "./model.ts";
 export function loggable(model: Model, api_key: string | null): Model {
   return {
     async *stream(request, signal) {
+      const owned = ownCallIds(request.messages);
       for await (const event of model.stream(request, signal)) {
-        if (event.type === "finished")
-          yield { ...event, content: withOwnCallIds(event.content, request.messages) };
+        if (event.type === "block_end") yield { ...event, block: owned(event.block, event.index) };
+        else if (event.type === "finished") yield { ...event, content: event.content.map(owned) };
         else if (event.type === "failed")
           yield { ...event, failure: { ...event.failure, message: told(event.failure.message, api_key) } };
         else yield event;
@@ -18,26 +19,33 @@ export function loggable(model: Model, api_key: string | null): Model {
 }
 
 /** Some servers repeat what they were sent, their errors then hold the key. */
+export function withoutKey(text: string, api_key: string | null): string {
+  const named = api_key === null || api_key === "" ? text : text.replaceAll(api_key, "[the key]");
+  return named.replace(/\bBearer [^\s"']+/gi, "Bearer [the key]");
+}
+
 function told(message: string, api_key: string | null): string {
-  const named = api_key === null || api_key === "" ? message : message.replaceAll(api_key, "[the key]");
-  const safe = named.replace(/\bBearer [^\s"']+/gi, "Bearer [the key]");
+  const safe = withoutKey(message, api_key);
   return safe.length > limits.model_error_chars_max
     ? `${safe.slice(0, limits.model_error_chars_max)}...`.toWellFormed()
     : safe;
 }
 
-/** Calls and their results find each other by the id. Some servers give none, or the same one again in each answer. */
-function withOwnCallIds(
-  content: readonly AssistantBlock[],
-  messages: readonly ModelMessage[],
-): AssistantBlock[] {
+/**
+ * Calls and their results find each other by the id. Some servers give none, or the same one again in each answer. A block
+ * keeps its id however often it is told.
+ */
+function ownCallIds(messages: readonly ModelMessage[]) {
   const taken = new Set(messages.flatMap((message) => (message.role === "assistant" ? idsIn(message) : [])));
-  return content.map((block) => {
+  const given = new Map<number, string>();
+  return (block: AssistantBlock, index: number): AssistantBlock => {
     if (block.type !== "tool_use") return block;
-    const id = block.id === "" || taken.has(block.id) ? `call_${randomBytes(12).toString("hex")}` : block.id;
+    const isFree = block.id !== "" && !taken.has(block.id);
+    const id = given.get(index) ?? (isFree ? block.id : `call_${randomBytes(12).toString("hex")}`);
     taken.add(id);
+    given.set(index, id);
     return { ...block, id };
-  });
+  };
 }
 
 const idsIn = ({ content }: { content: AssistantBlock[] }): string[] =>

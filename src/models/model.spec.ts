@@ -48,6 +48,9 @@ export async function answerOf(
   return { events, ending: endingOf(events) };
 }
 
+const endsIn = (events: ModelEvent[]) =>
+  events.flatMap((event) => (event.type === "block_end" ? [event] : []));
+
 export function endingOf(events: ModelEvent[]): Ending {
   const endings = events.filter(
     (event): event is Ending =>
@@ -81,6 +84,7 @@ export function specifyModel(name: string, start: () => Promise<Subject>): void 
       const deltas = events.flatMap((event) => (event.type === "text_delta" ? [event] : []));
       assert.equal(deltas.map((event) => event.text).join(""), text);
       assert.ok(deltas.every((event) => event.index === 0));
+      for (const { index, block } of endsIn(events)) assert.deepEqual(block, ending.content[index]);
     });
 
     for (const count of [1, 3]) {
@@ -98,6 +102,10 @@ export function specifyModel(name: string, start: () => Promise<Subject>): void 
           calls,
         );
         assert.equal(new Set(blocks.map((block) => block.id)).size, count);
+        assert.deepEqual(
+          endsIn(events).map(({ block }) => block),
+          ending.content,
+        );
         const starts = events.flatMap((event) => (event.type === "block_start" ? [event] : []));
         assert.deepEqual(
           starts,

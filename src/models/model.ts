@@ -1,3 +1,4 @@
+import type { Gate } from "./gate.ts";
 import type { WebSearch, WebSearched } from "./web-search.ts";
 
 /**
@@ -19,6 +20,39 @@ export interface Models {
   judgeOf(modelId: string): string;
 }
 
+/** Finds who can answer for a model's id, in the order in which they are to be asked; at least one. */
+export interface Candidates {
+  candidatesFor(modelId: string): { candidates: Candidate[] } | { missing: string };
+}
+
+/** A model at one provider. */
+export interface Candidate {
+  provider: string;
+  /** As the provider calls it. */
+  modelId: string;
+  model: Model;
+  gate: Gate;
+  /** Whether it can search the web. */
+  searches: boolean;
+  /** Where the provider speaks the Messages API itself. */
+  relay: Relay | null;
+}
+
+/** Hands requests of the Messages API on, unread. */
+export interface Relay {
+  /** Rejects for what the network does; whatever the upstream says is a response. */
+  ask(request: RelayedRequest, signal: AbortSignal): Promise<Response>;
+  /** What the upstream says, without what it must not repeat. */
+  withoutKey(text: string): string;
+}
+
+export interface RelayedRequest {
+  path: "/v1/messages" | "/v1/messages/count_tokens";
+  body: { model: string; stream?: boolean; [field: string]: unknown };
+  /** `anthropic-version` and `anthropic-beta`, as the client sent them. */
+  headers: Record<string, string>;
+}
+
 export type Effort = "low" | "medium" | "high" | "xhigh" | "max";
 
 export interface ModelRequest {
@@ -35,17 +69,30 @@ export interface ModelRequest {
   purpose?: "summary";
   /** Failed attempts at this very request so far. */
   attempt: number;
-  /** Set when no conversation is wanted but one short answer. */
+  /** Set when the answer is to be of one form. */
   answer?: AnswerFormat;
   /** Set when the provider is to search the web itself, and to say what it has found. It then gets no other tools. */
   search?: WebSearch;
+  /** What clients of the Messages API may want beside. Those of a provider with a relay never get here. */
+  options?: AnswerOptions;
 }
 
 export interface AnswerFormat {
-  name: "verdict";
+  name: "verdict" | "answer";
   /** JSON Schema. Providers that can hold an answer to it do; whoever asks checks it all the same. */
   schema: Record<string, unknown>;
   tokens_max: number;
+}
+
+/** Left out is what the provider does by itself. What a provider does not know, it refuses. */
+export interface AnswerOptions {
+  tokens_max: number;
+  stop_sequences?: string[];
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+  tool_choice?: { type: "auto" | "any" | "none" } | { type: "tool"; name: string };
+  thinking?: "off";
 }
 
 export interface ToolDefinition {
@@ -137,6 +184,9 @@ export interface ServedBy {
 export type ModelEvent =
   | { type: "block_start"; index: number; block: "text" | "thinking" | "tool_use" }
   | { type: "text_delta"; index: number; text: string }
+  | { type: "thinking_delta"; index: number; text: string }
+  /** The block is as it will be in `finished`, which is the end of those that are never told of so. */
+  | { type: "block_end"; index: number; block: AssistantBlock }
   | {
       type: "finished";
       content: AssistantBlock[];

@@ -12,29 +12,38 @@ export type Reached =
 export async function reach(provider: ProviderConfig): Promise<Reached> {
   const { api_key, key_from } = provider;
   if (api_key === null && key_from !== null) return { state: "missing", setting: key_from };
-  const { url, headers, lists } = questionFor(provider);
   try {
-    const response = await fetch(url, {
-      headers,
-      redirect: "manual",
-      signal: AbortSignal.timeout(limits.model_probe_ms),
-    });
-    if (!lists) {
-      await response.body?.cancel();
-      return { state: "reachable", models: null };
-    }
-    if (!response.ok) return { state: "unreachable", reason: reasonOf(response.status, provider) };
-    const models = countIn(await response.json());
-    return models === null
-      ? {
-          state: "unreachable",
-          reason: `what it answers is no list of models.${hintOf("not_configured", provider.name)}`,
-        }
-      : { state: "reachable", models };
+    return { state: "reachable", models: (await askForModels(provider))?.length ?? null };
   } catch (error) {
     return { state: "unreachable", reason: wordsOf(error as Error, provider) };
   }
 }
+
+/** The list as the provider writes it; null where it has none. Rejects where it cannot be had. */
+export async function askForModels(provider: ProviderConfig): Promise<unknown[] | null> {
+  const { url, headers, lists } = questionFor(provider);
+  const response = await fetch(url, {
+    headers,
+    redirect: "manual",
+    signal: AbortSignal.timeout(limits.model_probe_ms),
+  });
+  if (!lists) {
+    await response.body?.cancel();
+    return null;
+  }
+  if (!response.ok) throw new NoList(reasonOf(response.status, provider));
+  const list = listIn(await response.json());
+  if (list === null) throw new NoList(notAList(provider));
+  return list;
+}
+
+/** Its message is for whoever configured the provider. */
+class NoList extends Error {
+  override readonly name = "NoList";
+}
+
+const notAList = ({ name }: ProviderConfig) =>
+  `what it answers is no list of models.${hintOf("not_configured", name)}`;
 
 function reasonOf(status: number, { name }: ProviderConfig): string {
   if (status === 401 || status === 403)
@@ -45,10 +54,10 @@ function reasonOf(status: number, { name }: ProviderConfig): string {
   return `it answers ${status}`;
 }
 
-function wordsOf(error: Error, { name }: ProviderConfig): string {
+function wordsOf(error: Error, provider: ProviderConfig): string {
   if (error.name === "TimeoutError") return `it does not answer within ${limits.model_probe_ms} ms`;
-  if (error instanceof SyntaxError)
-    return `what it answers is no list of models.${hintOf("not_configured", name)}`;
+  if (error instanceof NoList) return error.message;
+  if (error instanceof SyntaxError) return notAList(provider);
   const { message, code } = (error.cause ?? error) as NodeJS.ErrnoException;
   return message || code || error.message;
 }
@@ -67,10 +76,14 @@ function questionFor(provider: ProviderConfig): Question {
   switch (type) {
     case "anthropic": {
       const headers = { ...bearer, "anthropic-version": "2023-06-01" };
-      return { url: `${base}/v1/models`, headers, lists: true };
+      return { url: `${base}/v1/models?limit=1000`, headers, lists: true };
     }
     case "google":
-      return { url: `${base}/models`, headers: { "x-goog-api-key": api_key ?? "" }, lists: true };
+      return {
+        url: `${base}/models?pageSize=1000`,
+        headers: { "x-goog-api-key": api_key ?? "" },
+        lists: true,
+      };
     case "openai":
     case "mistral":
     case "openai-compatible":
@@ -83,8 +96,8 @@ function questionFor(provider: ProviderConfig): Question {
 }
 
 /** `data` at most vendors, `models` at Google. */
-function countIn(body: unknown): number | null {
+function listIn(body: unknown): unknown[] | null {
   const { data, models } = (body ?? {}) as { data?: unknown; models?: unknown };
   const list = data ?? models;
-  return Array.isArray(list) ? list.length : null;
+  return Array.isArray(list) ? list : null;
 }

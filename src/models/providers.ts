@@ -3,9 +3,10 @@ import { publicUrls } from "./ai-sdk/dialects.ts";
 import { aiSdkModel } from "./ai-sdk.ts";
 import { itself, type Platform } from "./anthropic/client.ts";
 import { foundry, vertex } from "./anthropic/platforms.ts";
+import { messagesRelay } from "./anthropic/relay.ts";
 import { anthropicModel } from "./anthropic.ts";
 import { loggable } from "./loggable.ts";
-import type { Model } from "./model.ts";
+import type { Model, Relay } from "./model.ts";
 
 /** The model behind a provider of the configuration. */
 export const providerModel = (provider: ProviderConfig): Model =>
@@ -28,6 +29,17 @@ function modelOf(provider: ProviderConfig): Model {
     default:
       return aiSdkModel({ type, name, api_key: provider.api_key, base_url });
   }
+}
+
+/** Null: the provider speaks another language. */
+export function relayTo(provider: ProviderConfig): Relay | null {
+  const { type, api_key } = provider;
+  if (type !== "anthropic" && type !== "bedrock" && type !== "vertex" && type !== "foundry") return null;
+  return messagesRelay({
+    api_key: api_key ?? "",
+    base_url: addressOf(provider),
+    platform: platformOf(provider),
+  });
 }
 
 function platformOf({ type, project, region }: ProviderConfig): Platform {

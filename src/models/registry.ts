@@ -1,9 +1,9 @@
 import { type ModelsConfig, namesOf, type ProviderConfig, resolveModel } from "../config/models.ts";
 import { canSearch } from "../config/web.ts";
 import { type Clock, createGate, type Gate, machineClock } from "./gate.ts";
-import type { Model, Models } from "./model.ts";
-import { providerModel } from "./providers.ts";
-import { type Candidate, servedBy } from "./served.ts";
+import type { Candidate, Candidates, Model, Models, Relay } from "./model.ts";
+import { providerModel, relayTo } from "./providers.ts";
+import { servedBy } from "./served.ts";
 import { simulatedModel } from "./simulated.ts";
 
 const anthropic_judge = "claude-haiku-5-5";
@@ -12,11 +12,11 @@ const anthropic_judge = "claude-haiku-5-5";
 const typing_chars_per_second = 10;
 
 /** The models that the configuration leads to. One gate for each provider, whoever asks. */
-export function createModels(config: ModelsConfig, clock: Clock = machineClock): Models {
+export function createModels(config: ModelsConfig, clock: Clock = machineClock): Models & Candidates {
   const providers = new Map(
     [...config.providers.values()].map((provider): [string, Provider] => [
       provider.name,
-      { config: provider, gate: createGate(provider, clock), model: modelOf(provider) },
+      { config: provider, gate: createGate(provider, clock), ...connectionTo(provider) },
     ]),
   );
   const simulated = createGate({ max_concurrency: null, requests_per_minute: null }, clock);
@@ -33,26 +33,32 @@ export function createModels(config: ModelsConfig, clock: Clock = machineClock):
           model: found.model,
           gate: simulated,
           searches: false,
+          relay: null,
         },
       };
     }
     const provider = providers.get(resolved?.provider ?? "");
     if (!resolved || !provider) return { missing: unknown(modelId, config) };
-    const { model, gate } = provider;
+    const { model, relay, gate } = provider;
     const searches = canSearch(provider.config.type);
     if (model === null) return { missing: keyMissing(modelId, provider.config) };
-    return { candidate: { provider: resolved.provider, modelId: resolved.model, model, gate, searches } };
+    return {
+      candidate: { provider: resolved.provider, modelId: resolved.model, model, gate, relay, searches },
+    };
+  }
+
+  function candidatesFor(modelId: string): { candidates: Candidate[] } | { missing: string } {
+    const first = candidateOf(modelId);
+    const others = fallbacksOf(modelId, config).map(candidateOf);
+    const candidates = [first, ...others].flatMap((found) => ("candidate" in found ? [found.candidate] : []));
+    return candidates.length === 0 && "missing" in first ? first : { candidates };
   }
 
   return {
+    candidatesFor,
     find(modelId) {
-      const first = candidateOf(modelId);
-      const others = fallbacksOf(modelId, config).map(candidateOf);
-      const candidates = [first, ...others].flatMap((found) =>
-        "candidate" in found ? [found.candidate] : [],
-      );
-      if (candidates.length === 0 && "missing" in first) return first;
-      return { model: servedBy(candidates) };
+      const found = candidatesFor(modelId);
+      return "missing" in found ? found : { model: servedBy(found.candidates) };
     },
     judgeOf(modelId) {
       const resolved = resolveModel(modelId, config);
@@ -69,10 +75,13 @@ interface Provider {
   gate: Gate;
   /** Null: its key is missing. */
   model: Model | null;
+  relay: Relay | null;
 }
 
-const modelOf = (provider: ProviderConfig): Model | null =>
-  provider.api_key === null && provider.key_from !== null ? null : providerModel(provider);
+const connectionTo = (provider: ProviderConfig): Pick<Provider, "model" | "relay"> =>
+  provider.api_key === null && provider.key_from !== null
+    ? { model: null, relay: null }
+    : { model: providerModel(provider), relay: relayTo(provider) };
 
 /** Those of the id itself, or else of what it stands for. */
 const fallbacksOf = (modelId: string, config: ModelsConfig): string[] => {

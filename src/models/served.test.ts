@@ -2,8 +2,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createGate } from "./gate.ts";
 import { answerOf, requestOf, userSays } from "./model.spec.ts";
-import { type Model, type ModelEvent, type ModelFailure, type ModelRequest, noUsage } from "./model.ts";
-import { type Candidate, servedBy } from "./served.ts";
+import {
+  type Candidate,
+  type Model,
+  type ModelEvent,
+  type ModelFailure,
+  type ModelRequest,
+  noUsage,
+} from "./model.ts";
+import { servedBy } from "./served.ts";
 import { scriptedClock } from "./testing.ts";
 
 const go = requestOf("claude-opus-5-5", [userSays("go")]);
@@ -33,7 +40,7 @@ function candidatesOf(answers: ModelEvent[][], searches: (i: number) => boolean)
       },
     };
     const gate = createGate({ max_concurrency: 1, requests_per_minute: null }, clock);
-    return { provider: `p${i}`, modelId: `m${i}`, model, gate, searches: searches(i) };
+    return { relay: null, provider: `p${i}`, modelId: `m${i}`, model, gate, searches: searches(i) };
   });
   return { asked, list, model: servedBy(list) };
 }

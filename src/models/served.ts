@@ -1,19 +1,14 @@
-import type { Gate } from "./gate.ts";
-import { type Model, type ModelEvent, type ModelFailure, noUsage, type ServedBy } from "./model.ts";
-
-/** A model at one provider. */
-export interface Candidate {
-  provider: string;
-  /** As the provider calls it. */
-  modelId: string;
-  model: Model;
-  gate: Gate;
-  /** Whether it can search the web. */
-  searches: boolean;
-}
+import {
+  type Candidate,
+  type Model,
+  type ModelEvent,
+  type ModelFailure,
+  noUsage,
+  type ServedBy,
+} from "./model.ts";
 
 /** What another provider may do better. A request that was refused for what it says is not among them. */
-const downKinds: ModelFailure["kind"][] = [
+export const downKinds: ModelFailure["kind"][] = [
   "overloaded",
   "rate_limited",
   "unavailable",
@@ -42,7 +37,7 @@ export function servedBy(candidates: readonly Candidate[]): Model {
         }
         let begun = false;
         for await (const event of asked(candidate, { ...request, model }, signal)) {
-          const goesOn = event.type === "block_start" || event.type === "text_delta";
+          const goesOn = !("usage" in event);
           begun ||= goesOn;
           if (event.type === "failed" && !begun && !isLast) {
             const { kind } = event.failure;
@@ -98,7 +93,7 @@ function toldWith(after: ServedBy["after"], failure: ModelFailure): ModelFailure
   return { ...failure, message: `${failure.message} It stood in for ${others}.` };
 }
 
-const noTurn = (provider: string, retry_after_ms: number | null): ModelFailure => ({
+export const noTurn = (provider: string, retry_after_ms: number | null): ModelFailure => ({
   kind: "rate_limited",
   message: `The provider "${provider}" is used to the full: see max_concurrency and requests_per_minute of models.providers.${provider}, and its own limits.`,
   retryable: true,

@@ -54,14 +54,14 @@ async function* perform(
     case "think":
       yield answer.begin("thinking");
       await pace.type(act.text.length);
-      answer.add({ type: "thinking", thinking: act.text, signature: null });
+      yield* answer.add({ type: "thinking", thinking: act.text, signature: null });
       return null;
     case "call":
     case "malformed": {
       yield answer.begin("tool_use");
       const block = toolUse(act, answer.nextCallId());
       await pace.type((block.malformed ?? JSON.stringify(block.input)).length);
-      answer.add(block);
+      yield* answer.add(block);
       return null;
     }
     case "wait":

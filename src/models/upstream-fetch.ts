@@ -1,11 +1,19 @@
 import { limits } from "../limits.ts";
 import { BrokenStream, cutWhenEndless, Misdirected, SilentUpstream } from "./broken.ts";
 
+interface UpstreamWishes {
+  whole_ms?: number;
+  wants?: "stream" | "json";
+}
+
 /**
- * Asks under our own name, follows nobody elsewhere, breaks connections that are silent or come to no end, and takes an
- * error for one whatever its status says: some gateways answer 200 with JSON or a page where a stream was asked for.
+ * Asks under our own name, follows nobody elsewhere, and breaks connections that are silent or come to no end. Where a
+ * stream was asked for it takes an error for one whatever its status says: some gateways answer 200 with JSON or a page.
  */
-export function upstreamFetch(idle_ms: number, whole_ms: number = limits.model_answer_ms_max): typeof fetch {
+export function upstreamFetch(
+  idle_ms: number,
+  { whole_ms = limits.model_answer_ms_max, wants = "stream" }: UpstreamWishes = {},
+): typeof fetch {
   return async (url, init) => {
     const headers = new Headers(init?.headers);
     headers.set("user-agent", "drover");
@@ -22,7 +30,7 @@ export function upstreamFetch(idle_ms: number, whole_ms: number = limits.model_a
     }
     const bounds = { idle_ms, whole_ms, bytes_max: limits.model_answer_bytes_max };
     const passed = new Response(response.body?.pipeThrough(cutWhenEndless(bounds)), response);
-    return ok && type.includes("application/json") ? asError(passed) : passed;
+    return ok && wants === "stream" && type.includes("application/json") ? asError(passed) : passed;
   };
 }
 

@@ -11,6 +11,7 @@ export const idPrefix = {
   workspace: "wrkspc_",
   request: "req_",
   outcome: "outc_",
+  message: "msg_",
 } as const;
 
 export type IdKind = keyof typeof idPrefix;

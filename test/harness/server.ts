@@ -11,6 +11,7 @@ import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import { connectHands } from "../../src/hands/client.ts";
 import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { startHands } from "../../src/hands/host.ts";
+import { modelListing } from "../../src/models/listing.ts";
 import { listPrices } from "../../src/models/price-table.ts";
 import { type PriceTable, pricesOf } from "../../src/models/prices.ts";
 import { createModels } from "../../src/models/registry.ts";
@@ -68,6 +69,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     allow_private_hosts: options.allow_private_hosts ?? [],
     search: options.search ?? null,
     models: createModels(models),
+    listing: modelListing(models, () => {}),
     prices: pricesOf(options.prices ?? listPrices, models),
     spending: { runtime_price: 0, caps: noCaps, ...options.spending },
     logger: pino(

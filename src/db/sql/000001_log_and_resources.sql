@@ -109,6 +109,7 @@ create index session_head_lease on session_head (lease_owner) where lease_owner 
 -- What sessions have cost on each day of UTC, in billionths of a dollar. It outlives them. One row per session and day,
 -- so that sessions never wait for each other.
 create table spend (
+  -- Or the workspace, for what it has spent outside of its sessions.
   session_id text not null,
   day date not null,
   workspace_id text not null,

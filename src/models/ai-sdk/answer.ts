@@ -42,9 +42,18 @@ export function startAnswer(provider: string) {
     return [...started, { type: "text_delta", index, text }];
   }
 
-  function thinkingDelta(key: string, text: string): void {
-    const block = blocks[open.get(key) ?? -1]?.block;
-    if (block?.type === "thinking") block.thinking += text;
+  function thinkingDelta(key: string, text: string): ModelEvent[] {
+    const index = open.get(key) ?? -1;
+    const block = blocks[index]?.block;
+    if (block?.type !== "thinking" || text === "") return [];
+    block.thinking += text;
+    return [{ type: "thinking_delta", index, text }];
+  }
+
+  function end(key: string): ModelEvent[] {
+    const index = open.get(key) ?? -1;
+    const found = blocks[index];
+    return found ? [{ type: "block_end", index, block: closed(found) }] : [];
   }
 
   /** Providers that do not stream arguments send the call alone. Calls of one id end in the order in which they began. */
@@ -59,7 +68,7 @@ export function startAnswer(provider: string) {
     if (begun >= 0) open.set(key, begun);
     if (found) Object.assign(found, { json: input, whole: true });
     note(key, part.providerMetadata);
-    return started;
+    return [...started, ...end(key)];
   }
 
   return {
@@ -72,9 +81,13 @@ export function startAnswer(provider: string) {
           return events;
         }
         case "text-end":
-          note(`text ${part.id}`, part.providerMetadata);
-          open.delete(`text ${part.id}`);
-          return [];
+        case "reasoning-end": {
+          const key = `${part.type === "text-end" ? "text" : "thinking"} ${part.id}`;
+          note(key, part.providerMetadata);
+          const ended = end(key);
+          open.delete(key);
+          return ended;
+        }
         case "reasoning-start": {
           const key = `thinking ${part.id}`;
           const vendor = { provider, data: null };
@@ -83,13 +96,8 @@ export function startAnswer(provider: string) {
           return [started];
         }
         case "reasoning-delta":
-          thinkingDelta(`thinking ${part.id}`, part.delta);
           note(`thinking ${part.id}`, part.providerMetadata);
-          return [];
-        case "reasoning-end":
-          note(`thinking ${part.id}`, part.providerMetadata);
-          open.delete(`thinking ${part.id}`);
-          return [];
+          return thinkingDelta(`thinking ${part.id}`, part.delta);
         case "tool-input-start":
           return part.providerExecuted ? [] : [begin(`call ${part.id}`, toolUse(part.id, part.toolName))];
         case "tool-input-delta": {

@@ -19,14 +19,15 @@ export function vertex({ project, region }: { project: string; region: string })
       return Object.fromEntries(await auth.getRequestHeaders());
     },
     adapt(url, body) {
-      const { model, ...rest } = JSON.parse(body) as { model: string };
-      const base = url.replace(/\/v1\/messages(\?.*)?$/, "");
+      const { model, ...rest } = JSON.parse(body) as { model: string; stream?: boolean };
+      const [, base, counts] = /^(.*)\/v1\/messages(\/count_tokens)?(?:\?.*)?$/s.exec(url) ?? [];
+      const models = `${base}/projects/${project}/locations/${region}/publishers/anthropic/models`;
+      const sent = { ...rest, anthropic_version: api_version };
+      if (counts)
+        return { url: `${models}/count-tokens:rawPredict`, body: JSON.stringify({ model, ...sent }) };
       const name = encodeURIComponent(model).replaceAll("%40", "@");
-      const place = `projects/${project}/locations/${region}/publishers/anthropic/models/${name}`;
-      return {
-        url: `${base}/${place}:streamRawPredict`,
-        body: JSON.stringify({ ...rest, anthropic_version: api_version }),
-      };
+      const way = rest.stream ? "streamRawPredict" : "rawPredict";
+      return { url: `${models}/${name}:${way}`, body: JSON.stringify(sent) };
     },
   };
 }

@@ -4,7 +4,8 @@ import { type AssistantBlock, type ModelEvent, type ModelStop, type ModelUsage, 
 
 const count = z.number().nonnegative().nullish();
 
-const usage = z.object({
+/** Of a message and of the events of its stream. */
+export const wireUsage = z.object({
   input_tokens: count,
   output_tokens: count,
   cache_read_input_tokens: count,
@@ -27,7 +28,7 @@ const delta = z.discriminatedUnion("type", [
 ]);
 
 const streamEvent = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("message_start"), message: z.object({ usage: usage.nullish() }) }),
+  z.object({ type: z.literal("message_start"), message: z.object({ usage: wireUsage.nullish() }) }),
   z.object({
     type: z.literal("content_block_start"),
     index: z.int(),
@@ -38,13 +39,14 @@ const streamEvent = z.discriminatedUnion("type", [
     index: z.int(),
     delta: z.looseObject({ type: z.string() }),
   }),
+  z.object({ type: z.literal("content_block_stop"), index: z.int() }),
   z.object({
     type: z.literal("message_delta"),
     delta: z.object({
       stop_reason: z.string().nullish(),
       stop_details: z.object({ category: z.string().nullish(), explanation: z.string().nullish() }).nullish(),
     }),
-    usage: usage.nullish(),
+    usage: wireUsage.nullish(),
   }),
   z.object({ type: z.literal("message_stop") }),
 ]);
@@ -63,6 +65,9 @@ export function startAnswer() {
   let ending: Ending = {};
   let complete = false;
 
+  /** Blocks that are passed over have none. */
+  const placeOf = (index: number) => [...blocks.keys()].indexOf(index);
+
   return {
     /** Throws `BrokenStream`. Returns what is worth telling before the end. */
     take(raw: unknown): ModelEvent | null {
@@ -78,10 +83,12 @@ export function startAnswer() {
           return { type: "block_start", index: blocks.size - 1, block: markerOf(block) };
         }
         case "content_block_delta": {
-          const index = [...blocks.keys()].indexOf(event.index);
           const open = blocks.get(event.index);
-          const text = open ? extend(open, parse(delta, event.delta)) : "";
-          return text === "" ? null : { type: "text_delta", index, text };
+          return open ? extend(open, parse(delta, event.delta), placeOf(event.index)) : null;
+        }
+        case "content_block_stop": {
+          const open = blocks.get(event.index);
+          return open ? { type: "block_end", index: placeOf(event.index), block: closed(open) } : null;
         }
         case "message_delta":
           used = usageAfter(used, event.usage ?? {});
@@ -119,19 +126,18 @@ function markerOf(block: StartedBlock): "text" | "thinking" | "tool_use" {
   return block.type === "redacted_thinking" ? "thinking" : block.type;
 }
 
-/** Returns the text that is for the reader: thoughts are not. */
-function extend(open: Open, change: z.infer<typeof delta> | null): string {
+function extend(open: Open, change: z.infer<typeof delta> | null, index: number): ModelEvent | null {
   const { block } = open;
   if (change?.type === "text_delta" && block.type === "text") {
     block.text += change.text;
-    return change.text;
+    return change.text === "" ? null : { type: "text_delta", index, text: change.text };
   }
   if (change?.type === "input_json_delta") open.json += change.partial_json;
-  if (block.type === "thinking") {
-    if (change?.type === "thinking_delta") block.thinking += change.thinking;
-    if (change?.type === "signature_delta") block.signature = (block.signature ?? "") + change.signature;
-  }
-  return "";
+  if (block.type !== "thinking") return null;
+  if (change?.type === "signature_delta") block.signature = (block.signature ?? "") + change.signature;
+  if (change?.type !== "thinking_delta") return null;
+  block.thinking += change.thinking;
+  return change.thinking === "" ? null : { type: "thinking_delta", index, text: change.thinking };
 }
 
 function closed({ block, json }: Open): AssistantBlock {
@@ -180,7 +186,7 @@ function stopOf({ stop_reason, stop_details }: Ending, content: AssistantBlock[]
 }
 
 /** Counts are cumulative, and only the first of them splits what was written to the cache. */
-function usageAfter(before: ModelUsage, seen: Partial<z.infer<typeof usage>>): ModelUsage {
+export function usageAfter(before: ModelUsage, seen: Partial<z.infer<typeof wireUsage>>): ModelUsage {
   const written = seen.cache_creation_input_tokens;
   const long = seen.cache_creation?.ephemeral_1h_input_tokens ?? before.cache_creation_1h_input_tokens;
   const short =

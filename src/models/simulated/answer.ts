@@ -8,6 +8,9 @@ import {
 } from "../model.ts";
 import { inputUsage, messageTokens } from "./tokens.ts";
 
+/** A block that does not grow. */
+type Whole = Extract<AssistantBlock, { type: "thinking" | "tool_use" }>;
+
 export type Answer = ReturnType<typeof startAnswer>;
 
 /** An answer as it grows. */
@@ -32,9 +35,13 @@ export function startAnswer(request: ModelRequest) {
       index: content.length,
       block,
     }),
-    add: (block: AssistantBlock) => {
-      content.push(block);
+    add(block: Whole): ModelEvent[] {
+      const index = content.push(block) - 1;
       if (block.type === "tool_use") calls += 1;
+      const end: ModelEvent = { type: "block_end", index, block };
+      return block.type === "thinking"
+        ? [{ type: "thinking_delta", index, text: block.thinking }, end]
+        : [end];
     },
     /** Text that follows text goes on in the same block, on a new line. */
     openText(): { start: ModelEvent | null; lead: string } {

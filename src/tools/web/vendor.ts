@@ -17,7 +17,7 @@ export function vendorSearch({ model, askModel }: { model: string; askModel: Ask
     timeout_ms: limits.web_search_vendor_ms,
     async search(query, signal) {
       for await (const event of askModel(requestFor(model, query), signal)) {
-        if (event.type !== "block_start" && event.type !== "text_delta") return answerOf(model, event);
+        if ("usage" in event) return answerOf(model, event);
       }
       throw new Error("the model's stream ended without a terminal event");
     },

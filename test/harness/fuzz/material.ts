@@ -41,6 +41,19 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
     content: [text],
     citations: { enabled: true },
   };
+  const asked = { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Oslo" } };
+  const told = { type: "tool_result", tool_use_id: "toolu_1", content: [text], is_error: false };
+  const chat = {
+    model: "simulated",
+    system: [text],
+    tools: [{ name: "weather", description: "Tells it", input_schema: { type: "object" } }],
+    tool_choice: { type: "auto" },
+    messages: [
+      { role: "user", content: [text, image, document] },
+      { role: "assistant", content: [text, asked] },
+      { role: "user", content: [told] },
+    ],
+  };
   const nothing = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
   return {
     operations: operationsOf(openApi),
@@ -50,6 +63,7 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
       thread_id: threads.data[0]?.id ?? "",
       agent_id: facts.agent_id,
       environment_id: facts.environment_id,
+      model_id: "a_model",
     },
     bodies: {
       "POST /v1/agents": [
@@ -85,6 +99,11 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
         { events: [{ type: "user.interrupt" }, { type: "user.message", content: [text] }] },
         { events: [message, { type: "system.message", content: [text] }] },
       ],
+      "POST /v1/messages": [
+        { ...chat, max_tokens: 100 },
+        { ...chat, max_tokens: 100, stream: true },
+      ],
+      "POST /v1/messages/count_tokens": [chat],
     },
     forms: {
       "POST /v1/sessions": [

@@ -115,7 +115,7 @@ const inMethod: Fault = (request, { methods }, _, random) => {
   return { ...request, method };
 };
 
-const inHeaders: Fault = (request, _, __, random) => {
+const inHeaders: Fault = (request, operation, _, random) => {
   const { "x-api-key": key = "", "anthropic-beta": beta = "", ...rest } = request.headers;
   const both = { "x-api-key": key, "anthropic-beta": beta };
   const headers = random.pick<Record<string, string>>([
@@ -133,11 +133,22 @@ const inHeaders: Fault = (request, _, __, random) => {
       "anthropic-version": random.pick(["1999-01-01", "2026-10-21, 2023-06-01", "latest", "\xfc", "0"]),
     },
     { ...both, "anthropic-workspace-id": random.pick(["wrkspc_other", "*", "' or 1=1 --", "\xfc"]) },
-    { "x-api-key": key },
-    {
-      "x-api-key": key,
-      "anthropic-beta": random.pick(["", ",", "*", `${beta}x`, beta.slice(0, -1), "files-api-2025-04-14"]),
-    },
+    ...(operation.beta === null
+      ? []
+      : [
+          { "x-api-key": key },
+          {
+            "x-api-key": key,
+            "anthropic-beta": random.pick([
+              "",
+              ",",
+              "*",
+              `${beta}x`,
+              beta.slice(0, -1),
+              "files-api-2025-04-14",
+            ]),
+          },
+        ]),
   ]);
   return { ...request, headers: { ...rest, ...headers } };
 };

@@ -13,7 +13,10 @@ const batch = 250;
 /** Sends so many malformed requests to every route: each is refused as it should be, and nothing is changed by any. */
 export async function fuzz(count: number, seed: number): Promise<void> {
   const logged: string[] = [];
-  const ground = await prepareGround({ log: (line) => logged.push(line) });
+  const ground = await prepareGround({
+    models: { aliases: { a_model: "simulated" } },
+    log: (line) => logged.push(line),
+  });
   const agent = new Agent({ keepAlive: true });
   try {
     const material = await materialOf(ground);

@@ -1,0 +1,100 @@
+import Anthropic from "@anthropic-ai/sdk";
+import { failureOf } from "../anthropic/failure.ts";
+import { cutShort } from "../broken.ts";
+import type { Relay, RelayedRequest } from "../model.ts";
+import type { Begun, OnUsed } from "./ask.ts";
+import { apiErrorOf, upstreamError } from "./errors.ts";
+import { dataIn, errorFrame, eventStream, wholeFrames } from "./frames.ts";
+import { startMeter } from "./meter.ts";
+import { isSealed } from "./seal.ts";
+
+/** The answer of a provider that speaks the Messages API itself, as it is. */
+export async function relayed(
+  provider: string,
+  relay: Relay,
+  request: RelayedRequest,
+  signal: AbortSignal,
+  onUsed: OnUsed,
+): Promise<Begun> {
+  const left = new AbortController();
+  try {
+    const sent = { ...request, body: withoutSealed(request.body) };
+    const response = await relay.ask(sent, AbortSignal.any([signal, left.signal]));
+    if (!response.ok) {
+      const said = relay.withoutKey(await response.text());
+      return refused(provider, response.status, said, response.headers);
+    }
+    if (response.body && request.body.stream) {
+      const frames = framesOf(provider, relay, response.body, onUsed);
+      return { response: streamed(eventStream(frames, () => left.abort())) };
+    }
+    const text = await response.text();
+    const meter = startMeter();
+    meter.read(text);
+    onUsed(meter.used());
+    return { response: new Response(text, { headers: { "content-type": "application/json" } }) };
+  } catch (error) {
+    const failure = failureOf(error, provider);
+    return { failure, error: apiErrorOf(failure) };
+  }
+}
+
+const streamed = (body: ReadableStream<Uint8Array>) =>
+  new Response(body, { headers: { "content-type": "text/event-stream" } });
+
+/** Where the connection breaks, the stream says so instead of ending in the middle of a frame. */
+async function* framesOf(
+  provider: string,
+  relay: Relay,
+  body: ReadableStream<Uint8Array>,
+  onUsed: OnUsed,
+): AsyncGenerator<string> {
+  const meter = startMeter();
+  let isWhole = false;
+  try {
+    for await (const frames of wholeFrames(body)) {
+      for (const data of dataIn(frames)) meter.read(data);
+      const hasError = holds(frames, "error");
+      isWhole ||= hasError || holds(frames, "message_stop");
+      yield hasError ? relay.withoutKey(frames) : frames;
+    }
+    if (!isWhole) throw cutShort();
+  } catch (error) {
+    if (!isWhole) yield errorFrame(apiErrorOf(failureOf(error, provider)));
+  } finally {
+    onUsed(meter.used());
+  }
+}
+
+/** Not every gateway names its events twice. */
+const holds = (frames: string, type: string) =>
+  new RegExp(`^(event: *${type}|data: *{"type": *"${type}")`, "m").test(frames);
+
+function refused(provider: string, status: number, text: string, headers: Headers): Begun {
+  const body = jsonOf(text);
+  const failure = failureOf(Anthropic.APIError.generate(status, body, text, headers), provider);
+  return { failure, error: upstreamError(status, body, failure) };
+}
+
+/** Thoughts that another vendor's model had earlier in the conversation: the provider could not check them. */
+function withoutSealed(body: RelayedRequest["body"]): RelayedRequest["body"] {
+  const { messages } = body;
+  if (!Array.isArray(messages)) return body;
+  return { ...body, messages: messages.map(messageWithout) };
+}
+
+function messageWithout(message: unknown): unknown {
+  const { content } = (message ?? {}) as { content?: unknown };
+  if (!Array.isArray(content)) return message;
+  const kept = content.filter((block) => !isSealed(block?.signature) && !isSealed(block?.data));
+  return kept.length === content.length ? message : { ...(message as object), content: kept };
+}
+
+function jsonOf(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
