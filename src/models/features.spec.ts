@@ -61,6 +61,12 @@ export async function record(wired: Wired): Promise<Recorded> {
     await ask({ ...first, tools: [], answer: { name: "verdict", schema, tokens_max: 10 } });
     const held = JSON.stringify(sent()).includes("only_here");
 
+    const rules = { allowed_domains: ["only.example"] };
+    fake.reply(wholeReply(wire, { text: ["x"] }));
+    await ask({ ...first, tools: [], search: { ...rules, location: null, tokens_max: 10 } });
+    const searching = JSON.stringify(sent());
+    const filters = searching.includes("only.example") ? "yes" : "yes, and we apply domain rules";
+
     return {
       body,
       features: {
@@ -90,6 +96,7 @@ export async function record(wired: Wired): Promise<Recorded> {
         "usage of an aborted answer": await usageOfAborted(wired, fake, first),
         "arguments that are not JSON": await notJson(wired, fake, first),
         refusals: await refusals(wired, fake, first),
+        "a search of the web of its own": /web_search|googleSearch/.test(searching) ? filters : "no",
         "retry-after": await retryAfter(wired, fake, first),
       },
     };
@@ -207,7 +214,8 @@ This file is generated: \`npm run docs:models\` writes it anew, and a test fails
 `;
 
 const notes = `
-* Bedrock, Vertex and Foundry serve Claude through Anthropic's Messages API and are as \`anthropic\` is.
+* Bedrock, Vertex and Foundry serve Claude through Anthropic's Messages API and are as \`anthropic\` is, but for the search
+  of the web, for which they are not asked.
 * A provider never gets the thoughts of another one: when a fallback or another model takes a conversation over, they are
   left out, and come back when their own provider is asked again.
 * "As the user's text": the vendor or its servers take system text at the beginning alone.

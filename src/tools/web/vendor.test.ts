@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { describe, test } from "node:test";
 import { limits } from "../../limits.ts";
 import { type ModelEvent, noUsage } from "../../models/model.ts";
@@ -68,6 +69,19 @@ describe("the search of a model vendor", () => {
       yield { type: "aborted", usage, searched };
     }, interrupt.signal);
     assert.deepEqual([text, is_error, web_searches], ["The search was interrupted.", true, 1]);
+    assert.deepEqual(model_use, { model: "small", usage });
+  });
+
+  test("that takes too long is given up, and what it took is charged", async () => {
+    const ask: AskModel = async function* (_, signal) {
+      if (!signal.aborted) await once(signal, "abort");
+      yield { type: "aborted", usage };
+    };
+    const tool = webSearch({ ...vendorSearch({ model: "small", askModel: ask }), timeout_ms: 1 });
+    const signal = new AbortController().signal;
+    const use = { config: {}, conversation: { user_texts: [], messages: [] }, signal };
+    const { content, model_use } = await tool.run({ query: "otters" }, use);
+    assert.deepEqual(content, [{ type: "text", text: "unavailable: no answer within 0.001 s" }]);
     assert.deepEqual(model_use, { model: "small", usage });
   });
 
