@@ -49,6 +49,17 @@ describe("the shell", () => {
     assert.equal(await output("for i in 1 2 3; do echo o$i; echo e$i >&2; done"), "o1\ne1\no2\ne2\no3\ne3\n");
   });
 
+  test("has an output again after a command that sent its own elsewhere, or closed it", async () => {
+    for (const away of ["exec >/tmp/away 2>&1", "exec 1>&- 2>&- 0<&-", "exec 198>&- 199>&-"]) {
+      await finish(`${away}; echo hidden`);
+      assert.equal(
+        await output("echo seen; echo too >&2; read line || echo empty"),
+        "seen\ntoo\nempty\n",
+        away,
+      );
+    }
+  });
+
   test("gives commands an empty stdin", async () => {
     assert.equal(await output("read x; echo $?; cat; bash -c 'cat; echo end'"), "1\nend\n");
   });

@@ -15,8 +15,9 @@ import type { KeptOutput } from "./wire.ts";
  *
  * I1  Before and after each command bash marks that stream. What lies between the marks is the command's output, whoever else still
  *     holds the stream open; what background jobs write later is told with the next command.
- * I2  Bash is interactive, so that SIGINT ends the command and not the shell.
- * I3  A command is over when bash has reported after the last signal was sent.
+ * I2  Every command has all three streams anew: an `exec` in the one before it has changed none of them.
+ * I3  Bash is interactive, so that SIGINT ends the command and not the shell.
+ * I4  A command is over when bash has reported after the last signal was sent.
  */
 export interface Shell {
   /** One at a time. */
@@ -88,7 +89,8 @@ export async function startShell(sandbox: Sandbox): Promise<Shell> {
     reports.mark(() => {
       output = collected;
     });
-    bash.stdin.write(`eval ${quote(command)} </dev/null 2>&1 ${shellFds.control}>&- ${shellFds.marks}>&-`);
+    const { control, marks } = shellFds;
+    bash.stdin.write(`eval ${quote(command)} </dev/null >&${marks} 2>&1 ${control}>&- ${marks}>&-`);
     const over = Promise.race([reports.ask(), exited]);
     const end = await untilStopped(over, options);
     if (end === "timed_out" || end === "cancelled") await stop(over);
