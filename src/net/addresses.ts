@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { networkInterfaces } from "node:os";
 
 /**
  * Addresses that are nobody's on the public internet, from IANA's special-purpose registries; and one that is, where a
@@ -60,6 +61,10 @@ export function isPublic(address: string): boolean {
       return false;
   }
 }
+
+/** Of this machine, public ones too: what listens there may be behind a firewall for everybody else. */
+export const ownAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((cards) => cards?.map(({ address }) => address) ?? []);
 
 /** What an administrator has opened beside the public internet. */
 export interface OpenedHosts {

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
+import { ownAddresses } from "./addresses.ts";
 import { createGuard, type Guard, refusalIn } from "./guard.ts";
 
 /** What the server was asked for: the address it was reached at, and the host that was meant. */
@@ -143,6 +144,19 @@ describe("the guard", () => {
   test("has nothing against public addresses and names", () => {
     const { guard } = guardThat();
     for (const host of open) assert.equal(guard.problemOf(new URL(`https://${host}/`)), null, host);
+  });
+
+  test("refuses this machine's own addresses, and names that lead there, unless they are opened", async () => {
+    const own = () => ["1.1.1.1", "2606:4700:4700::1111"];
+    const resolve = async () => ["1.1.1.1"];
+    const guard = createGuard({ allow_private_hosts: [], resolve, own });
+    guards.push(guard);
+    for (const host of ["1.1.1.1", "0x1010101", "[2606:4700:4700::0:1111]", "mine.example"]) {
+      assert.match(await refused(guard, `http://${host}:${port}/`), /is not a public address/, host);
+    }
+    const opening = createGuard({ allow_private_hosts: ["1.1.1.1"], resolve, own });
+    assert.equal(opening.problemOf(new URL("http://1.1.1.1/")), null);
+    assert.ok(ownAddresses().includes("127.0.0.1"));
   });
 
   test("refuses what is not the web", () => {

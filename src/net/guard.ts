@@ -2,7 +2,7 @@ import { lookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import { Agent, buildConnector, fetch, type RequestInit, type Response } from "undici";
 import { limits } from "../limits.ts";
-import { isPublic, openedHosts } from "./addresses.ts";
+import { isPublic, openedHosts, ownAddresses } from "./addresses.ts";
 import { resolvePublicly } from "./resolve.ts";
 
 /**
@@ -26,6 +26,8 @@ export interface GuardOptions {
   allow_private_hosts: readonly string[];
   /** The addresses of a name that was not opened. */
   resolve?(name: string): Promise<string[]>;
+  /** The addresses of this machine, which are not reached however public they are. */
+  own?(): string[];
 }
 
 /** The guard does not let the request through. */
@@ -33,9 +35,11 @@ export class AddressRefused extends Error {
   override readonly name = "AddressRefused";
 }
 
-export function createGuard({ allow_private_hosts, resolve = resolvePublicly }: GuardOptions): Guard {
+export function createGuard(options: GuardOptions): Guard {
+  const { allow_private_hosts, resolve = resolvePublicly, own = ownAddresses } = options;
   const opened = openedHosts(allow_private_hosts);
-  const mayReach = (address: string) => isPublic(address) || opened.address(address);
+  const mayReach = (address: string) =>
+    opened.address(address) || (isPublic(address) && !own().includes(address));
 
   function problemOf(url: URL): string | null {
     if (url.protocol !== "http:" && url.protocol !== "https:")
@@ -104,7 +108,7 @@ export function refusalIn(error: unknown): string | null {
 }
 
 const notPublic = (host: string) =>
-  `${host} is not a public address; the server's administrator can open it with DROVER_ALLOW_PRIVATE_HOSTS`;
+  `${host} is not a public address, or one of the server's own; its administrator can open it with DROVER_ALLOW_PRIVATE_HOSTS`;
 
 /** As a URL has it, without the brackets of IPv6 and the dot that may end a name. */
 const hostOf = (hostname: string) =>
