@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { createServer as createTlsServer } from "node:tls";
 import { ownAddresses } from "./addresses.ts";
 import { createGuard, type Guard, refusalIn } from "./guard.ts";
 
@@ -80,6 +79,9 @@ const addresses = [
   "[64:ff9b:1::10.0.0.1]",
   "[2002:7f00:1::]",
   "[2001:0:4136:e378:8000:63bf:3fff:fdd2]",
+  // Identifiers that look like addresses.
+  "[2001:10::1]",
+  "[2001:20::1]",
   // Private, shared, link-local, unique local, site-local, multicast, reserved, examples.
   "10.1.2.3",
   "172.16.0.1",
@@ -143,6 +145,9 @@ describe("the guard", () => {
 
   test("has nothing against public addresses and names", () => {
     const { guard } = guardThat();
+    for (const url of ["http://example.com:443/", "https://example.com:80/", "http://example.com:1024/"]) {
+      assert.equal(guard.problemOf(new URL(url)), null, url);
+    }
     for (const host of open) assert.equal(guard.problemOf(new URL(`https://${host}/`)), null, host);
   });
 
@@ -224,7 +229,7 @@ describe("the guard", () => {
 
   test("reaches what was opened: names, addresses and subnets, and nothing beside them", async () => {
     const cases: [opened: string, reached: string, refused: string][] = [
-      ["localhost", "localhost", "127.0.0.1"],
+      ["LocalHost", "localhost", "127.0.0.1"],
       ["127.0.0.1", "127.0.0.1", "127.0.0.2"],
       ["127.0.0.0/30", "127.0.0.3", "127.0.0.4"],
     ];
@@ -253,18 +258,21 @@ describe("the guard", () => {
     }
   });
 
-  test("tells a TLS server which name is meant", async () => {
-    const named = Promise.withResolvers<string>();
-    const tls = createTlsServer({
-      SNICallback(name, done) {
-        named.resolve(name);
-        done(new Error("no certificate"));
-      },
+  test("tells a TLS server which name is meant, and shares no connection between names", async () => {
+    const hello = Promise.withResolvers<string>();
+    const tls = createTcpServer((socket) => {
+      socket.once("data", (bytes) => {
+        hello.resolve(bytes.toString("latin1"));
+        socket.destroy();
+      });
     });
     await once(tls.listen(0, "127.0.0.2"), "listening");
     const { guard } = guardThat(["127.0.0.2"]);
     await assert.rejects(guard.fetch(`https://secure.example:${(tls.address() as AddressInfo).port}/`));
-    assert.equal(await named.promise, "secure.example");
+    const said = await hello.promise;
+    assert.ok(said.includes("secure.example") && said.includes("\x08http/1.1"));
+    // Which may use one for every name that its certificate has.
+    assert.ok(!said.includes("\x02h2"));
     tls.close();
   });
 });

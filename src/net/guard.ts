@@ -102,7 +102,6 @@ export function createGuard(options: GuardOptions): Guard {
 export function refusalIn(error: unknown): string | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof AddressRefused) return cause.message;
-    if (cause instanceof AggregateError) return refusalIn(cause.errors[0]);
   }
   return null;
 }

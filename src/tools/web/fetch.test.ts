@@ -13,6 +13,8 @@ let site: TestSite;
 let guard: Guard;
 let tool: WebTool;
 const reader = createReader();
+/** Bytes of a page that never ends. */
+let endless = 0;
 const hanging = Promise.withResolvers<void>();
 
 before(async () => {
@@ -32,7 +34,13 @@ before(async () => {
     "/zipped": sends("text/plain", gzipSync("unpacked"), { "content-encoding": "gzip" }),
     "/empty": sends("text/html", ""),
     "/long.txt": sends("text/plain", "0123456789".repeat(50_000)),
-    "/long.html": sends("text/html", `<p>${"é".repeat(1_000)}`),
+    "/long.html": sends("text/html", `<title>${"t".repeat(9_000)}</title><p>${"€".repeat(1_000)}`),
+    "/page.xhtml": sends("application/xhtml+xml", "<html><body><p>in <b>XHTML</b></p></body></html>"),
+    "/paper.x-pdf": sends("application/x-pdf", pdfOf(pdfText("A finding"))),
+    "/began": redirects("/deep/went"),
+    "/deep/went": redirects("ended"),
+    "/deep/ended": sends("text/plain", "the end"),
+    "/fragment": sends("", "<html lang=en><p>markup"),
     "/gone": (_, response) => response.writeHead(410).end("gone"),
     "/once": redirects("/page"),
     "/loop": redirects("/loop"),
@@ -44,7 +52,9 @@ before(async () => {
     "/endless": (_, response) => {
       response.writeHead(200, { "content-type": "text/html" });
       const more = () => {
-        while (!response.destroyed && response.write("<p>more and more</p>".repeat(1_000)));
+        const piece = "<p>more and more</p>".repeat(1_000);
+        do endless += piece.length;
+        while (!response.destroyed && response.write(piece));
         if (!response.destroyed) response.once("drain", more);
       };
       more();
@@ -70,7 +80,10 @@ before(async () => {
       hanging.resolve();
     },
   });
-  guard = createGuard({ allow_private_hosts: ["127.0.0.1"], resolve: async () => [] });
+  guard = createGuard({
+    allow_private_hosts: ["127.0.0.1"],
+    resolve: async (name) => (name === "twice.example" ? ["127.0.0.1", "127.0.0.1"] : []),
+  });
   tool = webFetch({ guard, reader });
 });
 after(async () => {
@@ -112,6 +125,9 @@ describe("web_fetch", () => {
     assert.equal(await says("/untyped"), "markup");
     assert.equal(await says("/utf16.txt"), "naïve");
     assert.equal(await says("/utf16"), "naïve");
+    assert.equal(await says("/fragment"), "markup");
+    assert.equal(await says("/page.xhtml"), "in **XHTML**");
+    assert.equal(await says("/paper.x-pdf"), "[Page 1 of 1]\nA finding");
     assert.equal(await says("/zipped"), "unpacked");
     assert.equal(await says("/empty"), "[The page has no text.]");
   });
@@ -124,6 +140,8 @@ describe("web_fetch", () => {
     const closed = await startSite({});
     closed.close();
     assert.match(await fails(closed.url), /^url_not_accessible: .*ECONNREFUSED/);
+    const twice = closed.url.replace("127.0.0.1", "twice.example");
+    assert.match(await fails(twice), /^url_not_accessible: .*ECONNREFUSED/);
     assert.match(await fails("http://nowhere.example/"), /^url_not_accessible: .*has no address/);
     assert.match(await fails("not a url"), /^invalid_tool_input/);
     assert.match(await fails(`/${"x".repeat(3_000)}`), /^url_too_long/);
@@ -135,6 +153,7 @@ describe("web_fetch", () => {
   test("follows redirects, so far, and nowhere that it may not go itself", async () => {
     const { text } = await get("/once");
     assert.match(text, new RegExp(`^URL: ${site.url}/page\n`));
+    assert.equal(await says("/began"), "the end");
     const before = site.asked.length;
     assert.match(await fails("/loop"), /^url_not_accessible: .*more than 10 redirects/);
     assert.equal(site.asked.length - before, limits.web_redirects_max + 1);
@@ -175,12 +194,15 @@ describe("web_fetch", () => {
     );
     // Never in the middle of a character.
     assert.equal(await says("/smileys.txt"), `x${"😀".repeat(49_999)}\n[The rest was left out.]`);
-    assert.equal(await says("/long.html", { max_content_tokens: 1 }), "éé\n[The rest was left out.]");
+    assert.equal(await says("/long.html", { max_content_tokens: 1 }), "€\n[The rest was left out.]");
+    const { text } = await get("/long.html");
+    assert.match(text, /\nTitle: t{500}\n/);
     assert.equal(await says("/paper.pdf", { max_content_tokens: 1 }), "[Page 1 of 1]\nA finding");
   });
 
   test("takes no more than so much of an answer without end, or of one that unpacks into a gigabyte", async () => {
     assert.match(await fails("/endless"), /^content_too_large/);
+    assert.ok(endless < 4 * limits.web_page_bytes_max, `${endless} bytes were taken`);
     assert.match(await fails("/bomb"), /^content_too_large/);
     assert.equal(await says("/data.json"), '{"a":  1}');
   });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { after, describe, test } from "node:test";
 import { limits } from "../../limits.ts";
 import { createReader, type Page, type Reading } from "./reader.ts";
@@ -52,6 +53,8 @@ describe("a page of HTML", () => {
   test("without a main part is all of its body but what surrounds it", async () => {
     const { text } = await read(html("<nav>menu</nav><p>What it says.</p><footer>end</footer>"));
     assert.equal(text, "What it says.");
+    const nested = "<p>What.</p><footer>menu of many words<nav>another menu of words</nav></footer>";
+    assert.equal((await read(html(nested))).text, "What.");
     assert.equal((await read(html("<nav><a href=/a>only</a></nav>"))).text, "[only](https://docs.example/a)");
   });
 
@@ -80,6 +83,27 @@ describe("a page of HTML", () => {
     assert.equal(text.length, limits.web_text_chars_max + 1);
   });
 });
+
+describe("a reader's process", () => {
+  test("reads one page after the other, and is given nothing of the server's environment", async () => {
+    process.env.DROVER_PROBE = "secret";
+    const own = createReader();
+    const before = new Set(children());
+    for (const word of ["one", "two", "three"]) {
+      assert.deepEqual(await own.read(html(word), never), { read: { title: null, text: word } });
+    }
+    const [pid, ...others] = children().filter((child) => !before.has(child));
+    assert.deepEqual(others, []);
+    assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, "utf8"), /DROVER_PROBE|PATH=/);
+    own.close();
+    delete process.env.DROVER_PROBE;
+  });
+});
+
+const children = () =>
+  readdirSync("/proc/self/task").flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, "utf8").split(" ").filter(Boolean),
+  );
 
 describe("a PDF", () => {
   test("is the text of its pages", async () => {

@@ -46,6 +46,7 @@ test("URLs are found in whatever stands around them", () => {
   ];
   for (const [text, url] of cases) assert.ok(urlsIn(text).has(url), text);
   assert.deepEqual([...urlsIn("example.com and ftp://a.example/ and http://")], []);
+  assert.equal(urlsIn(`https://a.example/${"x".repeat(5_000)}`).size, 0);
   assert.ok(!urlsIn("https://a.example/x/y").has("https://a.example/x"));
 });
 
@@ -100,6 +101,18 @@ describe("url_sources", () => {
     assert.ok(allowed(except, from(call("web_search", page))));
     assert.ok(!allowed(except, from(call("web_fetch", page))));
     assert.ok(!allowed(except, from(call("lookup", page))));
+  });
+
+  test("see the texts of documents", () => {
+    const [use] = call("lookup", "");
+    assert.ok(use);
+    const source = { type: "text" as const, media_type: "text/plain" as const, data: `See ${page}.` };
+    const content = [{ type: "document" as const, source, title: null, context: null }];
+    const found: ModelMessage = {
+      role: "user",
+      content: [{ type: "tool_result", tool_use_id: "toolu_lookup", is_error: false, content }],
+    };
+    assert.ok(allowed(everything, from([use, found])));
   });
 
   test("see the addresses of search results", () => {

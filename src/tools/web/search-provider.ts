@@ -66,7 +66,6 @@ export async function askProvider<Schema extends z.ZodType>(
     redirect: "error",
     signal,
   }).catch((error: unknown) => {
-    signal.throwIfAborted();
     const { cause } = error as Error;
     throw fail(`cannot be reached: ${cause instanceof Error ? cause.message : (error as Error).message}`);
   });

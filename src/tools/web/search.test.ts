@@ -5,7 +5,7 @@ import { brave } from "./brave.ts";
 import { type WebSearchConfig, webSearch } from "./search.ts";
 import type { SearchProvider } from "./search-provider.ts";
 import { searxng } from "./searxng.ts";
-import { type Answer, startSite, type TestSite } from "./testing.ts";
+import { type Answer, redirects, startSite, type TestSite } from "./testing.ts";
 
 let site: TestSite;
 const requests: { url: URL; headers: NodeJS.Dict<string | string[]> }[] = [];
@@ -20,7 +20,12 @@ const engine: Answer = (request, response) => {
 };
 
 before(async () => {
-  site = await startSite({ "/search": engine, "/sub/search": engine, "/res/v1/web/search": engine });
+  site = await startSite({
+    "/search": engine,
+    "/sub/search": engine,
+    "/moved/search": redirects("/search"),
+    "/res/v1/web/search": engine,
+  });
 });
 after(() => site.close());
 
@@ -32,7 +37,12 @@ async function search(provider: SearchProvider, config: WebSearchConfig = {}, si
   return { ...result, request: requests.at(-1) };
 }
 
-const page = (url: string, title = "A page") => ({ url, title, content: "Otters hold hands." });
+const page = (url: string, title = "A page", date?: string) => ({
+  url,
+  title,
+  content: "Otters hold hands.",
+  ...(date && { publishedDate: date, page_age: date }),
+});
 
 /** The same spec for every provider: how it is asked differs, what comes of it does not. */
 const providers = [
@@ -56,7 +66,7 @@ for (const { name, make, body } of providers) {
     test("answers with search_result blocks, and counts", async () => {
       answer = {
         status: 200,
-        body: body([page("https://a.example/otters"), page("https://b.example/", "")]),
+        body: body([page("https://a.example/otters"), page("https://b.example/", "", "2026-01-02")]),
       };
       const result = await search(make());
       assert.equal(result.is_error, false);
@@ -74,7 +84,10 @@ for (const { name, make, body } of providers) {
           type: "search_result",
           source: "https://b.example/",
           title: "https://b.example/",
-          content: [{ type: "text", text: "Otters hold hands." }],
+          content: [
+            { type: "text", text: "Date: 2026-01-02" },
+            { type: "text", text: "Otters hold hands." },
+          ],
           citations: { enabled: false },
         },
       ]);
@@ -112,7 +125,14 @@ for (const { name, make, body } of providers) {
 
     test("shows no more than so much of each, and leaves out what is no result", async () => {
       const long = { ...page("https://a.example/", "t".repeat(9_000)), content: "😀".repeat(50_000) };
-      const wrong = [null, 5, { ...page(""), url: null }, { ...page("https://b.example/"), title: 5 }];
+      const wrong = [
+        null,
+        5,
+        page("ftp://a.example/"),
+        page("javascript:alert(1)"),
+        { ...page(""), url: null },
+        { ...page("https://b.example/"), title: 5 },
+      ];
       const endless = page(`https://a.example/${"x".repeat(limits.web_url_chars_max)}`);
       answer = { status: 200, body: body([...wrong, endless, long] as ReturnType<typeof page>[]) };
       const [block, ...others] = (await search(make())).content;
@@ -143,6 +163,14 @@ for (const { name, make, body } of providers) {
     });
   });
 }
+
+test("a provider that is elsewhere now is not followed, for it may be given a key", async () => {
+  const before = requests.length;
+  const { content, is_error } = await search(searxng({ url: `${site.url}/moved` }));
+  assert.match(JSON.stringify(content), /unavailable: .*cannot be reached/);
+  assert.equal(is_error, true);
+  assert.equal(requests.length, before);
+});
 
 test("SearXNG hears of the user's place as a language, below whatever path it is at", async () => {
   answer = { status: 200, body: { results: [] } };
