@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { appears } from "../hands/testing-host.ts";
 import { limits } from "../limits.ts";
-import { toolBench } from "./testing.ts";
+import { textOf, toolBench } from "./testing.ts";
 
-const { skip, says, fails, sh, restart, forget } = await toolBench();
+const { skip, says, fails, use, sh, restart, forget, workspace } = await toolBench();
 
 describe("bash", { skip }, () => {
   test("keeps its directory and variables between calls", async () => {
@@ -28,6 +30,27 @@ describe("bash", { skip }, () => {
       /begun\n\[The command was ended after 0\.3 s/,
     );
     assert.equal(await says("bash", { command: "echo alive" }), "alive");
+  });
+
+  test("takes a time limit of 0 for none of its own", async () => {
+    assert.equal(await says("bash", { command: "sleep 0.2; echo slept", timeout_ms: 0 }), "slept");
+  });
+
+  test("says that a command was interrupted", async () => {
+    const interrupt = new AbortController();
+    const command = "echo begun; touch /workspace/begun; sleep 1000";
+    const asked = use("bash", { command }, interrupt.signal);
+    await appears(join(workspace, "begun"));
+    interrupt.abort();
+    const result = await asked;
+    assert.equal(textOf(result), "begun\n[The command was interrupted before it completed.]");
+    assert.equal(result.is_error, true);
+  });
+
+  test("says that a shell is a new one, if nobody asked for that", async () => {
+    assert.match(await fails("bash", { command: "kill -9 $$" }), /\[Exit code 137\.\]$/);
+    assert.match(await says("bash", { command: "echo here" }), /^here\n\[The shell was started anew/);
+    assert.equal(await says("bash", { command: "echo here", restart: true }), "here");
   });
 
   test("shows head and tail of an output that is too long", async () => {

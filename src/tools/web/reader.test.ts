@@ -112,6 +112,11 @@ describe("a PDF", () => {
     assert.equal(text, "[Page 1 of 1]\nFirst line\nSecond line");
   });
 
+  test("is read up to a number of pages", async () => {
+    const { text } = await read(pdf(pdfOf(pdfText("x"), limits.web_pdf_pages_max + 1)));
+    assert.match(text, /\[Page 500 of 501\]\nx\n\n\[Further pages were left out\.\]$/);
+  });
+
   test("that is none is unreadable", async () => {
     assert.match(unreadable(await reader.read(pdf(Buffer.from("%PDF-1.4 nonsense")), never)), /./);
   });

@@ -1,11 +1,11 @@
 import { deflateSync } from "node:zlib";
 
-/** A PDF of one page whose content is this stream. */
-export function pdfOf(content: Buffer, title = "A paper"): Buffer {
+/** A PDF whose content is this stream, on every one of its pages. */
+export function pdfOf(content: Buffer, pages = 1): Buffer {
   const packed = deflateSync(content);
   const objects = [
     "<< /Type /Catalog /Pages 2 0 R >>",
-    "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+    `<< /Type /Pages /Kids [${"3 0 R ".repeat(pages)}] /Count ${pages} >>`,
     "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
     Buffer.concat([
       Buffer.from(`<< /Length ${packed.length} /Filter /FlateDecode >>\nstream\n`),
@@ -13,7 +13,7 @@ export function pdfOf(content: Buffer, title = "A paper"): Buffer {
       Buffer.from("\nendstream"),
     ]),
     "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    `<< /Title (${title}) >>`,
+    "<< /Title (A paper) >>",
   ];
   const parts: Buffer[] = [Buffer.from("%PDF-1.4\n")];
   let length = parts[0]?.length ?? 0;
