@@ -6,7 +6,7 @@ import { defineTool, type Finished, failed, stdout, succeeded } from "./tool.ts"
 export const bash = defineTool({
   name: "bash",
   description:
-    "Run a command in a persistent bash shell. The working directory, variables, functions and background jobs live on between calls. stdin is empty. The shell starts in /workspace; files meant for the user go to /mnt/session/outputs. A command that runs longer than timeout_ms is ended. What a background job (command &) writes later is shown with the next call: send it to a file to keep it apart. Of an output that is too long the two ends are shown, and the path of a file with all of it.",
+    "Run a command in a persistent bash shell. The working directory, variables, functions and background jobs live on between calls. stdin is empty and there is no terminal: give programs the options with which they ask nothing. The shell starts in /workspace; files meant for the user go to /mnt/session/outputs. A command that runs longer than timeout_ms is ended: start servers and whatever else does not end as background jobs (command >log 2>&1 &). What a job writes that is sent to no file is shown with the next call. Of an output that is too long the two ends are shown, and the path of a file with all of it.",
   input: z.object({
     command: z.string().optional().describe("The command to run. Leave it out only together with restart."),
     restart: z.boolean().optional().describe("End the shell and all it started, and begin a fresh one."),
@@ -39,7 +39,6 @@ export const bash = defineTool({
     }
     if (result.cancelled) notes.push("The command was interrupted before it completed.");
     else if (result.timed_out) notes.push(`The command was ended after ${limit / 1000} s (timeout_ms).`);
-    else if (result.exit_code === null) notes.push("The shell was killed while the command ran.");
     else if (result.exit_code !== 0) notes.push(`Exit code ${result.exit_code}.`);
     const text = [earlierOutput(result), shownOutput(result), ...notes.map((note) => `[${note}]`)];
     return {

@@ -10,7 +10,7 @@ import { replacing } from "./write.ts";
 export const edit = defineTool({
   name: "edit",
   description:
-    "Replace old_string with new_string in a file. old_string must stand in the file exactly so, without the line numbers that read shows, and only once, unless replace_all is true.",
+    "Replace old_string with new_string in a file. old_string must stand in the file exactly so, whitespace included, without the line numbers that read shows, and only once, unless replace_all is true: give as much of what is around it as makes it the only one.",
   input: z.object({
     file_path: filePath,
     old_string: z.string().min(1).describe("The text to replace, exactly as it stands in the file."),

@@ -5,7 +5,7 @@ import { defineTool, head, stepFailure, succeeded } from "./tool.ts";
 
 export const glob = defineTool({
   name: "glob",
-  description: `Find files whose paths match a glob pattern such as **/*.ts, the newest first, at most ${limits.glob_files_max}. ** spans directories, {a,b} stands for either. Hidden files match too; what lies in .git only if the pattern or the path names .git.`,
+  description: `Find files whose paths match a glob pattern such as **/*.ts, the newest first, at most ${limits.glob_files_max}. ** spans directories, {a,b} stands for either. Hidden files match too; what lies in .git only if the pattern or the path names .git. Folders do not.`,
   input: z.object({
     pattern: searchPattern.describe("The pattern; ** spans directories."),
     path: folderPath,

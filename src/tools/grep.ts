@@ -7,7 +7,7 @@ import { defineTool, type Finished, failed, head, script, stderr, stepFailure, s
 
 export const grep = defineTool({
   name: "grep",
-  description: `Search file contents for a regular expression (Perl syntax), line by line. Answers with file:line:text for each match, at most ${limits.grep_lines_max}. Searches hidden and ignored files too, and leaves out binary files and .git.`,
+  description: `Search file contents for a regular expression (Perl syntax; (?i) in front ignores case), line by line. Answers with file:line:text for each match, at most ${limits.grep_lines_max}. Searches hidden and ignored files too, and leaves out binary files and .git.`,
   input: z.object({ pattern: searchPattern.describe("The regular expression."), path: folderPath }),
   replay: "safe",
   async run({ pattern, path: asked = "/workspace" }, sandbox) {

@@ -24,7 +24,8 @@ mv -f -- "$part" "$target"
 
 export const write = defineTool({
   name: "write",
-  description: "Write a file, replacing all of its contents. Missing parent directories are created.",
+  description:
+    "Write a file, replacing all of its contents. Missing parent directories are created. To change a part of a file, use edit.",
   input: z.object({ file_path: filePath, content: z.string().describe("The whole new contents.") }),
   replay: "never",
   async run({ file_path, content }, sandbox) {
