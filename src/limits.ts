@@ -213,6 +213,8 @@ export const limits = {
   web_fetches_parallel_max: 32,
   web_redirects_max: 10,
   web_url_chars_max: 2_048,
+  /** URLs that results have shown which the model does not see any more. */
+  web_shown_urls_chars_max: 200_000,
   /** What is read of a page, unpacked. */
   web_page_bytes_max: 10 << 20,
   /** What the model sees of one. */

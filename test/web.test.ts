@@ -62,6 +62,27 @@ const searching = `call web_search {"query":"otters"}`;
 const toolResults = (events: StreamEvent[]) => events.filter(isOf("agent.tool_result"));
 
 describe("the web tools", () => {
+  test("may fetch what a result has shown, also when the conversation was summed up since then", async () => {
+    const { id } = await sessionWith({
+      name: "web_fetch",
+      url_sources: { user_input: "none", server_tool_results: "all", client_tool_results: "none" },
+    });
+    await turn(api.client, id, [searching, "then", "say done", "usage in=900000000"].join("\n"));
+    const events = await turn(api.client, id, fetching("/next"));
+    assert.ok(events.some(isOf("agent.thread_context_compacted")));
+    assert.match(resultsIn(events)[0] ?? "", /the next page$/);
+    const [checkpoint] = await api.db.query<{ count: number }>(
+      {
+        name: "test_checkpoints",
+        text: "select count(*)::int as count from event where session_id = $1 and type = 'checkpoint'",
+      },
+      [id],
+    );
+    assert.equal(checkpoint?.count, 1);
+    const again = await turn(api.client, id, fetching("/next"));
+    assert.match(resultsIn(again)[0] ?? "", /the next page$/);
+  });
+
   test("fetch a page as Markdown, in the server and not in the sandbox", async () => {
     const { id } = await newSession(api.client, { ...(await prepare(api.client)), environment_id });
     const events = await turn(api.client, id, fetching("/page"));

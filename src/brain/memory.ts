@@ -27,7 +27,7 @@ export function createMemory(charsMax: number): Memory {
   function measure({ threads }: State): number {
     let sum = state_chars;
     for (const thread of threads.values()) {
-      sum += charsIn(thread.queued) + charsIn(thread.calls);
+      sum += charsIn([thread.queued, thread.calls, thread.user_texts, thread.shown_urls]);
       for (const message of thread.messages) sum += charsOf(message);
     }
     return sum;

@@ -5,6 +5,7 @@ import type { ContentBlock, ModelMessage, ModelUsage } from "../models/model.ts"
 import { addUsage, noUsage } from "../models/model.ts";
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 import { centsOf } from "../protocol/money.ts";
+import { rememberedUrls, type ShownUrl } from "../tools/web/sources.ts";
 import { compacted, withoutResults } from "./compaction.ts";
 import {
   addSystemTexts,
@@ -45,6 +46,8 @@ export interface Thread {
   messages: ModelMessage[];
   /** The texts of the user's own messages among them: all that counts as what the user wants. */
   user_texts: string[];
+  /** What may be fetched because results have shown it that are not among the messages any more. */
+  shown_urls: ShownUrl[];
   /** Calls of the newest reply that have no result yet. */
   calls: Call[];
   /** What the model counted of the conversation with its newest answer, in tokens; null when there is none to go by. */
@@ -164,6 +167,7 @@ export const newThread = (id: string): Thread => ({
   compactions: 0,
   exceeded: 0,
   user_texts: [],
+  shown_urls: [],
   calls: [],
   request: null,
   failures: 0,
@@ -304,12 +308,14 @@ function apply(state: State, entry: Entry): void {
       return;
     case "compaction":
       state.shortened_seq = entry.seq;
+      thread.shown_urls = rememberedUrls(thread);
       thread.messages = compacted(thread, bodyOf(entry, "compaction").summary);
       Object.assign(thread, { failures: 0, orphans: 0, exceeded: 0, counted_tokens: null });
       thread.compactions += 1;
       return;
     case "results_cleared": {
       state.shortened_seq = entry.seq;
+      thread.shown_urls = rememberedUrls(thread);
       const { messages, freed } = withoutResults(
         thread.messages,
         bodyOf(entry, "results_cleared").vendor_ids,

@@ -93,7 +93,7 @@ after(async () => {
 });
 
 const never = new AbortController().signal;
-const conversation = { user_texts: [], messages: [] };
+const conversation = { user_texts: [], messages: [], shown_urls: [] };
 
 async function get(path: string, config: WebFetchConfig = {}, signal = never) {
   const url = path.startsWith("/") ? `${site.url}${path}` : path;
@@ -180,7 +180,7 @@ describe("web_fetch", () => {
     const before = site.asked.length;
     assert.match(await fails("/page", { url_sources }), /^url_not_allowed: .*url_sources/);
     assert.equal(site.asked.length, before);
-    const told = { messages: [], user_texts: [`Look at ${site.url}/page, please.`] };
+    const told = { messages: [], shown_urls: [], user_texts: [`Look at ${site.url}/page, please.`] };
     const use = { config: { url_sources }, conversation: told, signal: never };
     assert.equal((await tool.run({ url: `${site.url}/page` }, use)).is_error, false);
   });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { limits } from "../../limits.ts";
 import type { ModelMessage } from "../../models/model.ts";
 import type { UrlSources } from "../../protocol/tools.ts";
 import { type DomainRules, mayVisit } from "./domains.ts";
-import { type Conversation, isFromSources, urlsIn } from "./sources.ts";
+import { type Conversation, isFromSources, rememberedUrls, urlsIn } from "./sources.ts";
 
 describe("domain rules", () => {
   const cases: [rules: DomainRules, url: string, may: boolean][] = [
@@ -71,6 +72,7 @@ describe("url_sources", () => {
   const from = (messages: ModelMessage[], user_texts: string[] = []): Conversation => ({
     user_texts,
     messages,
+    shown_urls: [],
   });
   const allowed = (sources: UrlSources, conversation: Conversation) =>
     isFromSources(new URL(`${page}#top`), sources, conversation);
@@ -130,5 +132,36 @@ describe("url_sources", () => {
       ],
     };
     assert.ok(allowed(everything, from([use, found])));
+  });
+
+  test("remember what results have shown that go, and by which tool", () => {
+    const gone = [
+      ...call("web_search", page),
+      ...call("lookup", `${page}/below`),
+      ...call("bash", `${page}/bash`),
+      ...call("web_fetch", `${page}/failed`, true),
+    ];
+    const shown_urls = rememberedUrls(from(gone));
+    const later = { ...from([]), shown_urls };
+    assert.ok(allowed(everything, later));
+    assert.ok(!allowed({ ...everything, server_tool_results: { type: "none" } }, later));
+    assert.ok(!allowed(nothing, later));
+    assert.deepEqual(shown_urls, [
+      { tool: "web_search", url: page },
+      { tool: "lookup", url: `${page}/below` },
+    ]);
+    assert.deepEqual(rememberedUrls({ ...later, messages: gone }), shown_urls);
+  });
+
+  test("forget the oldest when there is no room for more", () => {
+    const long = (i: number) => `https://a.example/${i}/${"x".repeat(1_900)}`;
+    const count = Math.ceil(limits.web_shown_urls_chars_max / 1_900) + 5;
+    let shown_urls: Conversation["shown_urls"] = [];
+    for (let i = 0; i < count; i += 1)
+      shown_urls = rememberedUrls({ messages: call("lookup", long(i)), shown_urls });
+    const chars = shown_urls.reduce((sum, { tool, url }) => sum + tool.length + url.length, 0);
+    assert.ok(chars <= limits.web_shown_urls_chars_max && chars > limits.web_shown_urls_chars_max - 2_000);
+    assert.equal(shown_urls.at(-1)?.url, long(count - 1));
+    assert.notEqual(shown_urls[0]?.url, long(0));
   });
 });

@@ -32,7 +32,7 @@ after(() => site.close());
 const never = new AbortController().signal;
 
 async function search(provider: SearchProvider, config: WebSearchConfig = {}, signal = never) {
-  const use = { config, conversation: { user_texts: [], messages: [] }, signal };
+  const use = { config, conversation: { user_texts: [], messages: [], shown_urls: [] }, signal };
   const result = await webSearch(provider).run({ query: "otters" }, use);
   return { ...result, request: requests.at(-1) };
 }

@@ -7,6 +7,14 @@ export interface Conversation {
   /** What the user has written, and nobody else. */
   user_texts: readonly string[];
   messages: readonly ModelMessage[];
+  /** What results have shown that are not in the messages any more. */
+  shown_urls: readonly ShownUrl[];
+}
+
+/** A URL in the form that `urlsIn` gives it, and the tool whose result has shown it. */
+export interface ShownUrl {
+  tool: string;
+  url: string;
 }
 
 type ToolFilter = UrlSources["server_tool_results"];
@@ -16,17 +24,44 @@ export function isFromSources(url: URL, sources: UrlSources, conversation: Conve
   const wanted = withoutFragment(url);
   const shows = (text: string) => urlsIn(text).has(wanted);
   if (sources.user_input?.type !== "none" && conversation.user_texts.some(shows)) return true;
-  return resultsOf(conversation).some(
-    ({ name, result }) => contributes(name, sources) && !result.is_error && textsOf(result).some(shows),
+  const { messages, shown_urls } = conversation;
+  return (
+    shown_urls.some((shown) => shown.url === wanted && contributes(shown.tool, sources)) ||
+    resultsIn(messages).some(({ name, result }) => contributes(name, sources) && textsOf(result).some(shows))
   );
 }
 
-/** Tools of the server that run in the sandbox contribute nothing: what they print, the model may have written. */
-function contributes(name: string, sources: UrlSources): boolean {
-  if (name === "web_search" || name === "web_fetch") return passes(sources.server_tool_results, name);
-  if (builtInTools.some((tool) => tool === name)) return false;
-  return passes(sources.client_tool_results, name);
+/** What is to be remembered of the messages when results go from them: the newest, as many as there is room for. */
+export function rememberedUrls({ messages, shown_urls }: Omit<Conversation, "user_texts">): ShownUrl[] {
+  const all = new Map<string, ShownUrl>();
+  const shown = resultsIn(messages).flatMap(({ name, result }) =>
+    isSandboxTool(name)
+      ? []
+      : textsOf(result).flatMap((text) => [...urlsIn(text)].map((url) => ({ tool: name, url }))),
+  );
+  for (const one of [...shown_urls, ...shown]) {
+    const key = JSON.stringify([one.tool, one.url]);
+    all.delete(key);
+    all.set(key, one);
+  }
+  let chars = 0;
+  const newest = [...all.values()].toReversed();
+  const end = newest.findIndex(({ tool, url }) => {
+    chars += tool.length + url.length;
+    return chars > limits.web_shown_urls_chars_max;
+  });
+  return newest.slice(0, end === -1 ? newest.length : end).toReversed();
 }
+
+function contributes(name: string, sources: UrlSources): boolean {
+  if (isSandboxTool(name)) return false;
+  return passes(isWebTool(name) ? sources.server_tool_results : sources.client_tool_results, name);
+}
+
+const isWebTool = (name: string) => name === "web_search" || name === "web_fetch";
+
+/** They contribute nothing: what they print, the model may have written. */
+const isSandboxTool = (name: string) => !isWebTool(name) && builtInTools.some((tool) => tool === name);
 
 function passes(filter: ToolFilter, name: string): boolean {
   const isNamed = (tools: { name: string }[]) => tools.some((tool) => tool.name === name);
@@ -43,7 +78,8 @@ function passes(filter: ToolFilter, name: string): boolean {
   }
 }
 
-function resultsOf({ messages }: Conversation): { name: string; result: ToolResultBlock }[] {
+/** Those of calls that did not fail. */
+function resultsIn(messages: readonly ModelMessage[]): { name: string; result: ToolResultBlock }[] {
   const names = new Map<string, string>();
   const results: { name: string; result: ToolResultBlock }[] = [];
   for (const { content } of messages) {
@@ -51,7 +87,7 @@ function resultsOf({ messages }: Conversation): { name: string; result: ToolResu
       if (block.type === "tool_use") names.set(block.id, block.name);
       if (block.type !== "tool_result") continue;
       const name = names.get(block.tool_use_id);
-      if (name !== undefined) results.push({ name, result: block });
+      if (name !== undefined && !block.is_error) results.push({ name, result: block });
     }
   }
   return results;

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type BodyOf, draft, type Entry } from "../log/entry.ts";
+import { emptyState, fold, newThread, type State } from "./state.ts";
+
+const url = "https://a.example/page";
+
+function stateWithResult(): State {
+  const state = emptyState();
+  state.threads.set("t", {
+    ...newThread("t"),
+    messages: [
+      { role: "user", content: [{ type: "text", text: "Look it up" }] },
+      { role: "assistant", content: [{ type: "tool_use", id: "toolu_1", name: "web_search", input: {} }] },
+      {
+        role: "user",
+        content: [
+          {
+            type: "tool_result",
+            tool_use_id: "toolu_1",
+            content: [{ type: "text", text: url }],
+            is_error: false,
+          },
+        ],
+      },
+      { role: "assistant", content: [{ type: "text", text: "Found." }] },
+    ],
+  });
+  return state;
+}
+
+function after<T extends "compaction" | "results_cleared">(type: T, body: BodyOf<T>) {
+  const made = draft(type, { id: "sevt_1", thread_id: "t", audience: "internal" }, body);
+  const entry: Entry = { ...made, seq: 1, session_id: "s", created_at: "2026-01-01T00:00:00Z" };
+  const thread = fold([entry], stateWithResult()).threads.get("t");
+  assert.ok(!JSON.stringify(thread?.messages).includes(url));
+  return thread?.shown_urls;
+}
+
+test("what results have shown is remembered when they go", () => {
+  const shown = [{ tool: "web_search", url }];
+  assert.deepEqual(after("compaction", { reader: 1, request_id: "r", summary: "Notes." }), shown);
+  assert.deepEqual(after("results_cleared", { reader: 1, vendor_ids: ["toolu_1"] }), shown);
+});
