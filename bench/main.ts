@@ -1,6 +1,7 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, meetsBar, table } from "./figure.ts";
+import { cache } from "./measures/cache.ts";
 import { commit } from "./measures/commit.ts";
 import { idle } from "./measures/idle.ts";
 import { sandbox } from "./measures/sandbox.ts";
@@ -13,6 +14,7 @@ import { type Rig, startRig } from "./rig.ts";
 const measures: Record<string, (rig: Rig) => Promise<Figure[]>> = {
   commit,
   statements,
+  cache,
   "request-leaves": requestLeaves,
   "whole-turn": wholeTurn,
   "tool-step": toolStep,

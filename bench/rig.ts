@@ -41,7 +41,8 @@ export interface Rig {
   serve(): Promise<Target & { pid: number }>;
   /** The same in this process, where its model and its statements can be watched. */
   inProcess(models?: Models & Candidates): Promise<Target & { statementCount(): number }>;
-  newSession(client: Client): Promise<string>;
+  /** With every tool; on the simulated model where none is named. */
+  newSession(client: Client, model?: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -86,7 +87,7 @@ export async function startRig(): Promise<Rig> {
 
   await start("hands", ["--socket", socket]);
   const hands = connectHands({ socket_path: socket });
-  let facts: { agent: string; environment_id: string } | null = null;
+  const facts = new Map<string, { agent: string; environment_id: string }>();
 
   return {
     db,
@@ -135,9 +136,10 @@ export async function startRig(): Promise<Rig> {
         },
       };
     },
-    async newSession(client) {
-      facts ??= await makeAgent(client);
-      const { id } = await client.post<{ id: string }>("/v1/sessions", facts);
+    async newSession(client, model = "simulated") {
+      const made = facts.get(model) ?? (await makeAgent(client, model));
+      facts.set(model, made);
+      const { id } = await client.post<{ id: string }>("/v1/sessions", made);
       return id;
     },
     async close() {
@@ -151,10 +153,10 @@ export async function startRig(): Promise<Rig> {
   };
 }
 
-async function makeAgent(client: Client) {
+async function makeAgent(client: Client, model: string) {
   const agent = await client.post<{ id: string }>("/v1/agents", {
     name: "bench",
-    model: "simulated",
+    model,
     tools: [{ type: "agent_toolset_20260401" }],
   });
   const environment = await client.post<{ id: string }>("/v1/environments", { name: "bench" });
