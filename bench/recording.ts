@@ -26,6 +26,7 @@ export function recordingModels(): RecordingModels {
     find: () => ({ model }),
     candidatesFor: () => ({ missing: "Only sessions are measured." }),
     judgeOf: (modelId) => modelId,
+    contextWindow: () => 1_000_000_000,
     nextRequest: () =>
       new Promise((resolve) => {
         onRequest = resolve;

@@ -311,6 +311,12 @@ models:
     ["an alias", "models: { aliases: { default: nobody/x } }", "models.aliases.default: "],
     ["a circle", "models: { aliases: { a: b, b: a } }", "models.aliases.a: leads back to itself"],
     ["a fallback", "models: { fallbacks: { claude-x: [simulated, gpt] } }", "models.fallbacks.claude-x.1: "],
+    [
+      "a small context",
+      "models: { context_windows: { simulated: 10 } }",
+      "models.context_windows.simulated: must be",
+    ],
+    ["a context of nobody", "models: { context_windows: { x: 5000 } }", "models.context_windows.x: "],
     ["a judge", "models: { judge: simulated }", "models.judge: must be"],
     ["a judge without a key", "models: { judge: openai/x }", "models.judge: needs DROVER_OPENAI_API_KEY"],
     ["YAML", "models: [", "Flow sequence"],

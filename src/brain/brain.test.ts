@@ -70,6 +70,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
         },
       }),
       judgeOf: (modelId) => modelId,
+      contextWindow: () => 200_000,
     },
     spending: testSpending,
     findCap: async () => null,

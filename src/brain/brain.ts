@@ -9,7 +9,6 @@ import type { Member } from "../log/member.ts";
 import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
 import type { Models } from "../models/model.ts";
-import { contextWindow } from "../models/traits.ts";
 import { newId } from "../protocol/ids.ts";
 import { cancelTool, defaultSandbox, runTool } from "../tools/toolset.ts";
 import type { WebTools } from "../tools/web/web.ts";
@@ -169,7 +168,7 @@ export function startBrain(parts: BrainParts): Brain {
           : runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
       capReached: (agent, unwritten) => parts.findCap(lease.workspace_id, agent, unwritten),
       spending: parts.spending,
-      contextWindow,
+      contextWindow: parts.models.contextWindow,
       newId: () => newId("event"),
       now: () => Date.now() + clockAhead,
       random: Math.random,

@@ -63,6 +63,15 @@ export const modelsShape = z.strictObject({
   providers: z.record(providerName, providerShape).optional(),
   aliases: z.record(modelId, modelId).optional(),
   fallbacks: z.record(modelId, z.array(modelId).max(10, "must be at most 10")).optional(),
+  context_windows: z
+    .record(
+      modelId,
+      z
+        .int("must be a whole number of tokens")
+        .min(1_000, "must be at least 1000 tokens")
+        .max(1_000_000_000, "must be at most a billion tokens"),
+    )
+    .optional(),
   judge: modelId.optional(),
 });
 export type ModelsFile = z.infer<typeof modelsShape>;
@@ -89,6 +98,8 @@ export interface ModelsConfig {
   aliases: Map<string, string>;
   /** Who is asked, in this order, when the provider of a model is down. */
   fallbacks: Map<string, string[]>;
+  /** What models can take in, in tokens, where that is not what is known of them. */
+  context_windows: Map<string, number>;
   /** Judges the calls of every agent but those on the simulated model. Null: a small one of the provider. */
   judge: string | null;
 }
@@ -97,7 +108,7 @@ type Env = Record<string, string | undefined>;
 
 /** `env` holds what is set, empty values left out. Problems name the setting. */
 export function modelsConfig(env: Env, file: ModelsFile = {}): { config: ModelsConfig; problems: string[] } {
-  const { aliases = {}, fallbacks = {} } = file;
+  const { aliases = {}, fallbacks = {}, context_windows = {} } = file;
   const given = Object.entries(file.providers ?? {}).map(([name, provider]) =>
     providerOf(name, provider, env),
   );
@@ -108,6 +119,7 @@ export function modelsConfig(env: Env, file: ModelsFile = {}): { config: ModelsC
     providers: new Map([...implied, ...given].map((provider) => [provider.name, provider])),
     aliases: new Map(Object.entries(aliases)),
     fallbacks: new Map(Object.entries(fallbacks)),
+    context_windows: new Map(Object.entries(context_windows)),
     judge: file.judge ?? null,
   };
   const targets: [string, string][] = [
@@ -116,6 +128,7 @@ export function modelsConfig(env: Env, file: ModelsFile = {}): { config: ModelsC
       [`models.fallbacks.${id}`, id] as [string, string],
       ...others.map((other, i): [string, string] => [`models.fallbacks.${id}.${i}`, other]),
     ]),
+    ...Object.keys(context_windows).map((id): [string, string] => [`models.context_windows.${id}`, id]),
     ...(file.judge === undefined ? [] : [["models.judge", file.judge] as [string, string]]),
   ];
   const problems = [

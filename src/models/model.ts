@@ -18,6 +18,8 @@ export interface Models {
   find(modelId: string): { model: Model } | { missing: string };
   /** The small model that judges the calls of agents with this model. */
   judgeOf(modelId: string): string;
+  /** What a model can take in with what it puts out, in tokens. */
+  contextWindow(modelId: string): number;
 }
 
 /** Finds who can answer for a model's id, in the order in which they are to be asked; at least one. */

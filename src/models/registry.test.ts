@@ -57,6 +57,32 @@ test("an agent without Claude is judged by its own model, unless another one is 
   assert.equal(modelsOf(openai, { aliases: { default: "simulated" } }).judgeOf("default"), "simulated");
 });
 
+test("the context of a model is what the configuration says, or what is known of its name or of what that stands for", () => {
+  const { contextWindow } = modelsOf(key, {
+    providers: { local: { type: "openai-compatible", base_url: "http://127.0.0.1:1" } },
+    aliases: { default: "claude-opus-5-5", small: "local/qwen3", tight: "small" },
+    context_windows: { "local/qwen3": 32_768, tight: 8_192 },
+  });
+  for (const [id, tokens] of [
+    ["claude-opus-5-5", 1_000_000],
+    ["default", 1_000_000],
+    ["claude-haiku-4-5", 200_000],
+    ["local/qwen3", 32_768],
+    ["small", 32_768],
+    ["tight", 8_192],
+    ["local/other", 200_000],
+    ["openai/gpt-5.2", 272_000],
+    ["openai/gpt-4.1-mini", 1_000_000],
+    ["openai/gpt-4o", 128_000],
+    ["google/gemini-3-pro", 1_000_000],
+    ["mistral/mistral-medium-latest", 128_000],
+    ["mistral/codestral-latest", 128_000],
+    ["simulated/300", 1_000_000_000],
+  ] as const) {
+    assert.equal(contextWindow(id), tokens, id);
+  }
+});
+
 const file: ModelsFile = {
   providers: { local: { type: "openai-compatible", base_url: "http://127.0.0.1:9/v1" } },
   aliases: { default: "local/qwen3:32b", "claude-opus-4-7": "simulated" },

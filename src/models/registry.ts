@@ -5,6 +5,7 @@ import type { Candidate, Candidates, Model, Models, Relay } from "./model.ts";
 import { providerModel, relayTo } from "./providers.ts";
 import { servedBy } from "./served.ts";
 import { simulatedModel } from "./simulated.ts";
+import { contextWindow } from "./traits.ts";
 
 const anthropic_judge = "claude-haiku-5-5";
 
@@ -66,6 +67,11 @@ export function createModels(config: ModelsConfig, clock: Clock = machineClock):
       if (config.judge !== null) return config.judge;
       const anthropic = providers.get("anthropic")?.model ?? null;
       return anthropic !== null || resolved?.provider === "anthropic" ? anthropic_judge : modelId;
+    },
+    contextWindow(modelId) {
+      const names = namesOf(modelId, config);
+      const set = names.flatMap((name) => config.context_windows.get(name) ?? []);
+      return set[0] ?? contextWindow(names.at(-1) ?? modelId);
     },
   };
 }

@@ -27,12 +27,23 @@ export function takesSystemMessages(modelId: string): boolean {
   return generation.number >= (since[generation.family] ?? 0);
 }
 
-/** What a model can take in with what it puts out, in tokens; a model that is not known is taken for a small one. */
+/** In tokens; a model that is not known is taken for a small one. */
 export function contextWindow(modelId: string): number {
-  if (/^simulated(\/|$)/.test(modelId)) return 1_000_000_000;
+  const known = windows.find(([name]) => name.test(modelId))?.[1];
+  if (known !== undefined) return known;
   const generation = generationOf(modelId);
   const since: Record<string, number> = { opus: 406, sonnet: 406, fable: 500 };
   const wide =
     generation !== null && generation.number >= (since[generation.family] ?? Number.POSITIVE_INFINITY);
   return wide ? 1_000_000 : 200_000;
 }
+
+/** Of GPT-5 what is left for input. */
+const windows: [RegExp, number][] = [
+  [/^simulated(\/|$)/, 1_000_000_000],
+  [/(^|\/)gpt-5/, 272_000],
+  [/(^|\/)gpt-4\.1/, 1_000_000],
+  [/(^|\/)gpt-4/, 128_000],
+  [/(^|\/)gemini-/, 1_000_000],
+  [/(^|\/)((mi|mini|magi|dev|code)stral|pixtral)/, 128_000],
+];
