@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
-import { type ModelEvent, noUsage } from "../models/model.ts";
+import { type ModelEvent, type ModelMessage, noUsage } from "../models/model.ts";
 import { simulatedModel } from "../models/simulated.ts";
+import { withoutResults } from "./compaction.ts";
 import { drive } from "./drive.ts";
 import { fold, wantsCheckpoint } from "./state.ts";
 import {
@@ -104,6 +105,22 @@ describe("a conversation that outgrows the context", () => {
     assert.deepEqual(results, [false, false, false, true, true, true]);
     assert.equal(of(entries, "agent.thread_context_compacted").length, 1);
     assert.equal(of(entries, "agent.tool_result").length, 6);
+  });
+
+  test("loses no new result, though its call has the id of an old one", () => {
+    const round = (text: string): ModelMessage[] => [
+      { role: "assistant", content: [{ type: "tool_use", id: "call_0", name: "bash", input: {} }] },
+      {
+        role: "user",
+        content: [
+          { type: "tool_result", tool_use_id: "call_0", content: [{ type: "text", text }], is_error: false },
+        ],
+      },
+    ];
+    const messages = ["one", "two", "three", "four"].flatMap(round);
+    const { messages: left } = withoutResults(messages, ["call_0"]);
+    assert.deepEqual(left.slice(2), messages.slice(2));
+    assert.match(JSON.stringify(left[1]), /was cleared/);
   });
 
   test("ten times, it still knows the first instruction", async () => {

@@ -28,14 +28,16 @@ function recentFrom(messages: ModelMessage[]): number {
   return users.at(-limits.clear_rounds_kept) ?? 0;
 }
 
-/** What is left of the messages, and the tokens that went. */
+/** What is left of the messages, and the tokens that went. Only old results go: some vendors give an id twice. */
 export function withoutResults(
   messages: ModelMessage[],
   ids: readonly string[],
 ): { messages: ModelMessage[]; freed: number } {
+  const recent = recentFrom(messages);
   let freed = 0;
-  const left = messages.map((message): ModelMessage => {
-    if (message.role !== "user" || !message.content.some((block) => isOneOf(block, ids))) return message;
+  const left = messages.map((message, i): ModelMessage => {
+    const isOld = message.role === "user" && i < recent;
+    if (!isOld || !message.content.some((block) => isOneOf(block, ids))) return message;
     const content = message.content.map((block) => {
       if (block.type !== "tool_result" || !isOneOf(block, ids)) return block;
       freed += blockTokens(block);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BodyOf, draft, type Entry } from "../log/entry.ts";
+import type { ModelMessage } from "../models/model.ts";
 import { emptyState, fold, newThread, type State } from "./state.ts";
 
 const url = "https://a.example/page";
@@ -24,6 +25,10 @@ function stateWithResult(): State {
         ],
       },
       { role: "assistant", content: [{ type: "text", text: "Found." }] },
+      ...["And then?", "And then?", "And then?"].flatMap((text): ModelMessage[] => [
+        { role: "user", content: [{ type: "text", text }] },
+        { role: "assistant", content: [{ type: "text", text: "That is all." }] },
+      ]),
     ],
   });
   return state;
