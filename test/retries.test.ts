@@ -123,7 +123,12 @@ describe("what cannot pass fails at once", () => {
       "model_request_failed_error",
       /no such model/,
     ],
-    ["413", errorReply(413, "request_too_large", "too large"), "model_request_failed_error", /too large/],
+    [
+      "413",
+      errorReply(413, "request_too_large", "too large"),
+      "compaction_limit_reached_error",
+      /too long for the model/,
+    ],
   ];
   for (const [name, failure, type, message] of final) {
     test(`${name}, and the next message starts over`, async () => {

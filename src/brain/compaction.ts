@@ -61,7 +61,7 @@ Earlier notes in the conversation are part of it: carry over whatever still hold
 
 /**
  * Asks for the summary. It extends the thread's newest request, so the cache holds most of it. Where the provider has said
- * that even that is too long, the conversation is told as text that fits into `tokens`, halved as often as `shorter` says.
+ * that even that is too long, the conversation is told as text of `tokens` at most, halved as often as `shorter` says.
  */
 export function summaryRequest(
   request: ModelRequest,
@@ -73,7 +73,7 @@ export function summaryRequest(
       : [
           {
             role: "user",
-            content: [{ type: "text", text: told(request, (tokens * chars_per_token) / 2 ** shorter) }],
+            content: [{ type: "text", text: told(request, tokens * chars_per_token, shorter) }],
           },
         ];
   addUserBlocks(messages, [{ type: "text", text: instruction }]);
@@ -81,11 +81,12 @@ export function summaryRequest(
 }
 
 /** Its beginning, which holds the first request or the notes before these, and more of its end. */
-function told({ messages }: ModelRequest, chars: number): string {
+function told({ messages }: ModelRequest, chars: number, shorter: number): string {
   const text = messages
     .map(({ role, content }) => `${role}: ${content.map(inWords).join("\n")}`)
     .join("\n\n");
-  return `The conversation, as far as there is room for it:\n\n${endsOf(text, Math.min(chars, text.length / 2))}`;
+  const kept = Math.min(chars, text.length) / 2 ** shorter;
+  return `The conversation, as far as there is room for it:\n\n${endsOf(text, kept)}`;
 }
 
 /** A quarter of what is kept is from the beginning. */

@@ -46,6 +46,12 @@ describe("a provider that finds the conversation too long", () => {
       stop_reason: { type: "retries_exhausted" },
       stop_details: null,
     });
+    const told = session.asked.filter(isSummary).map(charsOf);
+    assert.deepEqual(
+      told,
+      [...new Set(told)].toSorted((a, b) => b - a),
+      "each time less is told",
+    );
     refuses = false;
     const then = await runTurns(session, ["Again"]);
     assert.equal(of(then, "agent.message").length, 2);

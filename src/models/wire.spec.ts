@@ -182,6 +182,11 @@ export function specifyWire(wired: Wired): void {
       });
     }
 
+    test("a body that is too large is a conversation that is too long", async () => {
+      const failure = await failureOf({ ...wire.error("rejected"), status: 413 });
+      assert.deepEqual([failure.kind, failure.retryable], ["too_long", false]);
+    });
+
     for (const [header, value, ms] of [
       ["retry-after", "7", 7_000],
       ["retry-after-ms", "250", 250],

@@ -100,11 +100,12 @@ function kindOf({ status, error }: Report): Kind {
   if (status === 529 || status === 503) return "overloaded";
   if (status === 401 || status === 403) return "authentication";
   if (status === 404) return "not_configured";
-  if (status === 400 && saysTooLong(error.code, error.message)) return "too_long";
+  const tooLong = saysTooLong(error.code, error.message);
+  if (status === 413 || (status === 400 && tooLong)) return "too_long";
   if (status === 400) return byWord === "authentication" ? byWord : "rejected";
   if (status === 408 || status === 409) return "unavailable";
   if (status !== null) return status >= 500 ? "unavailable" : "rejected";
-  if (byWord === "rejected" && saysTooLong(error.code, error.message)) return "too_long";
+  if (byWord === "rejected" && tooLong) return "too_long";
   return byWord ?? "unavailable";
 }
 

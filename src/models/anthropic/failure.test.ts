@@ -48,7 +48,7 @@ const answers: [number, string, ModelFailure["kind"], boolean][] = [
   [400, "invalid_request_error", "rejected", false],
   [404, "not_found_error", "not_configured", false],
   [404, "", "not_configured", false],
-  [413, "request_too_large", "rejected", false],
+  [413, "request_too_large", "too_long", false],
 ];
 for (const [status, type, kind, retryable] of answers) {
   test(`${status} ${type}`, async () => {

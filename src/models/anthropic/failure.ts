@@ -17,7 +17,7 @@ const kindOfType: Record<string, Kind> = {
   permission_error: "authentication",
   invalid_request_error: "rejected",
   not_found_error: "not_configured",
-  request_too_large: "rejected",
+  request_too_large: "too_long",
 };
 
 /** The one place where what an upstream or the network did becomes a failure. */
@@ -51,7 +51,7 @@ function kindOf(error: APIError): Kind {
   if (status === 529 || type === "overloaded_error") return "overloaded";
   if (status === 401 || status === 403) return "authentication";
   if (status === 404) return "not_configured";
-  if (status === 400 && saysTooLong(error.message)) return "too_long";
+  if (status === 413 || (status === 400 && saysTooLong(error.message))) return "too_long";
   if (status === 408 || status === 409 || status >= 500) return "unavailable";
   return "rejected";
 }
