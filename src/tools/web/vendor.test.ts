@@ -20,7 +20,7 @@ const stop = { reason: "end_turn" } as const;
 
 async function search(ask: AskModel, signal = new AbortController().signal) {
   const tool = webSearch(vendorSearch({ model: "small", askModel: ask }));
-  const use = { config: {}, conversation: { user_texts: [], messages: [] }, signal };
+  const use = { config: {}, conversation: { user_texts: [], messages: [], shown_urls: [] }, signal };
   const result = await tool.run({ query: "otters" }, use);
   const [block] = result.content;
   return { ...result, text: block?.type === "text" ? block.text : "" };
