@@ -83,6 +83,24 @@ describe("a conversation that outgrows the context", () => {
     ]);
   });
 
+  test("keeps system text once, whether it came before or with the newest message", async () => {
+    const session = await testSession(db, (request) =>
+      isSummary(request) ? notes : holding(170_000, says("Yes.")),
+    );
+    for (const [said, told] of [
+      ["First", "Be brief."],
+      ["Second", "Be polite."],
+    ] as const) {
+      await session.send(message(said), { type: "system.message", content: [{ type: "text", text: told }] });
+      const lease = await session.claim();
+      await drive(factsOf(session), lease, session.effects(lease), never);
+    }
+    assert.deepEqual(shape(session.asked.at(-1)), [
+      ["user", "Notes on the conversation so f", "Second"],
+      ["system", "Be brief.", "Be polite."],
+    ]);
+  });
+
   test("loses only old large results where that makes room", async () => {
     const large = "x".repeat(150_000);
     const session = await testSession(db, (request) => {

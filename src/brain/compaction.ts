@@ -120,9 +120,8 @@ function inWords(block: ModelMessage["content"][number]): string {
 export const compacted = (thread: Thread, summary: string): ModelMessage[] =>
   notesSuffice(thread) ? goneOn(thread, summary, tailOf(thread)) : squeezed(thread, summary);
 
-/** Whether there are answers for a summary to stand for, and none has just stood for them. */
+/** Whether there are answers for a summary to stand for: right behind another one there are none. */
 export const notesSuffice = (thread: Thread): boolean =>
-  thread.compactions === 0 &&
   thread.messages.slice(0, tailFrom(thread)).some(({ role }) => role === "assistant");
 
 /** Whether a summary makes the conversation shorter. */
