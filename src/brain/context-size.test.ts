@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { limits } from "../limits.ts";
 import type { ContentBlock, ModelMessage, UserBlock } from "../models/model.ts";
+import { blockTokens } from "../models/token-estimate.ts";
 import { clearable, withoutResults } from "./compaction.ts";
-import { blockTokens, contextTokens } from "./context-size.ts";
+import { contextTokens } from "./context-size.ts";
 import { newThread, type Thread } from "./state.ts";
 
 const text = (chars: number) => ({ type: "text" as const, text: "x".repeat(chars) });

@@ -33,3 +33,24 @@ test("an agent without tools in the sandbox is not told of it", async () => {
   assert.equal((await offered(["web_fetch"], null)).system, testAgent.system);
   assert.match((await offered(["web_fetch", "bash"], null)).system, /in a Linux sandbox/);
 });
+
+test("a request is what the agent and the thread say, its own tools behind the built-in ones", () => {
+  const thread = { ...newThread("thread"), failures: 2 };
+  const agent: AgentFacts = { ...testAgent, model: { id: "m", effort: { type: "low" }, speed: "fast" } };
+  const { tools, messages, system, ...request } = modelRequest(agent, thread, []);
+  assert.deepEqual(request, {
+    model: "m",
+    effort: "low",
+    speed: "fast",
+    attempt: 2,
+    cache_key: "thread",
+  });
+  assert.deepEqual(
+    tools.map(({ name }) => name),
+    ["bash", "read", "edit", "grep", "weather"],
+  );
+  assert.equal(messages, thread.messages);
+  assert.ok(system.startsWith("Do as you are told.\n\nYour tools"));
+  const plain = modelRequest(testAgent, thread, []);
+  assert.deepEqual([plain.effort, plain.speed], [null, "standard"]);
+});

@@ -48,6 +48,12 @@ describe("media that the provider refuses", () => {
     ]);
   });
 
+  test("are left out of the newest message, where only its results have some", () => {
+    const messages = [user(image), assistant, user(result(image), text("a"))];
+    leaveOutMedia(messages);
+    assert.deepEqual(messages, [user(image), assistant, user(result(word("image")), text("a"))]);
+  });
+
   test("are left out everywhere where the newest message has none", () => {
     const messages = [user(image, document), assistant, user(text("a"))];
     leaveOutMedia(messages);
