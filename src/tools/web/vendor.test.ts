@@ -79,7 +79,7 @@ describe("the search of a model vendor", () => {
     };
     const tool = webSearch({ ...vendorSearch({ model: "small", askModel: ask }), timeout_ms: 1 });
     const signal = new AbortController().signal;
-    const use = { config: {}, conversation: { user_texts: [], messages: [] }, signal };
+    const use = { config: {}, conversation: { user_texts: [], messages: [], shown_urls: [] }, signal };
     const { content, model_use } = await tool.run({ query: "otters" }, use);
     assert.deepEqual(content, [{ type: "text", text: "unavailable: no answer within 0.001 s" }]);
     assert.deepEqual(model_use, { model: "small", usage });
