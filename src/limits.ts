@@ -126,6 +126,8 @@ export const limits = {
   /** Tokens of a result that is worth clearing, and the newest rounds of tool use that are left alone. */
   clear_result_tokens_min: 1_000,
   clear_rounds_kept: 3,
+  /** Attempts at a summary that show the model the conversation as it was; later ones tell it as text. */
+  whole_summary_attempts: 2,
   /** What is left of a result where a summary that spared it was not enough. */
   squeezed_result_chars: 2_000,
   /** Compactions in a row without an answer in between. */

@@ -2,26 +2,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { limits } from "../limits.ts";
-import { type ModelEvent, type ModelMessage, noUsage } from "../models/model.ts";
+import type { ModelMessage } from "../models/model.ts";
 import { simulatedModel } from "../models/simulated.ts";
 import { withoutResults } from "./compaction.ts";
 import { drive } from "./drive.ts";
 import { fold, wantsCheckpoint } from "./state.ts";
-import {
-  calls,
-  factsOf,
-  hanging,
-  message,
-  never,
-  of,
-  type Script,
-  says,
-  start,
-  type TestSession,
-  testSession,
-  testSpending,
-} from "./testing.ts";
-import { holding, isSummary, notes, runTurns, shape, tooLong } from "./testing-compaction.ts";
+import { calls, factsOf, message, never, of, says, testSession } from "./testing.ts";
+import { holding, isSummary, notes, runTurns, shape } from "./testing-compaction.ts";
 
 let db: TestDatabase;
 before(async () => {
@@ -29,14 +16,12 @@ before(async () => {
 });
 after(() => db.close());
 
-const run = (session: TestSession, ...texts: string[]) => runTurns(session, texts);
-
 describe("a conversation that outgrows the context", () => {
   test("is summed up before the next request, which goes on from the notes and the newest message", async () => {
     const session = await testSession(db, (request) =>
       isSummary(request) ? notes : holding(170_000, says("Yes.")),
     );
-    const entries = await run(session, "First", "Second");
+    const entries = await runTurns(session, "First", "Second");
     const [first, summary, second] = session.asked;
     assert.ok(summary && isSummary(summary));
     assert.deepEqual(summary.messages.slice(0, 2), [
@@ -74,7 +59,7 @@ describe("a conversation that outgrows the context", () => {
     await session.send(message("Hi"), system);
     const lease = await session.claim();
     await drive(factsOf(session), lease, session.effects(lease), never);
-    await run(session, "Run both");
+    await runTurns(session, "Run both");
     assert.deepEqual(shape(session.asked.at(-1)), [
       ["user", "Notes on the conversation so f", "Run both"],
       ["system", "Be brief."],
@@ -144,8 +129,8 @@ describe("a conversation that outgrows the context", () => {
   test("ten times, it still knows the first instruction", async () => {
     const simulated = simulatedModel({ chars_per_second: null });
     const session = await testSession(db, (request, signal) => simulated.stream(request, signal));
-    await run(session, "Remember the word heron\nsay ok\nusage in=170000");
-    for (let i = 1; i <= 10; i += 1) await run(session, `Message ${i}\nsay ok ${i}\nusage in=170000`);
+    await runTurns(session, "Remember the word heron\nsay ok\nusage in=170000");
+    for (let i = 1; i <= 10; i += 1) await runTurns(session, `Message ${i}\nsay ok ${i}\nusage in=170000`);
     const entries = await session.entries();
     assert.equal(of(entries, "compaction").length, 10);
     assert.match(JSON.stringify(session.asked.at(-1)?.messages[0]), /Remember the word heron/);
@@ -157,7 +142,7 @@ describe("a conversation that outgrows the context", () => {
     const simulated = simulatedModel({ chars_per_second: null });
     const session = await testSession(db, (request, signal) => simulated.stream(request, signal));
     const steps = Array.from({ length: 6 }, (_, i) => `bash step${i}\nusage in=170000`);
-    await run(session, [...steps, "say end"].join("\nthen\n"));
+    await runTurns(session, [...steps, "say end"].join("\nthen\n"));
     assert.deepEqual(
       session.ran,
       steps.map((_, i) => `step${i}`),
@@ -171,7 +156,7 @@ describe("a checkpoint", () => {
     const session = await testSession(db, (request) =>
       isSummary(request) ? notes : holding(170_000, says("Yes.")),
     );
-    const entries = await run(session, "First", "Second \u0000 \ud800", "Third");
+    const entries = await runTurns(session, "First", "Second \u0000 \ud800", "Third");
     const checkpoints = of(entries, "checkpoint");
     assert.equal(checkpoints.length, 2);
     for (const { seq } of checkpoints) {
@@ -184,7 +169,7 @@ describe("a checkpoint", () => {
     const session = await testSession(db, (request) =>
       isSummary(request) ? notes : holding(170_000, says("Yes.")),
     );
-    const entries = await run(session, "First", "Second");
+    const entries = await runTurns(session, "First", "Second");
     const [checkpoint] = of(entries, "checkpoint");
     await session.send(message("Third"));
     const lease = await session.claim();
@@ -204,120 +189,6 @@ describe("a checkpoint", () => {
     const state = { ...fold([]), seq: limits.checkpoint_entries + 1 };
     assert.equal(wantsCheckpoint(state), true);
     assert.equal(wantsCheckpoint({ ...state, checkpoint_seq: 1 }), false);
-  });
-});
-
-describe("a request for notes", () => {
-  const failsOnce = (end: ModelEvent): Script => {
-    let failed = false;
-    return (request) => {
-      if (!isSummary(request)) return holding(170_000, says("Yes."));
-      if (failed) return notes;
-      failed = true;
-      return [end];
-    };
-  };
-
-  for (const [what, end] of [
-    [
-      "that fails",
-      { type: "failed", failure: { ...tooLong, kind: "overloaded", retryable: true }, usage: noUsage },
-    ],
-    ["that brings no text", { type: "finished", content: [], stop: { reason: "end_turn" }, usage: noUsage }],
-    [
-      "that is refused",
-      {
-        type: "finished",
-        content: [{ type: "text", text: "Half of the" }],
-        stop: { reason: "refusal", category: null, explanation: null },
-        usage: noUsage,
-      },
-    ],
-  ] as const satisfies [string, ModelEvent][]) {
-    test(`${what} is made again`, async () => {
-      const session = await testSession(db, failsOnce(end));
-      await run(session, "First");
-      await session.send(message("Second"));
-      let now = Date.now();
-      for (;;) {
-        const lease = await session.claim();
-        await drive(factsOf(session), lease, session.effects(lease, { now: () => now }), never);
-        if ((await session.entries()).at(-1)?.type === "session.status_idle") break;
-        now += 60_000;
-        await db.query(
-          { name: "due", text: "update session_head set runnable_at = drover_now() where session_id = $1" },
-          [session.id],
-        );
-      }
-      assert.equal(of(await session.entries(), "compaction").length, 1);
-      assert.deepEqual(shape(session.asked.at(-1)), [["user", "Notes on the conversation so f", "Second"]]);
-    });
-  }
-
-  test("that is interrupted ends the turn, and is made again for the next message", async () => {
-    const summary = hanging();
-    let first = true;
-    const session = await testSession(db, (request, signal) => {
-      if (!isSummary(request)) return holding(170_000, says("Yes."));
-      if (!first) return notes;
-      first = false;
-      return summary.stream(signal);
-    });
-    await run(session, "First");
-    await session.send(message("Second"));
-    const { end } = await start(db, session);
-    await summary.asked;
-    await session.send({ type: "user.interrupt" });
-    assert.equal(await end, "parked");
-    assert.equal(of(await session.entries(), "compaction").length, 0);
-    await run(session, "Third");
-    assert.deepEqual(shape(session.asked.at(-1)), [
-      ["user", "Notes on the conversation so f", "Second", "Third"],
-    ]);
-  });
-
-  test("does not know what the user says meanwhile, which follows the notes", async () => {
-    const said = Promise.withResolvers<void>();
-    const asked = Promise.withResolvers<void>();
-    const session = await testSession(db, async function* (request) {
-      if (isSummary(request)) {
-        asked.resolve();
-        await said.promise;
-        yield* notes;
-      } else yield* holding(170_000, says("Yes."));
-    });
-    await run(session, "First");
-    await session.send(message("Second"));
-    const { end } = await start(db, session);
-    await asked.promise;
-    await session.send(message("Meanwhile"));
-    said.resolve();
-    assert.equal(await end, "parked");
-    assert.deepEqual(shape(session.asked.at(-1)), [
-      ["user", "Notes on the conversation so f", "Second", "Meanwhile"],
-    ]);
-  });
-
-  test("that uses the budget up leaves its notes, and nobody is asked until there is more", async () => {
-    const session = await testSession(db, (request) =>
-      isSummary(request) ? notes : holding(170_000, says("Yes.")),
-    );
-    await run(session, "First");
-    await session.send(message("Second"));
-    const lease = await session.claim();
-    // The first answer has cost 17 cents, and the notes reach what is over that.
-    await drive(
-      { ...factsOf(session), budget_cents: 18 },
-      lease,
-      session.effects(lease, {
-        spending: { ...testSpending, costOf: () => 20_000_000 },
-      }),
-      never,
-    );
-    const entries = await session.entries();
-    assert.equal(of(entries, "compaction").length, 1);
-    assert.match(JSON.stringify(entries.at(-1)?.body), /budget_reached/);
-    assert.ok(isSummary(session.asked.at(-1) ?? assert.fail()));
   });
 });
 

@@ -61,23 +61,20 @@ Earlier notes in the conversation are part of it: carry over whatever still hold
 
 /**
  * Asks for the summary. It extends the thread's newest request, so the cache holds most of it. Where the provider has said
- * that even that is too long, the conversation is told as text of `tokens` at most, halved as often as `shorter` says.
+ * that even that is too long, or the model has answered with calls or nothing, the conversation is told as text, without
+ * tools: of `tokens` at most, halved as often as `shorter` says.
  */
 export function summaryRequest(
   request: ModelRequest,
   { shorter, tokens }: { shorter: number; tokens: number },
 ): ModelRequest {
-  const messages: ModelMessage[] =
-    shorter === 0
-      ? [...request.messages]
-      : [
-          {
-            role: "user",
-            content: [{ type: "text", text: told(request, tokens * chars_per_token, shorter) }],
-          },
-        ];
+  const isWhole = shorter === 0 && request.attempt < limits.whole_summary_attempts;
+  const text = () => told(request, tokens * chars_per_token, shorter);
+  const messages: ModelMessage[] = isWhole
+    ? [...request.messages]
+    : [{ role: "user", content: [{ type: "text", text: text() }] }];
   addUserBlocks(messages, [{ type: "text", text: instruction }]);
-  return { ...request, messages, purpose: "summary" };
+  return { ...request, messages, tools: isWhole ? request.tools : [], purpose: "summary" };
 }
 
 /** Its beginning, which holds the first request or the notes before these, and more of its end. */

@@ -225,7 +225,7 @@ describe("a brain that dies", () => {
     let boundaries = 0;
     for (let n = 0; ; n += 1) {
       const session = await testSession(db, summed);
-      await runTurns(session, ["First"]);
+      await runTurns(session, "First");
       await session.send(message("Second"));
       const lease = await session.claim();
       const first = crashAt(n, session.effects(lease));

@@ -5,7 +5,7 @@ import { drive } from "./drive.ts";
 import { factsOf, message, never, says, type TestSession } from "./testing.ts";
 
 /** A turn for each text; all that the log then says. */
-export async function runTurns(session: TestSession, texts: string[]): Promise<Entry[]> {
+export async function runTurns(session: TestSession, ...texts: string[]): Promise<Entry[]> {
   for (const text of texts) {
     await session.send(message(text));
     const lease = await session.claim();

@@ -25,7 +25,7 @@ describe("a provider that finds the conversation too long", () => {
       if (isSummary(request)) return notes;
       return session.asked.length === 2 ? refusal : says("Yes.");
     });
-    const entries = await runTurns(session, ["First", "Second"]);
+    const entries = await runTurns(session, "First", "Second");
     assert.equal(session.asked[2]?.messages.length, 1);
     assert.deepEqual(shape(session.asked[3]), [["user", "Notes on the conversation so f", "Second"]]);
     assert.equal(of(entries, "session.error").length, 0);
@@ -34,9 +34,9 @@ describe("a provider that finds the conversation too long", () => {
   test("every time, the turn ends with its own error, and the next one tries anew", async () => {
     let refuses = false;
     const session = await testSession(db, () => (refuses ? refusal : says("Yes.")));
-    await runTurns(session, ["First"]);
+    await runTurns(session, "First");
     refuses = true;
-    const entries = await runTurns(session, ["Second"]);
+    const entries = await runTurns(session, "Second");
     assert.equal(session.asked.filter(isSummary).length, limits.compactions_max);
     assert.match(
       JSON.stringify(of(entries, "session.error")[0]?.body),
@@ -53,7 +53,7 @@ describe("a provider that finds the conversation too long", () => {
       "each time less is told",
     );
     refuses = false;
-    const then = await runTurns(session, ["Again"]);
+    const then = await runTurns(session, "Again");
     assert.equal(of(then, "agent.message").length, 2);
   });
 
@@ -63,9 +63,9 @@ describe("a provider that finds the conversation too long", () => {
       if (isSummary(request)) return notes;
       return refuses ? refusal : says("Yes.");
     });
-    await runTurns(session, ["First"]);
+    await runTurns(session, "First");
     refuses = true;
-    const entries = await runTurns(session, ["Second"]);
+    const entries = await runTurns(session, "Second");
     assert.equal(of(entries, "compaction").length, limits.compactions_max);
     assert.equal(of(entries, "session.error").length, 1);
   });
@@ -74,7 +74,7 @@ describe("a provider that finds the conversation too long", () => {
 describe("a message longer than the context", () => {
   test("is shown to the provider, who knows best, without a summary of nothing", async () => {
     const session = await testSession(db, () => says("Yes."));
-    const entries = await runTurns(session, [giant]);
+    const entries = await runTurns(session, giant);
     assert.equal(session.asked.length, 1);
     assert.equal(of(entries, "agent.message").length, 1);
   });
@@ -84,10 +84,10 @@ describe("a message longer than the context", () => {
       if (charsOf(request) > 650_000) return refusal;
       return isSummary(request) ? notes : says("Yes.");
     });
-    const entries = await runTurns(session, [giant]);
+    const entries = await runTurns(session, giant);
     assert.equal(session.asked.length, 1);
     assert.match(JSON.stringify(of(entries, "session.error")[0]?.body), /compaction_limit_reached_error/);
-    const then = await runTurns(session, ["Again"]);
+    const then = await runTurns(session, "Again");
     assert.equal(of(then, "session.error").length, 1);
     assert.deepEqual(shape(session.asked.at(-1)), [["user", "Notes on the conversation so f", "Again"]]);
   });
