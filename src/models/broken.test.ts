@@ -27,6 +27,10 @@ test("an answer that is too long is cut", async () => {
   });
 });
 
+test("silence is what comes between two pieces", async () => {
+  assert.equal(await through(pieces(50, 10), { idle_ms: 400 }), "a".repeat(500));
+});
+
 test("an answer that trickles for ever is cut", async () => {
   const drops = pieces(Number.POSITIVE_INFINITY, 5);
   const cut = through(drops, { idle_ms: 60_000, whole_ms: 40, bytes_max: Number.POSITIVE_INFINITY });

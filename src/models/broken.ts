@@ -87,5 +87,5 @@ function brokenMessage(provider: string, causes: Error[]): string {
     const { code } = cause as NodeJS.ErrnoException;
     return [cause.message.replace(/\.$/, ""), code].filter((part) => part).join(" ");
   });
-  return `The connection to the provider "${provider}" failed: ${reasons.join(": ") || "nobody knows why"}.`;
+  return `The connection to the provider "${provider}" failed: ${reasons.join(": ")}.`;
 }

@@ -102,6 +102,17 @@ export function specifyHostile(wired: Wired): void {
       assert.equal((await failureOf({ status: 204, chunks: [] })).kind, "unavailable");
     });
 
+    test("JSON in place of a stream, which names a status", async () => {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify({
+        error: { message: "as told", type: "invalid_request_error", code: 400 },
+      });
+      const failure = await failureOf({ headers, chunks: [body] });
+      assert.deepEqual([failure.kind, failure.retryable], ["rejected", false]);
+      assert.match(failure.message, /as told/);
+      assert.equal(fake.requests.at(-1)?.headers["user-agent"], "drover");
+    });
+
     test("JSON in place of a stream, which is no error", async () => {
       const headers = { "content-type": "application/json" };
       const failure = await failureOf({ headers, chunks: ['{"hello":"world"}'] });
