@@ -54,13 +54,12 @@ const lineBytesMax = 12_000;
  * A pipe is searched as it is, for it can be read but once.
  */
 const searching = `
-unset GREP_OPTIONS GREP_COLORS RIPGREP_CONFIG_PATH
 if [ ! -e "$1" ]; then echo "no such file or directory" >&2; exit 1; fi
 pattern="(*UCP)$2"
 grep -qP -e "$pattern" /dev/null
 [ $? -lt 2 ] || exit 1
 if rg --pcre2-version >/dev/null 2>&1; then
-  search() { xargs -0 -r rg --no-config -j1 --null -nH --no-heading --color=never -aP -e "$pattern" --; }
+  search() { xargs -0 -r rg -j1 --null -nH --no-heading --color=never -aP -e "$pattern" --; }
 else
   search() { xargs -0 -r grep -HnZaP --color=never -e "$pattern" --; }
 fi

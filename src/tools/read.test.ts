@@ -132,6 +132,17 @@ ValueError: no
     assert.equal(await says("read", { file_path: "two", view_range: [2, 99] }), "     2\tb");
   });
 
+  test("refuses a range that is none", async () => {
+    await sh(": >ranged");
+    for (const view_range of [
+      [0, 2],
+      [-1, 0],
+      [3, 2],
+    ]) {
+      assert.match(await fails("read", { file_path: "ranged", view_range }), /is not a range: start at 1/);
+    }
+  });
+
   test("cuts a long line with a note, and shows those after it", async () => {
     await sh("{ head -c 5000000 /dev/zero | tr '\\0' x; echo; echo after; } >wide");
     const [first = "", second] = (await says("read", { file_path: "wide" })).split("\n");
@@ -165,6 +176,8 @@ ValueError: no
       "     1\tcaf\ufffd\n[It is not all UTF-8: what is not is shown as \ufffd.]",
     );
     assert.equal(await says("read", { file_path: "dos" }), "     1\ta\n     2\tb\n[Its lines end in CRLF.]");
+    await sh("{ printf 'a\\r\\n'; head -c 10000 /dev/zero | tr '\\0' x; printf '\\r\\n'; } >dos");
+    assert.match(await says("read", { file_path: "dos" }), /^ {5}1\ta\n.*\n\[Its lines end in CRLF\.\]$/);
     // A character that lies across the end of what is looked at is no fault.
     await sh("{ head -c 16383 /dev/zero | tr '\\0' x; printf 'ä\\n'; } >split");
     assert.doesNotMatch(await says("read", { file_path: "split" }), /not all UTF-8/);

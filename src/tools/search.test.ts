@@ -15,6 +15,8 @@ test("braces are expanded as a shell would", () => {
     "a/c/*.ts",
   ]);
   assert.deepEqual(expandBraces("{a}"), ["{a}"]);
+  assert.deepEqual(new Set(expandBraces("{a,b}{a,b}{a,b}{a,b}{a,b}")).size, 32);
+  assert.ok(expandBraces("{a,b}".repeat(40)).length <= 128);
 });
 
 describe("search", { skip }, () => {
@@ -176,6 +178,12 @@ for (const engine of ["ripgrep", "grep"] as const) {
         await says("grep", { pattern: "^(a+)+$", path: "hard" }),
         "No matches.\n[In some lines the pattern takes too long to match, so not all was searched: make it simpler.]",
       );
+    });
+
+    test("answers in the order of the names", async () => {
+      await sh("mkdir -p order; cd order; for n in z k b Z y c a x; do echo here >$n; done");
+      const files = (await says("grep", { pattern: "here", path: "order" })).split("\n");
+      assert.equal(files.map((line) => line.at("order/".length)).join(""), "Zabckxyz");
     });
 
     test("takes a dash for the name that it is", async () => {
