@@ -48,6 +48,8 @@ Its line 1 begins with 1 tab there, and with 4 spaces in old_string.`,
       await sh("od -An -c dos | tr -d ' \\n'; stat -c ' %a' dos"),
       "1\\r\\n2\\r\\n3\\r\\nc\\r\\n 751",
     );
+    await says("edit", { file_path: "dos", old_string: "2\r\n3\r\n", new_string: "two\r\n" });
+    assert.equal(await sh("od -An -c dos | tr -d ' \\n'"), "1\\r\\ntwo\\r\\nc\\r\\n");
     await sh("printf 'a\\r\\nb\\n' >mixed");
     await says("edit", { file_path: "mixed", old_string: "b\n", new_string: "c\nd\n" });
     assert.equal(await sh("od -An -c mixed | tr -d ' \\n'"), "a\\r\\nc\\nd\\n");
@@ -94,4 +96,12 @@ test("the lines of occurrences are counted, up to a number", () => {
 test("a text that ends in whitespace where the file does not is told so", () => {
   assert.match(whyNotFound("one \ntwo\n", "one\ntwo"), /Its line 1 ends with whitespace only there/);
   assert.match(whyNotFound("one\ntwo\n", "one  \ntwo"), /Its line 1 ends with whitespace only in old_string/);
+});
+
+test("a text of whitespace alone is like no line, and one that begins with it is shown where it would stand", () => {
+  assert.match(whyNotFound("a\nb\n", "\n\n\n"), /No line of the file is like it/);
+  assert.match(
+    whyNotFound("a\n}\nconst value = 1;\n", "}\nconst valuee = 2;"),
+    /nearest lines are:\n {5}1\ta\n {5}2\t}\n {5}3\tconst value/,
+  );
 });

@@ -39,9 +39,10 @@ export function notebookContent(json: string): ToolResultContentBlock[] | null {
     parts.push(`[Cell ${i + 1}, ${cell.cell_type}${run}]`, cell.source);
     for (const each of cell.outputs ?? []) {
       const image = imageIn(each);
-      if (image && images.length < imagesMax) images.push(image);
-      const shown = image ? `(a picture: number ${images.length} below)` : outputText(each);
-      parts.push(`[Output of cell ${i + 1}]`, shown);
+      const hasRoom = images.length < imagesMax;
+      if (image && hasRoom) images.push(image);
+      const place = hasRoom ? `number ${images.length} below` : `not shown, after ${imagesMax} others`;
+      parts.push(`[Output of cell ${i + 1}]`, image ? `(a picture: ${place})` : outputText(each));
     }
   }
   return [{ type: "text", text: parts.join("\n") || "[The notebook has no cells.]" }, ...images];

@@ -69,6 +69,8 @@ describe("read", { skip }, () => {
       await fails("read", { file_path: "nul" }),
       /nul: is binary: of no kind that is known by its beginning, 3 bytes/,
     );
+    await sh("head -c 300 /dev/zero | tr '\\0' '\\200' >high");
+    assert.match(await fails("read", { file_path: "high" }), /high: is binary/);
     assert.match(await fails("read", { file_path: "/bin/sh" }), /is binary: ELF program/);
   });
 

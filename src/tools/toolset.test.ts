@@ -72,6 +72,21 @@ describe("a call whose host has died", () => {
     assert.deepEqual(asked, ["c:look", "c.1:look", "c.1:read"]);
   });
 
+  test("is run again only so often", async () => {
+    const asked: string[] = [];
+    const hopeless: Hands = {
+      ...lossy(asked),
+      async execute({ call_id }) {
+        asked.push(call_id);
+        return { status: "lost", reason: "the host restarted" };
+      },
+    };
+    const call = { id: "c", name: "read", input: { file_path: "x" } };
+    const { is_error } = await runTool(call, hopeless, scope, never);
+    assert.equal(is_error, true);
+    assert.deepEqual(asked, ["c:look", "c.1:look", "c.2:look", "c.3:look"]);
+  });
+
   test("is not run again when it may have changed something", async () => {
     const asked: string[] = [];
     const result = await runTool(

@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -72,6 +73,7 @@ describe("kept outputs", () => {
     await file.end();
     assert.equal(readFileSync(outside, "utf8"), "untouched");
     assert.equal(textOf("one"), "mine");
+    assert.equal(statSync(join(folder, "one.txt")).mode & 0o777, 0o440);
   });
 
   test("make room, the oldest first, and take nothing after their end", async () => {

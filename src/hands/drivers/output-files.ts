@@ -26,7 +26,7 @@ export interface OutputFilesOptions {
   bytes_max?: number;
 }
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+const { O_CREAT, O_EXCL, O_WRONLY } = constants;
 
 /** Written as the output comes, without waiting: no more of it is in memory than a chunk. */
 export function outputFiles(options: OutputFilesOptions): (name: string) => OutputFile {
@@ -58,7 +58,7 @@ export function outputFiles(options: OutputFilesOptions): (name: string) => Outp
     attempt(() => {
       makeRoom(folder, bytes_max - file_bytes_max);
       rmSync(path, { force: true });
-      fd = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600);
+      fd = openSync(path, O_CREAT | O_EXCL | O_WRONLY, 0o600);
       if (gid !== undefined) fchownSync(fd, -1, gid);
       fchmodSync(fd, 0o440);
     });
