@@ -17,6 +17,7 @@ export async function sandbox(rig: Rig): Promise<Figure[]> {
         ...scope,
         call_id: "first",
         spec: defaultSandbox,
+        restore_from: null,
         operation: { type: "shell", command: "true" },
         timeout_ms: 10_000,
         output_bytes: 1_000,
@@ -26,7 +27,7 @@ export async function sandbox(rig: Rig): Promise<Figure[]> {
     );
     const ms = performance.now() - start;
     if (result.status !== "finished") throw new Error(`the first command ended as ${JSON.stringify(result)}`);
-    await rig.hands.destroy({ ...scope, keep_workspace: false });
+    await rig.hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: false });
     return ms;
   });
   return [

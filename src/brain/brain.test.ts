@@ -52,6 +52,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
       cancelled.push(call_id);
     },
     execute: () => new Promise(() => {}),
+    checkpoints: async () => [],
   };
   brain = startBrain({
     db: database,

@@ -151,7 +151,7 @@ export function startBrain(parts: BrainParts): Brain {
       flushPreviews: () => parts.previews.flush(lease.session_id),
       prepareSandbox() {
         // A sandbox that cannot be made is told of by the call that needs it.
-        parts.hands.provision({ ...scope, spec: defaultSandbox }).catch(() => {});
+        parts.hands.provision({ ...scope, spec: defaultSandbox, restore_from: null }).catch(() => {});
       },
       cancelTool(call) {
         // Whether it still ran is not known; its result is in the log already.
@@ -165,7 +165,7 @@ export function startBrain(parts: BrainParts): Brain {
               conversation: thread,
               signal,
             })
-          : runTool(call, parts.hands, { ...scope, spec: defaultSandbox }, signal),
+          : runTool(call, parts.hands, { ...scope, spec: defaultSandbox, restore_from: null }, signal),
       capReached: (agent, unwritten) => parts.findCap(lease.workspace_id, agent, unwritten),
       spending: parts.spending,
       contextWindow: parts.models.contextWindow,
@@ -209,7 +209,7 @@ export function startBrain(parts: BrainParts): Brain {
     takeCleanups(db, async ({ session_id, epoch }) => {
       const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
       try {
-        await parts.hands.destroy({ ...scope, keep_workspace: false });
+        await parts.hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: false });
         return "removed";
       } catch (error) {
         trouble("a sandbox could not be removed; trying again", error, session_id);

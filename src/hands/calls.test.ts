@@ -11,7 +11,7 @@ const full = Object.assign(new Error("ENOSPC: no space left on device, write"), 
 const request: Extract<HandsRequest, { type: "execute" }> = {
   ...{ type: "execute", n: 1, session_id: "sesn_a", sandbox_id: "sbx_a", epoch: 1, call_id: "a" },
   ...{ spec: testSpec, operation: { type: "exec", argv: ["true"], stdin_base64: "" } },
-  ...{ timeout_ms: 1_000, output_bytes: 1_000, keep_output_as: null },
+  ...{ timeout_ms: 1_000, output_bytes: 1_000, keep_output_as: null, restore_from: null },
 };
 
 /** What a call comes to on a full disk, by what of the journal still works. */

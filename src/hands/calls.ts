@@ -49,6 +49,7 @@ export function createCalls({ journals, sandboxes }: { journals: Journals; sandb
     const { n } = request;
     if (request.type === "execute") return execute(request);
     if (request.type === "provision") return provision(request);
+    if (request.type === "checkpoints") return { type: "checkpoints", n, checkpoints: [] };
     return journals.use(request.session_id, async (journal) => {
       const seen = await admit(journal, request.epoch);
       if (seen !== null) return { type: "stale_epoch", n, seen };

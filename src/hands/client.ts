@@ -3,6 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { readLines } from "./lines.ts";
 import {
+  type Checkpoint,
+  type CheckpointRef,
   type ExecuteResult,
   type HandsRequest,
   type HandsResponse,
@@ -16,7 +18,14 @@ export interface SandboxScope {
   epoch: number;
 }
 
-export type ExecuteRequest = SandboxScope & { call_id: string; spec: SandboxSpec } & Pick<
+/** What a sandbox is made of where there is none yet. */
+export interface SandboxOrigin {
+  spec: SandboxSpec;
+  restore_from: CheckpointRef | null;
+}
+
+export type ExecuteRequest = SandboxScope &
+  SandboxOrigin & { call_id: string } & Pick<
     Extract<HandsRequest, { type: "execute" }>,
     "operation" | "timeout_ms" | "output_bytes" | "keep_output_as"
   >;
@@ -24,12 +33,14 @@ export type ExecuteRequest = SandboxScope & { call_id: string; spec: SandboxSpec
 /** What a brain asks of `hands`. Throws `StaleEpoch` when another brain has taken the session over. */
 export interface Hands {
   /** Begins to start the sandbox, so that the first call finds it running. */
-  provision(request: SandboxScope & { spec: SandboxSpec }): Promise<void>;
+  provision(request: SandboxScope & SandboxOrigin): Promise<void>;
   /** Survives lost connections: it asks again until `hands` answers. Abort of `signal` cancels the command. */
   execute(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult>;
   /** Ends a command that somebody else has asked for; whoever waits for it gets its result. */
   cancel(request: SandboxScope & { call_id: string }): Promise<void>;
-  destroy(request: SandboxScope & { keep_workspace: boolean }): Promise<void>;
+  destroy(request: SandboxScope & { keep_workspace: boolean; keep_checkpoints: boolean }): Promise<void>;
+  /** Which checkpoints there are of a session's workspace, the oldest first. */
+  checkpoints(request: { session_id: string }): Promise<Checkpoint[]>;
 }
 
 export class StaleEpoch extends Error {
@@ -117,6 +128,9 @@ export function connectHands(options: ConnectOptions): Hands & { close(): void }
     },
     async destroy(request) {
       await ask({ type: "destroy", ...request }, "ok");
+    },
+    async checkpoints(request) {
+      return (await ask({ type: "checkpoints", ...request }, "checkpoints")).checkpoints;
     },
     close() {
       closed.abort(new Error("the connection to hands was closed"));

@@ -136,7 +136,10 @@ describe("a sandbox host", () => {
     const old = request("stale", shell("touch stale"), { epoch: 4 });
     await assert.rejects(hands.execute(old, never), StaleEpoch);
     await assert.rejects(hands.provision(old), StaleEpoch);
-    await assert.rejects(hands.destroy({ ...old, keep_workspace: false }), StaleEpoch);
+    await assert.rejects(
+      hands.destroy({ ...old, keep_workspace: false, keep_checkpoints: false }),
+      StaleEpoch,
+    );
     assert.equal(existsSync(join(workspace("stale"), "stale")), false);
     assert.equal(
       textOf(await hands.execute(request("stale", shell("echo new"), { epoch: 5 }), never)),
@@ -201,11 +204,11 @@ describe("a sandbox host", () => {
     const running = hands.execute(request("destroy", shell("touch begun; sleep 1000")), never);
     await appears(join(workspace("destroy"), "begun"));
     const scope = { session_id: "sesn_destroy", sandbox_id: "sbx_destroy", epoch: 1 };
-    await hands.destroy({ ...scope, keep_workspace: true });
+    await hands.destroy({ ...scope, keep_workspace: true, keep_checkpoints: true });
     assert.equal((await running).status, "lost");
     const after = await hands.execute(request("destroy", shell("ls")), never);
     assert.deepEqual([textOf(after), finished(after).fresh_shell], ["begun\n", true]);
-    await hands.destroy({ ...scope, keep_workspace: false });
+    await hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: false });
     assert.equal(existsSync(workspace("destroy")), false);
   });
 

@@ -41,6 +41,7 @@ const result = (text: string): ExecuteResult => ({
   earlier_omitted_bytes: 0,
   kept: null,
   fresh_shell: false,
+  restored: null,
 });
 
 test("remembers over a restart what was started, what finished and the highest epoch", async () => {

@@ -212,7 +212,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     if (result.status === "lost") return lost;
     const { output, earlier, ...rest } = result;
     const bytes = { output_base64: output.toString("base64"), earlier_base64: earlier.toString("base64") };
-    return { ...rest, ...bytes, stderr_base64: "", fresh_shell: fresh };
+    return { ...rest, ...bytes, stderr_base64: "", fresh_shell: fresh, restored: null };
   }
 
   async function restartShell(slot: Slot): Promise<ExecuteResult> {
@@ -283,6 +283,7 @@ const done: Extract<ExecuteResult, { status: "finished" }> = {
   earlier_omitted_bytes: 0,
   kept: null,
   fresh_shell: false,
+  restored: null,
 };
 const cancelled: ExecuteResult = { ...done, exit_code: null, cancelled: true };
 const lost: ExecuteResult = { status: "lost", reason: "the sandbox ended while the command ran" };

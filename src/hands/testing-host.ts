@@ -22,6 +22,7 @@ export function request(
     epoch: 1,
     call_id: `call_${calls++}`,
     spec: testSpec,
+    restore_from: null,
     operation,
     timeout_ms: 30_000,
     output_bytes: 100_000,

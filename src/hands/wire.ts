@@ -39,21 +39,66 @@ export const operation = z.discriminatedUnion("type", [
 ]);
 export type Operation = z.infer<typeof operation>;
 
+const sessionId = z.string().regex(/^sesn_[A-Za-z0-9_-]{1,100}$/);
+const sandboxId = z.string().regex(/^sbx_[A-Za-z0-9_-]{1,100}$/);
+
+/** A workspace as it was after certain calls, kept in the storage. */
+export const checkpoint = z.object({
+  /** The sandbox that it was made of. */
+  sandbox_id: sandboxId,
+  /** Counts the checkpoints of that sandbox from 1; one that was restored into it has no number of its own. */
+  n: z.int().positive(),
+  /** The calls that had ended since the one before, the newest last; of very many only the newest. */
+  after_calls: z.array(z.string()),
+  /** Of the host's clock, in ISO 8601. */
+  made_at: z.string(),
+  files: z.int().nonnegative(),
+  bytes: z.int().nonnegative(),
+});
+export type Checkpoint = z.infer<typeof checkpoint>;
+
+/** Which checkpoint a workspace begins with. */
+export const checkpointRef = z.object({
+  /** Whose workspace it was: of a fork, the session that it was forked from. */
+  session_id: sessionId,
+  /** Null: the newest that can be read. Then the highest generation of the sandbox counts first. */
+  at: z.object({ sandbox_id: sandboxId, n: z.int().positive() }).nullable(),
+});
+export type CheckpointRef = z.infer<typeof checkpointRef>;
+
+/** What became of a restore. */
+export const restored = z.object({
+  /** Null: there was none that could be read, and the workspace is empty. */
+  checkpoint: checkpoint.nullable(),
+  /** What is not as it was, by path: the first of them, and how many there are. */
+  missing: z.array(z.object({ path: z.string(), why: z.string() })),
+  missing_count: z.int().nonnegative(),
+  /** Newer checkpoints than this one that could not be read. */
+  skipped: z.int().nonnegative(),
+});
+export type Restored = z.infer<typeof restored>;
+
 const scope = {
-  session_id: z.string().regex(/^sesn_[A-Za-z0-9_-]{1,100}$/),
-  sandbox_id: z.string().regex(/^sbx_[A-Za-z0-9_-]{1,100}$/),
+  session_id: sessionId,
+  sandbox_id: sandboxId,
   /** The asking brain's lease epoch. One lower than `hands` has seen for the session is refused. */
   epoch: z.int().nonnegative(),
 };
 
+const restoring = {
+  /** Fills the workspace of a sandbox that this host does not have. Null: it begins empty, and nothing is missed. */
+  restore_from: checkpointRef.nullable(),
+};
+
 export const handsRequest = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("provision"), n: z.int(), ...scope, spec: sandboxSpec }),
+  z.object({ type: z.literal("provision"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
   z.object({
     type: z.literal("execute"),
     n: z.int(),
     ...scope,
     call_id: z.string().min(1).max(200),
     spec: sandboxSpec,
+    ...restoring,
     operation,
     /** The command is ended after this many `ms`. */
     timeout_ms: z.int().positive(),
@@ -66,8 +111,19 @@ export const handsRequest = z.discriminatedUnion("type", [
       .nullable(),
   }),
   z.object({ type: z.literal("cancel"), n: z.int(), ...scope, call_id: z.string() }),
-  /** Ends the sandbox. With `keep_workspace` its files stay and the next call gets a fresh sandbox over them. */
-  z.object({ type: z.literal("destroy"), n: z.int(), ...scope, keep_workspace: z.boolean() }),
+  /**
+   * Ends the sandbox. With `keep_workspace` its files stay and the next call gets a fresh sandbox over them. Without
+   * `keep_checkpoints` all that the storage has of the session goes, whatever sandbox it was made of.
+   */
+  z.object({
+    type: z.literal("destroy"),
+    n: z.int(),
+    ...scope,
+    keep_workspace: z.boolean(),
+    keep_checkpoints: z.boolean(),
+  }),
+  /** Which checkpoints there are of a session, the oldest first. */
+  z.object({ type: z.literal("checkpoints"), n: z.int(), session_id: sessionId }),
 ]);
 export type HandsRequest = z.infer<typeof handsRequest>;
 
@@ -100,6 +156,8 @@ export const executeResult = z.discriminatedUnion("status", [
     kept: keptOutput.nullable(),
     /** The sandbox or its shell was started anew for this call although an earlier call had used one. */
     fresh_shell: z.boolean(),
+    /** Said by the first call that ends after the workspace was filled, and once more where its result was lost. */
+    restored: restored.nullable(),
   }),
   /** It was started, and nobody can say how it ended. */
   z.object({ status: z.literal("lost"), reason: z.string() }),
@@ -111,6 +169,7 @@ export type ExecuteResult = z.infer<typeof executeResult>;
 export const handsResponse = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ok"), n: z.int() }),
   z.object({ type: z.literal("result"), n: z.int(), result: executeResult }),
+  z.object({ type: z.literal("checkpoints"), n: z.int(), checkpoints: z.array(checkpoint) }),
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),
   /** The request itself was wrong. Of `destroy` also: it failed, and is to be asked again. */
   z.object({ type: z.literal("error"), n: z.int(), message: z.string() }),

@@ -57,7 +57,12 @@ export async function toolBench(): Promise<ToolBench> {
 
   function use(name: string, input: Record<string, unknown>, signal = never): Promise<ToolResult> {
     calls += 1;
-    return runTool({ id: `sevt_${calls}`, name, input }, hands, { ...scope, spec }, signal);
+    return runTool(
+      { id: `sevt_${calls}`, name, input },
+      hands,
+      { ...scope, spec, restore_from: null },
+      signal,
+    );
   }
   async function expected(is_error: boolean, name: string, input: Record<string, unknown>) {
     const result = await use(name, input);
@@ -78,6 +83,6 @@ export async function toolBench(): Promise<ToolBench> {
       await stop();
       await start();
     },
-    forget: () => hands.destroy({ ...scope, keep_workspace: false }),
+    forget: () => hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: false }),
   };
 }

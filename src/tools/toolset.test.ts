@@ -5,7 +5,13 @@ import { testSpec } from "../hands/testing.ts";
 import type { ExecuteResult } from "../hands/wire.ts";
 import { runTool, toolset } from "./toolset.ts";
 
-const scope = { session_id: "sesn_tools", sandbox_id: "sbx_tools", epoch: 1, spec: testSpec };
+const scope = {
+  session_id: "sesn_tools",
+  sandbox_id: "sbx_tools",
+  epoch: 1,
+  spec: testSpec,
+  restore_from: null,
+};
 const never = new AbortController().signal;
 
 test("the tools have the input shapes of the SDK", () => {
@@ -49,11 +55,13 @@ describe("a call whose host has died", () => {
     earlier_omitted_bytes: 0,
     kept: null,
     fresh_shell: false,
+    restored: null,
   };
   const lossy = (asked: string[]): Hands => ({
     async provision() {},
     async destroy() {},
     async cancel() {},
+    checkpoints: async () => [],
     async execute({ call_id }) {
       asked.push(call_id);
       return call_id.includes(".") ? finished : { status: "lost", reason: "the host restarted" };

@@ -1,4 +1,10 @@
-import { type ExecuteRequest, type Hands, type SandboxScope, StaleEpoch } from "../hands/client.ts";
+import {
+  type ExecuteRequest,
+  type Hands,
+  type SandboxOrigin,
+  type SandboxScope,
+  StaleEpoch,
+} from "../hands/client.ts";
 import type { SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { bash } from "./bash.ts";
@@ -29,7 +35,7 @@ const replaysMax = 3;
 export async function runTool(
   call: { id: string; name: string; input: Record<string, unknown> },
   hands: Hands,
-  scope: SandboxScope & { spec: SandboxSpec },
+  scope: SandboxScope & SandboxOrigin,
   signal: AbortSignal,
 ): Promise<ToolResult> {
   const tool = toolNamed(call.name);
