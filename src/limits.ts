@@ -29,6 +29,8 @@ export const limits = {
   /** Sessions claimed at a time, and driven at once by one process. */
   claim_batch_max: 32,
   sessions_driven_max: 1_000,
+  /** Of one workspace: the other places are kept for whoever comes later. */
+  sessions_driven_per_workspace_max: 900,
   /** A session whose drive failed for an unforeseen reason rests this long. */
   drive_failed_pause_ms: 5_000,
   /** Text of the conversations of parked sessions that a brain remembers, about. */

@@ -49,6 +49,8 @@ export function startBrain(parts: BrainParts): Brain {
   const stop = new AbortController();
   let abandoned = new AbortController();
   const driven = new Set<Promise<void>>();
+  /** How many of them each workspace has. */
+  const perWorkspace = new Map<string, number>();
   const memory = createMemory(limits.memory_chars_max);
   let looking: Promise<void> | null = null;
   let again = false;
@@ -77,7 +79,7 @@ export function startBrain(parts: BrainParts): Brain {
       again = false;
       const owner = member.id();
       if (owner === null || room() <= 0) return;
-      const leases = await claim(db, owner, Math.min(room(), limits.claim_batch_max));
+      const leases = await claim(db, owner, Math.min(room(), limits.claim_batch_max), full());
       if (leases.length === limits.claim_batch_max) again = true;
       for (const lease of leases) run(lease);
     }
@@ -85,15 +87,30 @@ export function startBrain(parts: BrainParts): Brain {
 
   const room = () => limits.sessions_driven_max - driven.size;
 
+  /** The workspaces that have so much of this process that the rest is for others. */
+  const full = (): string[] =>
+    [...perWorkspace].flatMap(([id, count]) =>
+      count >= limits.sessions_driven_per_workspace_max ? [id] : [],
+    );
+
   function run(lease: Lease): void {
+    const { workspace_id } = lease;
     const running = driveLease(lease)
       .catch((error) => trouble("a session could not be given back", error, lease.session_id))
       .finally(() => {
-        const wasFull = driven.size >= limits.sessions_driven_max;
+        const wasFull = room() <= 0 || full().length > 0;
         driven.delete(running);
+        count(workspace_id, -1);
         if (wasFull) wake();
       });
     driven.add(running);
+    count(workspace_id, 1);
+  }
+
+  function count(workspaceId: string, change: 1 | -1): void {
+    const now = (perWorkspace.get(workspaceId) ?? 0) + change;
+    if (now === 0) perWorkspace.delete(workspaceId);
+    else perWorkspace.set(workspaceId, now);
   }
 
   async function driveLease(lease: Lease): Promise<void> {
@@ -194,7 +211,7 @@ export function startBrain(parts: BrainParts): Brain {
       wake();
       // One that is due and cannot be taken by us must not make the rounds follow each other without a pause.
       if (member.id() !== null && room() > 0) {
-        pause = Math.min(pause, Math.max(limits.claim_pause_ms_min, (await nextDue(db)) ?? pause));
+        pause = Math.min(pause, Math.max(limits.claim_pause_ms_min, (await nextDue(db, full())) ?? pause));
       }
     } catch (error) {
       trouble("looking for work failed", error);

@@ -18,15 +18,35 @@ export interface Lease {
   claimed_at_ms: number;
 }
 
+/** As the index has it that claims look into. */
+const free = "runnable_at is not null and lease_owner is null";
+
+/** The workspaces with something to do: one look into the index for each, however much it has. */
+const waiting = `
+waiting as (
+  (select workspace_id from session_head where ${free} order by workspace_id limit 1)
+  union all
+  select (select h.workspace_id from session_head h where ${free} and h.workspace_id > w.workspace_id
+    order by h.workspace_id limit 1)
+  from waiting w where w.workspace_id is not null
+)`;
+
+// The candidates are more than are taken: others claim at the same time, and skip what is locked.
 const claimStatement: Statement = {
   name: "claim",
   text: `
-with due as (
-  select session_id from session_head
-  where runnable_at <= drover_now() and lease_owner is null and needs_reader <= $3
-    and exists (select from process where id = $1)
-  order by runnable_at limit $2
-  for no key update skip locked
+with recursive ${waiting}, candidates as materialized (
+  select c.session_id, c.runnable_at, row_number() over (partition by w.workspace_id order by c.runnable_at) as turn
+  from waiting w cross join lateral (
+    select session_id, runnable_at from session_head
+    where ${free} and workspace_id = w.workspace_id and runnable_at <= drover_now() and needs_reader <= $3
+    order by runnable_at limit 4 * $2) c
+  where w.workspace_id <> all($4::text[])
+), due as (
+  select h.session_id from candidates c join session_head h using (session_id)
+  where h.runnable_at <= drover_now() and h.lease_owner is null and exists (select from process where id = $1)
+  order by c.turn, c.runnable_at limit $2
+  for no key update of h skip locked
 )
 update session_head h set lease_owner = $1, lease_epoch = h.lease_epoch + 1
 from due join session s on s.id = due.session_id
@@ -35,21 +55,35 @@ returning h.workspace_id, h.session_id, s.agent, h.budget_cents, h.fold_from, h.
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 
-/** Takes sessions that wait for a brain, the longest waiting first. */
-export async function claim(db: Database, owner: number, count: number): Promise<Lease[]> {
-  const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [owner, count, readerVersion]);
+/**
+ * Takes sessions that wait for a brain: of each workspace in turn the longest waiting, so that none has to wait for all of
+ * another one's. `except`: workspaces that have had their share.
+ */
+export async function claim(
+  db: Database,
+  owner: number,
+  count: number,
+  except: readonly string[] = [],
+): Promise<Lease[]> {
+  const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [owner, count, readerVersion, except]);
   return rows.map((row) => ({ ...row, owner }));
 }
 
 const nextDueStatement: Statement = {
   name: "next_due",
-  text: `select (extract(epoch from min(runnable_at) - drover_now()) * 1000)::bigint as ms
-    from session_head where runnable_at is not null and lease_owner is null and needs_reader <= $1`,
+  text: `
+with recursive ${waiting}
+select (extract(epoch from min(next.runnable_at) - drover_now()) * 1000)::bigint as ms
+from waiting w cross join lateral (
+  select runnable_at from session_head
+  where ${free} and workspace_id = w.workspace_id and needs_reader <= $1
+  order by runnable_at limit 1) next
+where w.workspace_id <> all($2::text[])`,
 };
 
-/** Time until a session is due, in `ms`; null when none waits for a time. */
-export async function nextDue(db: Database): Promise<number | null> {
-  const [row] = await db.query<{ ms: number | null }>(nextDueStatement, [readerVersion]);
+/** Time until a session is due that `claim` would take, in `ms`; null when none waits for a time. */
+export async function nextDue(db: Database, except: readonly string[] = []): Promise<number | null> {
+  const [row] = await db.query<{ ms: number | null }>(nextDueStatement, [readerVersion, except]);
   return row?.ms ?? null;
 }
 

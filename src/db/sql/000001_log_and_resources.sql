@@ -103,7 +103,8 @@ create table session_head (
   first_turn_seq bigint,
   first_turn_at timestamptz
 ) with (fillfactor = 50);
-create index session_head_runnable on session_head (runnable_at) where runnable_at is not null and lease_owner is null;
+create index session_head_runnable on session_head (workspace_id, runnable_at)
+  where runnable_at is not null and lease_owner is null;
 create index session_head_lease on session_head (lease_owner) where lease_owner is not null;
 
 -- What sessions have cost on each day of UTC, in billionths of a dollar. It outlives them. One row per session and day,

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { livingProcess, testSession } from "../brain/testing.ts";
+import { testDatabase } from "../db/testing.ts";
+import { claim, nextDue } from "./lease.ts";
+
+const db = await testDatabase();
+after(() => db.close());
+
+const pattern = (await testSession(db, () => [])).id;
+for (const owner of [1, 2, 3]) await livingProcess(db, owner);
+
+/** So many sessions of a workspace that have waited for so many seconds, or are due in as many. */
+async function waiting(workspaceId: string, count: number, seconds: number): Promise<void> {
+  const id = `'sesn_${workspaceId}_' || n`;
+  await db.query(
+    {
+      name: `waiting_${workspaceId}`,
+      text: `
+with made as (
+  insert into session select (json_populate_record(s, json_build_object('id', ${id}, 'workspace_id', $2::text))).*
+  from session s, generate_series(1, $3::int) n where s.id = $1)
+insert into session_head select (json_populate_record(h, json_build_object('session_id', ${id},
+  'workspace_id', $2::text, 'runnable_at', drover_now() - $4::int * interval '1 second' - n * interval '1 millisecond'))).*
+from session_head h, generate_series(1, $3::int) n where h.session_id = $1`,
+    },
+    [pattern, workspaceId, count, seconds],
+  );
+}
+
+const workspacesOf = (leases: { workspace_id: string }[]) => leases.map((lease) => lease.workspace_id);
+const countOf = (leases: { workspace_id: string }[], id: string) =>
+  workspacesOf(leases).filter((workspace) => workspace === id).length;
+
+describe("workspaces take turns", () => {
+  test("so that 10,000 sessions of one do not hold up another's", async () => {
+    await waiting("big", 10_000, 3_600);
+    await waiting("small", 2, 1);
+    await waiting("later", 3, -3_600);
+    const first = await claim(db, 1, 4);
+    assert.deepEqual([countOf(first, "big"), countOf(first, "small")], [2, 2]);
+    // The longest waiting of each.
+    assert.deepEqual(first.map((lease) => lease.session_id).toSorted(), [
+      "sesn_big_10000",
+      "sesn_big_9999",
+      "sesn_small_1",
+      "sesn_small_2",
+    ]);
+    assert.deepEqual(new Set(workspacesOf(await claim(db, 1, 32))), new Set(["big"]));
+  });
+
+  test("and who claims at the same time finds other sessions", async () => {
+    const claims = await Promise.all([1, 2, 3].map((owner) => claim(db, owner, 32)));
+    const ids = claims.flat().map((lease) => lease.session_id);
+    assert.equal(new Set(ids).size, 96);
+  });
+
+  test("and one that has its share is passed over", async () => {
+    assert.deepEqual(await claim(db, 1, 32, ["big"]), []);
+    await waiting("third", 1, 1);
+    assert.deepEqual(workspacesOf(await claim(db, 1, 32, ["big"])), ["third"]);
+  });
+
+  test("and the next one due is found among all but those", async () => {
+    assert.ok(Number(await nextDue(db)) < -3_000_000);
+    const due = Number(await nextDue(db, ["big"]));
+    assert.ok(due > 3_500_000 && due <= 3_600_000, String(due));
+    assert.equal(await nextDue(db, ["big", "later"]), null);
+  });
+});
