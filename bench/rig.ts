@@ -17,7 +17,7 @@ import type { Candidates, Models } from "../src/models/model.ts";
 import { listPrices } from "../src/models/price-table.ts";
 import { pricesOf } from "../src/models/prices.ts";
 import { createModels } from "../src/models/registry.ts";
-import { startServer } from "../src/server.ts";
+import { roles, startServer } from "../src/server.ts";
 import { freePort } from "../test/harness/free-port.ts";
 import { startPart } from "../test/harness/part.ts";
 import { type Client, connectClient } from "./client.ts";
@@ -110,6 +110,7 @@ export async function startRig(): Promise<Rig> {
     async inProcess(models = createModels(modelsConfig({}).config)) {
       const own = connectHands({ socket_path: socket });
       const server = await startServer({
+        roles,
         database_url: databaseUrl,
         host: "127.0.0.1",
         port: 0,

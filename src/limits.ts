@@ -67,6 +67,9 @@ export const limits = {
   /** Levels of nesting in a request's JSON: far more would overflow a stack somewhere. */
   request_json_depth_max: 200,
   idempotency_key_chars_max: 255,
+  /** How often sandboxes are looked for whose sessions are gone. */
+  cleanup_poll_ms: 1_000,
+
   /** How long an answer is kept for the requests that repeat its own, and how often old ones are looked for. */
   idempotency_kept_ms: 24 * 3_600_000,
   idempotency_sweep_ms: 60_000,

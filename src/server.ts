@@ -20,6 +20,7 @@ import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
 import type { Hands } from "./hands/client.ts";
+import { startJobs } from "./jobs/jobs.ts";
 import { limits } from "./limits.ts";
 import { createLog, type LogEvents } from "./log/group-commit.ts";
 import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
@@ -31,12 +32,16 @@ import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
-import { forgetOldAnswers } from "./resources/kept-answers.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
 import { createWebTools } from "./tools/web/web.ts";
 
+/** What a process does: answer requests, drive sessions, or do what is to be done now and then. */
+export const roles = ["api", "brain", "jobs"] as const;
+export type Role = (typeof roles)[number];
+
 export interface ServerOptions {
+  roles: readonly Role[];
   database_url: string;
   host: string;
   /** 0 takes a free one. */
@@ -127,10 +132,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     previewed: previews.heard,
   });
   const polling = setInterval(poll, limits.watch_poll_ms);
-  const sweeping = setInterval(
-    () => forgetOldAnswers(db).catch((error) => trouble("removing old answers failed", error)),
-    limits.idempotency_sweep_ms,
-  );
   const spending: Spending = {
     costOf: prices.costOf,
     isPriced: (agent) =>
@@ -140,37 +141,43 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     search_nano,
     runtime_nano_per_hour: runtime_price * nanoPerDollar,
   };
-  brain = startBrain({
-    db,
-    log,
-    watches,
-    previews,
-    member,
-    hands,
-    web,
-    models,
-    spending,
-    findCap: capsOf(db, caps, spending),
-    trouble,
-  });
+  const does = (role: Role) => options.roles.includes(role);
+  const findCap = capsOf(db, caps, spending);
+  if (does("brain"))
+    brain = startBrain({
+      db,
+      log,
+      watches,
+      previews,
+      member,
+      hands,
+      web,
+      models,
+      spending,
+      findCap,
+      trouble,
+    });
+  const jobs = does("jobs") ? startJobs({ db, hands, trouble }) : null;
 
   const from = () => member.id() ?? 0;
   const sessionAgents = rememberAgents(limits.session_agents_max);
+  const routes = () => [
+    ...agentRoutes,
+    ...environmentRoutes,
+    ...sessionRoutes({
+      priced: spending.isPriced,
+      capped: Object.values(caps).some((cap) => cap !== null),
+      watches,
+      from,
+      wake: () => brain?.wake(),
+    }),
+    ...messagesRoutes(models, messagesSpending(db, caps, { prices, trouble })),
+    ...modelRoutes(options.listing),
+    ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),
+  ];
+  // Without the role it still says how it is.
   const app = createApp({
-    routes: [
-      ...agentRoutes,
-      ...environmentRoutes,
-      ...sessionRoutes({
-        priced: spending.isPriced,
-        capped: Object.values(caps).some((cap) => cap !== null),
-        watches,
-        from,
-        wake: () => brain.wake(),
-      }),
-      ...messagesRoutes(models, messagesSpending(db, caps, { prices, trouble })),
-      ...modelRoutes(options.listing),
-      ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),
-    ],
+    routes: does("api") ? routes() : [],
     authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
     works: createWorks(db, log, logEvents),
     check: async () => {
@@ -196,9 +203,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       stop.abort();
       clearInterval(polling);
-      clearInterval(sweeping);
+      jobs?.stop();
       previews.close();
-      await brain.stop();
+      await brain?.stop();
       web.close();
       await guard.close();
       http.closeIdleConnections();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
@@ -31,45 +32,6 @@ after(() => processes.close());
 
 const at = (n: number) => servers[n % servers.length] ?? assert.fail("no server");
 
-/** What only one actor at a time can have written. */
-function assertOneActor(events: ListedEvent[]): void {
-  let request: string | null = null;
-  const answered = new Set<string>();
-  const called: string[] = [];
-  for (const event of events) {
-    if (event.type === "span.model_request_start") {
-      assert.equal(request, null, "two requests at once");
-      request = event.id;
-    } else if (event.type === "span.model_request_end") {
-      assert.equal(event.model_request_start_id, request);
-      request = null;
-    } else if (event.type === "agent.tool_use") {
-      called.push(event.id);
-    } else if (event.type === "agent.tool_result") {
-      assert.ok(!answered.has(event.tool_use_id), "a call with two results");
-      answered.add(event.tool_use_id);
-    }
-  }
-  assert.equal(request, null);
-  assert.deepEqual([...answered].toSorted(), called.toSorted());
-  assert.equal(new Set(events.map(({ id }) => id)).size, events.length);
-}
-
-/** Every log of the database: without gaps, in the order of its times, each event promoted at most once. */
-async function assertLogsWhole(): Promise<void> {
-  const wrong = await processes.db.query(
-    {
-      name: "gaps",
-      text: `select session_id from (
-          select session_id, seq, row_number() over w as n, created_at, lag(created_at) over w as earlier
-          from event window w as (partition by session_id order by seq)
-        ) as numbered where seq <> n or created_at < earlier`,
-    },
-    [],
-  );
-  assert.deepEqual(wrong, []);
-}
-
 test("20 sessions under load on two servers: each is driven by one at a time, and all finish", async () => {
   const turns = 4;
   await Promise.all(
@@ -93,7 +55,7 @@ test("20 sessions under load on two servers: each is driven by one at a time, an
       );
     }),
   );
-  await assertLogsWhole();
+  await assertLogsWhole(processes.db);
 });
 
 test("messages and interrupts from both sides at once neither get lost nor run twice", async () => {
@@ -124,7 +86,7 @@ test("messages and interrupts from both sides at once neither get lost nor run t
       );
     }),
   );
-  await assertLogsWhole();
+  await assertLogsWhole(processes.db);
 });
 
 test("one of them is killed under load, and the other finishes everything", async () => {
@@ -150,5 +112,5 @@ test("one of them is killed under load, and the other finishes everything", asyn
     assert.equal(resultsIn(events).at(-1), "2");
     assert.equal(saidIn(events), "done");
   }
-  await assertLogsWhole();
+  await assertLogsWhole(processes.db);
 });

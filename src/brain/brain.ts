@@ -2,7 +2,6 @@ import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
 import type { Hands, SandboxScope } from "../hands/client.ts";
 import { limits } from "../limits.ts";
-import { takeCleanups } from "../log/cleanup.ts";
 import type { Log } from "../log/group-commit.ts";
 import { claim, type Lease, nextDue, reap, release } from "../log/lease.ts";
 import type { Member } from "../log/member.ts";
@@ -54,7 +53,6 @@ export function startBrain(parts: BrainParts): Brain {
   const memory = createMemory(limits.memory_chars_max);
   let looking: Promise<void> | null = null;
   let again = false;
-  let cleaning = false;
   let timer: NodeJS.Timeout | undefined;
   let nextRoundAt = Number.POSITIVE_INFINITY;
 
@@ -207,7 +205,6 @@ export function startBrain(parts: BrainParts): Brain {
     nextRoundAt = Number.POSITIVE_INFINITY;
     try {
       await reap(db, member.id());
-      cleanUp();
       wake();
       // One that is due and cannot be taken by us must not make the rounds follow each other without a pause.
       if (member.id() !== null && room() > 0) {
@@ -217,26 +214,6 @@ export function startBrain(parts: BrainParts): Brain {
       trouble("looking for work failed", error);
     }
     roundWithin(pause);
-  }
-
-  /** Beside the round: with no hands to be reached it does not end. */
-  function cleanUp(): void {
-    if (cleaning) return;
-    cleaning = true;
-    takeCleanups(db, async ({ session_id, epoch }) => {
-      const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
-      try {
-        await parts.hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: false });
-        return "removed";
-      } catch (error) {
-        trouble("a sandbox could not be removed; trying again", error, session_id);
-        return "failed";
-      }
-    })
-      .catch((error) => trouble("looking for sandboxes to remove failed", error))
-      .finally(() => {
-        cleaning = false;
-      });
   }
 
   lookRound();
@@ -259,4 +236,4 @@ export function startBrain(parts: BrainParts): Brain {
 }
 
 /** A session has one sandbox, whose name follows from its own. */
-const sandboxOf = (sessionId: string) => sessionId.replace(/^sesn_/, "sbx_");
+export const sandboxOf = (sessionId: string) => sessionId.replace(/^sesn_/, "sbx_");

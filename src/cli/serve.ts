@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
 import type { Config } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
@@ -7,7 +7,7 @@ import { modelListing } from "../models/listing.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { createModels } from "../models/registry.ts";
-import { startServer } from "../server.ts";
+import { type Role, roles, startServer } from "../server.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
 import { apiKeyOf, configOrExit, handsSocketOf, isRoot, prepareFolders } from "./machine.ts";
@@ -16,6 +16,7 @@ import { version } from "./version.ts";
 
 interface ServeOptions {
   hands?: string;
+  roles: Role[];
   runAs?: UserIds;
   supervised?: boolean;
 }
@@ -24,6 +25,12 @@ export function serveCommand(): Command {
   return new Command("serve")
     .description("Serve the API and drive sessions; needs a database (DATABASE_URL) and hands")
     .option("--hands <socket>", "where hands listens (default: the socket of this data directory)")
+    .option(
+      "--roles <list>",
+      `what this process does, of ${roles.join(", ")}; others on the same database do the rest`,
+      rolesIn,
+      [...roles],
+    )
     .option("--run-as <uid:gid>", "give up root for this user once everything is loaded", userIds)
     .option("--supervised", "run as a child of drover up")
     .action(async (options: ServeOptions) => {
@@ -36,6 +43,13 @@ export function serveCommand(): Command {
       }
       await serve(config, config.database_url, options);
     });
+}
+
+function rolesIn(text: string): Role[] {
+  const named = text.split(",").map((name) => name.trim());
+  const wrong = named.find((name) => !roles.some((role) => role === name));
+  if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is not one of ${roles.join(", ")}.`);
+  return roles.filter((role) => named.includes(role));
 }
 
 async function serve(config: Config, databaseUrl: string, options: ServeOptions): Promise<void> {
@@ -57,6 +71,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       onTrouble: (error) => logger.warn({ err: error }, "hands cannot be reached; trying again"),
     });
     const server = await startServer({
+      roles: options.roles,
       database_url: databaseUrl,
       host: config.host,
       port: config.port,

@@ -25,7 +25,7 @@ export interface Running {
 export interface Processes {
   db: TestDatabase;
   /** A free port for a serve; one that is started again may take the same. */
-  serve(port: number): Promise<Running & { url: string; client: Anthropic }>;
+  serve(port: number, ...args: string[]): Promise<Running & { url: string; client: Anthropic }>;
   hands(): Promise<Running>;
   workspace(sessionId: string): Workspace;
   /** Kills what still runs and removes what they left behind. */
@@ -58,8 +58,8 @@ export async function startProcesses(
   };
   const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
 
-  async function start(command: string, more: Record<string, string>): Promise<Running> {
-    const child = await startPart([command], { ...env, ...more });
+  async function start(command: string[], more: Record<string, string>): Promise<Running> {
+    const child = await startPart(command, { ...env, ...more });
     const started: Running = {
       pid: child.pid ?? 0,
       async kill() {
@@ -83,11 +83,15 @@ export async function startProcesses(
 
   return {
     db,
-    async serve(port) {
+    async serve(port, ...args) {
       const url = `http://127.0.0.1:${port}`;
-      return { ...(await start("serve", { DROVER_PORT: String(port) })), url, client: clientOf(url) };
+      return {
+        ...(await start(["serve", ...args], { DROVER_PORT: String(port) })),
+        url,
+        client: clientOf(url),
+      };
     },
-    hands: () => start("hands", {}),
+    hands: () => start(["hands"], {}),
     workspace: (sessionId) => workspaceOf(join(dataDir, "hands"), sessionId),
     async close() {
       await Promise.all([...running].map((child) => child.kill()));

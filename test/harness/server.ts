@@ -15,7 +15,7 @@ import { modelListing } from "../../src/models/listing.ts";
 import { listPrices } from "../../src/models/price-table.ts";
 import { type PriceTable, pricesOf } from "../../src/models/prices.ts";
 import { createModels } from "../../src/models/registry.ts";
-import { type Server, startServer } from "../../src/server.ts";
+import { type Role, roles, type Server, startServer } from "../../src/server.ts";
 import { beta, testKey } from "./headers.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
 
@@ -34,6 +34,8 @@ export interface TestServer {
 }
 
 export interface TestServerOptions {
+  /** All of them, unless it says so. */
+  roles?: Role[];
   /** Base URL of the model provider; without it none is configured. */
   anthropic_url?: string;
   /** As the configuration file says it. */
@@ -60,6 +62,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   };
   const { config: models } = modelsConfig({ ...upstream }, options.models);
   const server = await startServer({
+    roles: options.roles ?? roles,
     database_url: db.url,
     host: "127.0.0.1",
     port: 0,

@@ -1,0 +1,67 @@
+import { sandboxOf } from "../brain/brain.ts";
+import type { Database } from "../db/database.ts";
+import type { Hands } from "../hands/client.ts";
+import { limits } from "../limits.ts";
+import { takeCleanups } from "../log/cleanup.ts";
+import { forgetOldAnswers } from "../resources/kept-answers.ts";
+
+export interface Jobs {
+  /** Begins nothing more. What is under way is left to whoever comes by next. */
+  stop(): void;
+}
+
+export interface JobParts {
+  db: Database;
+  hands: Pick<Hands, "destroy">;
+  trouble(message: string, error: unknown, sessionId?: string): void;
+}
+
+/** What is to be done now and then, by any process: each piece of it is taken in the database by one at a time. */
+export function startJobs({ db, hands, trouble }: JobParts): Jobs {
+  const removeSandboxes = () =>
+    takeCleanups(db, async ({ session_id, epoch }) => {
+      const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
+      try {
+        await hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: false });
+        return "removed";
+      } catch (error) {
+        trouble("a sandbox could not be removed; trying again", error, session_id);
+        return "failed";
+      }
+    });
+
+  const jobs = [
+    repeat(limits.cleanup_poll_ms, removeSandboxes, (error) =>
+      trouble("looking for sandboxes to remove failed", error),
+    ),
+    repeat(
+      limits.idempotency_sweep_ms,
+      () => forgetOldAnswers(db),
+      (error) => trouble("removing old answers failed", error),
+    ),
+  ];
+  return {
+    stop() {
+      for (const job of jobs) job.stop();
+    },
+  };
+}
+
+/** Never beside itself: with no hands to be reached, a removal does not end. */
+function repeat(every_ms: number, act: () => Promise<void>, onError: (error: unknown) => void): Jobs {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const run = () =>
+    act()
+      .catch(onError)
+      .finally(() => {
+        if (!stopped) timer = setTimeout(run, every_ms);
+      });
+  timer = setTimeout(run, 0);
+  return {
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
