@@ -56,20 +56,29 @@ export function messagesRoutes(models: Candidates, { mayAsk, used }: MessagesSpe
   ];
 }
 
+type Asking = { model: string; thread?: unknown };
 type Understood = z.ZodType<MessageBody | CountBody>;
 
 /**
  * Who is to be asked. Where one of them speaks another language, the request has to be one that all of them understand:
  * whether it is must not depend on who is down.
  */
-function asked(models: Candidates, body: { model: string }, schema: Understood) {
+function asked(models: Candidates, body: Asking, schema: Understood) {
   const found = models.candidatesFor(body.model);
   if ("missing" in found) throw notFound(`model: ${found.missing}`);
   const { candidates } = found;
   const foreign = candidates.find(({ relay }) => relay === null);
+  if (foreign && (body.thread ?? null) !== null) throw noThreads(foreign.provider);
   const request = foreign ? modelRequestOf(understood(schema, body, foreign.provider)) : null;
   return { candidates, request };
 }
+
+/** Nothing of a conversation is kept here. Clients that hear it so send all of it from then on. */
+const noThreads = (provider: string) =>
+  invalid(
+    `thread: models of the provider "${provider}" keep no conversation; send all of it, without \`thread\``,
+    { code: "thread_unsupported_request" },
+  );
 
 /** What is not understood may well be right: it is said who does not understand it. */
 function understood(schema: Understood, body: unknown, provider: string): MessageBody | CountBody {
