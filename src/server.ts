@@ -29,6 +29,7 @@ import type { ModelListing } from "./models/listing.ts";
 import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
+import { ApiError } from "./protocol/errors.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { forgetOldAnswers } from "./resources/kept-answers.ts";
@@ -154,6 +155,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     trouble,
   });
 
+  const messagesSpent = messagesSpending(db, caps, { prices, trouble });
+  const lastCall = new AbortController();
   const from = () => member.id() ?? 0;
   const sessionAgents = rememberAgents(limits.session_agents_max);
   const app = createApp({
@@ -167,7 +170,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         from,
         wake: () => brain.wake(),
       }),
-      ...messagesRoutes(models, messagesSpending(db, caps, { prices, trouble })),
+      ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),
       ...modelRoutes(options.listing),
       ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),
     ],
@@ -202,10 +205,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       web.close();
       await guard.close();
       http.closeIdleConnections();
-      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
+      await Promise.race([closed, passed(limits.stop_grace_ms)]);
+      lastCall.abort(new ApiError("overloaded_error", "the server stops; ask again"));
+      http.closeIdleConnections();
+      await Promise.race([closed, passed(limits.stop_words_ms)]);
       http.closeAllConnections();
+      await messagesSpent.settled();
       await member.close();
       await db.close();
     },
   };
 }
+
+const passed = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());

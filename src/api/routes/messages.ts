@@ -19,8 +19,17 @@ import {
 import { parse } from "../parse.ts";
 import { type Caller, type Route, relayRoute } from "../route.ts";
 
+export interface MessagesParts {
+  models: Candidates;
+  spending: MessagesSpending;
+  /** Ends what is asked; its reason is what clients are told. */
+  stop: AbortSignal;
+}
+
 /** The Messages API beside the managed agents: the same key, the same providers, no session. */
-export function messagesRoutes(models: Candidates, { mayAsk, used }: MessagesSpending): Route[] {
+export function messagesRoutes({ models, spending, stop }: MessagesParts): Route[] {
+  const { mayAsk, used } = spending;
+  const goesOn = ({ req }: Caller["context"]) => AbortSignal.any([req.raw.signal, stop]);
   return [
     relayRoute({
       method: "POST",
@@ -34,8 +43,8 @@ export function messagesRoutes(models: Candidates, { mayAsk, used }: MessagesSpe
         const priced = { id: body.model, ...(body.speed === "fast" && { speed: "fast" as const }) };
         await mayAsk(workspaceId, priced);
         const message = { path: "/v1/messages", headers: apiHeaders(context), body, request } as const;
-        return askForMessage(candidates, message, context.req.raw.signal, (ended) =>
-          used(workspaceId, priced, ended),
+        return askForMessage(candidates, message, goesOn(context), (ended, steppedIn) =>
+          used(workspaceId, priced, ended, steppedIn),
         );
       },
     }),
@@ -50,7 +59,7 @@ export function messagesRoutes(models: Candidates, { mayAsk, used }: MessagesSpe
         const { candidates, request } = asked(models, body, countBody);
         if (request) return Response.json({ input_tokens: estimateOf(request) });
         const question = { path: "/v1/messages/count_tokens", headers: apiHeaders(context), body } as const;
-        return askForMessage(candidates, { ...question, request }, context.req.raw.signal, () => {});
+        return askForMessage(candidates, { ...question, request }, goesOn(context), () => {});
       },
     }),
   ];
