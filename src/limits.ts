@@ -58,6 +58,9 @@ export const limits = {
   /** Age of a first turn up to which a stream that opens late still starts with it. */
   first_turn_grace_ms: 5_000,
 
+  /** When the server stops, so long for what it still answers, and then for the words that say why it does not. */
+  stop_grace_ms: 1_500,
+  stop_words_ms: 500,
   /** A connection without a request is closed after this; proxies in front of a server usually do so after 60 s. */
   connection_idle_ms: 75_000,
 

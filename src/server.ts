@@ -30,6 +30,7 @@ import type { ModelListing } from "./models/listing.ts";
 import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
+import { ApiError } from "./protocol/errors.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
@@ -159,6 +160,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
   const jobs = does("jobs") ? startJobs({ db, hands, trouble }) : null;
 
+  const messagesSpent = messagesSpending(db, caps, { prices, trouble });
+  const lastCall = new AbortController();
   const from = () => member.id() ?? 0;
   const sessionAgents = rememberAgents(limits.session_agents_max);
   const routes = () => [
@@ -171,7 +174,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       from,
       wake: () => brain?.wake(),
     }),
-    ...messagesRoutes(models, messagesSpending(db, caps, { prices, trouble })),
+    ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),
     ...modelRoutes(options.listing),
     ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),
   ];
@@ -209,10 +212,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       web.close();
       await guard.close();
       http.closeIdleConnections();
-      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
+      await Promise.race([closed, passed(limits.stop_grace_ms)]);
+      lastCall.abort(new ApiError("overloaded_error", "the server stops; ask again"));
+      http.closeIdleConnections();
+      await Promise.race([closed, passed(limits.stop_words_ms)]);
       http.closeAllConnections();
+      await messagesSpent.settled();
       await member.close();
       await db.close();
     },
   };
 }
+
+const passed = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());

@@ -10,7 +10,10 @@ import { workspaceCapOf } from "./caps.ts";
 export interface MessagesSpending {
   /** Throws where the workspace has reached a cap, or where the model could not be measured by one. */
   mayAsk(workspaceId: string, model: PricedModel): Promise<void>;
-  used(workspaceId: string, model: PricedModel, used: Used): void;
+  /** `steppedIn` has answered in the model's place. */
+  used(workspaceId: string, model: PricedModel, used: Used, steppedIn: string | null): void;
+  /** Resolves when all of it is written down. */
+  settled(): Promise<void>;
 }
 
 export function messagesSpending(
@@ -20,17 +23,23 @@ export function messagesSpending(
 ): MessagesSpending {
   const findCap = workspaceCapOf(db, caps);
   const measures = caps.per_workspace !== null || caps.per_workspace_day !== null;
+  const writing = new Set<Promise<void>>();
   return {
     async mayAsk(workspaceId, model) {
       if (measures && !prices.has(model)) throw notMeasured(model);
       const cap = await findCap(workspaceId);
       if (cap !== null) throw new ApiError("billing_error", cap, { headers: { "x-should-retry": "false" } });
     },
-    used(workspaceId, model, { usage, searches }) {
-      const nano = (prices.costOf(model, usage) ?? 0) + searches * search_nano;
-      addSpent(db, workspaceId, nano).catch((error) =>
-        trouble("what a message has cost was not written down", error),
-      );
+    used(workspaceId, model, { usage, searches }, steppedIn) {
+      const other = steppedIn === null ? null : prices.costOf({ id: steppedIn }, usage);
+      const nano = (other ?? prices.costOf(model, usage) ?? 0) + searches * search_nano;
+      const written = addSpent(db, workspaceId, nano)
+        .catch((error) => trouble("what a message has cost was not written down", error))
+        .finally(() => writing.delete(written));
+      writing.add(written);
+    },
+    async settled() {
+      await Promise.all(writing);
     },
   };
 }

@@ -11,6 +11,8 @@ export type ProviderType = (typeof types)[number];
 export const providerUrl = z
   .url({ protocol: /^https?$/, error: "must be an http or https URL" })
   .refine((text) => {
+    // What is no URL has been named as that already.
+    if (!URL.canParse(text)) return true;
     const { username, password, search, hash } = new URL(text);
     return [username, password, search, hash].every((part) => part === "");
   }, "must be without a user, a query and a fragment");

@@ -78,11 +78,12 @@ function callOptions(request: ModelRequest, provider: string, dialect: Dialect):
     ...(effort ? { reasoning: dialect.effort(effort) } : {}),
     ...(tools.length > 0
       ? {
-          tools: tools.map(({ name, description, input_schema: inputSchema }) => ({
+          tools: tools.map(({ name, description, input_schema: inputSchema, strict }) => ({
             type: "function" as const,
             name,
             description,
             inputSchema,
+            ...(strict !== undefined && { strict }),
           })),
         }
       : {}),

@@ -111,4 +111,28 @@ describe("a gate", () => {
     assert.deepEqual(await inside(), ["a", "d"]);
     assert.equal(entries.filter(({ entered }) => !entered).length, 2);
   });
+
+  test("an abort of who is in sends nobody away who waits", async () => {
+    const { come, inside, leave } = gateWith({ max_concurrency: 1 });
+    const abort = new AbortController();
+    come("a", abort.signal);
+    come("b");
+    assert.deepEqual(await inside(), ["a"]);
+    abort.abort();
+    leave("a");
+    assert.deepEqual(await inside(), ["a", "b"]);
+  });
+
+  test("leaves no timer behind when nobody waits any more", async () => {
+    const { clock, gate, come, inside } = gateWith({});
+    const abort = new AbortController();
+    gate.pause(5_000);
+    come("a", abort.signal);
+    come("b", abort.signal);
+    // One for each that waits, and one for the end of the pause.
+    assert.equal(clock.timers(), 3);
+    abort.abort();
+    await inside();
+    assert.equal(clock.timers(), 0);
+  });
 });

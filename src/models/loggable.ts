@@ -24,12 +24,12 @@ export function withoutKey(text: string, api_key: string | null): string {
   return named.replace(/\bBearer [^\s"']+/gi, "Bearer [the key]");
 }
 
-function told(message: string, api_key: string | null): string {
-  const safe = withoutKey(message, api_key);
-  return safe.length > limits.model_error_chars_max
-    ? `${safe.slice(0, limits.model_error_chars_max)}...`.toWellFormed()
-    : safe;
-}
+const told = (message: string, api_key: string | null): string => brief(withoutKey(message, api_key));
+
+export const brief = (message: string): string =>
+  message.length > limits.model_error_chars_max
+    ? `${message.slice(0, limits.model_error_chars_max)}...`.toWellFormed()
+    : message;
 
 /**
  * Calls and their results find each other by the id. Some servers give none, or the same one again in each answer. A block

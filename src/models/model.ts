@@ -102,6 +102,8 @@ export interface ToolDefinition {
   description: string;
   /** JSON Schema of the input, `type: "object"`. */
   input_schema: Record<string, unknown>;
+  /** Whether the provider is to hold the arguments to the schema. */
+  strict?: boolean;
 }
 
 export type ModelMessage =

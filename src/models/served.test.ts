@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { createGate } from "./gate.ts";
 import { answerOf, requestOf, userSays } from "./model.spec.ts";
 import {
@@ -42,7 +43,7 @@ function candidatesOf(answers: ModelEvent[][], searches: (i: number) => boolean)
     const gate = createGate({ max_concurrency: 1, requests_per_minute: null }, clock);
     return { relay: null, provider: `p${i}`, modelId: `m${i}`, model, gate, searches: searches(i) };
   });
-  return { asked, list, model: servedBy(list) };
+  return { asked, clock, list, model: servedBy(list) };
 }
 
 describe("a model with fallbacks", () => {
@@ -73,6 +74,34 @@ describe("a model with fallbacks", () => {
       ],
     });
     assert.equal(asked.length, 3);
+  });
+
+  for (const kind of [
+    "overloaded",
+    "rate_limited",
+    "unavailable",
+    "billing",
+    "authentication",
+    "not_configured",
+  ] as const) {
+    test(`is the next one after: ${kind}`, async () => {
+      const { model } = candidates([failing(kind)], [done]);
+      const { ending } = await answerOf(model, go);
+      assert.equal(ending.type, "finished");
+      assert.deepEqual(ending.served_by?.after, [{ provider: "p0", model: "m0", failure: kind }]);
+    });
+  }
+
+  test("waits for the last one, whose pause ends", async () => {
+    const { asked, clock, model } = candidates([failing("rate_limited", 1_000)]);
+    await answerOf(model, go);
+    const again = answerOf(model, go);
+    clock.pass(999);
+    await setImmediate();
+    assert.equal(asked.length, 1);
+    clock.pass(1);
+    assert.equal((await again).ending.type, "failed");
+    assert.equal(asked.length, 2);
   });
 
   test("fails as the last one does", async () => {

@@ -1,11 +1,12 @@
 import type { Clock } from "./gate.ts";
 
 /** Stands still until it is told to go on. */
-export function scriptedClock(): Clock & { pass(ms: number): void } {
+export function scriptedClock(): Clock & { pass(ms: number): void; timers(): number } {
   let now = 0;
   let timers: { at: number; act: () => void }[] = [];
   return {
     now: () => now,
+    timers: () => timers.length,
     later(ms, act) {
       const timer = { at: now + ms, act };
       timers.push(timer);

@@ -18,18 +18,33 @@ const model = z.string().min(1, "minimum string length is 1").max(256);
 export const anyMessageBody = z.looseObject({ model, stream: z.boolean().optional() });
 export const anyCountBody = z.looseObject({ model });
 
+/** Null is what is not set, but in what belongs to the client's own tools. */
+const understood = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.preprocess(withoutNulls, z.strictObject(shape));
+
+const ofTheClient = ["input", "input_schema", "schema"];
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value;
+  const set = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(
+    set.map(([key, inner]) => [key, ofTheClient.includes(key) ? inner : withoutNulls(inner)]),
+  );
+}
+
 /** A hint about what to keep: whoever caches by itself may pass over it. */
 const cacheable = {
   cache_control: z
     .strictObject({ type: z.literal("ephemeral"), ttl: z.enum(["5m", "1h"]).optional() })
-    .nullish(),
+    .optional(),
 };
 const uncited = z.strictObject({ enabled: z.literal(false, "must be false: this model does not cite") });
 
 const text = textBlock.extend(cacheable);
 const texts = z.union([z.string(), z.array(text)]);
 const image = imageBlock.extend(cacheable);
-const document = documentBlock.extend({ ...cacheable, citations: uncited.nullish() });
+const document = documentBlock.extend({ ...cacheable, citations: uncited.optional() });
 const found = searchResultBlock.extend({ ...cacheable, citations: uncited.optional() });
 
 const [resultText] = toolResultContentBlock.options;
@@ -54,7 +69,7 @@ const userBlock = z.discriminatedUnion("type", [
 ]);
 
 const assistantBlock = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("text"), text: z.string(), citations: z.null().optional(), ...cacheable }),
+  z.strictObject({ type: z.literal("text"), text: z.string(), ...cacheable }),
   z.strictObject({ type: z.literal("thinking"), thinking: z.string(), signature: z.string() }),
   z.strictObject({ type: z.literal("redacted_thinking"), data: z.string() }),
   z.strictObject({
@@ -75,10 +90,18 @@ const message = z.discriminatedUnion("role", [
 export type MessageParam = z.infer<typeof message>;
 
 const tool = z.strictObject({
-  type: z.literal("custom", "must be a tool of your own: this model has none of Anthropic's").nullish(),
+  type: z.literal("custom", "must be a tool of your own: this model has none of Anthropic's").optional(),
   name: toolName,
   description: z.string().optional(),
   input_schema: jsonObject,
+  strict: z.boolean().optional(),
+  /** Wishes that hold by themselves: all arguments come when they are whole, all tools are there from the start. */
+  eager_input_streaming: z.boolean().optional(),
+  defer_loading: z.literal(false, "must be false: this model gets all tools at once").optional(),
+  allowed_callers: z
+    .array(z.literal("direct", 'must be "direct": only the model itself calls tools'))
+    .min(1)
+    .optional(),
   ...cacheable,
 });
 
@@ -96,12 +119,14 @@ const toolChoice = z.discriminatedUnion("type", [
 
 const display = z
   .literal("summarized", 'must be "summarized": thoughts come as the model gives them')
-  .nullish();
+  .optional();
 const thinking = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("enabled"), budget_tokens: z.int().min(1024), display }),
   z.strictObject({ type: z.literal("adaptive"), display }),
   z.strictObject({ type: z.literal("disabled") }),
 ]);
+
+const speed = z.literal("standard", 'must be "standard": this model has one speed').optional();
 
 const conversation = {
   model,
@@ -112,14 +137,14 @@ const conversation = {
   thinking: thinking.optional(),
   output_config: z
     .strictObject({
-      effort: z.enum(["low", "medium", "high", "xhigh", "max"]).nullish(),
-      format: z.strictObject({ type: z.literal("json_schema"), schema: jsonObject }).nullish(),
+      effort: z.enum(["low", "medium", "high", "xhigh", "max"]).optional(),
+      format: z.strictObject({ type: z.literal("json_schema"), schema: jsonObject }).optional(),
     })
     .optional(),
   ...cacheable,
 };
 
-export const messageBody = z.strictObject({
+export const messageBody = understood({
   ...conversation,
   max_tokens: z.int().min(1),
   stream: z.boolean().optional(),
@@ -127,13 +152,13 @@ export const messageBody = z.strictObject({
   temperature: z.number().min(0).max(1).optional(),
   top_p: z.number().min(0).max(1).optional(),
   top_k: z.int().min(0).optional(),
-  metadata: z.strictObject({ user_id: z.string().max(256).nullish() }).optional(),
+  metadata: z.strictObject({ user_id: z.string().max(256).optional() }).optional(),
   service_tier: z.enum(["auto", "standard_only"]).optional(),
-  speed: z.literal("standard", 'must be "standard": this model has one speed').nullish(),
+  speed,
 });
 export type MessageBody = z.infer<typeof messageBody>;
 
-export const countBody = z.strictObject(conversation);
+export const countBody = understood({ ...conversation, speed });
 export type CountBody = z.infer<typeof countBody>;
 
 /** As answers are documented; what a provider sends goes to the client as it is. */

@@ -34,6 +34,7 @@ const sandboxWith = (before: string, happens: () => void): ToolSandbox => ({
       earlier_omitted_bytes: 0,
       kept: null,
       fresh_shell: false,
+      restored: null,
     };
   },
 });

@@ -19,8 +19,17 @@ import {
 import { parse } from "../parse.ts";
 import { type Caller, type Route, relayRoute } from "../route.ts";
 
+export interface MessagesParts {
+  models: Candidates;
+  spending: MessagesSpending;
+  /** Ends what is asked; its reason is what clients are told. */
+  stop: AbortSignal;
+}
+
 /** The Messages API beside the managed agents: the same key, the same providers, no session. */
-export function messagesRoutes(models: Candidates, { mayAsk, used }: MessagesSpending): Route[] {
+export function messagesRoutes({ models, spending, stop }: MessagesParts): Route[] {
+  const { mayAsk, used } = spending;
+  const goesOn = ({ req }: Caller["context"]) => AbortSignal.any([req.raw.signal, stop]);
   return [
     relayRoute({
       method: "POST",
@@ -34,8 +43,8 @@ export function messagesRoutes(models: Candidates, { mayAsk, used }: MessagesSpe
         const priced = { id: body.model, ...(body.speed === "fast" && { speed: "fast" as const }) };
         await mayAsk(workspaceId, priced);
         const message = { path: "/v1/messages", headers: apiHeaders(context), body, request } as const;
-        return askForMessage(candidates, message, context.req.raw.signal, (ended) =>
-          used(workspaceId, priced, ended),
+        return askForMessage(candidates, message, goesOn(context), (ended, steppedIn) =>
+          used(workspaceId, priced, ended, steppedIn),
         );
       },
     }),
@@ -50,26 +59,35 @@ export function messagesRoutes(models: Candidates, { mayAsk, used }: MessagesSpe
         const { candidates, request } = asked(models, body, countBody);
         if (request) return Response.json({ input_tokens: estimateOf(request) });
         const question = { path: "/v1/messages/count_tokens", headers: apiHeaders(context), body } as const;
-        return askForMessage(candidates, { ...question, request }, context.req.raw.signal, () => {});
+        return askForMessage(candidates, { ...question, request }, goesOn(context), () => {});
       },
     }),
   ];
 }
 
+type Asking = { model: string; thread?: unknown };
 type Understood = z.ZodType<MessageBody | CountBody>;
 
 /**
  * Who is to be asked. Where one of them speaks another language, the request has to be one that all of them understand:
  * whether it is must not depend on who is down.
  */
-function asked(models: Candidates, body: { model: string }, schema: Understood) {
+function asked(models: Candidates, body: Asking, schema: Understood) {
   const found = models.candidatesFor(body.model);
   if ("missing" in found) throw notFound(`model: ${found.missing}`);
   const { candidates } = found;
   const foreign = candidates.find(({ relay }) => relay === null);
+  if (foreign && (body.thread ?? null) !== null) throw noThreads(foreign.provider);
   const request = foreign ? modelRequestOf(understood(schema, body, foreign.provider)) : null;
   return { candidates, request };
 }
+
+/** Nothing of a conversation is kept here. Clients that hear it so send all of it from then on. */
+const noThreads = (provider: string) =>
+  invalid(
+    `thread: models of the provider "${provider}" keep no conversation; send all of it, without \`thread\``,
+    { code: "thread_unsupported_request" },
+  );
 
 /** What is not understood may well be right: it is said who does not understand it. */
 function understood(schema: Understood, body: unknown, provider: string): MessageBody | CountBody {

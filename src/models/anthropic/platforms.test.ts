@@ -57,5 +57,7 @@ describe("Claude elsewhere", () => {
     assert.deepEqual([body.model, body.anthropic_version, body.stream], [undefined, "2026-10-21", true]);
     assert.equal(address(provider), "https://europe-west1-aiplatform.googleapis.com/v1");
     assert.equal(address({ ...provider, region: "global" }), "https://aiplatform.googleapis.com/v1");
+    for (const region of ["us", "eu"])
+      assert.equal(address({ ...provider, region }), `https://aiplatform.${region}.rep.googleapis.com/v1`);
   });
 });

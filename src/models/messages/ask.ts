@@ -2,7 +2,7 @@ import type { ApiError } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import type { Candidate, ModelFailure, ModelRequest, RelayedRequest } from "../model.ts";
 import { downKinds, noTurn } from "../served.ts";
-import { apiErrorOf } from "./errors.ts";
+import { apiErrorOf, endedBy } from "./errors.ts";
 import type { Used } from "./meter.ts";
 import { relayed } from "./relayed.ts";
 import { translated } from "./translated.ts";
@@ -16,8 +16,11 @@ export interface AskedMessage extends RelayedRequest {
 /** An answer that begins, or why none does. */
 export type Begun = { response: Response } | { failure: ModelFailure; error: ApiError };
 
-/** `onUsed` is called once, when the answer has ended, whole or not; not where there is none. */
+/** Called once, when the answer has ended, whole or not; not where there is none. */
 export type OnUsed = (used: Used) => void;
+
+/** The same, with who has answered in place of the one that was to be asked first, if somebody has. */
+export type OnAnswered = (used: Used, steppedIn: string | null) => void;
 
 /**
  * Asks one candidate after another until an answer begins, which then stands. Throws what the last one said, or the
@@ -27,13 +30,15 @@ export async function askForMessage(
   candidates: readonly Candidate[],
   asked: AskedMessage,
   signal: AbortSignal,
-  onUsed: OnUsed,
+  onAnswered: OnAnswered,
 ): Promise<Response> {
   for (const [i, candidate] of candidates.entries()) {
     const isLast = i === candidates.length - 1;
     if (!isLast && candidate.gate.pausedFor() > 0) continue;
-    const begun = await begin(candidate, asked, signal, onUsed);
+    const steppedIn = i > 0 ? `${candidate.provider}/${candidate.modelId}` : null;
+    const begun = await begin(candidate, asked, signal, (used) => onAnswered(used, steppedIn));
     if ("response" in begun) return begun.response;
+    if (signal.aborted) throw endedBy(signal);
     if (isLast || !downKinds.includes(begun.failure.kind)) throw begun.error;
   }
   throw new Error("nobody was there to be asked");

@@ -1,4 +1,5 @@
 import { ApiError, type ErrorType, errorStatus } from "../../protocol/errors.ts";
+import { brief } from "../loggable.ts";
 import type { ModelFailure } from "../model.ts";
 
 /**
@@ -35,11 +36,16 @@ export function upstreamError(status: number, body: unknown, failure: ModelFailu
   const ofRequest = kind === "rejected" || kind === "too_long" || kind === "not_configured";
   if (!ofRequest || type === undefined || typeof error?.message !== "string") return apiErrorOf(failure);
   const isObject = typeof error.details === "object" && error.details !== null;
-  return new ApiError(type, error.message, {
-    status,
+  return new ApiError(type, brief(error.message), {
+    // What an error came with that was not sent as one, or that a gateway made of it, says less than its type.
+    ...(status !== 502 && { status }),
     ...(isObject && { details: error.details as Record<string, unknown> }),
   });
 }
+
+/** Why an answer ends that nobody waits for any longer, or that the server has no more time for. */
+export const endedBy = ({ reason }: AbortSignal): ApiError =>
+  reason instanceof ApiError ? reason : new ApiError("api_error", "the client has left", { status: 499 });
 
 /** Nobody could run the tool with what the model wrote. */
 export const malformedCall = (name: string): ApiError =>

@@ -13,14 +13,26 @@ export const errorFrame = ({ type, message }: Pick<ApiError, "type" | "message">
 /** Whole frames of a stream that arrives in any pieces. What comes after the last one is left out. */
 export async function* wholeFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  let rest = "";
+  /** Of a frame that is not whole. Only its end is looked at again: it may be long, and come in many pieces. */
+  const begun: string[] = [];
+  let tail = "";
   for await (const chunk of bytes) {
-    rest += decoder.decode(chunk, { stream: true });
-    const parts = rest.split(/(?<=\n\r?\n)/);
-    rest = /\n\r?\n$/.test(rest) ? "" : (parts.pop() ?? "");
-    if (parts.length > 0) yield parts.join("");
+    const piece = decoder.decode(chunk, { stream: true });
+    const end = endOfFrames(tail + piece) - tail.length;
+    if (end > 0) yield [...begun.splice(0), piece.slice(0, end)].join("");
+    const rest = end > 0 ? piece.slice(end) : piece;
+    tail = (end > 0 ? rest : tail + rest).slice(-longest_end);
+    begun.push(rest);
   }
 }
+
+const frame_ends = ["\n\n", "\n\r\n"];
+/** Of an end of which a last character is missing. */
+const longest_end = 2;
+
+/** Where the last frame ends; 0 where none does. */
+const endOfFrames = (text: string): number =>
+  Math.max(...frame_ends.map((end) => (text.includes(end) ? text.lastIndexOf(end) + end.length : 0)));
 
 /** What the lines of some frames carry. */
 export const dataIn = (frames: string): string[] =>
@@ -40,7 +52,10 @@ export function eventStream(frames: AsyncGenerator<string>, onLeave: () => void)
       }, limits.stream_ping_ms);
     },
     async pull(controller) {
-      const next = await frames.next();
+      const next = await frames.next().catch((error: unknown) => {
+        clearInterval(ping);
+        throw error;
+      });
       if (!next.done) {
         ping?.refresh();
         controller.enqueue(encoder.encode(next.value));

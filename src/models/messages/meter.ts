@@ -9,9 +9,14 @@ export interface Used {
   searches: number;
 }
 
-const counts = wireUsage.extend({ server_tool_use: z.object({ web_search_requests: z.int() }).nullish() });
+const counts = wireUsage.extend({
+  server_tool_use: z.object({ web_search_requests: z.int().nullish() }).nullish(),
+});
 /** A whole message, the first event of a stream, or a later one. */
-const carrier = z.object({ usage: counts.optional(), message: z.object({ usage: counts }).optional() });
+const carrier = z.object({
+  usage: counts.nullish(),
+  message: z.object({ usage: counts.nullish() }).nullish(),
+});
 
 /** Adds up what messages and the events of their streams, as they are written, say that they took. */
 export function startMeter() {

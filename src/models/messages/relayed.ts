@@ -1,9 +1,10 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { failureOf } from "../anthropic/failure.ts";
-import { cutShort } from "../broken.ts";
-import type { Relay, RelayedRequest } from "../model.ts";
+import { BrokenStream, cutShort } from "../broken.ts";
+import { brief } from "../loggable.ts";
+import type { ModelFailure, Relay, RelayedRequest } from "../model.ts";
 import type { Begun, OnUsed } from "./ask.ts";
-import { apiErrorOf, upstreamError } from "./errors.ts";
+import { apiErrorOf, endedBy, upstreamError } from "./errors.ts";
 import { dataIn, errorFrame, eventStream, wholeFrames } from "./frames.ts";
 import { startMeter } from "./meter.ts";
 import { isSealed } from "./seal.ts";
@@ -20,21 +21,24 @@ export async function relayed(
   try {
     const sent = { ...request, body: withoutSealed(request.body) };
     const response = await relay.ask(sent, AbortSignal.any([signal, left.signal]));
-    if (!response.ok) {
-      const said = relay.withoutKey(await response.text());
-      return refused(provider, response.status, said, response.headers);
-    }
-    if (response.body && request.body.stream) {
-      const frames = framesOf(provider, relay, response.body, onUsed);
+    if (response.ok && response.body && request.body.stream) {
+      const frames = framesOf(provider, relay, response.body, signal, onUsed);
       return { response: streamed(eventStream(frames, () => left.abort())) };
     }
     const text = await response.text();
+    const answer = jsonOf(text);
+    const isError = (answer as { type?: unknown } | undefined)?.type === "error";
+    if (!response.ok || isError) {
+      const status = response.ok ? 502 : response.status;
+      return refused(provider, status, relay.withoutKey(text), response.headers);
+    }
+    if (!answer) throw new BrokenStream("it is not a JSON object");
     const meter = startMeter();
     meter.read(text);
     onUsed(meter.used());
     return { response: new Response(text, { headers: { "content-type": "application/json" } }) };
   } catch (error) {
-    const failure = failureOf(error, provider);
+    const failure = brokenOf(error, provider, relay);
     return { failure, error: apiErrorOf(failure) };
   }
 }
@@ -47,6 +51,7 @@ async function* framesOf(
   provider: string,
   relay: Relay,
   body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
   onUsed: OnUsed,
 ): AsyncGenerator<string> {
   const meter = startMeter();
@@ -60,10 +65,17 @@ async function* framesOf(
     }
     if (!isWhole) throw cutShort();
   } catch (error) {
-    if (!isWhole) yield errorFrame(apiErrorOf(failureOf(error, provider)));
+    if (!isWhole)
+      yield errorFrame(signal.aborted ? endedBy(signal) : apiErrorOf(brokenOf(error, provider, relay)));
   } finally {
     onUsed(meter.used());
   }
+}
+
+/** A key that cannot be sent is in the words that say so. */
+function brokenOf(error: unknown, provider: string, relay: Relay): ModelFailure {
+  const failure = failureOf(error, provider);
+  return { ...failure, message: brief(relay.withoutKey(failure.message)) };
 }
 
 /** Not every gateway names its events twice. */
@@ -72,7 +84,8 @@ const holds = (frames: string, type: string) =>
 
 function refused(provider: string, status: number, text: string, headers: Headers): Begun {
   const body = jsonOf(text);
-  const failure = failureOf(Anthropic.APIError.generate(status, body, text, headers), provider);
+  const said = failureOf(Anthropic.APIError.generate(status, body, text, headers), provider);
+  const failure = { ...said, message: brief(said.message) };
   return { failure, error: upstreamError(status, body, failure) };
 }
 
@@ -80,14 +93,16 @@ function refused(provider: string, status: number, text: string, headers: Header
 function withoutSealed(body: RelayedRequest["body"]): RelayedRequest["body"] {
   const { messages } = body;
   if (!Array.isArray(messages)) return body;
-  return { ...body, messages: messages.map(messageWithout) };
+  return { ...body, messages: messages.flatMap(messageWithout) };
 }
 
-function messageWithout(message: unknown): unknown {
+/** Nothing is left of a message that was a thought. */
+function messageWithout(message: unknown): unknown[] {
   const { content } = (message ?? {}) as { content?: unknown };
-  if (!Array.isArray(content)) return message;
+  if (!Array.isArray(content)) return [message];
   const kept = content.filter((block) => !isSealed(block?.signature) && !isSealed(block?.data));
-  return kept.length === content.length ? message : { ...(message as object), content: kept };
+  if (kept.length === content.length) return [message];
+  return kept.length === 0 ? [] : [{ ...(message as object), content: kept }];
 }
 
 function jsonOf(text: string): object | undefined {

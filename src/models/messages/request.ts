@@ -31,7 +31,12 @@ export function modelRequestOf(body: MessageBody | CountBody): ModelRequest {
     effort,
     speed: "standard",
     system: textOf(body.system ?? ""),
-    tools: tools.map(({ name, description = "", input_schema }) => ({ name, description, input_schema })),
+    tools: tools.map(({ name, description = "", input_schema, strict }) => ({
+      name,
+      description,
+      input_schema,
+      ...(strict !== undefined && { strict }),
+    })),
     messages,
     attempt: 0,
     options,

@@ -1,8 +1,8 @@
 import { ApiError } from "../../protocol/errors.ts";
-import type { AssistantBlock, Model, ModelEvent, ModelRequest } from "../model.ts";
+import { type AssistantBlock, type Model, type ModelEvent, type ModelRequest, noUsage } from "../model.ts";
 import { type AboutAnswer, messageOf, startMessageStream } from "./answer.ts";
 import type { Begun, OnUsed } from "./ask.ts";
-import { apiErrorOf, malformedCall } from "./errors.ts";
+import { apiErrorOf, endedBy, malformedCall } from "./errors.ts";
 import { errorFrame, eventStream, frame } from "./frames.ts";
 
 interface Wanted extends AboutAnswer {
@@ -21,7 +21,7 @@ export async function translated(
   const events = model.stream(request, AbortSignal.any([signal, left.signal]))[Symbol.asyncIterator]();
   const { value: first } = await events.next();
   if (first?.type === "failed") return { failure: first.failure, error: apiErrorOf(first.failure) };
-  const all = wholeAnswer(first, events, onUsed);
+  const all = wholeAnswer(first, events, signal, onUsed);
   if (!wanted.stream) return { response: Response.json(await messageIn(all, wanted)) };
   const body = eventStream(framesOf(all, wanted), () => left.abort());
   return { response: new Response(body, { headers: { "content-type": "text/event-stream" } }) };
@@ -31,20 +31,23 @@ export async function translated(
 async function* wholeAnswer(
   first: ModelEvent | undefined,
   rest: AsyncIterator<ModelEvent>,
+  signal: AbortSignal,
   onUsed: OnUsed,
 ): AsyncGenerator<ModelEvent> {
   let bad: string | null = null;
+  let usage = noUsage;
   try {
     for (let event = first; event; event = (await rest.next()).value) {
-      if ("usage" in event) onUsed({ usage: event.usage, searches: 0 });
+      if ("usage" in event) usage = event.usage;
       if (event.type === "failed") throw apiErrorOf(event.failure);
-      if (event.type === "aborted") throw new ApiError("api_error", "the client has left", { status: 499 });
+      if (event.type === "aborted") throw endedBy(signal);
       if (event.type === "block_end") bad ??= malformedIn([event.block]);
       if (event.type === "finished") bad ??= malformedIn(event.content);
       if (bad === null) yield event;
     }
   } finally {
     await rest.return?.();
+    onUsed({ usage, searches: 0 });
   }
   if (bad !== null) throw malformedCall(bad);
 }

@@ -84,6 +84,21 @@ describe("url_sources", () => {
     }
   });
 
+  test("know a host by all its spellings", () => {
+    for (const [text, wanted] of [
+      ["HTTPS://WWW.A.Example/x", "https://www.a.example/x"],
+      ["https://bücher.example/x", "https://xn--bcher-kva.example/x"],
+      ["https://xn--bcher-kva.example/x", "https://bücher.example/x"],
+      ["http://0x7f.1/x", "http://127.0.0.1/x"],
+      ["http://[0:0::1]/x", "http://[::1]/x"],
+      ["http://a.example./x", "http://a.example./x"],
+    ] as const) {
+      const told = from([], [`see ${text} now`]);
+      assert.ok(isFromSources(new URL(wanted), everything, told), text);
+      assert.ok(!isFromSources(new URL("https://b.example/x"), everything, told));
+    }
+  });
+
   test("take nothing from the agent, from the sandbox, or from a refusal that quotes it", () => {
     assert.ok(!allowed(everything, from([{ role: "assistant", content: [{ type: "text", text: page }] }])));
     assert.ok(!allowed(everything, from(call("bash", page))));

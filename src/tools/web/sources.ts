@@ -22,7 +22,7 @@ type ToolFilter = UrlSources["server_tool_results"];
 /** Whether one of the sources has shown the model this URL. What failed shows nothing: it may quote what was asked for. */
 export function isFromSources(url: URL, sources: UrlSources, conversation: Conversation): boolean {
   const wanted = withoutFragment(url);
-  const shows = (text: string) => urlsIn(text).has(wanted);
+  const shows = (text: string) => hasHost(text, url.hostname) && urlsIn(text).has(wanted);
   if (sources.user_input?.type !== "none" && conversation.user_texts.some(shows)) return true;
   const { messages, shown_urls } = conversation;
   return (
@@ -99,6 +99,13 @@ const textsOf = ({ content }: ToolResultBlock): string[] =>
     if (block.type === "search_result") return [block.source, block.title, ...block.content];
     return block.type === "document" && block.source.type === "text" ? [block.source.data] : [];
   });
+
+/**
+ * Without which no URL of a text is worth reading: megabytes of others would take seconds. International names and
+ * addresses are written in more ways than one.
+ */
+const hasHost = (text: string, host: string): boolean =>
+  /xn--|[\d.]$|\]$/.test(host) || text.toLowerCase().includes(host);
 
 /** Readings of one address in a text: it may be followed by what closes a sentence, a quotation or a link. */
 const readings_max = 8;
