@@ -5,8 +5,9 @@ export const limits = {
   database_connect_ms: 5_000,
   /** Transactions of one process at a time, on connections of their own. */
   database_transactions_max: 8,
-  /** How long one statement of a transaction may take, and how long a transaction may stand still. */
-  transaction_statement_ms: 15_000,
+  /** How long one statement may take, its answer be on the way, and a transaction stand still. */
+  statement_ms: 15_000,
+  statement_answer_ms: 5_000,
   transaction_idle_ms: 15_000,
 
   /** Sessions written by one append statement. */

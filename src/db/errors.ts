@@ -6,10 +6,14 @@ export class DatabaseUnavailable extends Error {
   override readonly name = "DatabaseUnavailable";
   /** The statement was sent and its answer was lost: what it writes may have been written. */
   readonly mayHaveRun: boolean;
+  /** It was not answered by a primary: another server may be that by now. */
+  readonly serverIsGone: boolean;
 
   constructor(message: string, options: { mayHaveRun: boolean; cause?: unknown }) {
     super(message, { cause: options.cause });
     this.mayHaveRun = options.mayHaveRun;
+    const { code = "" } = options.cause instanceof pg.DatabaseError ? options.cause : {};
+    this.serverIsGone = code === "" || gone.some((prefix) => code.startsWith(prefix));
   }
 }
 
@@ -18,11 +22,16 @@ const passing = [
   "08", // connection exceptions
   "53", // out of connections, memory or disk
   "57P", // shutting down, crashed, starting up
-  "57014", // took longer than a transaction's statement may
+  "57014", // took longer than a statement may
+  "55P03", // took longer to get a lock than the server's settings allow
+  "58030", // the server's disk does not answer as it should
   "40001", // serialization failure
   "40P01", // deadlock
   "25006", // read-only: a standby, or a primary that has just been demoted
 ];
+
+/** Those of them that come from a server that is no primary, or not any more. */
+const gone = ["08", "57P", "25006"];
 
 /** Those of them that say nothing about whether a commit came first: a broken connection, and another process's crash. */
 const unclear = ["08", "57P02"];

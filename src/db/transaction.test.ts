@@ -90,7 +90,7 @@ test("one that stands still, or a statement of it that takes too long, is ended"
   assert.deepEqual(shown, [
     {
       idle: `${limits.transaction_idle_ms / 1_000}s`,
-      statement: `${limits.transaction_statement_ms / 1_000}s`,
+      statement: `${limits.statement_ms / 1_000}s`,
     },
   ]);
   const slow = db.transaction(async (tx) => {

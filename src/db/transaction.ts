@@ -1,4 +1,5 @@
 import type { Database, Statement } from "./database.ts";
+import { DatabaseUnavailable } from "./errors.ts";
 
 /**
  * Runs `run` between a begin and a commit on one connection, and rolls back when it throws. `released` hears whether the
@@ -35,8 +36,10 @@ export async function inTransaction<Result>(
     return result;
   } catch (error) {
     open = false;
+    // A connection that was opened while the server was read-only may stay so when the server does not.
+    const doubtful = error instanceof DatabaseUnavailable;
     await plain("rollback").then(
-      () => released("whole"),
+      () => released(doubtful ? "broken" : "whole"),
       () => released("broken"),
     );
     throw error;

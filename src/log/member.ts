@@ -34,11 +34,13 @@ export interface MemberEvents {
 
 export async function joinMembers(db: DatabasePool, events: MemberEvents): Promise<Member> {
   let current: { id: number; client: pg.Client } | null = null;
+  /** The id before. The server may hold its lock for long on a connection that has silently died. */
+  let previous: number | null = null;
   let closing = false;
   let timer: NodeJS.Timeout;
 
   async function join(): Promise<void> {
-    const client = await db.connect();
+    const client = await db.connect({ query_ms: limits.process_dead_ms / 2 });
     const id = randomInt(1, 2 ** 31 - 1);
     try {
       await client.query("select pg_advisory_lock($1, $2)", [processLockClass, id]);
@@ -46,6 +48,7 @@ export async function joinMembers(db: DatabasePool, events: MemberEvents): Promi
         "insert into process (id, started_at, beat_at) values ($1, drover_now(), drover_now())",
         [id],
       );
+      await client.query("delete from process where id = $1", [previous]);
       client.on("notification", ({ channel, payload = "" }) => {
         if (channel === previewChannel) {
           const [from, rest] = split(payload);
@@ -63,6 +66,7 @@ export async function joinMembers(db: DatabasePool, events: MemberEvents): Promi
       throw error;
     }
     current = { id, client };
+    previous = null;
     events.joined(id);
   }
 
@@ -70,6 +74,7 @@ export async function joinMembers(db: DatabasePool, events: MemberEvents): Promi
     if (current?.id !== id) return;
     const { client } = current;
     current = null;
+    previous = id;
     client.end().catch(() => {});
     if (!closing) events.lost(id, reason);
   }

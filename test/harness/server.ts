@@ -49,11 +49,15 @@ export interface TestServerOptions {
   log?: (line: string) => void;
   /** A server that shares its database and its hands with the new one. */
   beside?: TestServer;
+  /** A database that somebody else closes. */
+  db?: TestDatabase;
+  /** How the server reaches it, where that is not its own URL. */
+  database_url?: string;
 }
 
 /** A `serve` in this process, on a database of its own and with real sandboxes. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const db = options.beside?.db ?? (await testDatabase());
+  const db = options.db ?? options.beside?.db ?? (await testDatabase());
   const host = options.beside?.hands ?? (await startTestHands());
   const hands = connectHands({ socket_path: host.socket });
   const upstream = options.anthropic_url && {
@@ -63,7 +67,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const { config: models } = modelsConfig({ ...upstream }, options.models);
   const server = await startServer({
     roles: options.roles ?? roles,
-    database_url: db.url,
+    database_url: options.database_url ?? db.url,
     host: "127.0.0.1",
     port: 0,
     api_key: testKey,
@@ -98,7 +102,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       await stop();
       if (options.beside) return;
       await host.close();
-      await db.close();
+      if (!options.db) await db.close();
     },
   };
 }
