@@ -1,5 +1,5 @@
 import type { AppendRequest, AppendResult } from "../log/append.ts";
-import { type AnyDraft, type Entry, readerVersion } from "../log/entry.ts";
+import type { AnyDraft, Entry } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
 import type { SessionPreview } from "../log/previews.ts";
 import type { AssistantBlock, ModelEvent, ModelRequest, ToolDefinition } from "../models/model.ts";
@@ -211,7 +211,6 @@ export async function drive(
         at_cap,
         asks: clientTurn(predicted),
         ...(checkpoint && { fold_from: state.seq }),
-        reader: readerVersion,
         lease,
         if_seq: state.seq,
         run: park ? { type: "park", after_ms: park.after_ms } : undefined,

@@ -148,9 +148,11 @@ export const emptyState = (): State => ({
 /** A state as the log keeps it. */
 export const storedState = (state: State): object => ({ ...state, threads: [...state.threads.values()] });
 
+/** What an older version has stored lacks what came later: that is as in a new session. */
 function restoredState(stored: object): State {
   const { threads, ...rest } = stored as Omit<State, "threads"> & { threads: Thread[] };
-  return { ...rest, threads: new Map(threads.map((thread) => [thread.id, copyOf(thread)])) };
+  const restored = threads.map((thread) => copyOf({ ...newThread(thread.id), ...thread }));
+  return { ...emptyState(), ...rest, threads: new Map(restored.map((thread) => [thread.id, thread])) };
 }
 
 /** Whether the next brain would have to read much that does not matter any more. */

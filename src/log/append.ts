@@ -1,5 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
-import type { AnyDraft, Entry } from "./entry.ts";
+import { type AnyDraft, type Entry, readerOf } from "./entry.ts";
 
 export type SessionStatus = "idle" | "running" | "rescheduling" | "terminated";
 
@@ -28,8 +28,6 @@ export interface AppendRequest {
   answers?: string[];
   /** A brain's: the seq before its checkpoint, which is the first of the entries. */
   fold_from?: number;
-  /** Lowest reader version that understands the entries: older brains leave the session alone from now on. */
-  reader?: number;
   /**
    * `wake`: there is something for a brain to do; an idle session of which nothing more is asked becomes running if
    * an entry is `only_if: "starts"`. `park`: gives the lease back, to be looked at again after `after_ms`, or not until woken.
@@ -195,7 +193,7 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     at_cap: request.at_cap,
     not_while: request.not_while,
     fold_from: request.fold_from,
-    reader: request.reader,
+    reader: readerOf(request.entries),
     asks: request.asks,
     answers: request.answers,
     run: request.run?.type,

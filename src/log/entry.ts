@@ -98,6 +98,15 @@ export interface InternalBody {
 
 export const readerVersion = 1;
 
+/**
+ * The reader version that these entries need. Brains of a lower one leave the session alone from then on; where nothing
+ * newer was written, they go on with it.
+ */
+export const readerOf = (entries: readonly AnyDraft[]): number =>
+  Math.max(1, ...entries.map(({ audience, body }) => (audience === "internal" ? internalReader(body) : 1)));
+
+const internalReader = (body: object): number => (body as { reader: number }).reader;
+
 export type BodyOf<T extends EntryType> = T extends keyof InternalBody
   ? InternalBody[T]
   : T extends SessionEventType

@@ -312,7 +312,9 @@ describe("leases", () => {
 
   test("leave alone what only a newer server can read", async () => {
     const id = await runnable();
-    await append(db, [{ ...request(id, said("new")), reader: 99 }], 0);
+    const about = { id: newId("event"), thread_id: "sthr_t", audience: "internal", of_seq: null } as const;
+    const newer: AppendEntry = { ...about, type: "promoted", body: { reader: 99 } };
+    await append(db, [request(id, said("old"), newer)], 0);
     await livingProcess(db, 5);
     assert.ok(!(await claim(db, 5, 1_000)).some((lease) => lease.session_id === id));
   });

@@ -113,10 +113,11 @@ export type ListSessions = z.infer<typeof listSessionsQuery>;
 
 /**
  * Beyond the official API: what a session that does not work waits for, and since when. `retry`: the model, until
- * `until`. `worker`: a server that takes it up.
+ * `until`. `worker`: a server that takes it up. `upgrade`: a server of a newer version, which has written what this one
+ * cannot read.
  */
 export const waitingFor = z.object({
-  type: z.enum(["message", "requires_action", "budget", "retry", "worker"]),
+  type: z.enum(["message", "requires_action", "budget", "retry", "worker", "upgrade"]),
   since: z.string(),
   until: z.string().nullable(),
   /** The events that the client has to answer. */

@@ -2,10 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const main = join(import.meta.dirname, "../../src/main.ts");
+const ownMain = join(import.meta.dirname, "../../src/main.ts");
 
 /** `drover serve` or `drover hands` as a process of its own, once it is ready. One that ends before fails with its log. */
-export async function startPart(args: string[], env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+export async function startPart(
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  main = ownMain,
+): Promise<ChildProcess> {
   const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "ignore", "pipe"] });
   const said: string[] = [];
   await new Promise<void>((resolve, reject) => {

@@ -21,11 +21,15 @@ export interface Running {
   thaw(): void;
 }
 
+export type Serve = Running & { url: string; client: Anthropic };
+
 /** Real processes as an operator would start them: `drover hands` and any number of `drover serve`, one database. */
 export interface Processes {
   db: TestDatabase;
   /** A free port for a serve; one that is started again may take the same. */
-  serve(port: number, ...args: string[]): Promise<Running & { url: string; client: Anthropic }>;
+  serve(port: number, ...args: string[]): Promise<Serve>;
+  /** The same by another version of the program, of which this is the entry. */
+  serveVersion(main: string, port: number): Promise<Serve>;
   hands(): Promise<Running>;
   workspace(sessionId: string): Workspace;
   /** Kills what still runs and removes what they left behind. */
@@ -58,8 +62,8 @@ export async function startProcesses(
   };
   const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
 
-  async function start(command: string[], more: Record<string, string>): Promise<Running> {
-    const child = await startPart(command, { ...env, ...more });
+  async function start(command: string[], more: Record<string, string>, main?: string): Promise<Running> {
+    const child = await startPart(command, { ...env, ...more }, main);
     const started: Running = {
       pid: child.pid ?? 0,
       async kill() {
@@ -81,16 +85,16 @@ export async function startProcesses(
     return started;
   }
 
+  async function serve(port: number, args: string[], main?: string): Promise<Serve> {
+    const url = `http://127.0.0.1:${port}`;
+    const process = await start(["serve", ...args], { DROVER_PORT: String(port) }, main);
+    return { ...process, url, client: clientOf(url) };
+  }
+
   return {
     db,
-    async serve(port, ...args) {
-      const url = `http://127.0.0.1:${port}`;
-      return {
-        ...(await start(["serve", ...args], { DROVER_PORT: String(port) })),
-        url,
-        client: clientOf(url),
-      };
-    },
+    serve: (port, ...args) => serve(port, args),
+    serveVersion: (main, port) => serve(port, [], main),
     hands: () => start(["hands"], {}),
     workspace: (sessionId) => workspaceOf(join(dataDir, "hands"), sessionId),
     async close() {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { readerVersion } from "../../log/entry.ts";
 import { type SessionRow, toSession } from "./row.ts";
 
 const at = "2026-11-21T10:00:00Z";
@@ -46,6 +47,7 @@ const row: SessionRow = {
   status_at: at,
   runnable_at: null,
   driven: false,
+  needs_reader: readerVersion,
 };
 
 const waits = (type: string, since = at, more: object = {}) => ({
@@ -72,6 +74,17 @@ describe("what a session waits for", () => {
     ["its budget", { at_cap: true }, waits("budget")],
     ["a server, when its budget was raised", { runnable_at: due }, waits("worker", due)],
     ["a server", { status: "running", runnable_at: due }, waits("worker", due)],
+    [
+      "a newer server, when this one cannot read its log",
+      { status: "running", runnable_at: due, needs_reader: readerVersion + 1 },
+      waits("upgrade", due),
+    ],
+    [
+      "a newer server before the model",
+      { status: "rescheduling", runnable_at: due, needs_reader: readerVersion + 1 },
+      waits("upgrade", due),
+    ],
+    ["a message, whoever reads it then", { needs_reader: readerVersion + 1 }, waits("message")],
     ["the model", { status: "rescheduling", runnable_at: due }, waits("retry", at, { until: due })],
     ["nothing while it works", { status: "running", driven: true }, null],
     ["nothing when it has ended", { status: "terminated", asks: ["result sevt_a"] }, null],

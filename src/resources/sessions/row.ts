@@ -1,3 +1,4 @@
+import { readerVersion } from "../../log/entry.ts";
 import type { UsageSnapshot } from "../../protocol/events.ts";
 import type { Metadata } from "../../protocol/metadata.ts";
 import { amountOf, budgetOf } from "../../protocol/money.ts";
@@ -33,6 +34,8 @@ export interface SessionRow {
   runnable_at: string | null;
   /** A brain has it. */
   driven: boolean;
+  /** The reader version that its log needs. */
+  needs_reader: number;
 }
 
 /** Of `session s join session_head h`. A session was updated when its row was or when its log last grew. */
@@ -41,7 +44,8 @@ export const sessionColumns = `s.id, s.agent, s.environment_id, s.title, s.metad
   ((h.active_us + coalesce(extract(epoch from drover_now() - h.active_since) * 1000000, 0)) / 1000000)::float8
     as active_seconds,
   extract(epoch from coalesce(s.archived_at, drover_now()) - s.created_at)::float8 as duration_seconds,
-  h.budget_cents, h.spent_nano, h.at_cap, h.asks, h.status_at, h.runnable_at, h.lease_owner is not null as driven`;
+  h.budget_cents, h.spent_nano, h.at_cap, h.asks, h.status_at, h.runnable_at, h.lease_owner is not null as driven,
+  h.needs_reader`;
 
 export function toSession(row: SessionRow): Session {
   return {
@@ -75,13 +79,15 @@ const usageOf = ({ usage, active_seconds, spent_nano }: SessionRow): UsageSnapsh
 /** What keeps the session from working, if it does not. */
 function waitingFor(row: SessionRow): WaitingFor | null {
   const waits = { since: row.status_at, until: null, event_ids: [] };
-  const waitsForWorker = { ...waits, type: "worker", since: row.runnable_at ?? row.status_at } as const;
+  const isNewer = row.needs_reader > readerVersion;
+  const type = isNewer ? "upgrade" : "worker";
+  const waitsForWorker = { ...waits, type, since: row.runnable_at ?? row.status_at } as const;
   const event_ids = row.asks.map((ask) => ask.slice(ask.indexOf(" ") + 1));
   switch (row.status) {
     case "terminated":
       return null;
     case "rescheduling":
-      return { ...waits, type: "retry", until: row.runnable_at };
+      return isNewer && !row.driven ? waitsForWorker : { ...waits, type: "retry", until: row.runnable_at };
     case "running":
       return row.driven ? null : waitsForWorker;
     case "idle":

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface Version {
+  main: string;
+  remove(): void;
+}
+
+const root = join(import.meta.dirname, "../..");
+
+/** What the next version has that this one has not: `[file, where, instead]`. */
+const changes: [string, string, string][] = [
+  ["src/log/entry.ts", "export const readerVersion = 1;", "export const readerVersion = 2;"],
+  [
+    "src/log/entry.ts",
+    "  promoted: { reader: 1 };",
+    "  promoted: { reader: 1 };\n  noted: { reader: 2; seq: number };",
+  ],
+  [
+    "src/brain/state.ts",
+    '    case "context_exceeded":',
+    '    case "noted":\n      return;\n    case "context_exceeded":',
+  ],
+  // A message with the word gets the new entry.
+  [
+    "src/brain/drafts.ts",
+    "            { reader: 1 },\n          ),\n        ],",
+    `            { reader: 1 },
+          ),
+          ...(JSON.stringify(action.event).includes("take note") ? [hidden("noted", { reader: 2, seq: action.event.seq })] : []),
+        ],`,
+  ],
+];
+
+const migration = `
+alter table session_head add column noted boolean not null default false;
+alter table event add column note text;
+create table note (session_id text primary key, text text not null);
+create index session_head_noted on session_head (workspace_id) where noted;
+`;
+
+/** A copy of this version with a new internal entry, a new version of the reader and a migration that adds. */
+export function makeNextVersion(migrations: number): Version {
+  const folder = mkdtempSync(join(tmpdir(), "drover-next-"));
+  cpSync(join(root, "src"), join(folder, "src"), { recursive: true });
+  cpSync(join(root, "package.json"), join(folder, "package.json"));
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  for (const [file, where, instead] of changes) {
+    const path = join(folder, file);
+    const text = readFileSync(path, "utf8");
+    assert.ok(text.includes(where), `${file} has changed: ${where}`);
+    writeFileSync(path, text.replace(where, instead));
+  }
+  const number = String(migrations + 1).padStart(6, "0");
+  writeFileSync(join(folder, `src/db/sql/${number}_notes.sql`), migration);
+  return {
+    main: join(folder, "src/main.ts"),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
