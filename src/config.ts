@@ -68,6 +68,13 @@ const shape = {
   DROVER_SEARCH_URL: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
   DROVER_SEARCH_KEY: z.string().min(1).optional(),
   DROVER_SEARCH_MODEL: z.string().optional(),
+  DROVER_STORAGE: z.string().refine(isAbsolute, "must be an absolute path").optional(),
+  DROVER_WORKSPACE_DAYS: z.coerce
+    .number("must be a whole number of days from 1 to 3650")
+    .int("must be a whole number of days from 1 to 3650")
+    .min(1, "must be a whole number of days from 1 to 3650")
+    .max(3650, "must be a whole number of days from 1 to 3650")
+    .default(30),
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -102,6 +109,10 @@ export interface Config {
   allow_private_hosts: string[];
   /** Null: agents cannot search the web. */
   search: SearchSettings | null;
+  /** Where checkpoints of workspaces lie: the same folder for every host. */
+  storage: string;
+  /** How long a workspace is kept, in days from when its session first used it. */
+  workspace_days: number;
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
 }
@@ -186,6 +197,8 @@ export function readConfig(
     },
     allow_private_hosts: values.DROVER_ALLOW_PRIVATE_HOSTS ?? file.web?.allow_private_hosts ?? [],
     search,
+    storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
+    workspace_days: values.DROVER_WORKSPACE_DAYS,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
   };

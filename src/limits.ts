@@ -206,6 +206,44 @@ export const limits = {
   background_output_bytes_max: 16 << 10,
   exec_stderr_bytes_max: 16 << 10,
 
+  /** A workspace that no call uses is kept after this time; where that failed, again after that one. */
+  checkpoint_after_ms: 2_000,
+  checkpoint_retry_ms: 60_000,
+  /** What a checkpoint may take, and how long `hands` that end wait for the last ones. */
+  checkpoint_ms_max: 20 * 60_000,
+  checkpoint_closing_ms_max: 8_000,
+  /** One that is not wanted any more ends by itself within this time, or is ended. */
+  checkpoint_stop_ms_max: 3_000,
+  /** What it keeps of a workspace: files and folders, bytes as files say them, of one file, levels, bytes of all paths. */
+  checkpoint_files_max: 300_000,
+  checkpoint_bytes_max: 64 * 1024 ** 3,
+  checkpoint_file_bytes_max: 4 * 1024 ** 3,
+  checkpoint_depth_max: 200,
+  checkpoint_path_bytes_max: 64 << 20,
+  checkpoint_manifest_bytes_max: 400 << 20,
+  /** A file that changed so shortly before is read again the next time: it may change once more and look the same. */
+  checkpoint_settled_ms: 1_000,
+  /** Calls that it names as those that it came after. */
+  checkpoint_calls_max: 64,
+  /** What is read before it is put into the storage for good. */
+  checkpoint_commit_files: 1_000,
+  checkpoint_commit_bytes: 1 << 30,
+  /** Of one sandbox, the newest. */
+  checkpoints_kept_max: 50,
+  /** How long a call waits for its workspace to be brought back. */
+  restore_ms_max: 10 * 60_000,
+  /** Paths that are said to be missing, and how much of each. */
+  restored_missing_max: 50,
+  restored_path_chars_max: 300,
+  /** Other questions to the storage. */
+  storage_ms_max: 60_000,
+  /** What no checkpoint names is kept for so long, and looked for this often. */
+  storage_grace_ms: 24 * 3_600_000,
+  storage_collect_ms: 6 * 3_600_000,
+  /** The process that reads and writes workspaces is let go when it has had nothing to do for so long. */
+  checkpoint_worker_idle_ms: 60_000,
+  checkpoint_worker_heap_mb: 2_048,
+
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,
   /** Settled calls of a session that `hands` remembers, and the largest result that it keeps, in base64. */

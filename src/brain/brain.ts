@@ -164,23 +164,23 @@ export function startBrain(parts: BrainParts): Brain {
       judgeOf: parts.models.judgeOf,
       preview: (preview) => parts.previews.publish(lease.session_id, preview),
       flushPreviews: () => parts.previews.flush(lease.session_id),
-      prepareSandbox() {
+      prepareSandbox(restore_from) {
         // A sandbox that cannot be made is told of by the call that needs it.
-        parts.hands.provision({ ...scope, spec: defaultSandbox, restore_from: null }).catch(() => {});
+        parts.hands.provision({ ...scope, spec: defaultSandbox, restore_from }).catch(() => {});
       },
       cancelTool(call) {
         // Whether it still ran is not known; its result is in the log already.
         cancelTool(call, parts.hands, scope).catch(() => {});
       },
       webTools: parts.web.definitions,
-      runTool: (call, signal, { agent, thread }) =>
+      runTool: (call, signal, { agent, thread, restore_from }) =>
         parts.web.has(call.name)
           ? parts.web.run(call, {
               config: toolConfigOf(agent, call.name) ?? {},
               conversation: thread,
               signal,
             })
-          : runTool(call, parts.hands, { ...scope, spec: defaultSandbox, restore_from: null }, signal),
+          : runTool(call, parts.hands, { ...scope, spec: defaultSandbox, restore_from }, signal),
       capReached: (agent, unwritten) => parts.findCap(lease.workspace_id, agent, unwritten),
       spending: parts.spending,
       contextWindow: parts.models.contextWindow,

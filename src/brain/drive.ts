@@ -1,3 +1,4 @@
+import type { CheckpointRef } from "../hands/wire.ts";
 import type { AppendRequest, AppendResult } from "../log/append.ts";
 import type { AnyDraft, Entry } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
@@ -15,6 +16,7 @@ import type { Outcome } from "./outcome.ts";
 import { autoPermission, outcomeDrafts } from "./outcome-drafts.ts";
 import { type Drafts, none, type Pen, type Permission, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
+import { restoreFrom } from "./restoring.ts";
 import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
 import { budgetCents, isAtCap, type Spending, type Stopped, spentNano } from "./spending.ts";
 import {
@@ -43,7 +45,7 @@ export interface Effects {
   /** The events that were previewed are about to be appended. */
   flushPreviews(): void;
   /** Begins to start the sandbox: the model is writing a call. */
-  prepareSandbox(): void;
+  prepareSandbox(restore_from: CheckpointRef | null): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
   cancelTool(call: Call): void;
   /** The tools of the web that are configured. */
@@ -52,8 +54,10 @@ export interface Effects {
   runTool(
     call: Call,
     signal: AbortSignal,
-    asking: { agent: AgentFacts; thread: Thread },
-  ): Promise<Omit<Extract<Outcome, { type: "tool_finished" }>, "type" | "thread_id" | "tool_use_id">>;
+    asking: { agent: AgentFacts; thread: Thread; restore_from: CheckpointRef | null },
+  ): Promise<
+    Omit<Extract<Outcome, { type: "tool_finished" }>, "type" | "thread_id" | "tool_use_id" | "call_before">
+  >;
   /**
    * The server's cap that this session's next model request would break, if any, as said to the client. `unwritten` was
    * spent too, in billionths of a dollar, and is not in the log yet.
@@ -120,18 +124,25 @@ export async function drive(
       const agent = state.agent ?? facts.agent;
       const request = modelRequest(agent, asking, effects.webTools);
       const about = { thread_id: thread.id, request_id: requestId };
+      const at = { seq: state.seq, restore_from: restoreFrom(facts.session_id, state) };
       start(modelEffect(thread), (signal) =>
-        callModel(about, request, state.seq, effects, signal, (reply) =>
+        callModel(about, request, at, effects, signal, (reply) =>
           judgeReply(agent, { ...asking, reply }, effects, signal),
         ),
       );
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
-      const asking = { agent: state.agent ?? facts.agent, thread: state.threads.get(thread.id) ?? thread };
+      const asking = {
+        agent: state.agent ?? facts.agent,
+        thread: state.threads.get(thread.id) ?? thread,
+        restore_from: restoreFrom(facts.session_id, state),
+      };
+      const { sandbox_call: call_before } = state;
       start(toolEffect(call), async (signal) => ({
         type: "tool_finished",
         thread_id: thread.id,
         tool_use_id: call.id,
+        call_before,
         ...(await effects.runTool(call, signal, asking)),
       }));
     }
@@ -302,7 +313,7 @@ function provisional(drafts: AnyDraft[], seq: number, now: number): Entry[] {
 async function callModel(
   about: About,
   request: ModelRequest,
-  seq: number,
+  { seq, restore_from }: { seq: number; restore_from: CheckpointRef | null },
   effects: Effects,
   signal: AbortSignal,
   judge: (reply: AssistantBlock[]) => Promise<Judged>,
@@ -315,7 +326,7 @@ async function callModel(
     preview.take(event);
     switch (event.type) {
       case "block_start":
-        if (event.block === "tool_use") effects.prepareSandbox();
+        if (event.block === "tool_use") effects.prepareSandbox(restore_from);
         break;
       case "text_delta":
       case "thinking_delta":

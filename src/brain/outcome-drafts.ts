@@ -4,6 +4,7 @@ import { type AssistantBlock, type ModelFailure, noUsage, promptTokens } from ".
 import { type EventBody, isRefusalCategory, type SessionErrorObject } from "../protocol/events.ts";
 import { type Judgement, type Outcome, threadOf } from "./outcome.ts";
 import { costOf, type Drafts, none, type Pen, type Permission, spanEnd, writer } from "./pen.ts";
+import { restoredNote } from "./restoring.ts";
 import type { Ending, State, Thread } from "./state.ts";
 
 /** The entries that record how an effect ended. */
@@ -12,9 +13,20 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
   const shown = writer(thread, pen, "session");
   switch (outcome.type) {
     case "tool_finished": {
-      const { tool_use_id, content, is_error } = outcome;
-      const result = shown("agent.tool_result", { tool_use_id, content, is_error });
-      return { ...none(), entries: [result, ...searchEntries(outcome, thread, pen)] };
+      const { tool_use_id, content, is_error, restored } = outcome;
+      if (!restored) {
+        const result = shown("agent.tool_result", { tool_use_id, content, is_error });
+        return { ...none(), entries: [result, ...searchEntries(outcome, thread, pen)] };
+      }
+      const note = { type: "text", text: restoredNote(restored, outcome.call_before) } as const;
+      const hidden = writer(thread, pen, "internal");
+      return {
+        ...none(),
+        entries: [
+          hidden("workspace_restored", { reader: 1, tool_use_id, restored }),
+          shown("agent.tool_result", { tool_use_id, content: [...content, note], is_error }),
+        ],
+      };
     }
     case "model_aborted":
       return { ...none(), entries: spanEnd(thread, pen, outcome, true) };

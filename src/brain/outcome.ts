@@ -1,3 +1,4 @@
+import type { Restored } from "../hands/wire.ts";
 import {
   type AssistantBlock,
   addUsage,
@@ -57,6 +58,10 @@ export type Outcome =
       tool_use_id: string;
       content: ToolResultContentBlock[];
       is_error: boolean;
+      /** What became of the workspace, where the sandbox was not there any more. */
+      restored?: Restored;
+      /** The newest call in the sandbox before this one began. */
+      call_before?: string | undefined;
       /** Searches of the web that the call has made; none where it says nothing. */
       web_searches?: number;
       /** A model that the call has asked. */

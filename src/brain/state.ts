@@ -5,6 +5,7 @@ import type { ContentBlock, ModelMessage, ModelUsage } from "../models/model.ts"
 import { addUsage, noUsage } from "../models/model.ts";
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 import { centsOf } from "../protocol/money.ts";
+import { toolNamed } from "../tools/toolset.ts";
 import { rememberedUrls, type ShownUrl } from "../tools/web/sources.ts";
 import { compacted, withoutResults } from "./compaction.ts";
 import {
@@ -28,6 +29,8 @@ export interface State {
   /** As the log last changed them; undefined where it has not, and the session's facts hold. */
   budget_cents?: number | null;
   agent?: AgentFacts;
+  /** The newest call that has ended and was made in a sandbox; not there before the first. */
+  sandbox_call?: string;
   /** Time spent running before `running_since`, in `ms`. */
   active_ms: number;
   running_since: number | null;
@@ -356,9 +359,13 @@ function apply(state: State, entry: Entry): void {
       return;
     case "agent.tool_result": {
       const result = bodyOf(entry, "agent.tool_result");
+      const call = thread.calls.find(({ id }) => id === result.tool_use_id);
+      if (call?.started && toolNamed(call.name)) state.sandbox_call = call.id;
       settleCall(thread, result.tool_use_id, result.content, result.is_error);
       return;
     }
+    case "workspace_restored":
+      return;
     case "session.status_running":
       state.status = "running";
       state.running_since = Date.parse(entry.created_at);

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { pino } from "pino";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { startHands } from "../hands/host.ts";
+import type { Checkpoint } from "../hands/wire.ts";
 import { lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
 import { configOrExit, handsSocketOf, prepareFolders } from "./machine.ts";
@@ -35,7 +36,20 @@ async function hands(options: HandsOptions): Promise<void> {
     chmodSync(folder, 0o711);
     const driver = bubblewrap({ data_dir: folder });
     const socket_path = options.socket ?? handsSocketOf(config);
-    const host = await startHands({ socket_path, data_dir: folder, driver, owner: options.client });
+    const checkpoints = {
+      storage: config.storage,
+      onKept: (checkpoint: Checkpoint) => logger.debug({ checkpoint }, "workspace kept"),
+      onTrouble: (error: Error) =>
+        logger.warn({ err: error, storage: config.storage }, "workspaces cannot be kept; trying again"),
+      onRecovered: () => logger.info({ storage: config.storage }, "workspaces are kept again"),
+    };
+    const host = await startHands({
+      socket_path,
+      data_dir: folder,
+      driver,
+      owner: options.client,
+      checkpoints,
+    });
     const problem = await driver.check();
     if (problem !== null) logger.warn({ driver: driver.name }, `no sandbox can be started: ${problem}`);
     life.reportReady({});

@@ -126,7 +126,7 @@ function handsSpec(config: Config, main: string, client: SystemUser | null): Chi
     name: "hands",
     command: process.execPath,
     args: [main, "hands", "--supervised", "--socket", handsSocketOf(config), ...owner],
-    env: plainEnv(config),
+    env: { ...plainEnv(config), DROVER_STORAGE: config.storage },
   };
 }
 
@@ -158,7 +158,7 @@ function serveSpec(
 const passedEnv = () =>
   Object.fromEntries(
     Object.entries(process.env).filter(([name]) =>
-      /^(DROVER_(CONFIG|JUDGE_MODEL|PRICES|RUNTIME_PRICE|CAP_.*|[A-Z]+_BASE_URL|SEARCH|SEARCH_.*|ALLOW_PRIVATE_HOSTS)|GOOGLE_APPLICATION_CREDENTIALS)$/.test(
+      /^(DROVER_(CONFIG|JUDGE_MODEL|PRICES|RUNTIME_PRICE|CAP_.*|[A-Z]+_BASE_URL|SEARCH|SEARCH_.*|WORKSPACE_DAYS|ALLOW_PRIVATE_HOSTS)|GOOGLE_APPLICATION_CREDENTIALS)$/.test(
         name,
       ),
     ),

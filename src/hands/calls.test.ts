@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCalls } from "./calls.ts";
+import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { Journal } from "./journal.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { testSpec } from "./testing.ts";
@@ -24,10 +25,13 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
     ...{ raiseEpoch: fails, started: fails, finished: fails, clear: fails, close: fails },
     ...working,
   };
-  const driver = { name: "none", check: fails, forget: fails, provision };
+  const stage = () => assert.fail("nothing is restored");
+  const driver = { name: "none", check: fails, forget: fails, provision, keptFolders: () => null, stage };
+  const options = { count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000, checkpoints: noCheckpoints };
   const calls = createCalls({
     journals: { use: (_session, work) => work(journal), close: fails },
-    sandboxes: createSandboxes({ driver, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 }),
+    sandboxes: createSandboxes({ driver, ...options }),
+    checkpoints: noCheckpoints,
   });
   const answer = await calls.handle(request);
   assert.equal(answer.type, "result");

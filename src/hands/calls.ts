@@ -1,4 +1,5 @@
 import { limits } from "../limits.ts";
+import type { Checkpoints } from "./checkpoints/checkpoints.ts";
 import { describeFailure } from "./host-failure.ts";
 import { type Journal, type KeptCall, keyOf } from "./journal.ts";
 import type { Journals } from "./journals.ts";
@@ -42,14 +43,22 @@ const lostForItsSize: ExecuteResult = {
   reason: "the command ended, but its result was too large to be kept until it was asked for",
 };
 
-export function createCalls({ journals, sandboxes }: { journals: Journals; sandboxes: Sandboxes }): Calls {
+export interface CallsOptions {
+  journals: Journals;
+  sandboxes: Sandboxes;
+  checkpoints: Checkpoints;
+}
+
+export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions): Calls {
   const running = new Map<string, RunningCall>();
 
   async function handle(request: HandsRequest): Promise<HandsResponse> {
     const { n } = request;
     if (request.type === "execute") return execute(request);
     if (request.type === "provision") return provision(request);
-    if (request.type === "checkpoints") return { type: "checkpoints", n, checkpoints: [] };
+    if (request.type === "checkpoints") {
+      return { type: "checkpoints", n, checkpoints: await checkpoints.list(request.session_id) };
+    }
     return journals.use(request.session_id, async (journal) => {
       const seen = await admit(journal, request.epoch);
       if (seen !== null) return { type: "stale_epoch", n, seen };
@@ -64,11 +73,11 @@ export function createCalls({ journals, sandboxes }: { journals: Journals; sandb
 
   /** Only a head start: what fails here is told by the first call, which meets it too. */
   async function provision(request: Extract<HandsRequest, { type: "provision" }>): Promise<HandsResponse> {
-    const { n, session_id, epoch, sandbox_id, spec } = request;
+    const { n, session_id, epoch, sandbox_id, spec, restore_from } = request;
     try {
       const seen = await journals.use(session_id, (journal) => admit(journal, epoch));
       if (seen !== null) return { type: "stale_epoch", n, seen };
-      sandboxes.prepare(sandbox_id, spec);
+      sandboxes.prepare(sandbox_id, { session_id, spec, restore_from });
     } catch {}
     return { type: "ok", n };
   }
@@ -113,10 +122,13 @@ export function createCalls({ journals, sandboxes }: { journals: Journals; sandb
   ): Promise<ExecuteResult> {
     if (kept.state === "finished") return kept.result;
     if (kept.state === "lost") return lostWithHost;
-    const { sandbox_id, call_id, operation } = request;
+    const { session_id, sandbox_id, call_id, operation } = request;
     const result = await sandboxes.execute({
       id: sandbox_id,
+      session_id,
+      call_id,
       spec: request.spec,
+      restore_from: request.restore_from,
       operation,
       timeout_ms: request.timeout_ms,
       output_bytes: request.output_bytes,
@@ -128,8 +140,10 @@ export function createCalls({ journals, sandboxes }: { journals: Journals; sandb
     if (result.status === "unavailable") return result;
     try {
       await journal.finished({ sandbox_id, call_id }, isLarge(result) ? lostForItsSize : result);
+      checkpoints.told(sandbox_id, call_id, !isLarge(result));
       return result;
     } catch (error) {
+      checkpoints.told(sandbox_id, call_id, false);
       return { status: "lost", reason: `its result could not be kept: ${describeFailure(error)}` };
     }
   }

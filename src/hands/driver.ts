@@ -12,6 +12,30 @@ export interface Driver {
   provision(id: string, spec: SandboxSpec): Promise<Sandbox>;
   /** Removes the workspace of a sandbox that no longer runs. */
   forget(id: string): Promise<void>;
+  /** What outlives the sandbox `id`; null when this host has nothing of it. */
+  keptFolders(id: string): KeptFolder[] | null;
+  /** Begins a workspace for `id`, of which this host has nothing. */
+  stage(id: string): Staging;
+}
+
+/** A folder on the host's disk. */
+export interface KeptFolder {
+  /** The same on every host. */
+  name: string;
+  path: string;
+  /** As the sandbox sees it. */
+  inside: string;
+  /** Whose everything in it is. Null: whom this process runs as. */
+  owner: { uid: number; gid: number } | null;
+}
+
+/** A workspace that no sandbox can reach yet. One that is left behind is no workspace. */
+export interface Staging {
+  path: string;
+  folders: KeptFolder[];
+  /** Takes its place, as a whole. */
+  commit(): void;
+  discard(): Promise<void>;
 }
 
 export interface Sandbox {

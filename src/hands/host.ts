@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { limits } from "../limits.ts";
 import { createCalls } from "./calls.ts";
+import { type CheckpointsOptions, createCheckpoints, noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { Driver } from "./driver.ts";
 import { openJournals } from "./journals.ts";
 import { readLines } from "./lines.ts";
@@ -18,6 +19,8 @@ export interface HandsOptions {
   sandboxes_max?: number;
   idle_ms?: number;
   idle_with_jobs_ms?: number;
+  /** Where workspaces are kept when they rest. Null: nowhere. */
+  checkpoints?: Omit<CheckpointsOptions, "driver" | "data_dir"> | null;
 }
 
 export interface HandsHost {
@@ -34,13 +37,18 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
     calls_kept: limits.hands_calls_kept,
     open_max: limits.hands_journals_open_max,
   });
+  const { driver, data_dir } = options;
+  const checkpoints = options.checkpoints
+    ? createCheckpoints({ ...options.checkpoints, driver, data_dir })
+    : noCheckpoints;
   const sandboxes = createSandboxes({
-    driver: options.driver,
+    driver,
+    checkpoints,
     count_max: options.sandboxes_max ?? limits.sandboxes_max,
     idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
     idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,
   });
-  const calls = createCalls({ journals, sandboxes });
+  const calls = createCalls({ journals, sandboxes, checkpoints });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -54,6 +62,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       for (const socket of sockets) socket.destroy();
       await sandboxes.close();
       await calls.settled();
+      await checkpoints.close();
       await journals.close();
     },
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { testFolder } from "./testing.ts";
@@ -10,7 +11,13 @@ after(() => folder.remove());
 
 function sandboxes(count_max: number) {
   const driver = bubblewrap({ data_dir: folder.path });
-  const made = createSandboxes({ driver, count_max, idle_ms: 60_000, idle_with_jobs_ms: 60_000 });
+  const made = createSandboxes({
+    driver,
+    checkpoints: noCheckpoints,
+    count_max,
+    idle_ms: 60_000,
+    idle_with_jobs_ms: 60_000,
+  });
   const run = (name: string) => {
     const { sandbox_id: id, ...call } = request(name, exec("true"));
     return made.execute({ ...call, id, signal: never, used_shell: false, started: async () => {} });

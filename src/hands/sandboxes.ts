@@ -1,23 +1,37 @@
+import type { Checkpoints } from "./checkpoints/checkpoints.ts";
 import { type Driver, type Sandbox, Unavailable } from "./driver.ts";
 import { exec } from "./exec.ts";
 import { describeFailure } from "./host-failure.ts";
 import { fileFor, type RunOptions, type Shell, startShell } from "./shell.ts";
-import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
+import type { CheckpointRef, ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 
 /** The sandboxes of this host: started when first needed, ended when long unused, their workspaces kept. */
 export interface Sandboxes {
   /** Begins to start it. Whether that worked shows in the first call. */
-  prepare(id: string, spec: SandboxSpec): void;
+  prepare(id: string, origin: Origin): void;
   /** Never throws: what fails before `started` is unavailable, what fails after it is lost. */
   execute(call: SandboxCall): Promise<ExecuteResult>;
   /** Ends it; commands that run in it are lost. */
-  destroy(id: string, options: { keep_workspace: boolean }): Promise<void>;
+  destroy(id: string, options: DestroyOptions): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface SandboxCall extends RunOptions {
-  id: string;
+/** What a sandbox is made of where there is none. */
+export interface Origin {
+  session_id: string;
   spec: SandboxSpec;
+  restore_from: CheckpointRef | null;
+}
+
+export interface DestroyOptions {
+  keep_workspace: boolean;
+  keep_checkpoints: boolean;
+  session_id: string;
+}
+
+export interface SandboxCall extends RunOptions, Origin {
+  id: string;
+  call_id: string;
   operation: Operation;
   /** Whether a call before this process began has used the sandbox's shell. */
   used_shell: boolean;
@@ -27,6 +41,7 @@ export interface SandboxCall extends RunOptions {
 
 export interface SandboxesOptions {
   driver: Driver;
+  checkpoints: Checkpoints;
   count_max: number;
   idle_ms: number;
   idle_with_jobs_ms: number;
@@ -65,27 +80,32 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     return slot;
   }
 
-  function up(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
+  function up(slot: Slot, origin: Origin): Promise<Sandbox> {
     if (slot.sandbox) return slot.sandbox;
-    const starting = start(slot, spec, () => admitted.add(starting));
+    const starting = start(slot, origin, () => admitted.add(starting));
     slot.sandbox = starting;
     const gone = () => {
       if (slot.sandbox !== starting) return;
       slot.sandbox = null;
       slot.shell = null;
     };
-    starting.then((sandbox) => sandbox.ended.then(gone), gone);
+    starting.then(async (sandbox) => {
+      await sandbox.ended;
+      gone();
+      options.checkpoints.ceased(slot.id, origin.session_id);
+    }, gone);
     return starting;
   }
 
-  async function start(slot: Slot, spec: SandboxSpec, admit: () => void): Promise<Sandbox> {
+  async function start(slot: Slot, origin: Origin, admit: () => void): Promise<Sandbox> {
     if (closed) throw new Unavailable("the sandbox host is shutting down");
     await slot.ending;
     // One after the other, so that no newcomer counts another that finds no room.
     const turn = admission.then(makeRoom).then(admit);
     admission = turn.catch(() => {});
     await turn;
-    return options.driver.provision(slot.id, spec);
+    await options.checkpoints.fill(slot.id, origin.restore_from);
+    return options.driver.provision(slot.id, origin.spec);
   }
 
   /** Ends the sandboxes that were unused for longest, if there are too many with one more. */
@@ -175,31 +195,38 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     slot.had_shell ??= call.used_shell;
     wake(slot);
     slot.calls += 1;
+    options.checkpoints.began(call.id, call.session_id);
     try {
-      const { operation } = call;
-      if (operation.type === "exec") return await runExec(slot, call, operation);
-      if (operation.type === "keep")
-        return await keep(slot, call, Buffer.from(operation.data_base64, "base64"));
-      const { generation } = slot;
-      // The sandbox comes up while the call waits for its turn.
-      up(slot, call.spec).catch(() => {});
-      return await inTurn(slot, async () => {
-        if (call.signal.aborted) return cancelled;
-        if (slot.generation !== generation)
-          throw new Unavailable("the sandbox was destroyed before the command began");
-        return operation.type === "shell" ? runShell(slot, call, operation.command) : restartShell(slot);
-      });
+      const result = await perform(slot, call);
+      if (result.status !== "finished") return result;
+      return { ...result, restored: options.checkpoints.report(call.id, call.call_id) };
     } catch (error) {
       const reason = error instanceof Unavailable ? error.message : describeFailure(error);
       return { status: started ? "lost" : "unavailable", reason };
     } finally {
+      options.checkpoints.ended(call.id, call.call_id);
       slot.calls -= 1;
       rest(slot);
     }
   }
 
+  async function perform(slot: Slot, call: SandboxCall): Promise<ExecuteResult> {
+    const { operation } = call;
+    if (operation.type === "exec") return runExec(slot, call, operation);
+    if (operation.type === "keep") return keep(slot, call, Buffer.from(operation.data_base64, "base64"));
+    const { generation } = slot;
+    // The sandbox comes up while the call waits for its turn.
+    up(slot, call).catch(() => {});
+    return inTurn(slot, async () => {
+      if (call.signal.aborted) return cancelled;
+      if (slot.generation !== generation)
+        throw new Unavailable("the sandbox was destroyed before the command began");
+      return operation.type === "shell" ? runShell(slot, call, operation.command) : restartShell(slot);
+    });
+  }
+
   async function runShell(slot: Slot, call: SandboxCall, command: string): Promise<ExecuteResult> {
-    const sandbox = await up(slot, call.spec);
+    const sandbox = await up(slot, call);
     const fresh = slot.shell === null && slot.had_shell === true;
     const shell = slot.shell ?? (await startShell(sandbox));
     slot.shell = shell;
@@ -227,7 +254,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     call: SandboxCall,
     { argv, stdin_base64 }: Extract<Operation, { type: "exec" }>,
   ): Promise<ExecuteResult> {
-    const sandbox = await up(slot, call.spec);
+    const sandbox = await up(slot, call);
     if (call.signal.aborted) return cancelled;
     await call.started();
     const result = await exec(sandbox, argv, Buffer.from(stdin_base64, "base64"), call);
@@ -238,28 +265,29 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
   }
 
   async function keep(slot: Slot, call: SandboxCall, data: Buffer): Promise<ExecuteResult> {
-    const file = fileFor(await up(slot, call.spec), call)?.();
+    const file = fileFor(await up(slot, call), call)?.();
     await call.started();
     file?.write(data);
     return { ...done, kept: (await file?.end()) ?? null };
   }
 
   return {
-    prepare(id, spec) {
+    prepare(id, origin) {
       const slot = slotOf(id);
       if (slot.sandbox) return;
-      up(slot, spec).then(
+      up(slot, origin).then(
         () => rest(slot),
         () => rest(slot),
       );
     },
     execute,
-    async destroy(id, { keep_workspace }) {
+    async destroy(id, { keep_workspace, keep_checkpoints, session_id }) {
       const slot = slotOf(id);
       slot.generation += 1;
       await end(slot);
       if (!keep_workspace) {
-        slot.ending = options.driver.forget(id);
+        const of = keep_checkpoints ? null : session_id;
+        slot.ending = options.checkpoints.forget(id, of, () => options.driver.forget(id));
         await settleEnding(slot);
       }
       if (slot.calls === 0 && slots.get(id) === slot && !slot.sandbox) slots.delete(id);

@@ -1,3 +1,4 @@
+import type { Restored } from "../hands/wire.ts";
 import type { AssistantBlock, ModelUsage, ServedBy } from "../models/model.ts";
 import type {
   EventBody,
@@ -92,6 +93,8 @@ export interface InternalBody {
   };
   /** A model request failed and will be sent again, not before `retry_at`. */
   retry_scheduled: { reader: 1; request_id: string; retry_at: string };
+  /** The sandbox was not there any more, and this came of bringing its files back for a call. */
+  workspace_restored: { reader: 1; tool_use_id: string; restored: Restored };
   /** A tool call is about to run under the call id that `hands` knows it by. */
   tool_started: { reader: 1; tool_use_id: string };
 }

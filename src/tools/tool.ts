@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ExecuteResult, Operation } from "../hands/wire.ts";
+import type { ExecuteResult, Operation, Restored } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import type { ToolDefinition } from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
@@ -7,6 +7,8 @@ import type { ToolResultContentBlock } from "../protocol/content.ts";
 export interface ToolResult {
   content: ToolResultContentBlock[];
   is_error: boolean;
+  /** What became of the workspace, where the sandbox was not there any more. */
+  restored?: Restored;
 }
 
 /** A tool of the agent toolset: what the model sees of it, and what it does in the sandbox. */

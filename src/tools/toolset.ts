@@ -5,7 +5,7 @@ import {
   type SandboxScope,
   StaleEpoch,
 } from "../hands/client.ts";
-import type { SandboxSpec } from "../hands/wire.ts";
+import type { Restored, SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { bash } from "./bash.ts";
 import { edit } from "./edit.ts";
@@ -40,20 +40,26 @@ export async function runTool(
 ): Promise<ToolResult> {
   const tool = toolNamed(call.name);
   if (!tool) return failed(`The tool "${call.name}" is not available on this server.`);
-  for (let replay = 0; ; replay += 1) {
-    const id = replay === 0 ? call.id : `${call.id}.${replay}`;
-    const sandbox: ToolSandbox = { execute: (step, ...rest) => execute(`${id}:${step}`, ...rest) };
-    try {
-      return await bounded(await tool.run(call.input, sandbox), (text) => keep(text, sandbox));
-    } catch (error) {
-      if (error instanceof StaleEpoch) throw error;
-      if (error instanceof NoSandbox) return failed(`No sandbox is available: ${error.message}`);
-      // Thrown, it would make the session try again for ever.
-      if (!(error instanceof Lost)) return failed(`The tool failed: ${(error as Error).message}`);
-      if (tool.replay === "safe" && replay < replaysMax) continue;
-      return failed(
-        `The outcome of this call is unknown: ${error.message}. It may have run in part or whole. Look at its effects before you run it again.`,
-      );
+  const told: Restored[] = [];
+  const result = await attempts(tool);
+  return { ...result, ...(told[0] && { restored: told[0] }) };
+
+  async function attempts(tool: Tool): Promise<ToolResult> {
+    for (let replay = 0; ; replay += 1) {
+      const id = replay === 0 ? call.id : `${call.id}.${replay}`;
+      const sandbox: ToolSandbox = { execute: (step, ...rest) => execute(`${id}:${step}`, ...rest) };
+      try {
+        return await bounded(await tool.run(call.input, sandbox), (text) => keep(text, sandbox));
+      } catch (error) {
+        if (error instanceof StaleEpoch) throw error;
+        if (error instanceof NoSandbox) return failed(`No sandbox is available: ${error.message}`);
+        // Thrown, it would make the session try again for ever.
+        if (!(error instanceof Lost)) return failed(`The tool failed: ${(error as Error).message}`);
+        if (tool.replay === "safe" && replay < replaysMax) continue;
+        return failed(
+          `The outcome of this call is unknown: ${error.message}. It may have run in part or whole. Look at its effects before you run it again.`,
+        );
+      }
     }
   }
 
@@ -75,6 +81,7 @@ export async function runTool(
     const result = await Promise.race([asked, unansweredCancel(signal)]);
     if (result.status === "lost") throw new Lost(result.reason);
     if (result.status === "unavailable") throw new NoSandbox(result.reason);
+    if (result.restored) told.push(result.restored);
     return result;
   }
 }

@@ -11,6 +11,7 @@ import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import { connectHands } from "../../src/hands/client.ts";
 import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { startHands } from "../../src/hands/host.ts";
+import type { Checkpoint } from "../../src/hands/wire.ts";
 import { modelListing } from "../../src/models/listing.ts";
 import { listPrices } from "../../src/models/price-table.ts";
 import { type PriceTable, pricesOf } from "../../src/models/prices.ts";
@@ -110,6 +111,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
 export interface TestHands {
   socket: string;
   folder: string;
+  /** Of all hosts, one after the other. */
+  storage: string;
+  /** Resolves with the next checkpoint that is made of a session's workspace. */
+  kept(sessionId: string): Promise<Checkpoint>;
+  /** Puts a host in the place of this one that has nothing of it but the storage. */
+  replace(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -118,17 +125,44 @@ async function startTestHands(): Promise<TestHands> {
   // Every sandbox has a user of its own, who has to pass.
   chmodSync(folder, 0o711);
   const socket = join(folder, "hands.sock");
-  const host = await startHands({
-    socket_path: socket,
-    data_dir: folder,
-    driver: bubblewrap({ data_dir: folder }),
-  });
+  const storage = mkdtempSync(join(tmpdir(), "drover-e2e-storage-"));
+  const kept = new Set<(checkpoint: Checkpoint) => void>();
+  const start = () =>
+    startHands({
+      socket_path: socket,
+      data_dir: folder,
+      driver: bubblewrap({ data_dir: folder }),
+      checkpoints: {
+        storage,
+        after_ms: 20,
+        onKept(checkpoint) {
+          for (const hear of kept) hear(checkpoint);
+        },
+      },
+    });
+  let host = await start();
   return {
     socket,
     folder,
+    storage,
+    kept: (sessionId) =>
+      new Promise((resolve) => {
+        const hear = (checkpoint: Checkpoint) => {
+          if (checkpoint.sandbox_id !== sessionId.replace("sesn_", "sbx_")) return;
+          kept.delete(hear);
+          resolve(checkpoint);
+        };
+        kept.add(hear);
+      }),
+    async replace() {
+      await host.close();
+      for (const name of ["sandboxes", "checkpoints", "journal"])
+        rmSync(join(folder, name), { recursive: true, force: true });
+      host = await start();
+    },
     async close() {
       await host.close();
-      rmSync(folder, { recursive: true, force: true });
+      for (const path of [folder, storage]) rmSync(path, { recursive: true, force: true });
     },
   };
 }

@@ -3,7 +3,7 @@ import { chmodSync, closeSync, copyFileSync, openSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
-import { type Driver, type Sandbox, Unavailable } from "../driver.ts";
+import { type Driver, type KeptFolder, type Sandbox, Unavailable } from "../driver.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type Bwrap, explainFailure, findBwrap } from "./bwrap.ts";
 import { type Cgroup, type Cgroups, findCgroups } from "./cgroups.ts";
@@ -82,6 +82,14 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
     name: "bubblewrap",
     provision,
     forget: (id) => folders.remove(id),
+    keptFolders(id) {
+      const folder = folders.find(id);
+      return folder && keptFolders(folder);
+    },
+    stage(id) {
+      const { path, folder, commit, discard } = folders.stage(id);
+      return { path, folders: keptFolders(folder), commit, discard };
+    },
     async check() {
       try {
         await (await provision("sbx_check", checkSpec)).destroy();
@@ -94,6 +102,22 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
       }
     },
   };
+}
+
+function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFolder): KeptFolder[] {
+  const { uid, gid } = user;
+  const owner = uid === undefined || gid === undefined ? null : { uid, gid };
+  return [
+    { name: "workspace", path: workspace, inside: "/workspace", owner },
+    { name: "home", path: home, inside: inside.home, owner },
+    { name: "outputs", path: outputs, inside: "/mnt/session/outputs", owner },
+    {
+      name: "tool_results",
+      path: tool_results,
+      inside: toolResultsInside,
+      owner: owner && { uid: process.getuid?.() ?? 0, gid: owner.gid },
+    },
+  ];
 }
 
 function architecture(): Architecture {

@@ -31,6 +31,10 @@ export interface SandboxFolder {
 
 export interface SandboxFolders {
   open(id: string): SandboxFolder;
+  /** Null when there is none. */
+  find(id: string): SandboxFolder | null;
+  /** Makes the folders of a sandbox that has none, in a place that only this process can pass. */
+  stage(id: string): { path: string; folder: SandboxFolder; commit(): void; discard(): Promise<void> };
   remove(id: string): Promise<void>;
 }
 
@@ -41,11 +45,14 @@ export interface SandboxFolders {
 export function sandboxFolders(root: string, uids: { first: number; count: number } | null): SandboxFolders {
   const trash = join(root, "trash");
   const base = join(root, "sandboxes");
+  const staging = join(root, "staging");
   for (const folder of [root, base]) {
     mkdirSync(folder, { recursive: true });
     chmodSync(folder, 0o711);
   }
-  mkdirSync(trash, { recursive: true, mode: 0o700 });
+  for (const folder of [trash, staging]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Begun by a process that did not live to see the end.
+  for (const name of readdirSync(staging)) renameSync(join(staging, name), join(trash, name));
   const taken = new Set<number>();
   for (const id of readdirSync(base)) {
     const uid = ownerOf(join(base, id, "workspace"));
@@ -85,21 +92,41 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
     chmodSync(path, user.gid === undefined ? 0o700 : 0o750);
   }
 
+  function openAll(path: string, user: User): SandboxFolder {
+    mkdirSync(path, { recursive: true });
+    chmodSync(path, 0o711);
+    const folder = foldersIn(path, user);
+    for (const each of [folder.workspace, folder.outputs, folder.home]) openFolder(each, user);
+    rmSync(folder.pipes, { recursive: true, force: true });
+    openFolder(folder.pipes, user);
+    openOwnFolder(folder.tool_results, user);
+    return folder;
+  }
+
   return {
     open(id) {
-      const folder = join(base, id);
-      const workspace = join(folder, "workspace");
-      const user = userOf(workspace);
-      mkdirSync(folder, { recursive: true });
-      chmodSync(folder, 0o711);
-      const at = { workspace, outputs: join(folder, "outputs"), home: join(folder, "home") };
-      for (const path of Object.values(at)) openFolder(path, user);
-      const pipes = join(folder, "pipes");
-      rmSync(pipes, { recursive: true, force: true });
-      openFolder(pipes, user);
-      const tool_results = join(folder, "tool_results");
-      openOwnFolder(tool_results, user);
-      return { ...at, pipes, tool_results, user };
+      const path = join(base, id);
+      return openAll(path, userOf(join(path, "workspace")));
+    },
+    find(id) {
+      const path = join(base, id);
+      const workspace = join(path, "workspace");
+      return existsSync(workspace) ? foldersIn(path, userOf(workspace)) : null;
+    },
+    stage(id) {
+      const name = `${id}.${process.hrtime.bigint()}`;
+      const path = join(staging, name);
+      const folder = openAll(path, userOf(join(base, id, "workspace")));
+      return {
+        path,
+        folder,
+        commit: () => renameSync(path, join(base, id)),
+        async discard() {
+          renameSync(path, join(trash, name));
+          if (folder.user.uid !== undefined) taken.delete(folder.user.uid);
+          await emptyTrash(trash);
+        },
+      };
     },
     async remove(id) {
       const folder = join(base, id);
@@ -110,6 +137,17 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
       await emptyTrash(trash);
       if (uid !== null) taken.delete(uid);
     },
+  };
+}
+
+function foldersIn(path: string, user: User): SandboxFolder {
+  return {
+    workspace: join(path, "workspace"),
+    outputs: join(path, "outputs"),
+    home: join(path, "home"),
+    tool_results: join(path, "tool_results"),
+    pipes: join(path, "pipes"),
+    user,
   };
 }
 

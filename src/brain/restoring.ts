@@ -1,0 +1,37 @@
+import type { CheckpointRef, Restored } from "../hands/wire.ts";
+import type { State } from "./state.ts";
+
+/** What a sandbox that is not there begins with: nothing, as long as no call has used one. */
+export const restoreFrom = (session_id: string, { sandbox_call }: State): CheckpointRef | null =>
+  sandbox_call === undefined ? null : { session_id, at: null };
+
+/** What the model is told of it. `lastCall` is the newest call before. */
+export function restoredNote(restored: Restored, lastCall: string | undefined): string {
+  const { checkpoint, missing, missing_count, skipped } = restored;
+  const unreadable = skipped === 0 ? [] : [`${countOf(skipped, "newer checkpoint")} could not be read.`];
+  if (!checkpoint) {
+    const cannot =
+      skipped === 0 ? "there is no checkpoint of its files" : "no checkpoint of its files can be read";
+    return `[The sandbox of earlier calls is gone, and ${cannot}: the workspace is empty, and what earlier calls have made is lost.]`;
+  }
+  const isNewest = lastCall === undefined || checkpoint.after_calls.some((call) => isStepOf(call, lastCall));
+  const lines = [
+    `The sandbox of earlier calls is gone. Its files were brought back from a checkpoint of ${checkpoint.made_at} (${countOf(checkpoint.files, "file")}); running processes, shell variables and /tmp are lost.`,
+    ...unreadable,
+    ...(isNewest ? [] : ["What the latest calls have changed is not in it."]),
+  ];
+  if (missing_count > 0) {
+    lines.push(
+      `${countOf(missing_count, "path")} not as before:`,
+      ...missing.map(({ path, why }) => `${path}: ${why}`),
+    );
+    if (missing_count > missing.length) lines.push(`and ${missing_count - missing.length} more`);
+  }
+  return `[${lines.join("\n")}]`;
+}
+
+const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+/** Steps are named after their call: `<call>:<step>`, or `<call>.<replay>:<step>`. */
+const isStepOf = (step: string, call: string): boolean =>
+  step.startsWith(`${call}:`) || step.startsWith(`${call}.`);

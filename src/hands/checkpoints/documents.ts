@@ -1,0 +1,72 @@
+import { z } from "zod";
+import { type Checkpoint, checkpoint } from "../wire.ts";
+import type { Storage } from "./storage.ts";
+
+/** A checkpoint as the storage keeps it: `workspaces/<session>/<sandbox>/<n>.json`. */
+export interface CheckpointDocument extends Checkpoint {
+  /** The SHA-256 of its manifest, which is a blob. */
+  manifest: string;
+}
+
+const stored = checkpoint.extend({ manifest: z.string().regex(/^[0-9a-f]{64}$/) });
+
+export const folderOf = (session_id: string, sandbox_id?: string): string =>
+  ["workspaces", session_id, ...(sandbox_id === undefined ? [] : [sandbox_id])].join("/");
+
+export const nameOf = (session_id: string, { sandbox_id, n }: { sandbox_id: string; n: number }): string =>
+  `${folderOf(session_id, sandbox_id)}/${n}.json`;
+
+export interface Place {
+  sandbox_id: string;
+  n: number;
+}
+
+/** Where the checkpoints of a session are, the oldest first: by the generation of the sandbox, then by their number. */
+export async function placesOf(storage: Storage, session_id: string): Promise<Place[]> {
+  const places = (await storage.list(folderOf(session_id))).flatMap((name) => {
+    const [, sandbox_id, n] = /([^/]+)\/(\d+)\.json$/.exec(name) ?? [];
+    return sandbox_id === undefined ? [] : [{ sandbox_id, n: Number(n) }];
+  });
+  return places.sort(
+    (a, b) => generationOf(session_id, a.sandbox_id) - generationOf(session_id, b.sandbox_id) || a.n - b.n,
+  );
+}
+
+/** Each sandbox that a session had is of a higher generation than the one before, and says so at the end of its id. */
+function generationOf(session_id: string, sandbox_id: string): number {
+  const first = session_id.replace(/^sesn_/, "sbx_");
+  return sandbox_id.startsWith(`${first}-`) ? Number(sandbox_id.slice(first.length + 1)) || 0 : 0;
+}
+
+/** Null when it is damaged or gone. */
+export async function readCheckpoint(
+  storage: Storage,
+  session_id: string,
+  place: Place,
+): Promise<CheckpointDocument | null> {
+  const bytes = await storage.readDocument(nameOf(session_id, place));
+  return bytes && parseDocument(bytes);
+}
+
+export function parseDocument(bytes: Buffer): CheckpointDocument | null {
+  try {
+    return stored.parse(JSON.parse(bytes.toString("utf8")));
+  } catch {
+    return null;
+  }
+}
+
+export async function listCheckpoints(storage: Storage, session_id: string): Promise<Checkpoint[]> {
+  const found: Checkpoint[] = [];
+  for (const place of await placesOf(storage, session_id)) {
+    const document = await readCheckpoint(storage, session_id, place);
+    if (!document) continue;
+    const { manifest: _, ...shown } = document;
+    found.push(shown);
+  }
+  return found;
+}
+
+export async function removeCheckpoints(storage: Storage, session_id: string): Promise<void> {
+  for (const name of await storage.list(folderOf(session_id))) await storage.removeDocument(name);
+}

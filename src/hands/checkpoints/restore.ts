@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { limits } from "../../limits.ts";
+import type { CheckpointRef, Restored } from "../wire.ts";
+import { type CheckpointDocument, nameOf, type Place, placesOf, readCheckpoint } from "./documents.ts";
+import { type FillFolder, fill } from "./fill.ts";
+import { decodeManifest, type Manifest } from "./manifest.ts";
+import { syncFileSystem } from "./shared-folder.ts";
+import { BlobMissing, type Storage } from "./storage.ts";
+import { remember } from "./take.ts";
+
+export interface RestoreRequest {
+  from: CheckpointRef;
+  /** Empty folders that no sandbox can reach yet. */
+  folders: FillFolder[];
+  /** The folder above them, which takes its place as a whole. */
+  staging: string;
+  known_path: string;
+  /** Where it is written what became of it, before the workspace takes its place. */
+  report_path: string;
+}
+
+/**
+ * Fills empty folders with the newest checkpoint that can be read. A file that is missing or damaged in the storage costs
+ * that file alone. Throws when the storage does not answer, or the host has no room: then it is worth trying again.
+ */
+export async function restoreCheckpoint(
+  storage: Storage,
+  request: RestoreRequest,
+  signal: AbortSignal,
+): Promise<Restored> {
+  const { from, known_path } = request;
+  const { found, skipped } = await newestReadable(storage, from);
+  if (!found) return report(request, { checkpoint: null, missing: [], missing_count: 0, skipped });
+  const { manifest: _, ...checkpoint } = found.document;
+  const { missing, missing_count, known } = await fill(storage, found.manifest, request.folders, signal);
+  const document = nameOf(from.session_id, checkpoint);
+  remember({ known_path }, { storage_id: storage.id, document, read_at_ms: Date.now(), files: known });
+  if (!(await syncFileSystem(request.staging))) throw new Error("`sync -f` failed");
+  return report(request, { checkpoint, missing, missing_count, skipped });
+}
+
+function report({ report_path }: RestoreRequest, restored: Restored): Restored {
+  writeFileSync(report_path, JSON.stringify(restored), { mode: 0o600, flush: true });
+  return restored;
+}
+
+interface Readable {
+  document: CheckpointDocument;
+  manifest: Manifest;
+}
+
+async function newestReadable(
+  storage: Storage,
+  { session_id, at }: CheckpointRef,
+): Promise<{ found: Readable | null; skipped: number }> {
+  const places = await placesOf(storage, session_id);
+  const wanted = at === null ? places : upTo(places, at);
+  for (const [skipped, place] of wanted.toReversed().entries()) {
+    const document = await readCheckpoint(storage, session_id, place);
+    const manifest = document && (await readManifest(storage, document.manifest));
+    if (manifest) return { found: { document, manifest }, skipped };
+  }
+  return { found: null, skipped: wanted.length };
+}
+
+/** Without that very one, what was before it comes closest. */
+function upTo(places: Place[], at: Place): Place[] {
+  const index = places.findIndex(({ sandbox_id, n }) => sandbox_id === at.sandbox_id && n >= at.n);
+  const named = places[index];
+  if (!named) return places.filter(({ sandbox_id }) => sandbox_id === at.sandbox_id);
+  return places.slice(0, named.n === at.n ? index + 1 : index);
+}
+
+/** Null when it is missing or damaged. */
+export async function readManifest(storage: Storage, sha256: string): Promise<Manifest | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of storage.read(sha256)) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > limits.checkpoint_manifest_bytes_max) return null;
+    }
+  } catch (error) {
+    if (error instanceof BlobMissing) return null;
+    throw error;
+  }
+  const data = Buffer.concat(chunks);
+  if (createHash("sha256").update(data).digest("hex") === sha256) return decodeManifest(data);
+  await storage.setAside(sha256);
+  return null;
+}

@@ -1,0 +1,111 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { type TestFolder, testFolder } from "../testing.ts";
+import type { CheckpointRef, Restored } from "../wire.ts";
+import { nameOf } from "./documents.ts";
+import { encodeManifest, type ManifestEntry } from "./manifest.ts";
+import { restoreCheckpoint } from "./restore.ts";
+import { type ScanBounds, scanBounds } from "./scan.ts";
+import { openSharedFolder } from "./shared-folder.ts";
+import type { Storage } from "./storage.ts";
+import { type Taken, takeCheckpoint } from "./take.ts";
+
+export const never = new AbortController().signal;
+export const session_id = "sesn_kept";
+export const sandbox_id = "sbx_kept";
+
+/** A workspace and a storage, without a sandbox. */
+export interface KeptWorkspace {
+  folder: TestFolder;
+  /** The workspace's own folder. */
+  path: string;
+  storagePath: string;
+  storage: Storage;
+  take(options?: {
+    signal?: AbortSignal;
+    bounds?: Partial<ScanBounds>;
+    calls?: string[];
+    storage?: Storage;
+  }): Promise<Taken>;
+  /** Into a fresh folder, the path of which it gives too. */
+  restore(from?: CheckpointRef["at"], storage?: Storage): Promise<Restored & { path: string }>;
+}
+
+export function keptWorkspace(): KeptWorkspace {
+  const folder = testFolder();
+  const path = join(folder.path, "workspace");
+  const storagePath = join(folder.path, "storage");
+  mkdirSync(path);
+  mkdirSync(storagePath);
+  const storage = openSharedFolder(storagePath, { known: null, make: true });
+  if (!storage) throw new Error("no storage was made");
+  let restores = 0;
+
+  return {
+    folder,
+    path,
+    storagePath,
+    storage,
+    take({ signal = never, bounds = {}, calls = ["call"], storage: other = storage } = {}) {
+      const request = {
+        session_id,
+        sandbox_id,
+        folders: [{ name: "workspace", path }],
+        known_path: join(folder.path, "known-files.json"),
+        after_calls: calls,
+      };
+      // What a test has just written is as settled as what lay there before.
+      const all = { ...scanBounds, settled_ms: -1_000, ...bounds };
+      return takeCheckpoint(other, { ...request, bounds: all }, signal);
+    },
+    async restore(at = null, other = storage) {
+      const staging = join(folder.path, `restored-${restores++}`);
+      const into = join(staging, "workspace");
+      mkdirSync(into, { recursive: true });
+      const restored = await restoreCheckpoint(
+        other,
+        {
+          from: { session_id, at },
+          folders: [{ name: "workspace", inside: "/workspace", path: into, owner: null }],
+          staging,
+          known_path: join(staging, "known-files.json"),
+          report_path: join(staging, "restored.json"),
+        },
+        never,
+      );
+      return { ...restored, path: into };
+    },
+  };
+}
+
+/** The names of all blobs. */
+export const blobsIn = (storagePath: string): string[] =>
+  readdirSync(join(storagePath, "blobs"), { recursive: true, encoding: "utf8" })
+    .map((path) => basename(path))
+    .filter((name) => name.length === 64)
+    .sort();
+
+/** Does it to the blob with this content, or of this name. */
+export function damage(storagePath: string, content: string, how: "change" | "remove" = "change"): void {
+  const sha256 = /^[0-9a-f]{64}$/.test(content)
+    ? content
+    : createHash("sha256").update(content).digest("hex");
+  const path = join(storagePath, "blobs", sha256.slice(0, 2), sha256);
+  if (how === "remove") rmSync(path);
+  else writeFileSync(path, readFileSync(path).fill("!"));
+}
+
+/** A newer checkpoint with entries that no workspace has. */
+export async function forged({ storage }: KeptWorkspace, entries: ManifestEntry[]): Promise<void> {
+  const batch = await storage.begin();
+  const bytes = encodeManifest({ entries, left_out: [], left_out_count: 0 });
+  const content = async function* () {
+    yield bytes;
+  };
+  const { sha256: manifest } = await batch.put(content());
+  await batch.commit();
+  const facts = { after_calls: [], made_at: "", files: 0, bytes: 0 };
+  const document = { sandbox_id, n: 1_000, ...facts, manifest };
+  await storage.createDocument(nameOf(session_id, document), Buffer.from(JSON.stringify(document)));
+}
