@@ -10,8 +10,9 @@ import { type DatabasePool, openDatabase } from "../src/db/database.ts";
 import { startPostgres } from "../src/db/embedded/server.ts";
 import { systemUser } from "../src/db/embedded/user.ts";
 import { migrate, readMigrations } from "../src/db/migrate.ts";
-import { connectHands, type Hands } from "../src/hands/client.ts";
+import { connectHands, connectHost, type Hands } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
+import { limits } from "../src/limits.ts";
 import { modelListing } from "../src/models/listing.ts";
 import type { Candidates, Models } from "../src/models/model.ts";
 import { listPrices } from "../src/models/price-table.ts";
@@ -108,7 +109,7 @@ export async function startRig(): Promise<Rig> {
       };
     },
     async inProcess(models = createModels(modelsConfig({}).config)) {
-      const own = connectHands({ socket_path: socket });
+      const own = connectHost({ socket_path: socket });
       const server = await startServer({
         roles,
         database_url: databaseUrl,
@@ -116,7 +117,8 @@ export async function startRig(): Promise<Rig> {
         port: 0,
         api_key: apiKey,
         migrations: readMigrations(),
-        hands: own,
+        hosts: [own],
+        host_gone_ms: limits.host_gone_ms,
         allow_private_hosts: [],
         search: null,
         models,

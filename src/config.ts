@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
+import { type HandsSettings, handsSettings, handsVariables } from "./config/hands.ts";
 import { type ModelsConfig, modelsConfig, providerKey, providerUrl, resolveModel } from "./config/models.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 
@@ -75,6 +76,7 @@ const shape = {
     .min(1, "must be a whole number of days from 1 to 3650")
     .max(3650, "must be a whole number of days from 1 to 3650")
     .default(30),
+  ...handsVariables,
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -113,6 +115,7 @@ export interface Config {
   storage: string;
   /** How long a workspace is kept, in days from when its session first used it. */
   workspace_days: number;
+  hands: HandsSettings;
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
 }
@@ -176,6 +179,8 @@ export function readConfig(
   const models = modelsOf(set, file, problems);
   const { search, problems: ofSearch } = searchSettings(set, file.web ?? {}, models);
   problems.push(...ofSearch.map((problem) => inFile(problem, set)));
+  const { hands, problems: ofHands } = handsSettings(parsed.data ?? {}, file.hands ?? {});
+  problems.push(...ofHands.map((problem) => inFile(problem, set)));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;
   const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
@@ -199,6 +204,7 @@ export function readConfig(
     search,
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
+    hands,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
   };

@@ -252,6 +252,20 @@ export const limits = {
   hands_journals_open_max: 256,
   hands_reconnect_first_ms: 20,
   hands_reconnect_longest_ms: 1_000,
+  /** A host is asked this often whether it is there, and its connection is given up when nothing came for so long. */
+  hands_ping_ms: 3_000,
+  hands_silent_ms: 10_000,
+  /** A host of which nothing was heard for so long is given up, and its sessions go on elsewhere. */
+  host_gone_ms: 30_000,
+  /** The same seen from the host: how long the other side of a connection may be silent, and take to prove who it is. */
+  hands_client_silent_ms: 60_000,
+  hands_handshake_ms: 10_000,
+  hands_connections_max: 256,
+  /** How long the last words of a host that leaves may take. */
+  hands_goodbye_ms: 2_000,
+  /** How often hosts are told of sandboxes that have gone on elsewhere, and of how many at a time. */
+  abandoned_sweep_ms: 60_000,
+  abandoned_batch_max: 100,
 
   /** To find a name's address (twice as long at most), and to connect to it, where others choose the address. */
   net_resolve_ms: 3_000,

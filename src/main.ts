@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { certsCommand } from "./cli/certs.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { handsCommand } from "./cli/hands.ts";
 import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
@@ -28,6 +29,7 @@ const program = new Command("drover")
   .addCommand(doctorCommand())
   .addCommand(modelsCommand())
   .addCommand(serveCommand())
-  .addCommand(handsCommand());
+  .addCommand(handsCommand())
+  .addCommand(certsCommand());
 
 await program.parseAsync();

@@ -19,11 +19,13 @@ import type { SearchSettings } from "./config/web.ts";
 import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
-import type { Hands } from "./hands/client.ts";
+import type { HostConnection } from "./hands/client.ts";
+import { createFleet } from "./hands/fleet.ts";
 import { startJobs } from "./jobs/jobs.ts";
 import { limits } from "./limits.ts";
 import { createLog, type LogEvents } from "./log/group-commit.ts";
 import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
+import { placementsIn } from "./log/placement.ts";
 import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
 import type { ModelListing } from "./models/listing.ts";
@@ -49,7 +51,10 @@ export interface ServerOptions {
   port: number;
   api_key: string;
   migrations: Migration[];
-  hands: Hands;
+  /** The sandbox hosts; whoever made the connections closes them. */
+  hosts: readonly HostConnection[];
+  /** A host of which nothing was heard for so long is given up. */
+  host_gone_ms: number;
   /** What agents' web requests may reach beside public addresses. */
   allow_private_hosts: readonly string[];
   /** Null: agents cannot search the web. */
@@ -76,7 +81,7 @@ export interface Server {
 
 /** Builds the parts of `drover serve` and hands them to each other. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { logger, hands, models, prices } = options;
+  const { logger, models, prices } = options;
   const { caps, runtime_price } = options.spending;
   const db = openDatabase({ url: options.database_url });
   const { applied } = await migrate(db, options.migrations);
@@ -142,6 +147,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     search_nano,
     runtime_nano_per_hour: runtime_price * nanoPerDollar,
   };
+  const hands = createFleet({
+    hosts: options.hosts,
+    placements: placementsIn(db),
+    gone_ms: options.host_gone_ms,
+    trouble,
+  });
   const does = (role: Role) => options.roles.includes(role);
   const findCap = capsOf(db, caps, spending);
   if (does("brain"))
@@ -209,6 +220,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       jobs?.stop();
       previews.close();
       await brain?.stop();
+      hands.close();
       web.close();
       await guard.close();
       http.closeIdleConnections();

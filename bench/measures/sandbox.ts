@@ -22,6 +22,7 @@ export async function sandbox(rig: Rig): Promise<Figure[]> {
         timeout_ms: 10_000,
         output_bytes: 1_000,
         keep_output_as: null,
+        begun_seq: null,
       },
       signal,
     );

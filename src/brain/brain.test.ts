@@ -60,7 +60,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     watches,
     previews: createPreviews(async () => {}),
     member: { id: () => owner, rejoin: (reason) => rejoined.push(reason) },
-    hands,
+    hands: { handsOf: () => hands },
     web: { definitions: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({

@@ -1,6 +1,7 @@
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
-import type { Hands, SandboxScope } from "../hands/client.ts";
+import type { SandboxScope } from "../hands/client.ts";
+import { type Fleet, sandboxOf } from "../hands/fleet.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log/group-commit.ts";
 import { claim, type Lease, nextDue, reap, release } from "../log/lease.ts";
@@ -33,7 +34,7 @@ export interface BrainParts {
   watches: Watches;
   previews: Previews;
   member: Pick<Member, "id" | "rejoin">;
-  hands: Hands;
+  hands: Pick<Fleet, "handsOf">;
   web: WebTools;
   models: Models;
   spending: Spending;
@@ -150,6 +151,7 @@ export function startBrain(parts: BrainParts): Brain {
       sandbox_id: sandboxOf(lease.session_id),
       epoch: lease.epoch,
     };
+    const hands = parts.hands.handsOf(lease);
     const clockAhead = lease.claimed_at_ms - Date.now();
     return {
       read: (seq) => watch.after(seq),
@@ -166,11 +168,11 @@ export function startBrain(parts: BrainParts): Brain {
       flushPreviews: () => parts.previews.flush(lease.session_id),
       prepareSandbox(restore_from) {
         // A sandbox that cannot be made is told of by the call that needs it.
-        parts.hands.provision({ ...scope, spec: defaultSandbox, restore_from }).catch(() => {});
+        hands.provision({ ...scope, spec: defaultSandbox, restore_from }).catch(() => {});
       },
       cancelTool(call) {
         // Whether it still ran is not known; its result is in the log already.
-        cancelTool(call, parts.hands, scope).catch(() => {});
+        cancelTool(call, hands, scope).catch(() => {});
       },
       webTools: parts.web.definitions,
       runTool: (call, signal, { agent, thread, restore_from }) =>
@@ -180,7 +182,7 @@ export function startBrain(parts: BrainParts): Brain {
               conversation: thread,
               signal,
             })
-          : runTool(call, parts.hands, { ...scope, spec: defaultSandbox, restore_from }, signal),
+          : runTool(call, hands, { ...scope, spec: defaultSandbox, restore_from }, signal),
       capReached: (agent, unwritten) => parts.findCap(lease.workspace_id, agent, unwritten),
       spending: parts.spending,
       contextWindow: parts.models.contextWindow,
@@ -234,6 +236,3 @@ export function startBrain(parts: BrainParts): Brain {
     },
   };
 }
-
-/** A session has one sandbox, whose name follows from its own. */
-export const sandboxOf = (sessionId: string) => sessionId.replace(/^sesn_/, "sbx_");

@@ -245,7 +245,7 @@ function decideCalls(thread: Thread, ours: string[], inFlight: ReadonlySet<strin
     busy = true;
     if (call.confirmation && !call.confirmation.allow) actions.push({ do: "deny_call", thread, call });
     else if (free > 0) {
-      actions.push({ do: call.started ? "resume_tool" : "start_tool", thread, call });
+      actions.push({ do: call.started_seq !== null ? "resume_tool" : "start_tool", thread, call });
       free -= 1;
     }
   }

@@ -234,7 +234,7 @@ export async function drive(
     outcomes.splice(0, ended.length);
     for (const { effect } of ended) inFlight.delete(effect);
     for (const { action } of started) {
-      if (action.do === "interrupt_call" && action.call.started) effects.cancelTool(action.call);
+      if (action.do === "interrupt_call" && action.call.started_seq !== null) effects.cancelTool(action.call);
     }
     if (park) {
       memory.keep(facts.session_id, state);

@@ -111,7 +111,8 @@ export interface Call {
   permission: EvaluatedPermission;
   /** What the client said to a call that it was asked about. */
   confirmation: Confirmation | null;
-  started: boolean;
+  /** Seq of the entry that says that it was begun. */
+  started_seq: number | null;
 }
 
 /** Whether nobody but the client can bring the call further. */
@@ -298,7 +299,7 @@ function apply(state: State, entry: Entry): void {
           kind: "built_in",
           permission: "allow",
           confirmation: null,
-          started: false,
+          started_seq: null,
         });
       }
       if (thread.calls.length > 0) thread.rounds += 1;
@@ -355,12 +356,12 @@ function apply(state: State, entry: Entry): void {
       changeCall(thread, entry.id, { kind: "custom" });
       return;
     case "tool_started":
-      changeCall(thread, bodyOf(entry, "tool_started").tool_use_id, { started: true });
+      changeCall(thread, bodyOf(entry, "tool_started").tool_use_id, { started_seq: entry.seq });
       return;
     case "agent.tool_result": {
       const result = bodyOf(entry, "agent.tool_result");
       const call = thread.calls.find(({ id }) => id === result.tool_use_id);
-      if (call?.started && toolNamed(call.name)) state.sandbox_call = call.id;
+      if (call && call.started_seq !== null && toolNamed(call.name)) state.sandbox_call = call.id;
       settleCall(thread, result.tool_use_id, result.content, result.is_error);
       return;
     }

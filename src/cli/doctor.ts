@@ -6,8 +6,11 @@ import { Command } from "commander";
 import pg from "pg";
 import type { Config } from "../config.ts";
 import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedded/binaries.ts";
+import { anyChange, connectHost } from "../hands/client.ts";
+import type { HostAddress } from "../hands/connection.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { findCgroups } from "../hands/drivers/cgroups.ts";
+import { expiryOf, type Identity, readIdentity } from "../hands/identity.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { configOrExit, isRoot } from "./machine.ts";
@@ -46,6 +49,7 @@ async function examine(config: Config): Promise<Finding[]> {
     model(config),
     web(),
     search(config),
+    ...(await sandboxHosts(config)),
   ];
 }
 
@@ -202,6 +206,48 @@ function search({ search, models, prices_file }: Config): Finding {
     name,
     `${text} and has no list price: sessions whose agent may search have no list_cost and take no budget until you add one to the file that DROVER_PRICES names`,
   );
+}
+
+const certificateSpareMs = 30 * 24 * 3_600_000;
+
+/** Each host of another machine is greeted once, with the certificate by which a server would be known to it. */
+async function sandboxHosts(config: Config): Promise<Finding[]> {
+  const { tls, hosts } = config.hands;
+  if (tls === null) return [];
+  let identity: Identity;
+  try {
+    identity = readIdentity(tls, hosts.length > 0 ? "serve" : "hands");
+  } catch (error) {
+    return [fail("tls", (error as Error).message)];
+  }
+  const until = expiryOf(identity);
+  const held = `${tls.cert} holds until ${until.toISOString().slice(0, 10)}`;
+  const left = until.getTime() - Date.now();
+  const certificate =
+    left < certificateSpareMs ? warn("tls", `${held}: make new ones with drover certs`) : ok("tls", held);
+  return [certificate, ...(await Promise.all(hosts.map((host) => greetHost({ ...host, identity }))))];
+}
+
+async function greetHost(address: HostAddress): Promise<Finding> {
+  const name = "host";
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  const host = connectHost({ ...address, silent_ms: connectMsMax, onTrouble: reject });
+  try {
+    await Promise.race([failed, anyChange([host], 2 * connectMsMax)]);
+    const facts = host.facts();
+    if (!facts) throw new Error("it does not answer");
+    return ok(
+      name,
+      `${host.address} is ${facts.host_id}: ${facts.sandboxes} of ${facts.sandboxes_max} sandboxes run, by ${facts.driver}`,
+    );
+  } catch (error) {
+    return warn(
+      name,
+      `${host.address} cannot be used (${(error as Error).message}): see that drover hands --listen runs there, with certificates of the same authority`,
+    );
+  } finally {
+    host.close();
+  }
 }
 
 function print(findings: Finding[]): void {

@@ -1,9 +1,13 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Command } from "commander";
-import { pino } from "pino";
+import { Command, InvalidArgumentError } from "commander";
+import { type Logger, pino } from "pino";
+import { parseHostAndPort } from "../config/hands.ts";
+import type { Config } from "../config.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { startHands } from "../hands/host.ts";
+import { readIdentity } from "../hands/identity.ts";
+import type { NetworkListener } from "../hands/listen.ts";
 import type { Checkpoint } from "../hands/wire.ts";
 import { lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
@@ -12,6 +16,7 @@ import { type UserIds, userIds } from "./user-ids.ts";
 
 interface HandsOptions {
   socket?: string;
+  listen?: { host: string; port: number };
   client?: UserIds;
   supervised?: boolean;
 }
@@ -20,6 +25,11 @@ export function handsCommand(): Command {
   return new Command("hands")
     .description("Run sandboxes on this machine; holds no key and no database")
     .option("--socket <path>", "where to listen (default: the socket of this data directory)")
+    .option(
+      "--listen <host:port>",
+      "where to listen for servers on other machines, over mutual TLS",
+      hostAndPort,
+    )
     .option("--client <uid:gid>", "the user who may connect, besides root", userIds)
     .option("--supervised", "run as a child of drover up")
     .action(hands);
@@ -34,6 +44,7 @@ async function hands(options: HandsOptions): Promise<void> {
     const folder = join(config.data_dir, "hands");
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     chmodSync(folder, 0o711);
+    const network = options.listen ? networkListener(options.listen, config, logger) : undefined;
     const driver = bubblewrap({ data_dir: folder });
     const socket_path = options.socket ?? handsSocketOf(config);
     const checkpoints = {
@@ -48,16 +59,43 @@ async function hands(options: HandsOptions): Promise<void> {
       data_dir: folder,
       driver,
       owner: options.client,
+      network,
       checkpoints,
     });
     const problem = await driver.check();
     if (problem !== null) logger.warn({ driver: driver.name }, `no sandbox can be started: ${problem}`);
     life.reportReady({});
-    if (!options.supervised) logger.info({ socket_path, driver: driver.name }, "ready");
+    if (!options.supervised) {
+      const { host_id, port } = host;
+      logger.info({ socket_path, host_id, port: port ?? undefined, driver: driver.name }, "ready");
+    }
     await life.stopped;
     await host.close();
   } catch (error) {
     life.fail(explain(error));
   }
   process.exit(0);
+}
+
+function networkListener(
+  listen: { host: string; port: number },
+  { hands: { tls } }: Config,
+  logger: Logger,
+): NetworkListener {
+  if (tls === null) {
+    throw new Error(
+      "--listen needs DROVER_HANDS_CA, DROVER_HANDS_CERT and DROVER_HANDS_KEY; `drover certs` makes the files",
+    );
+  }
+  return {
+    ...listen,
+    identity: readIdentity(tls, "hands"),
+    onRefused: (who, why) => logger.warn({ who, why }, "a connection was refused"),
+  };
+}
+
+function hostAndPort(text: string): { host: string; port: number } {
+  const parsed = parseHostAndPort(text);
+  if (parsed) return parsed;
+  throw new InvalidArgumentError("must be host:port, such as 0.0.0.0:8401");
 }

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
 import type { Config } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
-import { connectHands } from "../hands/client.ts";
+import { readIdentity } from "../hands/identity.ts";
 import { modelListing } from "../models/listing.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
@@ -10,7 +10,8 @@ import { createModels } from "../models/registry.ts";
 import { type Role, roles, startServer } from "../server.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
-import { apiKeyOf, configOrExit, handsSocketOf, isRoot, prepareFolders } from "./machine.ts";
+import { connectHosts } from "./hosts.ts";
+import { apiKeyOf, configOrExit, isRoot, prepareFolders } from "./machine.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
 import { version } from "./version.ts";
 
@@ -23,8 +24,13 @@ interface ServeOptions {
 
 export function serveCommand(): Command {
   return new Command("serve")
-    .description("Serve the API and drive sessions; needs a database (DATABASE_URL) and hands")
-    .option("--hands <socket>", "where hands listens (default: the socket of this data directory)")
+    .description(
+      "Serve the API and drive sessions; needs a database (DATABASE_URL) and hands, here or on other machines",
+    )
+    .option(
+      "--hands <socket>",
+      "where hands of this machine listens (default: the socket of this data directory, unless other hosts are configured)",
+    )
     .option(
       "--roles <list>",
       `what this process does, of ${roles.join(", ")}; others on the same database do the rest`,
@@ -58,6 +64,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
   try {
     if (!options.supervised) prepareFolders(config);
     const apiKey = apiKeyOf(config);
+    const identity = config.hands.tls && readIdentity(config.hands.tls, "serve");
     const migrations = readMigrations();
     const prices = pricesOf(
       config.prices_file ? readPriceTable(config.prices_file) : listPrices,
@@ -66,10 +73,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
     if (options.runAs) dropPrivileges(options.runAs);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
 
-    const hands = connectHands({
-      socket_path: options.hands ?? handsSocketOf(config),
-      onTrouble: (error) => logger.warn({ err: error }, "hands cannot be reached; trying again"),
-    });
+    const hosts = connectHosts(config, { socket: options.hands, identity }, logger);
     const server = await startServer({
       roles: options.roles,
       database_url: databaseUrl,
@@ -77,7 +81,8 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       port: config.port,
       api_key: apiKey,
       migrations,
-      hands,
+      hosts,
+      host_gone_ms: config.hands.host_gone_ms,
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,
       models: createModels(config.models),
@@ -91,7 +96,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
     if (!options.supervised) logger.info({ url: server.url }, "ready");
     await life.stopped;
     await server.close();
-    hands.close();
+    for (const host of hosts) host.close();
   } catch (error) {
     logger.debug({ err: error }, "serve ends");
     life.fail(explain(error, config));

@@ -158,7 +158,7 @@ function serveSpec(
 const passedEnv = () =>
   Object.fromEntries(
     Object.entries(process.env).filter(([name]) =>
-      /^(DROVER_(CONFIG|JUDGE_MODEL|PRICES|RUNTIME_PRICE|CAP_.*|[A-Z]+_BASE_URL|SEARCH|SEARCH_.*|WORKSPACE_DAYS|ALLOW_PRIVATE_HOSTS)|GOOGLE_APPLICATION_CREDENTIALS)$/.test(
+      /^(DROVER_(CONFIG|JUDGE_MODEL|PRICES|RUNTIME_PRICE|CAP_.*|[A-Z]+_BASE_URL|SEARCH|SEARCH_.*|WORKSPACE_DAYS|ALLOW_PRIVATE_HOSTS|HANDS_.*|HOST_GONE)|GOOGLE_APPLICATION_CREDENTIALS)$/.test(
         name,
       ),
     ),

@@ -1,9 +1,14 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
+import { handsShape } from "./hands.ts";
 import { modelsShape } from "./models.ts";
 import { webShape } from "./web.ts";
 
-const fileShape = z.strictObject({ models: modelsShape.optional(), web: webShape.optional() });
+const fileShape = z.strictObject({
+  models: modelsShape.optional(),
+  web: webShape.optional(),
+  hands: handsShape.optional(),
+});
 export type ConfigFile = z.infer<typeof fileShape>;
 
 /** The text of the file that DROVER_CONFIG names. Problems name the path in it, and never a value. */

@@ -7,6 +7,7 @@ import type { Sandboxes } from "./sandboxes.ts";
 import type { ExecuteResult, HandsRequest, HandsResponse } from "./wire.ts";
 
 type Execute = Extract<HandsRequest, { type: "execute" }>;
+type CallRequest = Exclude<HandsRequest, { type: "hello" }>;
 
 /**
  * Answers requests.
@@ -17,7 +18,7 @@ type Execute = Extract<HandsRequest, { type: "execute" }>;
  * I3  A result is on disk before it is told, or that it was too large for that.
  */
 export interface Calls {
-  handle(request: HandsRequest): Promise<HandsResponse>;
+  handle(request: CallRequest): Promise<HandsResponse>;
   /** Resolves when no call runs any more. */
   settled(): Promise<void>;
 }
@@ -32,6 +33,12 @@ interface RunningCall {
 const lostWithHost: ExecuteResult = {
   status: "lost",
   reason: "the sandbox host ended while the command ran; whether it had finished is unknown",
+};
+
+const lostElsewhere: ExecuteResult = {
+  status: "lost",
+  reason:
+    "the sandbox host that was asked for it is gone, and the session goes on at another one; whether it ran is unknown",
 };
 
 /** Such as a picture that was read. Who waits for it gets it; it is not kept for one who asks later. */
@@ -52,7 +59,7 @@ export interface CallsOptions {
 export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions): Calls {
   const running = new Map<string, RunningCall>();
 
-  async function handle(request: HandsRequest): Promise<HandsResponse> {
+  async function handle(request: CallRequest): Promise<HandsResponse> {
     const { n } = request;
     if (request.type === "execute") return execute(request);
     if (request.type === "provision") return provision(request);
@@ -65,7 +72,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
       if (request.type === "cancel") running.get(keyOf(request))?.abort.abort();
       else {
         await sandboxes.destroy(request.sandbox_id, request);
-        if (!request.keep_workspace) await journal.clear();
+        if (!request.keep_workspace) await journal.clear(request.sandbox_id);
       }
       return { type: "ok", n };
     });
@@ -122,6 +129,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
   ): Promise<ExecuteResult> {
     if (kept.state === "finished") return kept.result;
     if (kept.state === "lost") return lostWithHost;
+    if (request.if_never_seen === "lost") return lostElsewhere;
     const { session_id, sandbox_id, call_id, operation } = request;
     const result = await sandboxes.execute({
       id: sandbox_id,

@@ -1,15 +1,15 @@
-import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../limits.ts";
-import { readLines } from "./lines.ts";
-import {
-  type Checkpoint,
-  type CheckpointRef,
-  type ExecuteResult,
-  type HandsRequest,
-  type HandsResponse,
-  handsResponse,
-  type SandboxSpec,
+import { type Connection, type HostAddress, nameOf, openConnection, type Unsent } from "./connection.ts";
+import { within } from "./until-stopped.ts";
+import type {
+  Checkpoint,
+  CheckpointRef,
+  ExecuteResult,
+  HandsRequest,
+  HandsResponse,
+  HostFacts,
+  SandboxSpec,
 } from "./wire.ts";
 
 export interface SandboxScope {
@@ -24,13 +24,21 @@ export interface SandboxOrigin {
   restore_from: CheckpointRef | null;
 }
 
+type WireExecute = Extract<HandsRequest, { type: "execute" }>;
+
 export type ExecuteRequest = SandboxScope &
   SandboxOrigin & { call_id: string } & Pick<
-    Extract<HandsRequest, { type: "execute" }>,
+    WireExecute,
     "operation" | "timeout_ms" | "output_bytes" | "keep_output_as"
-  >;
+  > & {
+    /** Seq of the log at which the call was begun, if an earlier lease may have asked for it; else null. */
+    begun_seq: number | null;
+  };
 
-/** What a brain asks of `hands`. Throws `StaleEpoch` when another brain has taken the session over. */
+/**
+ * What a brain asks of `hands`. Throws `StaleEpoch` when another brain has taken the session over, and `Undecided` when
+ * the database did not say where the session's sandbox is.
+ */
 export interface Hands {
   /** Begins to start the sandbox, so that the first call finds it running. */
   provision(request: SandboxScope & SandboxOrigin): Promise<void>;
@@ -47,97 +55,154 @@ export class StaleEpoch extends Error {
   override readonly name = "StaleEpoch";
 }
 
-type Unsent<T> = T extends { n: number } ? Omit<T, "n"> : never;
-type Answer<T extends HandsResponse["type"]> = Extract<HandsResponse, { type: T }>;
+export class Undecided extends Error {
+  override readonly name = "Undecided";
+}
 
-interface Connection {
-  /** Null when the connection ended first. */
-  ask(request: Unsent<HandsRequest>): Promise<HandsResponse | null>;
-  end(): void;
+export type Answer<T extends HandsResponse["type"]> = Extract<HandsResponse, { type: T }>;
+
+/** `not_begun`: the host did nothing of it. `unknown`: the connection ended before the answer. */
+export type Unanswered = "not_begun" | "unknown";
+
+/** The connection to one host, made anew when it breaks. */
+export interface HostConnection {
+  /** As it was configured. */
+  readonly address: string;
+  /** What it said of itself last, be it reachable or not; null until it has said something. */
+  facts(): HostFacts | null;
+  /** Whether it can be asked now. */
+  isUp(): boolean;
+  /** It said that it ends, and has. */
+  hasLeft(): boolean;
+  /** For how long nothing was heard of it, in `ms`. Time in which this process stood still hardly counts. */
+  unheard_ms(): number;
+  /** Asks once, over the connection that there is. */
+  ask<T extends HandsResponse["type"]>(
+    request: Unsent<HandsRequest>,
+    expected: T,
+  ): Promise<Answer<T> | Unanswered>;
+  /** Aborts when it is closed from this side. */
+  readonly closed: AbortSignal;
+  /** Asks for its facts anew. */
+  refresh(): Promise<void>;
+  /** Calls `listener` whenever one of the above has changed, until the returned function is called. */
+  onChange(listener: () => void): () => void;
+  close(): void;
 }
 
 export interface ConnectOptions {
-  socket_path: string;
+  /** How often it is asked whether it is there, and how long it may be silent, in `ms`. */
+  ping_ms?: number;
+  silent_ms?: number;
   /** Hears once of each time that `hands` cannot be reached. */
   onTrouble?(error: Error): void;
 }
 
-/** Talks to `hands` over one connection, made anew when it breaks. Commands do not notice: asking again is safe. */
-export function connectHands(options: ConnectOptions): Hands & { close(): void } {
+export function connectHost(options: ConnectOptions & HostAddress): HostConnection {
+  const { ping_ms = limits.hands_ping_ms, silent_ms = limits.hands_silent_ms } = options;
   const closed = new AbortController();
-  let current: Promise<Connection> | null = null;
+  const listeners = new Set<() => void>();
+  let facts: HostFacts | null = null;
+  let up: Connection | null = null;
+  let leaving = false;
+  let left = false;
+  let unheard_ms = 0;
+  let ticked_at = performance.now();
 
-  function connection(): Promise<Connection> {
-    current ??= reach();
-    return current;
+  const changed = () => {
+    for (const listener of [...listeners]) listener();
+  };
+
+  /** A connection over which the host has said who it is. */
+  async function open(): Promise<Connection> {
+    const ended = () => {
+      if (up !== connection) return;
+      up = null;
+      left = leaving;
+      changed();
+      keepReaching();
+    };
+    const connection: Connection = await openConnection(options, {
+      heard() {
+        unheard_ms = 0;
+      },
+      leaving() {
+        leaving = true;
+        changed();
+      },
+      ended,
+    });
+    const said = await within(silent_ms, connection.ask({ type: "hello" }));
+    if (said?.type !== "hello") {
+      connection.end();
+      throw new Error(
+        `${nameOf(options)} ${said === null ? "ends the connection or does not answer" : `answers with ${said.type}`}`,
+      );
+    }
+    facts = said;
+    return connection;
   }
 
-  async function reach(): Promise<Connection> {
+  async function reach(): Promise<void> {
     let wait: number = limits.hands_reconnect_first_ms;
-    for (let first = true; ; first = false) {
-      closed.signal.throwIfAborted();
+    for (let first = true; !closed.signal.aborted; first = false) {
       try {
-        const socket = await openSocket(options.socket_path);
-        return multiplex(socket, () => {
-          current = null;
-        });
+        const connection = await open();
+        if (closed.signal.aborted) return connection.end();
+        [up, leaving, left, unheard_ms] = [connection, false, false, 0];
+        return changed();
       } catch (error) {
-        if (first && error instanceof Error) options.onTrouble?.(error);
-        await delay(wait, undefined, { signal: closed.signal });
+        if (first && error instanceof Error && !closed.signal.aborted) options.onTrouble?.(error);
+        await delay(wait, undefined, { signal: closed.signal }).catch(() => {});
         wait = Math.min(2 * wait, limits.hands_reconnect_longest_ms);
       }
     }
   }
 
-  /** Asks until there is an answer. `sent` hears of every connection that the question went over. */
-  async function ask<T extends HandsResponse["type"]>(
-    request: Unsent<HandsRequest>,
-    expected: T,
-    sent: (over: Connection) => void = () => {},
-  ): Promise<Answer<T>> {
-    for (;;) {
-      const over = await connection();
-      const answering = over.ask(request);
-      sent(over);
-      const answer = await answering;
-      if (answer !== null) return check(answer, expected);
-    }
+  function keepReaching(): void {
+    if (!closed.signal.aborted) reach();
   }
 
+  const ticking = setInterval(() => {
+    const now = performance.now();
+    unheard_ms += Math.min(now - ticked_at, 2 * ping_ms);
+    ticked_at = now;
+    if (up !== null && unheard_ms > silent_ms) up.end();
+    else if (up !== null) refresh();
+    else changed();
+  }, ping_ms);
+
+  async function refresh(): Promise<void> {
+    const connection = up;
+    const said = await connection?.ask({ type: "hello" });
+    if (said?.type === "hello" && up === connection) facts = said;
+  }
+
+  keepReaching();
+
   return {
-    async provision(request) {
-      await ask({ type: "provision", ...request }, "ok");
+    address: nameOf(options),
+    facts: () => facts,
+    isUp: () => up !== null && !leaving,
+    hasLeft: () => left,
+    unheard_ms: () => unheard_ms,
+    closed: closed.signal,
+    async ask(request, expected) {
+      if (up === null || leaving) return "not_begun";
+      const answer = await up.ask(request);
+      if (answer === null) return "unknown";
+      return answer.type === "leaving" ? "not_begun" : check(answer, expected);
     },
-    async execute(request, signal) {
-      const { session_id, sandbox_id, epoch, call_id } = request;
-      let over: Connection | null = null;
-      const cancel = () => void over?.ask({ type: "cancel", session_id, sandbox_id, epoch, call_id });
-      signal.addEventListener("abort", cancel);
-      try {
-        const answer = await ask({ type: "execute", ...request }, "result", (connection) => {
-          over = connection;
-          if (signal.aborted) cancel();
-        });
-        return answer.result;
-      } finally {
-        signal.removeEventListener("abort", cancel);
-      }
-    },
-    async cancel(request) {
-      await ask({ type: "cancel", ...request }, "ok");
-    },
-    async destroy(request) {
-      await ask({ type: "destroy", ...request }, "ok");
-    },
-    async checkpoints(request) {
-      return (await ask({ type: "checkpoints", ...request }, "checkpoints")).checkpoints;
+    refresh,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     close() {
       closed.abort(new Error("the connection to hands was closed"));
-      current?.then(
-        (open) => open.end(),
-        () => {},
-      );
+      clearInterval(ticking);
+      up?.end();
+      changed();
     },
   };
 }
@@ -156,39 +221,68 @@ function isOf<T extends HandsResponse["type"]>(answer: HandsResponse, type: T): 
   return answer.type === type;
 }
 
-function openSocket(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once("connect", () => resolve(socket));
-    socket.once("error", reject);
-  });
+/** Resolves when there is something new to know of one of them, or after `ms`. */
+export async function anyChange(hosts: readonly HostConnection[], ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const forget = hosts.map((host) => host.onChange(resolve));
+  const late = setTimeout(resolve, ms);
+  await promise;
+  clearTimeout(late);
+  for (const each of forget) each();
 }
 
-function multiplex(socket: Socket, onEnd: () => void): Connection {
-  const asked = new Map<number, (answer: HandsResponse | null) => void>();
-  let count = 0;
-  readLines(socket, limits.hands_line_bytes_max, {
-    line(text) {
-      const answer = handsResponse.parse(JSON.parse(text));
-      asked.get(answer.n)?.(answer);
-      asked.delete(answer.n);
-    },
-    tooLong: () => socket.destroy(),
-  });
-  socket.on("error", () => {});
-  socket.once("close", () => {
-    onEnd();
-    for (const resolve of asked.values()) resolve(null);
-    asked.clear();
-  });
+/** Asks one host for a call once. Abort of `signal` cancels it there. */
+export async function executeOnce(
+  host: HostConnection,
+  request: Omit<WireExecute, "type" | "n">,
+  signal: AbortSignal,
+): Promise<ExecuteResult | Unanswered> {
+  const { session_id, sandbox_id, epoch, call_id } = request;
+  const cancel = () => {
+    // Who cancels waits for the call itself.
+    host.ask({ type: "cancel", session_id, sandbox_id, epoch, call_id }, "ok").catch(() => {});
+  };
+  const asking = host.ask({ type: "execute", ...request }, "result");
+  signal.addEventListener("abort", cancel);
+  if (signal.aborted) cancel();
+  try {
+    const answer = await asking;
+    return typeof answer === "string" ? answer : answer.result;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
+/** One host for everything, however long it cannot be reached. Commands do not notice: asking again is safe. */
+export function connectHands(options: ConnectOptions & HostAddress): Hands & { close(): void } {
+  const host = connectHost(options);
+
+  async function insist<T>(ask: () => Promise<T | Unanswered>): Promise<T> {
+    for (;;) {
+      const answer = await ask();
+      if (answer !== "not_begun" && answer !== "unknown") return answer;
+      while (!host.isUp()) {
+        host.closed.throwIfAborted();
+        await anyChange([host], limits.hands_ping_ms);
+      }
+    }
+  }
+
   return {
-    ask: (request) =>
-      new Promise((resolve) => {
-        if (socket.destroyed) return resolve(null);
-        const n = count++;
-        asked.set(n, resolve);
-        socket.write(`${JSON.stringify({ ...request, n })}\n`);
-      }),
-    end: () => socket.destroy(),
+    async provision(request) {
+      await insist(() => host.ask({ type: "provision", ...request }, "ok"));
+    },
+    execute: ({ begun_seq: _, ...request }, signal) =>
+      insist(() => executeOnce(host, { ...request, if_never_seen: "run" }, signal)),
+    async cancel(request) {
+      await insist(() => host.ask({ type: "cancel", ...request }, "ok"));
+    },
+    async destroy(request) {
+      await insist(() => host.ask({ type: "destroy", ...request }, "ok"));
+    },
+    async checkpoints(request) {
+      return (await insist(() => host.ask({ type: "checkpoints", ...request }, "checkpoints"))).checkpoints;
+    },
+    close: host.close,
   };
 }

@@ -1,14 +1,16 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { dirname, join } from "node:path";
+import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
+import { join } from "node:path";
 import { limits } from "../limits.ts";
-import { createCalls } from "./calls.ts";
+import { type Calls, createCalls } from "./calls.ts";
 import { type CheckpointsOptions, createCheckpoints, noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { Driver } from "./driver.ts";
+import { hostIdOf } from "./host-id.ts";
 import { openJournals } from "./journals.ts";
 import { readLines } from "./lines.ts";
+import { listenLocally, listenOnNetwork, type NetworkListener } from "./listen.ts";
 import { createSandboxes } from "./sandboxes.ts";
-import { type HandsRequest, type HandsResponse, handsRequest } from "./wire.ts";
+import { type HandsRequest, type HandsResponse, type HostFacts, handsRequest } from "./wire.ts";
 
 export interface HandsOptions {
   socket_path: string;
@@ -16,6 +18,8 @@ export interface HandsOptions {
   driver: Driver;
   /** The one user who may connect, besides root. Default: whom this process runs as. */
   owner?: { uid: number; gid: number };
+  /** Where it can be reached from other machines; nowhere without it. */
+  network?: NetworkListener;
   sandboxes_max?: number;
   idle_ms?: number;
   idle_with_jobs_ms?: number;
@@ -24,14 +28,14 @@ export interface HandsOptions {
 }
 
 export interface HandsHost {
-  /** Ends every sandbox, then resolves. */
+  host_id: string;
+  /** Of the network listener. */
+  port: number | null;
+  /** Tells all who are connected that it leaves, ends every sandbox, and resolves when the last result is told. */
   close(): Promise<void>;
 }
 
-/** The kernel takes 108, the NUL at the end included. */
-const socketPathBytesMax = 107;
-
-/** Serves sandboxes on a unix socket: one JSON object a line, many calls at a time. */
+/** Serves sandboxes on a unix socket, and on the network if told so: one JSON object a line, many calls at a time. */
 export async function startHands(options: HandsOptions): Promise<HandsHost> {
   const journals = await openJournals(join(options.data_dir, "journal"), {
     calls_kept: limits.hands_calls_kept,
@@ -41,46 +45,90 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   const checkpoints = options.checkpoints
     ? createCheckpoints({ ...options.checkpoints, driver, data_dir })
     : noCheckpoints;
+  const count_max = options.sandboxes_max ?? limits.sandboxes_max;
   const sandboxes = createSandboxes({
     driver,
     checkpoints,
-    count_max: options.sandboxes_max ?? limits.sandboxes_max,
+    count_max,
     idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
     idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,
   });
   const calls = createCalls({ journals, sandboxes, checkpoints });
+  const identity = { host_id: hostIdOf(data_dir), instance_id: randomUUID() };
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  let leaving = false;
+
+  const service: Service = {
+    facts() {
+      const { running, in_use } = sandboxes.count();
+      const room = { sandboxes_max: count_max, sandboxes: running, sandboxes_in_use: in_use };
+      return { ...identity, driver: options.driver.name, ...room };
+    },
+    handle: calls.handle,
+    leaving: () => leaving,
+  };
+  const accept = (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    serve(socket, calls.handle);
-  });
-  await listen(server, options);
+    serve(socket, service);
+  };
+  const local = await listenLocally(options, accept);
+  const network = options.network ? await listenOnNetwork(options.network, accept) : null;
   return {
+    host_id: identity.host_id,
+    port: network?.port ?? null,
     async close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
+      leaving = true;
+      local.close();
+      network?.close();
+      for (const socket of sockets) say(socket, { type: "leaving", n: -1 });
       await sandboxes.close();
       await calls.settled();
       await checkpoints.close();
       await journals.close();
+      await Promise.all([...sockets].map(endSocket));
     },
   };
 }
 
-function serve(socket: Socket, handle: (request: HandsRequest) => Promise<HandsResponse>): void {
-  const answer = (response: HandsResponse) => {
-    if (socket.writable) socket.write(`${JSON.stringify(response)}\n`);
-  };
+interface Service {
+  facts(): HostFacts;
+  handle: Calls["handle"];
+  leaving(): boolean;
+}
+
+function say(socket: Socket, response: HandsResponse): void {
+  if (socket.writable) socket.write(`${JSON.stringify(response)}\n`);
+}
+
+/** What was said is sent before it ends, unless the other side does not take it. */
+function endSocket(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(() => socket.destroy(), limits.hands_goodbye_ms);
+    socket.once("close", () => {
+      clearTimeout(late);
+      resolve();
+    });
+    socket.end();
+    socket.destroySoon();
+  });
+}
+
+function serve(socket: Socket, service: Service): void {
+  const answer = (response: HandsResponse) => say(socket, response);
   // Whoever asked asks again over a new connection.
   socket.on("error", () => {});
   readLines(socket, limits.hands_line_bytes_max, {
     line(text) {
       const { n, request, message } = readRequest(text);
       if (!request) return answer({ type: "error", n, message });
-      handle(request).then(answer, (error: unknown) =>
-        answer({ type: "error", n, message: error instanceof Error ? error.message : String(error) }),
-      );
+      if (request.type === "hello") return answer({ type: "hello", n, ...service.facts() });
+      if (service.leaving()) return answer({ type: "leaving", n });
+      service
+        .handle(request)
+        .then(answer, (error: unknown) =>
+          answer({ type: "error", n, message: error instanceof Error ? error.message : String(error) }),
+        );
     },
     tooLong() {
       answer({ type: "error", n: -1, message: `a line exceeds ${limits.hands_line_bytes_max} bytes` });
@@ -102,40 +150,4 @@ function readRequest(text: string): { n: number; request: HandsRequest | null; m
   const [issue] = parsed.error.issues;
   const message = issue ? `${issue.path.join(".")}: ${issue.message}` : "invalid request";
   return { n: Number.isSafeInteger(n) ? n : -1, request: null, message };
-}
-
-async function listen(server: Server, { socket_path, owner }: HandsOptions): Promise<void> {
-  if (Buffer.byteLength(socket_path) > socketPathBytesMax) {
-    throw new Error(
-      `the socket path ${socket_path} is longer than ${socketPathBytesMax} bytes; choose a shorter folder`,
-    );
-  }
-  mkdirSync(dirname(socket_path), { recursive: true });
-  if (existsSync(socket_path)) {
-    if (await answers(socket_path)) throw new Error(`another process already serves ${socket_path}`);
-    unlinkSync(socket_path);
-  }
-  // Nobody may connect between its making and the change of its owner.
-  const umask = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(socket_path, resolve);
-    });
-  } finally {
-    process.umask(umask);
-  }
-  chmodSync(socket_path, 0o600);
-  if (owner) chownSync(socket_path, owner.uid, owner.gid);
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

@@ -140,7 +140,7 @@ test("damage costs the results it hit, and nothing else", async () => {
     assert.deepEqual(await journal.find(call("b")), { state: "lost" });
     if (!rewritten)
       assert.deepEqual(await journal.find(call("c")), { state: "finished", result: result("c") });
-    await journal.clear();
+    await journal.clear("sbx_a");
     assert.deepEqual(await journal.find(call("a")), { state: "lost" });
     await journal.finished(call("d"), result("d"));
     assert.deepEqual(await journal.find(call("d")), { state: "finished", result: result("d") });
@@ -163,7 +163,7 @@ test("a rewrite that fails leaves the journal as it was, and open", async () => 
   const journal = await openJournal(path, options);
   mkdirSync(`${path}.new/in-the-way`, { recursive: true });
   for (let n = 0; n < 20; n++) await journal.finished(call(String(n)), result(String(n)));
-  await assert.rejects(journal.clear());
+  await assert.rejects(journal.clear("sbx_a"));
   assert.deepEqual(await journal.find(call("0")), { state: "finished", result: result("0") });
   rmSync(`${path}.new`, { recursive: true });
   for (let n = 20; n < 40; n++) await journal.finished(call(String(n)), result(String(n)));
@@ -228,7 +228,7 @@ test("forgets old calls but neither the epoch nor that a shell was used", async 
   assert.equal(again.usedShell("sbx_a"), true);
   assert.deepEqual(await again.find(call("99")), { state: "finished", result: result(`${text}99`) });
   assert.deepEqual(await again.find(call("0")), { state: "never_seen" });
-  await again.clear();
+  await again.clear("sbx_a");
   assert.equal(again.epoch(), 9);
   assert.deepEqual(await again.find(call("99")), { state: "never_seen" });
   await again.close();

@@ -17,8 +17,8 @@ export interface Journal {
   finished(call: Call, result: ExecuteResult): Promise<void>;
   /** Whether a call has ever used the shell of that sandbox. */
   usedShell(sandboxId: string): boolean;
-  /** Drops all but the epoch and the calls that have begun and not finished. */
-  clear(): Promise<void>;
+  /** Drops what is of that sandbox, but for the calls that have begun and not finished. */
+  clear(sandboxId: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -112,10 +112,12 @@ export async function openJournal(path: string, options: { calls_kept: number })
     renamed = false;
   }
 
-  async function rewrite(callsKept: number): Promise<void> {
+  async function rewrite(callsKept: number, forgotten: string | null = null): Promise<void> {
     const lines: Buffer[] = [encode({ type: "epoch", epoch: state.epoch })];
-    for (const sandbox_id of state.shells) lines.push(encode({ type: "used_shell", sandbox_id }));
-    for (const [key, place] of worthKeeping(callsKept)) {
+    for (const sandbox_id of state.shells) {
+      if (sandbox_id !== forgotten) lines.push(encode({ type: "used_shell", sandbox_id }));
+    }
+    for (const [key, place] of worthKeeping(callsKept, forgotten)) {
       const call = callOf(key);
       const result = place && (await readResult(place));
       lines.push(encode(result ? { type: "finished", ...call, result } : { type: "started", ...call }));
@@ -133,9 +135,12 @@ export async function openJournal(path: string, options: { calls_kept: number })
   }
 
   /** The newest, and however old every one that was started and has not finished: forgotten, it could run again. */
-  function worthKeeping(count: number) {
+  function worthKeeping(count: number, forgotten: string | null) {
     const calls = [...state.calls];
-    return calls.filter(([, place], i) => place === null || i >= calls.length - count);
+    return calls.filter(
+      ([key, place], i) =>
+        place === null || (i >= calls.length - count && callOf(key).sandbox_id !== forgotten),
+    );
   }
 
   /** Null when it is damaged. */
@@ -165,11 +170,7 @@ export async function openJournal(path: string, options: { calls_kept: number })
     },
     finished: (call, result) => append({ type: "finished", ...call, result }),
     usedShell: (sandboxId) => state.shells.has(sandboxId),
-    clear: () =>
-      inTurn(() => {
-        state.shells.clear();
-        return rewrite(0);
-      }),
+    clear: (sandboxId) => inTurn(() => rewrite(options.calls_kept, sandboxId)),
     close: () => inTurn(() => file.close()),
   };
 }

@@ -13,6 +13,8 @@ export interface Sandboxes {
   execute(call: SandboxCall): Promise<ExecuteResult>;
   /** Ends it; commands that run in it are lost. */
   destroy(id: string, options: DestroyOptions): Promise<void>;
+  /** How many run, and how many of them somebody uses. */
+  count(): { running: number; in_use: number };
   close(): Promise<void>;
 }
 
@@ -291,6 +293,10 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
         await settleEnding(slot);
       }
       if (slot.calls === 0 && slots.get(id) === slot && !slot.sandbox) slots.delete(id);
+    },
+    count() {
+      const running = [...slots.values()].filter((slot) => slot.sandbox !== null);
+      return { running: running.length, in_use: running.filter((slot) => slot.idle === null).length };
     },
     async close() {
       closed = true;

@@ -27,6 +27,7 @@ export function request(
     timeout_ms: 30_000,
     output_bytes: 100_000,
     keep_output_as: null,
+    begun_seq: null,
     ...more,
   };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /**
- * What a brain says to `hands` and hears back: one JSON object a line over a stream socket, many calls at a time,
+ * What a brain says to `hands` and hears back: one JSON object a line over a unix socket or TLS, many calls at a time,
  * told apart by `n`. Bytes travel as base64.
  *
  * An `execute` is known by `(sandbox_id, call_id)` and runs at most once, whoever asks and how often: asked again it
@@ -91,6 +91,8 @@ const restoring = {
 };
 
 export const handsRequest = z.discriminatedUnion("type", [
+  /** Who the host is and what room it has. Asked first, and then every few seconds: a host that is silent is left. */
+  z.object({ type: z.literal("hello"), n: z.int() }),
   z.object({ type: z.literal("provision"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
   z.object({
     type: z.literal("execute"),
@@ -109,6 +111,8 @@ export const handsRequest = z.discriminatedUnion("type", [
       .string()
       .regex(/^[A-Za-z0-9_-]{1,100}$/)
       .nullable(),
+    /** What becomes of a call that this host has never seen. `lost`: another host may have run it. */
+    if_never_seen: z.enum(["run", "lost"]),
   }),
   z.object({ type: z.literal("cancel"), n: z.int(), ...scope, call_id: z.string() }),
   /**
@@ -166,11 +170,28 @@ export const executeResult = z.discriminatedUnion("status", [
 ]);
 export type ExecuteResult = z.infer<typeof executeResult>;
 
+/** What a host says of itself. */
+export const hostFacts = z.object({
+  /** Made once, at its first start, and kept with its workspaces. */
+  host_id: z.string().regex(/^host_[A-Za-z0-9]{1,100}$/),
+  /** Another one each time that it starts. */
+  instance_id: z.string(),
+  driver: z.string(),
+  sandboxes_max: z.int().positive(),
+  /** Sandboxes that run, and those of them that cannot be ended to make room. */
+  sandboxes: z.int().nonnegative(),
+  sandboxes_in_use: z.int().nonnegative(),
+});
+export type HostFacts = z.infer<typeof hostFacts>;
+
 export const handsResponse = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("hello"), n: z.int(), ...hostFacts.shape }),
   z.object({ type: z.literal("ok"), n: z.int() }),
   z.object({ type: z.literal("result"), n: z.int(), result: executeResult }),
   z.object({ type: z.literal("checkpoints"), n: z.int(), checkpoints: z.array(checkpoint) }),
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),
+  /** The host ends. What was asked was not begun; with `n` -1 nothing was asked, and it says so to all. */
+  z.object({ type: z.literal("leaving"), n: z.int() }),
   /** The request itself was wrong. Of `destroy` also: it failed, and is to be asked again. */
   z.object({ type: z.literal("error"), n: z.int(), message: z.string() }),
 ]);

@@ -1,6 +1,5 @@
-import { sandboxOf } from "../brain/brain.ts";
 import type { Database } from "../db/database.ts";
-import type { Hands } from "../hands/client.ts";
+import { type Fleet, sandboxOf } from "../hands/fleet.ts";
 import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
@@ -12,18 +11,17 @@ export interface Jobs {
 
 export interface JobParts {
   db: Database;
-  hands: Pick<Hands, "destroy">;
+  hands: Pick<Fleet, "remove">;
   trouble(message: string, error: unknown, sessionId?: string): void;
 }
 
 /** What is to be done now and then, by any process: each piece of it is taken in the database by one at a time. */
 export function startJobs({ db, hands, trouble }: JobParts): Jobs {
   const removeSandboxes = () =>
-    takeCleanups(db, async ({ session_id, epoch }) => {
+    takeCleanups(db, async ({ session_id, epoch, placement }) => {
       const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
       try {
-        await hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: false });
-        return "removed";
+        return (await hands.remove({ ...scope, placement })) ? "removed" : "unreachable";
       } catch (error) {
         trouble("a sandbox could not be removed; trying again", error, session_id);
         return "failed";
@@ -47,7 +45,7 @@ export function startJobs({ db, hands, trouble }: JobParts): Jobs {
   };
 }
 
-/** Never beside itself: with no hands to be reached, a removal does not end. */
+/** Never beside itself. */
 function repeat(every_ms: number, act: () => Promise<void>, onError: (error: unknown) => void): Jobs {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;

@@ -1,35 +1,51 @@
 import type { Database, Statement } from "../db/database.ts";
+import type { Placement } from "../hands/fleet.ts";
 
 /** A session whose sandbox is to be removed: it was archived or deleted. */
 export interface Cleanup {
   session_id: string;
   /** Above every epoch that a brain of the session had. */
   epoch: number;
+  placement: Placement;
 }
 
 const due: Statement = {
   name: "cleanup_due",
   text: `update cleanup c set try_at = drover_now() + interval '30 seconds'
     from (select session_id from cleanup where try_at <= drover_now() order by try_at limit 16 for update skip locked) d
-    where c.session_id = d.session_id returning c.session_id, c.epoch`,
+      left join placement p using (session_id)
+    where c.session_id = d.session_id
+    returning c.session_id, c.epoch, p.host_id, p.generation, p.moved_seq`,
 };
 
 // Appends that committed while a delete of the session waited for its head were not in its snapshot, and are left behind.
 // Without a head nothing can be appended any more. An archived session keeps its head and its log.
+// What a host could not be told is told when it is back, under an epoch that it takes.
 const done: Statement = {
   name: "cleanup_done",
   text: `with rest as (
       delete from event v where v.session_id = $1
-        and not exists (select from session_head h where h.session_id = v.session_id))
+        and not exists (select from session_head h where h.session_id = v.session_id)
+    ), placed as (
+      delete from placement where session_id = $1 returning session_id, host_id, generation
+    ), raised as (
+      update abandoned_sandbox set epoch = greatest(epoch, $2) where session_id = $1
+    ), left_behind as (
+      insert into abandoned_sandbox (session_id, generation, host_id, epoch, abandoned_at)
+      select session_id, generation, host_id, $2, drover_now() from placed where not $3
+    )
     delete from cleanup where session_id = $1`,
 };
+
+type Due = Pick<Cleanup, "session_id" | "epoch"> & (Placement | { host_id: null });
 
 /** Removes what is due, one after the other. One that fails is tried again later, by whoever comes by. */
 export async function takeCleanups(
   db: Database,
-  remove: (cleanup: Cleanup) => Promise<"removed" | "failed">,
+  remove: (cleanup: Cleanup) => Promise<"removed" | "unreachable" | "failed">,
 ): Promise<void> {
-  for (const cleanup of await db.query<Cleanup>(due, [])) {
-    if ((await remove(cleanup)) === "removed") await db.query(done, [cleanup.session_id]);
+  for (const { session_id, epoch, ...placement } of await db.query<Due>(due, [])) {
+    const removed = placement.host_id === null ? "removed" : await remove({ session_id, epoch, placement });
+    if (removed !== "failed") await db.query(done, [session_id, epoch, removed === "removed"]);
   }
 }

@@ -1,4 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
+import type { Placement } from "../hands/fleet.ts";
 import { limits } from "../limits.ts";
 import { readerVersion } from "./entry.ts";
 
@@ -14,6 +15,8 @@ export interface Lease {
   fold_from: number;
   /** Of the session's budget; null is none. */
   budget_cents: number | null;
+  /** Which host has its sandbox; null before its first use. */
+  placement: Placement | null;
   /** The database's time at the claim, in `ms` since 1970. */
   claimed_at_ms: number;
 }
@@ -52,6 +55,7 @@ update session_head h set lease_owner = $1, lease_epoch = h.lease_epoch + 1
 from due join session s on s.id = due.session_id
 where h.session_id = due.session_id
 returning h.workspace_id, h.session_id, s.agent, h.budget_cents, h.fold_from, h.lease_epoch as epoch,
+  placement_of(h.session_id) as placement,
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 

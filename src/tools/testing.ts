@@ -58,7 +58,7 @@ export async function toolBench(): Promise<ToolBench> {
   function use(name: string, input: Record<string, unknown>, signal = never): Promise<ToolResult> {
     calls += 1;
     return runTool(
-      { id: `sevt_${calls}`, name, input },
+      { id: `sevt_${calls}`, name, input, started_seq: null },
       hands,
       { ...scope, spec, restore_from: null },
       signal,

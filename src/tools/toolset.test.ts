@@ -71,7 +71,7 @@ describe("a call whose host has died", () => {
   test("is run again when it only reads", async () => {
     const asked: string[] = [];
     const result = await runTool(
-      { id: "c", name: "read", input: { file_path: "x" } },
+      { id: "c", name: "read", input: { file_path: "x" }, started_seq: null },
       lossy(asked),
       scope,
       never,
@@ -89,7 +89,7 @@ describe("a call whose host has died", () => {
         return { status: "lost", reason: "the host restarted" };
       },
     };
-    const call = { id: "c", name: "read", input: { file_path: "x" } };
+    const call = { id: "c", name: "read", input: { file_path: "x" }, started_seq: null };
     const { is_error } = await runTool(call, hopeless, scope, never);
     assert.equal(is_error, true);
     assert.deepEqual(asked, ["c:look", "c.1:look", "c.2:look", "c.3:look"]);
@@ -98,7 +98,7 @@ describe("a call whose host has died", () => {
   test("is not run again when it may have changed something", async () => {
     const asked: string[] = [];
     const result = await runTool(
-      { id: "c", name: "bash", input: { command: "x" } },
+      { id: "c", name: "bash", input: { command: "x" }, started_seq: null },
       lossy(asked),
       scope,
       never,
@@ -109,7 +109,12 @@ describe("a call whose host has died", () => {
 
   test("with an error of its own is told to the model, not thrown", async () => {
     const broken: Hands = { ...lossy([]), execute: () => Promise.reject(new Error("the disk is on fire")) };
-    const result = await runTool({ id: "c", name: "bash", input: { command: "x" } }, broken, scope, never);
+    const result = await runTool(
+      { id: "c", name: "bash", input: { command: "x" }, started_seq: null },
+      broken,
+      scope,
+      never,
+    );
     assert.match(JSON.stringify(result), /No sandbox is available: the disk is on fire/);
   });
 
@@ -118,7 +123,12 @@ describe("a call whose host has died", () => {
       ...lossy([]),
       execute: async () => ({ ...finished, kept: undefined, output_base64: null }) as never,
     };
-    const result = await runTool({ id: "c", name: "read", input: { file_path: "x" } }, odd, scope, never);
+    const result = await runTool(
+      { id: "c", name: "read", input: { file_path: "x" }, started_seq: null },
+      odd,
+      scope,
+      never,
+    );
     assert.match(JSON.stringify(result), /The tool failed: /);
   });
 
@@ -129,7 +139,7 @@ describe("a call whose host has died", () => {
       execute: async ({ operation }) =>
         operation.type === "keep" ? { status: "lost", reason: "the host restarted" } : large,
     };
-    const call = { id: "c", name: "bash", input: { command: "x" } };
+    const call = { id: "c", name: "bash", input: { command: "x" }, started_seq: null };
     const { content, is_error } = await runTool(call, forgetful, scope, never);
     const [block] = content;
     assert.equal(is_error, false);
@@ -142,7 +152,7 @@ describe("a call whose host has died", () => {
   test("of a brain that was replaced is not answered at all", async () => {
     const stale: Hands = { ...lossy([]), execute: () => Promise.reject(new StaleEpoch("newer")) };
     await assert.rejects(
-      runTool({ id: "c", name: "bash", input: { command: "x" } }, stale, scope, never),
+      runTool({ id: "c", name: "bash", input: { command: "x" }, started_seq: null }, stale, scope, never),
       StaleEpoch,
     );
   });

@@ -4,6 +4,7 @@ import {
   type SandboxOrigin,
   type SandboxScope,
   StaleEpoch,
+  Undecided,
 } from "../hands/client.ts";
 import type { Restored, SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
@@ -29,11 +30,11 @@ class NoSandbox extends Error {}
 const replaysMax = 3;
 
 /**
- * Runs a call at most once per step, whoever asks and how often. What goes wrong is told to the model; only
- * `StaleEpoch` is thrown.
+ * Runs a call at most once per step, whoever asks and how often. What goes wrong is told to the model; only `StaleEpoch`
+ * and `Undecided` are thrown. `started_seq` is that of a call that an earlier lease may have begun to run.
  */
 export async function runTool(
-  call: { id: string; name: string; input: Record<string, unknown> },
+  call: { id: string; name: string; input: Record<string, unknown>; started_seq: number | null },
   hands: Hands,
   scope: SandboxScope & SandboxOrigin,
   signal: AbortSignal,
@@ -47,11 +48,15 @@ export async function runTool(
   async function attempts(tool: Tool): Promise<ToolResult> {
     for (let replay = 0; ; replay += 1) {
       const id = replay === 0 ? call.id : `${call.id}.${replay}`;
-      const sandbox: ToolSandbox = { execute: (step, ...rest) => execute(`${id}:${step}`, ...rest) };
+      // What is run again, nobody has asked for before, or it is the same whoever did.
+      const begun_seq = replay === 0 ? call.started_seq : null;
+      const sandbox: ToolSandbox = {
+        execute: (step, ...rest) => execute(`${id}:${step}`, begun_seq, ...rest),
+      };
       try {
         return await bounded(await tool.run(call.input, sandbox), (text) => keep(text, sandbox));
       } catch (error) {
-        if (error instanceof StaleEpoch) throw error;
+        if (isForTheBrain(error)) throw error;
         if (error instanceof NoSandbox) return failed(`No sandbox is available: ${error.message}`);
         // Thrown, it would make the session try again for ever.
         if (!(error instanceof Lost)) return failed(`The tool failed: ${(error as Error).message}`);
@@ -63,7 +68,12 @@ export async function runTool(
     }
   }
 
-  async function execute(call_id: string, operation: ExecuteRequest["operation"], options: StepOptions = {}) {
+  async function execute(
+    call_id: string,
+    begun_seq: number | null,
+    operation: ExecuteRequest["operation"],
+    options: StepOptions = {},
+  ) {
     const request: ExecuteRequest = {
       ...scope,
       call_id,
@@ -71,10 +81,11 @@ export async function runTool(
       timeout_ms: options.timeout_ms ?? limits.bash_timeout_ms,
       output_bytes: options.output_bytes ?? limits.tool_output_bytes_max,
       keep_output_as: options.keep_output ? call.id : null,
+      begun_seq,
     };
     const asked = hands.execute(request, signal).catch((error) => {
       // Said to the model: thrown, it would make the session try again for ever.
-      throw error instanceof StaleEpoch
+      throw isForTheBrain(error)
         ? error
         : new NoSandbox(error instanceof Error ? error.message : String(error));
     });
@@ -85,6 +96,8 @@ export async function runTool(
     return result;
   }
 }
+
+const isForTheBrain = (error: unknown) => error instanceof StaleEpoch || error instanceof Undecided;
 
 /** Null when it could not be kept, or is more than a message to the sandbox's host: the call has been made all the same. */
 async function keep(text: string, sandbox: ToolSandbox) {

@@ -8,10 +8,11 @@ import type { SearchSettings } from "../../src/config/web.ts";
 import { type Caps, noCaps } from "../../src/config.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
-import { connectHands } from "../../src/hands/client.ts";
+import { connectHost } from "../../src/hands/client.ts";
 import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { startHands } from "../../src/hands/host.ts";
 import type { Checkpoint } from "../../src/hands/wire.ts";
+import { limits } from "../../src/limits.ts";
 import { modelListing } from "../../src/models/listing.ts";
 import { listPrices } from "../../src/models/price-table.ts";
 import { type PriceTable, pricesOf } from "../../src/models/prices.ts";
@@ -60,7 +61,7 @@ export interface TestServerOptions {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const db = options.db ?? options.beside?.db ?? (await testDatabase());
   const host = options.beside?.hands ?? (await startTestHands());
-  const hands = connectHands({ socket_path: host.socket });
+  const hands = connectHost({ socket_path: host.socket });
   const upstream = options.anthropic_url && {
     DROVER_ANTHROPIC_API_KEY: "upstream-key",
     DROVER_ANTHROPIC_BASE_URL: options.anthropic_url,
@@ -73,7 +74,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     port: 0,
     api_key: testKey,
     migrations: readMigrations(),
-    hands,
+    hosts: [hands],
+    host_gone_ms: limits.host_gone_ms,
     allow_private_hosts: options.allow_private_hosts ?? [],
     search: options.search ?? null,
     models: createModels(models),

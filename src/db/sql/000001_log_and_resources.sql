@@ -181,3 +181,32 @@ create table cleanup (
   epoch bigint not null,
   try_at timestamptz not null
 );
+
+-- Which host has a session's sandbox. A session that never ran a tool has none.
+create table placement (
+  session_id text primary key,
+  host_id text not null,
+  -- Raised by each move; the sandbox's id holds it.
+  generation int not null,
+  -- The head's seq at the move: a call that was begun up to there may have run on a host before.
+  moved_seq bigint not null,
+  placed_at timestamptz not null
+);
+
+-- Sandboxes that their sessions have left behind on hosts that could not be reached: those are told when they are back.
+create table abandoned_sandbox (
+  session_id text not null,
+  generation int not null,
+  host_id text not null,
+  -- As high as any that the host may have seen of the session.
+  epoch bigint not null,
+  abandoned_at timestamptz not null,
+  primary key (session_id, generation)
+);
+create index abandoned_sandbox_host on abandoned_sandbox (host_id, abandoned_at);
+
+-- Volatile, so that a claim that waited for the head reads what the lease before it has written.
+create function placement_of(id text) returns json language sql volatile as $$
+  select json_build_object('host_id', host_id, 'generation', generation, 'moved_seq', moved_seq)
+  from placement where session_id = id
+$$;

@@ -1,0 +1,102 @@
+import { connect as connectLocally, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { limits } from "../limits.ts";
+import { type Identity, tlsOptions, wrongRole } from "./identity.ts";
+import { readLines } from "./lines.ts";
+import { type HandsRequest, type HandsResponse, handsResponse } from "./wire.ts";
+
+export type Unsent<T> = T extends { n: number } ? Omit<T, "n"> : never;
+
+/** Where a host listens. */
+export type HostAddress = { socket_path: string } | { host: string; port: number; identity: Identity };
+
+export const nameOf = (address: HostAddress): string =>
+  "socket_path" in address ? address.socket_path : `${address.host}:${address.port}`;
+
+/** One connection to a host: questions and their answers, told apart by `n`. */
+export interface Connection {
+  /** Null when the connection ended first. */
+  ask(request: Unsent<HandsRequest>): Promise<HandsResponse | null>;
+  end(): void;
+}
+
+export interface ConnectionEvents {
+  /** Something came, whatever it was. */
+  heard(): void;
+  /** The host said by itself that it ends. */
+  leaving(): void;
+  ended(): void;
+}
+
+export async function openConnection(address: HostAddress, events: ConnectionEvents): Promise<Connection> {
+  return multiplex(await openSocket(address), events);
+}
+
+function openSocket(address: HostAddress): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = "socket_path" in address ? connectLocally(address.socket_path) : openTls(address);
+    const late = setTimeout(
+      () => socket.destroy(new Error(`${nameOf(address)} did not answer within ${limits.net_connect_ms} ms`)),
+      limits.net_connect_ms,
+    );
+    socket.once("error", reject);
+    socket.once("close", () => clearTimeout(late));
+    socket.once("socket_path" in address ? "connect" : "secureConnect", () => {
+      clearTimeout(late);
+      socket.off("error", reject);
+      resolve(socket);
+    });
+  });
+}
+
+/** The name in the host's certificate is judged too, by the default check, which comes before the one of the role. */
+function openTls({ host, port, identity }: Extract<HostAddress, { identity: Identity }>): Socket {
+  const socket = connectTls({ host, port, ...tlsOptions(identity), rejectUnauthorized: true });
+  socket.setNoDelay(true);
+  socket.prependOnceListener("secureConnect", () => {
+    const wrong = wrongRole(socket.getPeerCertificate(), "hands");
+    if (wrong !== null) socket.destroy(new Error(`${host}:${port} is no sandbox host: ${wrong}`));
+  });
+  return socket;
+}
+
+/** Null for what no host of this version says. */
+function readResponse(text: string): HandsResponse | null {
+  try {
+    return handsResponse.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+function multiplex(socket: Socket, events: ConnectionEvents): Connection {
+  const asked = new Map<number, (answer: HandsResponse | null) => void>();
+  let count = 0;
+  readLines(socket, limits.hands_line_bytes_max, {
+    line(text) {
+      const answer = readResponse(text);
+      if (answer === null) return void socket.destroy();
+      if (answer.type === "leaving" && answer.n === -1) return events.leaving();
+      asked.get(answer.n)?.(answer);
+      asked.delete(answer.n);
+    },
+    tooLong: () => socket.destroy(),
+  });
+  socket.on("data", events.heard);
+  socket.on("error", () => {});
+  socket.once("close", () => {
+    for (const resolve of asked.values()) resolve(null);
+    asked.clear();
+    events.ended();
+  });
+  return {
+    ask: (request) =>
+      new Promise((resolve) => {
+        if (socket.destroyed) return resolve(null);
+        const n = count++;
+        asked.set(n, resolve);
+        socket.write(`${JSON.stringify({ ...request, n })}\n`);
+      }),
+    end: () => socket.destroy(),
+  };
+}

@@ -1,0 +1,96 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, unlinkSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { createServer as createTlsServer } from "node:tls";
+import { limits } from "../limits.ts";
+import { type Identity, tlsOptions, wrongRole } from "./identity.ts";
+
+/** The kernel takes 108, the NUL at the end included. */
+const socketPathBytesMax = 107;
+
+/** A unix socket for one user, besides root. */
+export async function listenLocally(
+  { socket_path, owner }: { socket_path: string; owner?: { uid: number; gid: number } },
+  onConnection: (socket: Socket) => void,
+): Promise<Server> {
+  if (Buffer.byteLength(socket_path) > socketPathBytesMax) {
+    throw new Error(
+      `the socket path ${socket_path} is longer than ${socketPathBytesMax} bytes; choose a shorter folder`,
+    );
+  }
+  mkdirSync(dirname(socket_path), { recursive: true });
+  if (existsSync(socket_path)) {
+    if (await answers(socket_path)) throw new Error(`another process already serves ${socket_path}`);
+    unlinkSync(socket_path);
+  }
+  const server = createServer(onConnection);
+  // Nobody may connect between its making and the change of its owner.
+  const umask = process.umask(0o177);
+  try {
+    await listening(server, () => server.listen(socket_path));
+  } finally {
+    process.umask(umask);
+  }
+  chmodSync(socket_path, 0o600);
+  if (owner) chownSync(socket_path, owner.uid, owner.gid);
+  return server;
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+export interface NetworkListener {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  identity: Identity;
+  /** Hears why somebody was not let in. */
+  onRefused?(who: string, why: string): void;
+}
+
+/** TLS 1.3 for those who hold a certificate of a serve. A connection that goes silent is dropped. */
+export async function listenOnNetwork(
+  { host, port, identity, onRefused = () => {} }: NetworkListener,
+  onConnection: (socket: Socket) => void,
+): Promise<Server & { port: number }> {
+  const server = createTlsServer({
+    ...tlsOptions(identity),
+    requestCert: true,
+    rejectUnauthorized: true,
+    handshakeTimeout: limits.hands_handshake_ms,
+  });
+  server.maxConnections = limits.hands_connections_max;
+  server.on("tlsClientError", (error, socket) => {
+    onRefused(socket.remoteAddress ?? "somebody", error.message);
+    socket.destroy();
+  });
+  server.on("secureConnection", (socket) => {
+    const wrong = wrongRole(socket.getPeerCertificate(), "serve");
+    if (wrong !== null) {
+      onRefused(socket.remoteAddress ?? "somebody", wrong);
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    socket.setTimeout(limits.hands_client_silent_ms, () => socket.destroy());
+    onConnection(socket);
+  });
+  await listening(server, () => server.listen(port, host));
+  return Object.assign(server, { port: (server.address() as AddressInfo).port });
+}
+
+async function listening(server: Server, listen: () => void): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.once("listening", resolve);
+    listen();
+  });
+}
