@@ -292,7 +292,10 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
         slot.ending = options.checkpoints.forget(id, of, () => options.driver.forget(id));
         await settleEnding(slot);
       }
-      if (slot.calls === 0 && slots.get(id) === slot && !slot.sandbox) slots.delete(id);
+      if (slot.calls > 0 || slots.get(id) !== slot || slot.sandbox) return;
+      // The call that ended with the sandbox has begun the wait of an unused one.
+      wake(slot);
+      slots.delete(id);
     },
     count() {
       const running = [...slots.values()].filter((slot) => slot.sandbox !== null);

@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { freeLease, message, type TestSession, testSession } from "../src/brain/testing.ts";
+import { testDatabase } from "../src/db/testing.ts";
+import { type ConnectOptions, connectHost, type HostConnection, StaleEpoch } from "../src/hands/client.ts";
+import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
+import { createFleet, type Fleet, sandboxOf } from "../src/hands/fleet.ts";
+import { type HandsOptions, startHands } from "../src/hands/host.ts";
+import { type TestFolder, testFolder } from "../src/hands/testing.ts";
+import { appears, exec, finished, never, request, shell, textOf } from "../src/hands/testing-host.ts";
+import type { Lease } from "../src/log/lease.ts";
+import { placementsIn } from "../src/log/placement.ts";
+
+const db = await testDatabase();
+after(() => db.close());
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+
+interface Host {
+  folder: TestFolder;
+  socket_path: string;
+  workspace(sandboxId: string): string;
+}
+
+function place(): Host {
+  const folder = testFolder();
+  closing.push(folder.remove);
+  return {
+    folder,
+    socket_path: join(folder.path, "hands.sock"),
+    workspace: (sandboxId) => join(folder.path, "sandboxes", sandboxId, "workspace"),
+  };
+}
+
+/** In this process: it ends only cleanly. */
+async function startHost(options: Partial<HandsOptions> = {}): Promise<Host & { stop(): Promise<void> }> {
+  const host = place();
+  const { path } = host.folder;
+  const running = await startHands({
+    socket_path: host.socket_path,
+    data_dir: path,
+    driver: bubblewrap({ data_dir: path }),
+    ...options,
+  });
+  let stopped: Promise<void> | null = null;
+  const stop = () => {
+    stopped ??= running.close();
+    return stopped;
+  };
+  closing.push(stop);
+  return { ...host, stop };
+}
+
+/** A process of its own, which can be killed and frozen. */
+async function startProcess(): Promise<Host & { process(): ChildProcess; start(): Promise<void> }> {
+  const host = place();
+  const program = join(import.meta.dirname, "../src/hands/testing-hands.ts");
+  let child: ChildProcess;
+  async function start(): Promise<void> {
+    child = spawn(process.execPath, [program, host.folder.path, host.socket_path], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    assert.ok(child.stdout);
+    await once(child.stdout, "data");
+  }
+  await start();
+  closing.push(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    child.kill("SIGCONT");
+    child.kill("SIGTERM");
+    await exit;
+  });
+  return { ...host, process: () => child, start };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const exit = once(child, "exit");
+  child.kill("SIGKILL");
+  await exit;
+}
+
+const troubles: string[] = [];
+
+/** As one server has it. Resolves when it has met every host. */
+async function fleetOf(
+  hosts: readonly Host[],
+  options: ConnectOptions & { gone_ms?: number } = {},
+): Promise<{ fleet: Fleet; connections: HostConnection[] }> {
+  const { gone_ms = 600, ping_ms = 50, silent_ms = 250 } = options;
+  const connections = hosts.map(({ socket_path }) => connectHost({ socket_path, ping_ms, silent_ms }));
+  const placements = placementsIn(db);
+  while (!connections.every((each) => each.isUp())) await delay(5);
+  const fleet = createFleet({
+    hosts: connections,
+    placements,
+    gone_ms,
+    trouble: (what, error) => troubles.push(`${what} ${error}`),
+  });
+  closing.push(() => {
+    fleet.close();
+    for (const each of connections) each.close();
+  });
+  return { fleet, connections };
+}
+
+async function claimed(): Promise<{ session: TestSession; lease: Lease }> {
+  const session = await testSession(db, () => []);
+  await session.send(message("hello"));
+  return { session, lease: await session.claim() };
+}
+
+/** A call of that session under that lease. */
+const call = (
+  { session_id, epoch }: Pick<Lease, "session_id" | "epoch">,
+  command: string,
+  more: Parameters<typeof request>[2] = {},
+) => request("", shell(command), { session_id, sandbox_id: sandboxOf(session_id), epoch, ...more });
+
+const run = (fleet: Fleet, lease: Lease, command: string) =>
+  fleet.handsOf(lease).execute(call(lease, command), never);
+
+/** Which of them has the workspace. */
+const holderOf = <Some extends Host>(hosts: readonly Some[], sandboxId: string): Some =>
+  hosts.find((host) => existsSync(host.workspace(sandboxId))) ?? assert.fail("no host has it");
+
+const otherThan = <Some extends Host>(hosts: readonly Some[], one: Some): Some =>
+  hosts.find((host) => host !== one) ?? assert.fail("there is no other");
+
+async function takenOver(session: TestSession): Promise<Lease> {
+  await freeLease(db, session.id);
+  return session.claim();
+}
+
+describe("sessions are placed", () => {
+  test("where there is most room, and stay there", async () => {
+    const hosts = [await startHost({ sandboxes_max: 4 }), await startHost({ sandboxes_max: 4 })];
+    const { fleet } = await fleetOf(hosts);
+    const held = [];
+    for (let n = 0; n < 4; n += 1) held.push(await claimed());
+    await Promise.all(held.map(({ lease }) => run(fleet, lease, "echo here > file")));
+    const places = held.map(({ session }) => holderOf(hosts, sandboxOf(session.id)));
+    assert.equal(places.filter((host) => host === hosts[0]).length, 2, "two on each");
+    for (const { session } of held) {
+      const lease = await takenOver(session);
+      assert.equal(textOf(await run(fleet, lease, "cat file")), "here\n");
+      assert.equal(lease.placement?.generation, 0);
+    }
+  });
+
+  test("not where all is in use, and nowhere when all hosts are full", async () => {
+    const hosts = [await startHost({ sandboxes_max: 1 }), await startHost({ sandboxes_max: 1 })];
+    const { fleet } = await fleetOf(hosts);
+    const busy = [await claimed(), await claimed()].map(({ lease }) => ({
+      lease,
+      hands: fleet.handsOf(lease),
+      sandbox: sandboxOf(lease.session_id),
+    }));
+    const running = busy.map(({ lease, hands }) =>
+      hands.execute(call(lease, "until [ -e go ]; do sleep 0.01; done"), never),
+    );
+    for (const { sandbox } of busy) {
+      while (!hosts.some((host) => existsSync(host.workspace(sandbox)))) await delay(5);
+    }
+    const release = ({ lease, hands }: (typeof busy)[number]) =>
+      hands.execute({ ...call(lease, ""), operation: exec("touch", "go") }, never);
+    const late = await claimed();
+    const refused = await run(fleet, late.lease, "true");
+    assert.equal(refused.status, "unavailable");
+    assert.match(
+      JSON.stringify(refused),
+      /all sandbox hosts are full: .*hands\.sock \(1 in use\), .*try again later/,
+    );
+    const [first = assert.fail(), second = assert.fail()] = busy;
+    await release(first);
+    await running[0];
+    assert.equal(finished(await run(fleet, late.lease, "true")).exit_code, 0);
+    await release(second);
+    assert.equal(finished((await running[1]) ?? assert.fail()).timed_out, false);
+  });
+
+  test("by nobody whose lease is over", async () => {
+    const { fleet } = await fleetOf([await startHost()]);
+    const { session, lease } = await claimed();
+    await takenOver(session);
+    await assert.rejects(run(fleet, lease, "true"), StaleEpoch);
+  });
+});
+
+/** The lease as a brain has it that knows where the sandbox is by now. */
+async function reread(lease: Lease): Promise<Lease> {
+  return { ...lease, placement: await placementsIn(db).place(lease, "host_none") };
+}
+
+describe("a host dies", () => {
+  test("what was begun is lost, what was not goes on at another one, and what is left is freed", async () => {
+    const hosts = [await startProcess(), await startProcess()];
+    const { fleet } = await fleetOf(hosts);
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    const hands = fleet.handsOf(lease);
+    await hands.execute(call(lease, "echo kept > file"), never);
+    const dies = holderOf(hosts, sandbox);
+    const lives = otherThan(hosts, dies);
+    const begun = hands.execute(call(lease, "touch begun; sleep 1000"), never);
+    await appears(join(dies.workspace(sandbox), "begun"));
+    await kill(dies.process());
+    const notBegun = hands.execute(call(lease, "echo elsewhere"), never);
+    const lost = await begun;
+    assert.equal(lost.status, "lost");
+    assert.match(
+      JSON.stringify(lost),
+      /host_\w+ \(.*hands\.sock\) was unreachable for \d+ s, and the session goes on at/,
+    );
+    assert.equal(textOf(await notBegun), "elsewhere\n");
+    assert.equal(holderOf(hosts.slice().reverse(), `${sandbox}-1`), lives);
+
+    await dies.start();
+    while (existsSync(dies.workspace(sandbox))) await delay(5);
+    assert.equal(
+      textOf(await hands.execute(call(lease, "echo still elsewhere"), never)),
+      "still elsewhere\n",
+    );
+  });
+
+  test("what an earlier brain may have begun there is not run again elsewhere", async () => {
+    const hosts = [await startProcess(), await startProcess()];
+    const { fleet } = await fleetOf(hosts);
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    await run(fleet, lease, "true");
+    const dies = holderOf(hosts, sandbox);
+    const lives = otherThan(hosts, dies);
+    await kill(dies.process());
+    const next = await takenOver(session);
+    const resumed = call(next, "echo again > again", { begun_seq: 1 });
+    assert.equal((await fleet.handsOf(next).execute(resumed, never)).status, "lost");
+    // The brain after that one knows of the move from the database alone.
+    const third = await takenOver(session);
+    assert.equal(third.placement?.generation, 1);
+    const again = { ...resumed, epoch: third.epoch };
+    assert.equal((await fleet.handsOf(third).execute(again, never)).status, "lost");
+    const later = call(third, "ls", { begun_seq: (third.placement?.moved_seq ?? 0) + 1 });
+    assert.equal(textOf(await fleet.handsOf(third).execute(later, never)), "");
+    assert.equal(existsSync(join(lives.workspace(`${sandbox}-1`), "again")), false);
+  });
+
+  test("and is waited for while there is no other", async () => {
+    const host = await startProcess();
+    const { fleet, connections } = await fleetOf([host], { gone_ms: 100 });
+    const { lease } = await claimed();
+    const hands = fleet.handsOf(lease);
+    await hands.execute(call(lease, "echo kept > file"), never);
+    await kill(host.process());
+    const waiting = hands.execute(call(lease, "cat file"), never);
+    while ((connections[0]?.unheard_ms() ?? 0) < 300) await delay(5);
+    await host.start();
+    assert.equal(textOf(await waiting), "kept\n");
+  });
+
+  test("and nobody waits for ever for a first sandbox, nor once interrupted", async () => {
+    const host = await startProcess();
+    const { fleet } = await fleetOf([host], { gone_ms: 100 });
+    const { lease } = await claimed();
+    const placed = await claimed();
+    await run(fleet, placed.lease, "true");
+    await kill(host.process());
+    const refused = await run(fleet, lease, "true");
+    assert.deepEqual(refused, { status: "unavailable", reason: "no sandbox host can be reached" });
+    const interrupt = new AbortController();
+    const waiting = fleet
+      .handsOf(await reread(placed.lease))
+      .execute(call(placed.lease, "true"), interrupt.signal);
+    interrupt.abort();
+    assert.equal((await waiting).status, "unavailable");
+  });
+});
+
+describe("a host is frozen", () => {
+  test("for longer than the bound: its late result is not taken, and its sandbox is freed", async () => {
+    const hosts = [await startProcess(), await startProcess()];
+    const { fleet } = await fleetOf(hosts);
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    const hands = fleet.handsOf(lease);
+    await hands.execute(call(lease, "true"), never);
+    const frozen = holderOf(hosts, sandbox);
+    const begun = hands.execute(
+      call(lease, "touch begun; until [ -e go ]; do sleep 0.01; done; echo late"),
+      never,
+    );
+    await appears(join(frozen.workspace(sandbox), "begun"));
+    frozen.process().kill("SIGSTOP");
+    assert.equal((await begun).status, "lost");
+    assert.equal(textOf(await hands.execute(call(lease, "echo elsewhere"), never)), "elsewhere\n");
+    frozen.process().kill("SIGCONT");
+    while (existsSync(frozen.workspace(sandbox))) await delay(5);
+    assert.equal(textOf(await hands.execute(call(lease, "echo still"), never)), "still\n");
+  });
+
+  test("for less: nothing is lost", async () => {
+    const hosts = [await startProcess(), await startProcess()];
+    const { fleet, connections } = await fleetOf(hosts, { gone_ms: 60_000 });
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    const hands = fleet.handsOf(lease);
+    await hands.execute(call(lease, "true"), never);
+    const frozen = holderOf(hosts, sandbox);
+    const begun = hands.execute(call(lease, "echo run >> runs; cat runs"), never);
+    frozen.process().kill("SIGSTOP");
+    while (connections.every((each) => each.isUp())) await delay(5);
+    frozen.process().kill("SIGCONT");
+    assert.equal(textOf(await begun), "run\n");
+  });
+});
+
+describe("two servers disagree", () => {
+  test("about whether a host is gone: the one that holds the session decides", async () => {
+    const hosts = [await startProcess(), await startProcess()];
+    const { fleet: sees } = await fleetOf(hosts);
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    await run(sees, lease, "echo first > file");
+    const holder = holderOf(hosts, sandbox);
+    // Of the two this one can reach only the other host.
+    const { fleet: blind } = await fleetOf([otherThan(hosts, holder)], { gone_ms: 100 });
+
+    const old = await reread(lease);
+    const next = await takenOver(session);
+    assert.equal(textOf(await run(blind, next, "echo second > file; ls")), "file\n");
+    await assert.rejects(
+      placementsIn(db)
+        .move(old, old.placement ?? assert.fail(), "host_x")
+        .then((moved) => assert.ok(moved)),
+    );
+    const third = await takenOver(session);
+    assert.equal(third.placement?.generation, 1);
+    assert.equal(textOf(await run(sees, third, "cat file")), "second\n");
+  });
+});
+
+describe("a host leaves", () => {
+  test("its sessions go on elsewhere at once, and what ran is lost with the reason", async () => {
+    const hosts = [await startHost(), await startHost()];
+    const { fleet } = await fleetOf(hosts, { gone_ms: 3_600_000 });
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    const hands = fleet.handsOf(lease);
+    await hands.execute(call(lease, "true"), never);
+    const leaves = holderOf(hosts, sandbox);
+    const begun = hands.execute(call(lease, "touch begun; sleep 1000"), never);
+    await appears(join(leaves.workspace(sandbox), "begun"));
+    const stopping = leaves.stop();
+    const next = hands.execute(call(lease, "echo elsewhere"), never);
+    assert.equal((await begun).status, "lost");
+    assert.equal(textOf(await next), "elsewhere\n");
+    await stopping;
+    assert.ok(existsSync(otherThan(hosts, leaves).workspace(`${sandbox}-1`)));
+  });
+});
+
+describe("two hosts with one id", () => {
+  test("are used neither, and it is said", async () => {
+    const [first, copy] = [await startHost(), place()];
+    mkdirSync(copy.folder.path, { recursive: true });
+    copyFileSync(join(first.folder.path, "host-id"), join(copy.folder.path, "host-id"));
+    const { path } = copy.folder;
+    const running = await startHands({
+      socket_path: copy.socket_path,
+      data_dir: path,
+      driver: bubblewrap({ data_dir: path }),
+    });
+    closing.push(() => running.close());
+    const { fleet } = await fleetOf([first, copy], { gone_ms: 100 });
+    const { lease } = await claimed();
+    assert.equal((await run(fleet, lease, "true")).status, "unavailable");
+    assert.match(
+      troubles.join("\n"),
+      /says that it is host_\w+, as another host does: remove the file host-id/,
+    );
+  });
+});
