@@ -341,3 +341,52 @@ models:
     assert.doesNotMatch(problemsIn(text, { WORK_KEY: "sk-work" }).join("\n"), /secret|sk-work/);
   });
 });
+
+describe("sandbox hosts on other machines", () => {
+  const files = {
+    DROVER_HANDS_CA: "/c/ca.crt",
+    DROVER_HANDS_CERT: "/c/serve.crt",
+    DROVER_HANDS_KEY: "/c/serve.key",
+  };
+  const tls = { ca: "/c/ca.crt", cert: "/c/serve.crt", key: "/c/serve.key" };
+
+  test("are none, unless they are named with the files by which they are known", () => {
+    assert.deepEqual(readConfig({}, root).hands, { hosts: [], tls: null, host_gone_ms: 30_000 });
+    const given = { ...files, DROVER_HANDS_HOSTS: "a.internal:8401, [fd00::2]:1", DROVER_HOST_GONE: "12" };
+    assert.deepEqual(readConfig(given, root).hands, {
+      hosts: [
+        { host: "a.internal", port: 8401 },
+        { host: "fd00::2", port: 1 },
+      ],
+      tls,
+      host_gone_ms: 12_000,
+    });
+  });
+
+  test("may be in the file, and the variables hold before it", () => {
+    const file = JSON.stringify({ hands: { hosts: ["a:1"], ...tls, host_gone_seconds: 5 } });
+    const read = (env: NodeJS.ProcessEnv) =>
+      readConfig({ DROVER_CONFIG: "/drover.yaml", ...env }, root, () => file).hands;
+    assert.deepEqual(read({}), { hosts: [{ host: "a", port: 1 }], tls, host_gone_ms: 5_000 });
+    const over = read({ DROVER_HANDS_HOSTS: "b:2", DROVER_HANDS_KEY: "/other.key" });
+    assert.deepEqual([over.hosts, over.tls?.key], [[{ host: "b", port: 2 }], "/other.key"]);
+  });
+
+  test("that are miswritten or half known are refused", () => {
+    for (const [env, expected] of [
+      [{ ...files, DROVER_HANDS_HOSTS: "a" }, /^DROVER_HANDS_HOSTS.*: must be host:port, such as/],
+      [{ ...files, DROVER_HANDS_HOSTS: "a:70000" }, /^DROVER_HANDS_HOSTS.*: must be host:port/],
+      [{ ...files, DROVER_HANDS_HOSTS: "a:1,a:1" }, /^DROVER_HANDS_HOSTS: names a:1 twice/],
+      [{ DROVER_HANDS_HOSTS: "a:1" }, /^DROVER_HANDS_CA: is missing: other hosts .*`drover certs`/],
+      [{ ...files, DROVER_HANDS_KEY: "" }, /^DROVER_HANDS_KEY: is missing: the three go together/],
+      [{ ...files, DROVER_HANDS_KEY: "key" }, /^DROVER_HANDS_KEY: must be an absolute path/],
+      [{ DROVER_HOST_GONE: "0" }, /^DROVER_HOST_GONE: must be a number of seconds from 1 to 3600/],
+    ] as const) {
+      const problems = problemsOf(env);
+      assert.ok(
+        problems.some((problem) => expected.test(problem)),
+        `${expected}: ${problems}`,
+      );
+    }
+  });
+});

@@ -1,144 +1,22 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { freeLease, message, type TestSession, testSession } from "../src/brain/testing.ts";
 import { testDatabase } from "../src/db/testing.ts";
-import { type ConnectOptions, connectHost, type HostConnection, StaleEpoch } from "../src/hands/client.ts";
+import { StaleEpoch } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
-import { createFleet, type Fleet, sandboxOf } from "../src/hands/fleet.ts";
-import { type HandsOptions, startHands } from "../src/hands/host.ts";
-import { type TestFolder, testFolder } from "../src/hands/testing.ts";
-import { appears, exec, finished, never, request, shell, textOf } from "../src/hands/testing-host.ts";
-import type { Lease } from "../src/log/lease.ts";
+import { sandboxOf } from "../src/hands/fleet.ts";
+import { startHands } from "../src/hands/host.ts";
+import { appears, exec, finished, never, textOf } from "../src/hands/testing-host.ts";
 import { placementsIn } from "../src/log/placement.ts";
+import { call, holderOf, kill, otherThan, run, startHosts } from "./harness/hosts.ts";
 
 const db = await testDatabase();
+const hosts = startHosts(db);
+const { place, startHost, startProcess, fleetOf, claimed, takenOver, reread, troubles, onClose } = hosts;
+afterEach(hosts.close);
 after(() => db.close());
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close();
-});
-
-interface Host {
-  folder: TestFolder;
-  socket_path: string;
-  workspace(sandboxId: string): string;
-}
-
-function place(): Host {
-  const folder = testFolder();
-  closing.push(folder.remove);
-  return {
-    folder,
-    socket_path: join(folder.path, "hands.sock"),
-    workspace: (sandboxId) => join(folder.path, "sandboxes", sandboxId, "workspace"),
-  };
-}
-
-/** In this process: it ends only cleanly. */
-async function startHost(options: Partial<HandsOptions> = {}): Promise<Host & { stop(): Promise<void> }> {
-  const host = place();
-  const { path } = host.folder;
-  const running = await startHands({
-    socket_path: host.socket_path,
-    data_dir: path,
-    driver: bubblewrap({ data_dir: path }),
-    ...options,
-  });
-  let stopped: Promise<void> | null = null;
-  const stop = () => {
-    stopped ??= running.close();
-    return stopped;
-  };
-  closing.push(stop);
-  return { ...host, stop };
-}
-
-/** A process of its own, which can be killed and frozen. */
-async function startProcess(): Promise<Host & { process(): ChildProcess; start(): Promise<void> }> {
-  const host = place();
-  const program = join(import.meta.dirname, "../src/hands/testing-hands.ts");
-  let child: ChildProcess;
-  async function start(): Promise<void> {
-    child = spawn(process.execPath, [program, host.folder.path, host.socket_path], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    assert.ok(child.stdout);
-    await once(child.stdout, "data");
-  }
-  await start();
-  closing.push(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exit = once(child, "exit");
-    child.kill("SIGCONT");
-    child.kill("SIGTERM");
-    await exit;
-  });
-  return { ...host, process: () => child, start };
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  const exit = once(child, "exit");
-  child.kill("SIGKILL");
-  await exit;
-}
-
-const troubles: string[] = [];
-
-/** As one server has it. Resolves when it has met every host. */
-async function fleetOf(
-  hosts: readonly Host[],
-  options: ConnectOptions & { gone_ms?: number } = {},
-): Promise<{ fleet: Fleet; connections: HostConnection[] }> {
-  const { gone_ms = 600, ping_ms = 50, silent_ms = 250 } = options;
-  const connections = hosts.map(({ socket_path }) => connectHost({ socket_path, ping_ms, silent_ms }));
-  const placements = placementsIn(db);
-  while (!connections.every((each) => each.isUp())) await delay(5);
-  const fleet = createFleet({
-    hosts: connections,
-    placements,
-    gone_ms,
-    trouble: (what, error) => troubles.push(`${what} ${error}`),
-  });
-  closing.push(() => {
-    fleet.close();
-    for (const each of connections) each.close();
-  });
-  return { fleet, connections };
-}
-
-async function claimed(): Promise<{ session: TestSession; lease: Lease }> {
-  const session = await testSession(db, () => []);
-  await session.send(message("hello"));
-  return { session, lease: await session.claim() };
-}
-
-/** A call of that session under that lease. */
-const call = (
-  { session_id, epoch }: Pick<Lease, "session_id" | "epoch">,
-  command: string,
-  more: Parameters<typeof request>[2] = {},
-) => request("", shell(command), { session_id, sandbox_id: sandboxOf(session_id), epoch, ...more });
-
-const run = (fleet: Fleet, lease: Lease, command: string) =>
-  fleet.handsOf(lease).execute(call(lease, command), never);
-
-/** Which of them has the workspace. */
-const holderOf = <Some extends Host>(hosts: readonly Some[], sandboxId: string): Some =>
-  hosts.find((host) => existsSync(host.workspace(sandboxId))) ?? assert.fail("no host has it");
-
-const otherThan = <Some extends Host>(hosts: readonly Some[], one: Some): Some =>
-  hosts.find((host) => host !== one) ?? assert.fail("there is no other");
-
-async function takenOver(session: TestSession): Promise<Lease> {
-  await freeLease(db, session.id);
-  return session.claim();
-}
 
 describe("sessions are placed", () => {
   test("where there is most room, and stay there", async () => {
@@ -194,11 +72,6 @@ describe("sessions are placed", () => {
     await assert.rejects(run(fleet, lease, "true"), StaleEpoch);
   });
 });
-
-/** The lease as a brain has it that knows where the sandbox is by now. */
-async function reread(lease: Lease): Promise<Lease> {
-  return { ...lease, placement: await placementsIn(db).place(lease, "host_none") };
-}
 
 describe("a host dies", () => {
   test("what was begun is lost, what was not goes on at another one, and what is left is freed", async () => {
@@ -378,7 +251,7 @@ describe("two hosts with one id", () => {
       data_dir: path,
       driver: bubblewrap({ data_dir: path }),
     });
-    closing.push(() => running.close());
+    onClose(() => running.close());
     const { fleet } = await fleetOf([first, copy], { gone_ms: 100 });
     const { lease } = await claimed();
     assert.equal((await run(fleet, lease, "true")).status, "unavailable");
