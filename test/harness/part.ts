@@ -4,13 +4,18 @@ import { createInterface } from "node:readline";
 
 const ownMain = join(import.meta.dirname, "../../src/main.ts");
 
-/** `drover serve` or `drover hands` as a process of its own, once it is ready. One that ends before fails with its log. */
+/**
+ * `drover serve` or `drover hands` as a process of its own, once it is ready. One that ends before fails with its log.
+ * `through`: a command that becomes it.
+ */
 export async function startPart(
   args: string[],
   env: NodeJS.ProcessEnv,
   main = ownMain,
+  through: string[] = [],
 ): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "ignore", "pipe"] });
+  const [command = "", ...rest] = [...through, process.execPath, main, ...args];
+  const child = spawn(command, rest, { env, stdio: ["ignore", "ignore", "pipe"] });
   const said: string[] = [];
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stderr }).on("line", (line) => {

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { noNamespaces, type RemoteHost, type RemoteHosts, startRemoteHosts } from "./harness/network.ts";
+import { reconnecting } from "./harness/reconnecting.ts";
+import {
+  type Facts,
+  isIdle,
+  message,
+  newSession,
+  prepare,
+  resultsIn,
+  saidIn,
+  send,
+} from "./harness/session.ts";
+import { heldCommand } from "./harness/workspace.ts";
+
+const skip = noNamespaces();
+
+describe("hosts on other machines", { skip }, () => {
+  let remote: RemoteHosts;
+  let facts: Facts;
+  before(async () => {
+    remote = await startRemoteHosts({ count: 2, gone_seconds: 4 });
+    facts = await prepare(remote.client);
+  });
+  after(() => remote.close());
+
+  async function start(text: string) {
+    const { id } = await newSession(remote.client, facts);
+    const client = reconnecting(remote.client, id);
+    await send(remote.client, id, message(text));
+    return { id, client };
+  }
+
+  /** The host that a session was placed on, and the other one. */
+  async function placeOf(id: string): Promise<{ on: RemoteHost; off: RemoteHost }> {
+    for (;;) {
+      const on = remote.hosts.find((host) => host.has(id));
+      const off = remote.hosts.find((host) => host !== on);
+      if (on && off) return { on, off };
+      await pause(5);
+    }
+  }
+
+  const untilFreed = async (host: RemoteHost, id: string) => {
+    while (host.has(id)) await pause(5);
+  };
+
+  const unknown =
+    /outcome of this call is unknown: the sandbox host host_\w+ \(10\..*\) was unreachable for 4 s/;
+
+  test("one is cut off while a command runs: the session goes on at the other, and nothing runs twice", async () => {
+    const { id, client } = await start(`bash ${heldCommand}\nthen\nbash echo elsewhere; ls\nthen\nsay done`);
+    const { on, off } = await placeOf(id);
+    await on.workspace(id).written("runs");
+    on.cut();
+    await client.until(isIdle);
+    const [lost, next] = resultsIn(client.seen);
+    assert.match(lost ?? "", unknown);
+    assert.match(next ?? "", /^elsewhere/);
+    assert.equal(saidIn(client.seen), "done");
+    assert.equal(readFileSync(on.workspace(id).path("runs"), "utf8"), "run\n");
+    assert.ok(off.has(id, 1));
+
+    on.mend();
+    await untilFreed(on, id);
+    await send(remote.client, id, message("bash echo still elsewhere\nthen\nsay again"));
+    await client.until(isIdle, 2);
+    assert.match(resultsIn(client.seen)[2] ?? "", /^still elsewhere/);
+    await client.close();
+  });
+
+  test("one is cut off for less than the bound: the command's result comes when it is back", async () => {
+    const { id, client } = await start(`bash ${heldCommand}\nthen\nsay done`);
+    const { on } = await placeOf(id);
+    await on.workspace(id).written("runs");
+    on.cut();
+    on.workspace(id).release();
+    // Longer than the silence that breaks a connection.
+    await pause(2_000);
+    on.mend();
+    await client.until(isIdle);
+    assert.deepEqual(resultsIn(client.seen), ["1"]);
+    assert.ok(on.has(id));
+    await client.close();
+  });
+
+  test("one is frozen for longer, and back: what it says late is not taken, and it is freed", async () => {
+    const { id, client } = await start(
+      `bash ${heldCommand}; echo late > /workspace/late\nthen\nbash echo elsewhere\nthen\nsay done`,
+    );
+    const { on } = await placeOf(id);
+    await on.workspace(id).written("runs");
+    on.freeze();
+    // Its sandbox runs on: only the host stands still.
+    on.workspace(id).release();
+    while (!existsSync(on.workspace(id).path("late"))) await pause(5);
+    await client.until(isIdle);
+    assert.match(resultsIn(client.seen)[0] ?? "", unknown);
+    const before = client.seen.length;
+    on.thaw();
+    await untilFreed(on, id);
+    await send(remote.client, id, message("bash echo after\nthen\nsay again"));
+    await client.until(isIdle, 2);
+    const [, ...results] = resultsIn(client.seen);
+    assert.match(results.join("|"), /^elsewhere.*\|after/s);
+    assert.ok(client.seen.length > before);
+    await client.close();
+  });
+
+  test("one is shut down: its sessions go on at the other at once", async () => {
+    const { id, client } = await start("bash echo begun\nthen\nsay one");
+    const { on, off } = await placeOf(id);
+    await client.until(isIdle);
+    await on.stop();
+    await send(remote.client, id, message("bash echo elsewhere\nthen\nsay two"));
+    await client.until(isIdle, 2);
+    assert.match(resultsIn(client.seen)[1] ?? "", /^elsewhere/);
+    assert.ok(off.has(id, 1));
+    await client.close();
+  });
+});
