@@ -51,24 +51,32 @@ describe("hosts on other machines", { skip }, () => {
   const unknown =
     /outcome of this call is unknown: the sandbox host host_\w+ \(10\..*\) was unreachable for 4 s/;
 
-  test("one is cut off while a command runs: the session goes on at the other, and nothing runs twice", async () => {
-    const { id, client } = await start(`bash ${heldCommand}\nthen\nbash echo elsewhere; ls\nthen\nsay done`);
+  test("one is cut off while a command runs: the session goes on at the other with its files, and nothing runs twice", async () => {
+    const { id, client } = await start("bash echo kept > file\nthen\nsay one");
     const { on, off } = await placeOf(id);
+    await client.until(isIdle);
+    await remote.kept(id, 0, 1);
+    await send(
+      remote.client,
+      id,
+      message(`bash ${heldCommand}\nthen\nbash ls; cat file; echo more > file\nthen\nsay two`),
+    );
     await on.workspace(id).written("runs");
     on.cut();
-    await client.until(isIdle);
-    const [lost, next] = resultsIn(client.seen);
+    await client.until(isIdle, 2);
+    const [, lost, next] = resultsIn(client.seen);
     assert.match(lost ?? "", unknown);
-    assert.match(next ?? "", /^elsewhere/);
-    assert.equal(saidIn(client.seen), "done");
+    assert.match(next ?? "", /^file\nkept\n/, "as it was kept last, without what the lost command wrote");
+    assert.match(next ?? "", /checkpoint/, "and the model is told");
+    assert.match(saidIn(client.seen), /two$/);
     assert.equal(readFileSync(on.workspace(id).path("runs"), "utf8"), "run\n");
     assert.ok(off.has(id, 1));
 
     on.mend();
     await untilFreed(on, id);
-    await send(remote.client, id, message("bash echo still elsewhere\nthen\nsay again"));
-    await client.until(isIdle, 2);
-    assert.match(resultsIn(client.seen)[2] ?? "", /^still elsewhere/);
+    await send(remote.client, id, message("bash cat file\nthen\nsay three"));
+    await client.until(isIdle, 3);
+    assert.equal(resultsIn(client.seen)[3], "more");
     await client.close();
   });
 
@@ -110,14 +118,14 @@ describe("hosts on other machines", { skip }, () => {
     await client.close();
   });
 
-  test("one is shut down: its sessions go on at the other at once", async () => {
-    const { id, client } = await start("bash echo begun\nthen\nsay one");
+  test("one is shut down: its sessions go on at the other at once, with their files", async () => {
+    const { id, client } = await start("bash echo begun > file\nthen\nsay one");
     const { on, off } = await placeOf(id);
     await client.until(isIdle);
     await on.stop();
-    await send(remote.client, id, message("bash echo elsewhere\nthen\nsay two"));
+    await send(remote.client, id, message("bash cat file\nthen\nsay two"));
     await client.until(isIdle, 2);
-    assert.match(resultsIn(client.seen)[1] ?? "", /^elsewhere/);
+    assert.match(resultsIn(client.seen)[1] ?? "", /^begun/);
     assert.ok(off.has(id, 1));
     await client.close();
   });

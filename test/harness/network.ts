@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type Anthropic from "@anthropic-ai/sdk";
 import { makeAuthority, makeCertificate } from "../../src/cli/certificates.ts";
 import { readConfig } from "../../src/config.ts";
@@ -46,6 +47,8 @@ export interface RemoteHosts {
   hosts: readonly RemoteHost[];
   client: Anthropic;
   db: TestDatabase;
+  /** Waits for a checkpoint of that sandbox in the storage that all hosts share. */
+  kept(sessionId: string, generation: number, n: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -57,6 +60,7 @@ export async function startRemoteHosts(options: {
   const db = await testDatabase();
   const folder = mkdtempSync(join(tmpdir(), "drover-net-"));
   chmodSync(folder, 0o711);
+  const storage = join(folder, "storage");
   const certs = join(folder, "certs");
   mkdirSync(certs, { mode: 0o700 });
   const dayMs = 24 * 3_600_000;
@@ -107,7 +111,7 @@ export async function startRemoteHosts(options: {
 
     const address = `${theirs}:8401`;
     const through = ["nsenter", `--net=/run/netns/${name}`, "--"];
-    const known = await identity(name, "hands", [theirs]);
+    const known = { ...(await identity(name, "hands", [theirs])), DROVER_STORAGE: storage };
     const { child, data } = await start(name, ["hands", "--listen", address], known, through);
     const root = join(data, "hands");
     const named = (sessionId: string, generation: number) =>
@@ -127,6 +131,12 @@ export async function startRemoteHosts(options: {
         await exit;
       },
     };
+  }
+
+  async function kept(sessionId: string, generation: number, n: number): Promise<void> {
+    const sandbox = sessionId.replace("sesn_", "sbx_") + (generation === 0 ? "" : `-${generation}`);
+    const path = join(storage, "documents/workspaces", sessionId, sandbox, `${n}.json`);
+    while (!existsSync(path)) await pause(5);
   }
 
   async function close(): Promise<void> {
@@ -154,7 +164,7 @@ export async function startRemoteHosts(options: {
       DROVER_HANDS_HOSTS: hosts.map(({ address }) => address).join(","),
       DROVER_HOST_GONE: String(options.gone_seconds),
     });
-    return { hosts, db, client: clientOf(`http://127.0.0.1:${port}`), close };
+    return { hosts, db, client: clientOf(`http://127.0.0.1:${port}`), kept, close };
   } catch (error) {
     await close();
     throw error;
