@@ -1,7 +1,8 @@
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
 import type { SandboxScope } from "../hands/client.ts";
-import { type Fleet, sandboxOf } from "../hands/fleet.ts";
+import type { Fleet } from "../hands/fleet.ts";
+import { sandboxOf } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import type { Log } from "../log/group-commit.ts";
 import { claim, type Lease, nextDue, reap, release } from "../log/lease.ts";

@@ -1,4 +1,5 @@
 import { limits } from "../limits.ts";
+import { freeAbandoned, idOf } from "./abandoned.ts";
 import {
   anyChange,
   type ExecuteRequest,
@@ -10,46 +11,9 @@ import {
   StaleEpoch,
   Undecided,
 } from "./client.ts";
+import { type Placement, type PlacementLease, type Placements, sandboxIdOf } from "./placement.ts";
 import { hasRoom, roomiest, type Seat } from "./room.ts";
 import type { Checkpoint, ExecuteResult } from "./wire.ts";
-
-/** Which host has the sandbox of a session. */
-export interface Placement {
-  host_id: string;
-  /** Raised by each move. The sandbox's id holds it, so that two hosts never have the same one. */
-  generation: number;
-  /** The log's seq when it moved: what was begun up to there may have run on the host before. */
-  moved_seq: number;
-}
-
-/** What a placement is judged by: only the brain that holds the session may write it. */
-export interface PlacementLease {
-  session_id: string;
-  owner: number;
-  epoch: number;
-  /** As it was when the lease began. */
-  placement: Placement | null;
-}
-
-/** A sandbox that its session has left behind on a host. */
-export interface AbandonedSandbox {
-  session_id: string;
-  generation: number;
-  /** Of a session that goes on elsewhere, what was kept of its workspace stays. */
-  keep_checkpoints: boolean;
-  /** As high as any that the host may have seen of the session. */
-  epoch: number;
-}
-
-/** The one place where placements are decided. */
-export interface Placements {
-  /** The first one wins; null when the lease is no longer in force. */
-  place(lease: PlacementLease, host_id: string): Promise<Placement | null>;
-  /** Null when the lease is no longer in force, or the session is not where it was thought to be. */
-  move(lease: PlacementLease, from: Placement, host_id: string): Promise<Placement | null>;
-  abandonedOn(host_id: string, count: number): Promise<AbandonedSandbox[]>;
-  freed(sandbox: AbandonedSandbox): Promise<void>;
-}
 
 /** All hosts together. */
 export interface Fleet {
@@ -105,8 +69,6 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
     const full = candidates().map((host) => `${host.address} (${host.facts()?.sandboxes_in_use} in use)`);
     return { none: `all sandbox hosts are full: ${full.join(", ")}; try again later` };
   }
-
-  const idOf = (host: HostConnection) => host.facts()?.host_id ?? "";
 
   function handsOf(lease: PlacementLease): Hands {
     /** As far as this lease knows. Null: it has none, or that could not be found out. */
@@ -221,56 +183,7 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
     throw new Error("no sandbox host can be reached");
   }
 
-  /** Frees what sessions have left behind on the hosts that can be reached. */
-  async function sweep(host: HostConnection): Promise<void> {
-    const failures: unknown[] = [];
-    for (const sandbox of await placements.abandonedOn(idOf(host), limits.abandoned_batch_max)) {
-      const { session_id, epoch, keep_checkpoints } = sandbox;
-      const sandbox_id = sandboxIdOf(sandboxOf(session_id), sandbox);
-      const scope = { session_id, sandbox_id, epoch };
-      try {
-        const what = { keep_workspace: false, keep_checkpoints };
-        const answer = await host.ask({ type: "destroy", ...scope, ...what }, "ok");
-        if (typeof answer === "string") return;
-        await placements.freed(sandbox);
-      } catch (error) {
-        // The session has a newer lease by now, and is at this host again: the next time knows of it.
-        if (!(error instanceof StaleEpoch)) failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
-  }
-
-  const sweepAll = (some: readonly HostConnection[]) => {
-    for (const host of some) {
-      sweep(host).catch((error) => {
-        if (!closed.signal.aborted)
-          trouble(
-            `sandboxes that were left behind at ${host.address} could not be removed; trying again`,
-            error,
-          );
-      });
-    }
-  };
-  const sweeping = setInterval(() => sweepAll(reachable()), limits.abandoned_sweep_ms);
-  /** Instances that have been told. */
-  const greeted = new Map<HostConnection, string>();
-  const greet = (host: HostConnection) => {
-    const instance = host.isUp() ? host.facts()?.instance_id : undefined;
-    if (instance === undefined) {
-      greeted.delete(host);
-    } else if (greeted.get(host) !== instance) {
-      greeted.set(host, instance);
-      if (isTwin(host))
-        trouble(
-          `${host.address} says that it is ${idOf(host)}, as another host does: remove the file host-id of one of them`,
-          null,
-        );
-      else sweepAll([host]);
-    }
-  };
-  const forget = hosts.map((host) => host.onChange(() => greet(host)));
-  for (const host of hosts) greet(host);
+  const stopFreeing = freeAbandoned({ hosts, reachable, isTwin, placements, trouble });
 
   return {
     handsOf,
@@ -283,19 +196,12 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
     },
     close() {
       closed.abort(new Error("the server is closing"));
-      clearInterval(sweeping);
-      for (const each of forget) each();
+      stopFreeing();
     },
   };
 }
 
 const interrupted = "it was interrupted before its sandbox host could be reached";
-
-/** A session has one sandbox, whose name follows from its own. */
-export const sandboxOf = (sessionId: string): string => sessionId.replace(/^sesn_/, "sbx_");
-
-const sandboxIdOf = (sandbox_id: string, { generation }: Pick<Placement, "generation">): string =>
-  generation === 0 ? sandbox_id : `${sandbox_id}-${generation}`;
 
 /** Where a session comes to from another host, its workspace begins as it was kept last. */
 function originAt(

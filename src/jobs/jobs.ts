@@ -1,5 +1,6 @@
 import type { Database } from "../db/database.ts";
-import { type Fleet, sandboxOf } from "../hands/fleet.ts";
+import type { Fleet } from "../hands/fleet.ts";
+import { sandboxOf } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";

@@ -1,5 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
-import type { Placement } from "../hands/fleet.ts";
+import type { Placement } from "../hands/placement.ts";
 
 /** A session whose sandbox is to be removed: it was archived or deleted. */
 export interface Cleanup {

@@ -1,5 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
-import type { Placement } from "../hands/fleet.ts";
+import type { Placement } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import { readerVersion } from "./entry.ts";
 

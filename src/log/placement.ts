@@ -1,5 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
-import type { AbandonedSandbox, Placement, PlacementLease, Placements } from "../hands/fleet.ts";
+import type { AbandonedSandbox, Placement, PlacementLease, Placements } from "../hands/placement.ts";
 
 // The head is locked: a lease that ends while this runs ends after it, so that the next claim sees what it wrote.
 const held = `

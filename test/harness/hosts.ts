@@ -8,8 +8,9 @@ import { freeLease, message, type TestSession, testSession } from "../../src/bra
 import type { Database } from "../../src/db/database.ts";
 import { type ConnectOptions, connectHost, type HostConnection } from "../../src/hands/client.ts";
 import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
-import { createFleet, type Fleet, sandboxOf } from "../../src/hands/fleet.ts";
+import { createFleet, type Fleet } from "../../src/hands/fleet.ts";
 import { type HandsOptions, startHands } from "../../src/hands/host.ts";
+import { sandboxOf } from "../../src/hands/placement.ts";
 import { type TestFolder, testFolder } from "../../src/hands/testing.ts";
 import { never, request, shell } from "../../src/hands/testing-host.ts";
 import type { Lease } from "../../src/log/lease.ts";
