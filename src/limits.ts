@@ -14,6 +14,9 @@ export const limits = {
   append_batch_max: 128,
   append_batches_in_flight_max: 2,
 
+  /** Folders within each other, in a backup: what lies deeper is left out. */
+  backup_folders_deep_max: 200,
+
   /** Entries of a session kept in memory for its readers. */
   watch_recent_max: 256,
   /** Entries read from the database at a time. */

@@ -1,10 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { backupCommand } from "./cli/backup.ts";
 import { certsCommand } from "./cli/certs.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { handsCommand } from "./cli/hands.ts";
 import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
 import { modelsCommand } from "./cli/models.ts";
+import { restoreCommand } from "./cli/restore.ts";
 import { type RunDefaults, runCommand } from "./cli/run.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { upCommand } from "./cli/up.ts";
@@ -28,6 +30,8 @@ const program = new Command("drover")
   .addCommand(runCommand(runDefaults))
   .addCommand(doctorCommand())
   .addCommand(modelsCommand())
+  .addCommand(backupCommand())
+  .addCommand(restoreCommand())
   .addCommand(serveCommand())
   .addCommand(handsCommand())
   .addCommand(certsCommand());

@@ -20,6 +20,7 @@ const ranks: Record<string, number> = {
   resources: 4,
   brain: 5,
   api: 6,
+  backup: 6,
   jobs: 6,
   "server.ts": 7,
   cli: 8,

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { restoringFolder } from "../backup/restoring.ts";
 import { apiKeyShape, type Config, ConfigError, type Machine, ownKeyPrefix, readConfig } from "../config.ts";
 import { isServerUrl } from "./server-url.ts";
 
@@ -55,7 +56,10 @@ function orExit<Read>(read: () => Read): Read {
 const ownEntries = ["lock", "api-key", "hands", "postgres"];
 
 /** Makes the two folders. Others may pass through root's, never look into it. */
-export function prepareFolders({ data_dir, runtime_dir }: Pick<Config, "data_dir" | "runtime_dir">): void {
+export function prepareFolders(
+  { data_dir, runtime_dir }: Pick<Config, "data_dir" | "runtime_dir">,
+  { restoring } = { restoring: false },
+): void {
   // Over what umask gives: PostgreSQL's user has to pass every folder that is made on the way.
   process.umask(isRoot() ? 0o022 : 0o077);
   for (const folder of [data_dir, runtime_dir]) {
@@ -73,7 +77,10 @@ export function prepareFolders({ data_dir, runtime_dir }: Pick<Config, "data_dir
   }
   // It is on every fresh file system.
   const held = readdirSync(data_dir).filter((entry) => entry !== "lost+found");
-  if (held.length > 0 && !held.some((entry) => ownEntries.includes(entry))) {
+  if (held.includes(restoringFolder)) {
+    if (!restoring)
+      throw new Error(`a restore into ${data_dir} was cut short: run drover restore again, or empty it`);
+  } else if (held.length > 0 && !held.some((entry) => ownEntries.includes(entry))) {
     throw new Error(`${data_dir} holds other things; set DROVER_DATA_DIR to a folder for Drover alone`);
   }
   for (const folder of [data_dir, runtime_dir]) chmodSync(folder, isRoot() ? 0o711 : 0o700);

@@ -91,6 +91,10 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
 const urlOf = (socketDir: string, role: string) =>
   `postgresql://${role}@/${role}?host=${encodeURIComponent(socketDir)}&port=5432&sslmode=disable`;
 
+/** For the superuser, in the server's database. */
+export const adminUrlOf = (socketDir: string) =>
+  urlOf(socketDir, "postgres").replace("/postgres?", "/drover?");
+
 /** Closed to every other user of the machine: one without rights could still use up its connections. */
 function prepareSocketFolder({ socket_dir, user, clients }: PostgresOptions): void {
   mkdirSync(socket_dir, { recursive: true });

@@ -1,0 +1,97 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packCluster } from "./cluster.ts";
+import { contentsIn } from "./contents.ts";
+import { inOrder, writeManifest } from "./manifest.ts";
+import { type Packing, packFolder, packText } from "./pack.ts";
+
+/** What a server on this machine keeps, and where. */
+export interface Kept {
+  postgres: string;
+  hands: string;
+  storage: string;
+  api_key: string;
+}
+
+export interface BackupOptions {
+  /** Where it is written: a folder that does not exist yet, or is empty. */
+  folder: string;
+  kept: Kept;
+  /** Of the running server, for its superuser. */
+  admin_url: string;
+  postgres_major: number;
+  version: string;
+  progress: Progress;
+}
+
+/** Told what is being done, and of bytes as they pass. */
+export interface Progress {
+  begin(what: string, bytes: number | null): void;
+  passed(bytes: number): void;
+}
+
+export interface BackedUp {
+  files: number;
+  bytes: number;
+  /** Whether the server's own API key is in it. */
+  api_key: boolean;
+  left_out: { path: string; why: string }[];
+}
+
+/**
+ * Copies the database first. What follows may be a little ahead of it: a workspace that holds more than the log tells of
+ * is better than one that holds less.
+ */
+export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
+  const { folder, kept, progress } = options;
+  prepareEmpty(folder);
+  const contents = contentsIn(join(folder, "contents"), progress.passed);
+  const packing: Packing = { contents, entries: [], leftOut: [] };
+  const { uid, gid } = lstatSync(kept.postgres);
+
+  progress.begin("copying the database", null);
+  await packCluster(packing, kept.postgres, options.admin_url, { uid, gid });
+  progress.begin("copying workspaces", null);
+  if (existsSync(kept.storage)) packFolder(packing, "storage", kept.storage, undefined, documentsFirst);
+  if (existsSync(kept.hands)) packFolder(packing, "hands", kept.hands, (path) => !path.startsWith("trash/"));
+  const hasKey = existsSync(kept.api_key);
+  if (hasKey) {
+    const { uid, gid } = lstatSync(kept.api_key);
+    packText(packing, "api-key", readFileSync(kept.api_key), { uid, gid });
+  }
+
+  const hashes = new Map(
+    packing.entries.flatMap((entry) => (entry.type === "file" ? [[entry.sha256, entry.size]] : [])),
+  );
+  const bytes = [...hashes.values()].reduce((sum, size) => sum + size, 0);
+  flush(folder);
+  progress.begin("reading it back", bytes);
+  for (const sha256 of hashes.keys()) contents.check(sha256);
+  const header = {
+    drover_backup: 1,
+    version: options.version,
+    made_at: new Date().toISOString(),
+    postgres_major: options.postgres_major,
+  } as const;
+  writeManifest(folder, { header, entries: inOrder(packing.entries) });
+  flush(folder);
+  const files = packing.entries.filter(({ type }) => type === "file").length;
+  return { files, bytes, api_key: hasKey, left_out: packing.leftOut };
+}
+
+function prepareEmpty(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (readdirSync(folder).length > 0)
+    throw new Error(`${folder} is not empty: a backup needs a folder of its own`);
+}
+
+/** A document is written after what it names, so what is copied after it is there. */
+const documentsFirst = (names: Buffer[]): Buffer[] =>
+  names.toSorted((a, b) => Number(b.equals(documents)) - Number(a.equals(documents)));
+const documents = Buffer.from("workspaces");
+
+/** To the disk, all at once: one file by one would take much longer. */
+export const flush = (folder: string): void => {
+  execFileSync("sync", process.platform === "linux" ? ["-f", folder] : []);
+};

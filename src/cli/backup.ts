@@ -1,0 +1,86 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { makeBackup } from "../backup/backup.ts";
+import type { Config } from "../config.ts";
+import { clusterMajor } from "../db/embedded/cluster.ts";
+import { runningServer } from "../db/embedded/process.ts";
+import { adminUrlOf, startPostgres } from "../db/embedded/server.ts";
+import { systemUser } from "../db/embedded/user.ts";
+import { byteProgress, mib } from "./byte-progress.ts";
+import { explain } from "./explain.ts";
+import { lockDataDir } from "./lock.ts";
+import { apiKeyFile, configOrExit, isRoot } from "./machine.ts";
+import { version } from "./version.ts";
+
+export function backupCommand(): Command {
+  return new Command("backup")
+    .description(
+      "Copy the embedded database, workspaces and the API key of this machine, while the server runs",
+    )
+    .argument("<folder>", "a folder that does not exist yet, or is empty")
+    .action(async (folder: string) => {
+      try {
+        await backup(configOrExit(), resolve(folder));
+      } catch (error) {
+        process.stderr.write(`drover backup: ${explain(error)}\n`);
+        process.exit(1);
+      }
+    });
+}
+
+async function backup(config: Config, folder: string): Promise<void> {
+  if (config.database_url !== null)
+    throw new Error(
+      "DATABASE_URL names a database of your own: back it up with PostgreSQL's tools, as docs/DURABILITY.md says",
+    );
+  const postgres = join(config.data_dir, "postgres");
+  const postgres_major = existsSync(postgres) ? clusterMajor(postgres) : null;
+  if (postgres_major === null) throw new Error(`${config.data_dir} holds no embedded database`);
+  const server = await serverOf(config, postgres);
+  const progress = byteProgress(process.stderr);
+  try {
+    const { files, bytes, api_key, left_out } = await makeBackup({
+      folder,
+      kept: {
+        postgres,
+        hands: join(config.data_dir, "hands"),
+        storage: join(config.data_dir, "storage"),
+        api_key: apiKeyFile(config.data_dir),
+      },
+      admin_url: server.admin_url,
+      postgres_major,
+      version,
+      progress,
+    });
+    progress.clear();
+    const out = process.stdout;
+    out.write(`backup ${folder}\n`);
+    out.write(`  ${files} files, ${mib(bytes)} MiB, read back and compared\n`);
+    for (const { path, why } of left_out) out.write(`  left out: ${JSON.stringify(path)} ${why}\n`);
+    if (api_key) out.write("  the server's API key is in it: keep it like the key\n");
+    out.write("  not in it: the file that DROVER_CONFIG names, and environment variables\n");
+  } finally {
+    await server.stop();
+  }
+}
+
+/** The running one, or one that is started for the backup alone. */
+async function serverOf(config: Config, postgres: string) {
+  const running = runningServer(postgres);
+  if (running) return { admin_url: adminUrlOf(running.socket_dir), stop: async () => {} };
+  const lock = await lockDataDir(config.data_dir, { onWait() {} });
+  const server = await startPostgres({
+    data_dir: config.data_dir,
+    socket_dir: join(config.runtime_dir, "pg"),
+    user: isRoot() ? systemUser("drover-postgres") : null,
+    clients: isRoot() ? [systemUser("drover")] : [],
+  });
+  return {
+    admin_url: server.admin_url,
+    async stop() {
+      await server.stop();
+      lock.release();
+    },
+  };
+}
