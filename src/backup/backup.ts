@@ -10,7 +10,8 @@ import { type Packing, packFolder, packText } from "./pack.ts";
 export interface Kept {
   postgres: string;
   hands: string;
-  storage: string;
+  /** Null where it lies elsewhere: others share it. */
+  storage: string | null;
   api_key: string;
 }
 
@@ -53,7 +54,8 @@ export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
   progress.begin("copying the database", null);
   await packCluster(packing, kept.postgres, options.admin_url, { uid, gid });
   progress.begin("copying workspaces", null);
-  if (existsSync(kept.storage)) packFolder(packing, "storage", kept.storage, undefined, documentsFirst);
+  if (kept.storage !== null && existsSync(kept.storage))
+    packFolder(packing, "storage", kept.storage, isSettled, documentsFirst);
   if (existsSync(kept.hands)) packFolder(packing, "hands", kept.hands, (path) => !path.startsWith("trash/"));
   const hasKey = existsSync(kept.api_key);
   if (hasKey) {
@@ -89,7 +91,10 @@ function prepareEmpty(folder: string): void {
 /** A document is written after what it names, so what is copied after it is there. */
 const documentsFirst = (names: Buffer[]): Buffer[] =>
   names.toSorted((a, b) => Number(b.equals(documents)) - Number(a.equals(documents)));
-const documents = Buffer.from("workspaces");
+const documents = Buffer.from("documents");
+
+/** What is still being written has no name in it yet. */
+const isSettled = (path: string) => !path.startsWith("incoming/");
 
 /** To the disk, all at once: one file by one would take much longer. */
 export const flush = (folder: string): void => {

@@ -5,7 +5,7 @@ import type { ClientBase } from "pg";
  * journals of `hands` may have seen later epochs than the copy knows, for they are copied after it; no claim comes in the
  * meantime as often as that.
  */
-const statements = [
+export const statements = [
   "update log set incarnation = substr(replace(gen_random_uuid()::text, '-', ''), 1, 12)",
   "delete from process",
   `update session_head set lease_epoch = lease_epoch + 1000000,

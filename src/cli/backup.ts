@@ -37,6 +37,7 @@ async function backup(config: Config, folder: string): Promise<void> {
   const postgres = join(config.data_dir, "postgres");
   const postgres_major = existsSync(postgres) ? clusterMajor(postgres) : null;
   if (postgres_major === null) throw new Error(`${config.data_dir} holds no embedded database`);
+  const ownStorage = config.storage === join(config.data_dir, "storage");
   const server = await serverOf(config, postgres);
   const progress = byteProgress(process.stderr);
   try {
@@ -45,7 +46,7 @@ async function backup(config: Config, folder: string): Promise<void> {
       kept: {
         postgres,
         hands: join(config.data_dir, "hands"),
-        storage: join(config.data_dir, "storage"),
+        storage: ownStorage ? config.storage : null,
         api_key: apiKeyFile(config.data_dir),
       },
       admin_url: server.admin_url,
@@ -60,6 +61,8 @@ async function backup(config: Config, folder: string): Promise<void> {
     for (const { path, why } of left_out) out.write(`  left out: ${JSON.stringify(path)} ${why}\n`);
     if (api_key) out.write("  the server's API key is in it: keep it like the key\n");
     out.write("  not in it: the file that DROVER_CONFIG names, and environment variables\n");
+    if (!ownStorage)
+      out.write(`  nor in it: the storage, which others share (DROVER_STORAGE, ${config.storage})\n`);
   } finally {
     await server.stop();
   }
