@@ -17,12 +17,12 @@ async function waiting(workspaceId: string, count: number, seconds: number): Pro
     {
       name: `waiting_${workspaceId}`,
       text: `
-with made as (
+with now as materialized (select drover_now() as at), made as (
   insert into session select (json_populate_record(s, json_build_object('id', ${id}, 'workspace_id', $2::text))).*
   from session s, generate_series(1, $3::int) n where s.id = $1)
 insert into session_head select (json_populate_record(h, json_build_object('session_id', ${id},
-  'workspace_id', $2::text, 'runnable_at', drover_now() - $4::int * interval '1 second' - n * interval '1 millisecond'))).*
-from session_head h, generate_series(1, $3::int) n where h.session_id = $1`,
+  'workspace_id', $2::text, 'runnable_at', at - $4::int * interval '1 second' - n * interval '1 millisecond'))).*
+from session_head h, now, generate_series(1, $3::int) n where h.session_id = $1`,
     },
     [pattern, workspaceId, count, seconds],
   );
