@@ -30,6 +30,8 @@ export const limits = {
   /** How often a brain looks for work in case a notification was lost. */
   claim_poll_ms: 1_000,
   claim_pause_ms_min: 50,
+  /** The longest wait of a session for the time at which it is due, and more. */
+  session_wait_ms_max: 120_000,
   /** Sessions claimed at a time, and driven at once by one process. */
   claim_batch_max: 32,
   sessions_driven_max: 1_000,

@@ -152,7 +152,9 @@ function decideRunning(
     actions.push({ do: "idle", thread, ending: thread.ending });
     return null;
   }
-  if (thread.retry_at !== null && thread.retry_at > now) return thread.retry_at;
+  // A longer wait was written before the clock went back.
+  const wait_ms = (thread.retry_at ?? now) - now;
+  if (wait_ms > 0 && wait_ms <= limits.session_wait_ms_max) return thread.retry_at;
   if (thread.status === "rescheduling") {
     actions.push({ do: "run", thread });
     return null;

@@ -62,6 +62,19 @@ describe("a model that fails", () => {
     assert.equal(fold(entries).usage.input_tokens, 12);
   });
 
+  test("is asked again even if the clock has gone back since", async () => {
+    const session = await testSession(db, () =>
+      session.asked.length === 1 ? failing({}) : says("At last."),
+    );
+    await session.send(message("Go"));
+    const ahead = await start(db, session, { now: () => Date.now() + 3_600_000 });
+    await ahead.end;
+    await freeLease(db, session.id);
+    const { end } = await start(db, session);
+    await end;
+    assert.equal((await session.entries()).at(-1)?.type, "session.status_idle");
+  });
+
   test("for good exhausts its retries, and the session takes the next message", async () => {
     let well = false;
     const session = await testSession(db, () => (well ? says("Better.") : failing({})));

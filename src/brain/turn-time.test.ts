@@ -133,10 +133,11 @@ describe("the time of a turn", () => {
   });
 
   test("counts the wait for a retry, and ends it", () => {
-    const soon = logOf([0, begins], [1, retries(2)]);
-    assert.deepEqual(planAt(soon, 1).park, { after_ms: hour });
-    const late = logOf([0, begins], [1, retries(longest + 5)]);
-    assert.deepEqual(planAt(late, 1).park, { after_ms: (longest - 1) * hour });
+    const pause = 1 / 128;
+    const soon = logOf([0, begins], [1, retries(1 + pause)]);
+    assert.deepEqual(planAt(soon, 1).park, { after_ms: pause * hour });
+    const late = logOf([0, begins], [longest - pause, retries(longest + pause)]);
+    assert.deepEqual(planAt(late, longest - pause).park, { after_ms: pause * hour });
     assert.deepEqual(doneAt(late, longest), ["fail_turn"]);
     const again = logOf([0, begins], [1, retries(2)], [3, runs]);
     assert.deepEqual(doneAt(again, longest), ["fail_turn"]);

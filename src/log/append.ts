@@ -72,7 +72,7 @@ interface Row {
 }
 
 // Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
-// after the lock and never goes back. LATERAL, subqueries and MATERIALIZED keep the plan to index lookups, and to computing each part
+// after the lock and never goes back; when a session is due follows the clock, which may. LATERAL, subqueries and MATERIALIZED keep the plan to index lookups, and to computing each part
 // once, whatever the tables held when it was made.
 const statement: Statement = {
   name: "append",
@@ -104,7 +104,7 @@ with request as materialized (
       else 'accepted'
     end as verdict,
     l.was = 'idle' and l.still_asked = '{}' as can_start,
-    greatest(drover_now(), l.last_at) as at
+    drover_now() as now, greatest(drover_now(), l.last_at) as at
   from locked l
 ), chosen as materialized (
   select e.*, j.workspace_id, j.session_id, j.at,
@@ -137,8 +137,8 @@ with request as materialized (
     active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'
       then (extract(epoch from d.at - h.active_since) * 1000000)::bigint else 0 end,
     active_since = case when d.becomes <> 'running' then null when h.status = 'running' then h.active_since else d.at end,
-    runnable_at = case d.run when 'wake' then least(h.runnable_at, d.at)
-      when 'park' then d.at + d.after_ms * interval '1 millisecond' else h.runnable_at end,
+    runnable_at = case d.run when 'wake' then least(h.runnable_at, d.now)
+      when 'park' then d.now + d.after_ms * interval '1 millisecond' else h.runnable_at end,
     needs_reader = greatest(h.needs_reader, d.reader),
     lease_owner = case when d.run = 'park' then null else h.lease_owner end,
     first_turn_seq = case when d.becomes = 'running' then coalesce(h.first_turn_seq, h.seq + 1) else h.first_turn_seq end,

@@ -36,7 +36,7 @@ describe("workspaces take turns", () => {
   test("so that 10,000 sessions of one do not hold up another's", async () => {
     await waiting("big", 10_000, 3_600);
     await waiting("small", 2, 1);
-    await waiting("later", 3, -3_600);
+    await waiting("later", 3, -60);
     const first = await claim(db, 1, 4);
     assert.deepEqual([countOf(first, "big"), countOf(first, "small")], [2, 2]);
     // The longest waiting of each.
@@ -64,7 +64,7 @@ describe("workspaces take turns", () => {
   test("and the next one due is found among all but those", async () => {
     assert.ok(Number(await nextDue(db)) < -3_000_000);
     const due = Number(await nextDue(db, ["big"]));
-    assert.ok(due > 3_500_000 && due <= 3_600_000, String(due));
+    assert.ok(due > 0 && due <= 60_000, String(due));
     assert.equal(await nextDue(db, ["big", "later"]), null);
   });
 });

@@ -34,6 +34,9 @@ waiting as (
   from waiting w where w.workspace_id is not null
 )`;
 
+/** No session waits for so long: what is due so far off was written before the clock went back. */
+const farOff = `runnable_at > drover_now() + ${limits.session_wait_ms_max} * interval '1 millisecond'`;
+
 // The candidates are more than are taken: others claim at the same time, and skip what is locked.
 const claimStatement: Statement = {
   name: "claim",
@@ -41,13 +44,17 @@ const claimStatement: Statement = {
 with recursive ${waiting}, candidates as materialized (
   select c.session_id, c.runnable_at, row_number() over (partition by w.workspace_id order by c.runnable_at) as turn
   from waiting w cross join lateral (
-    select session_id, runnable_at from session_head
+    (select session_id, runnable_at from session_head
     where ${free} and workspace_id = w.workspace_id and runnable_at <= drover_now() and needs_reader <= $3
-    order by runnable_at limit 4 * $2) c
+    order by runnable_at limit 4 * $2)
+    union all
+    (select session_id, runnable_at from session_head
+    where ${free} and workspace_id = w.workspace_id and ${farOff} and needs_reader <= $3
+    order by runnable_at limit 4 * $2)) c
   where w.workspace_id <> all($4::text[])
 ), due as (
   select h.session_id from candidates c join session_head h using (session_id)
-  where h.runnable_at <= drover_now() and h.lease_owner is null and exists (select from process where id = $1)
+  where (h.runnable_at <= drover_now() or h.${farOff}) and h.lease_owner is null and exists (select from process where id = $1)
   order by c.turn, c.runnable_at limit $2
   for no key update of h skip locked
 )
@@ -98,6 +105,7 @@ const reapStatement: Statement = {
 with dead as (
   delete from process p
   where p.id is distinct from $3 and (p.beat_at < drover_now() - $2 * interval '1 millisecond'
+    or p.beat_at > drover_now() + $2 * interval '1 millisecond'
     or not exists (
       select from pg_locks l
       where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
@@ -118,8 +126,8 @@ returning h.session_id`,
 export const processLockClass = 0x44_52_4f;
 
 /**
- * Frees the sessions of processes that have died, are cut off or have stopped beating. Whether `own` is alive is for the
- * others to say.
+ * Frees the sessions of processes that have died, are cut off or have stopped beating. A beat of the future is no beat: the
+ * clock has gone back, and who is alive beats again. Whether `own` is alive is for the others to say.
  */
 export async function reap(db: Database, own: number | null): Promise<string[]> {
   const rows = await db.query<{ session_id: string }>(reapStatement, [
