@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { failpoint } from "../failpoints.ts";
 import { limits } from "../limits.ts";
 import { ApiError, invalid } from "../protocol/errors.ts";
 import { type KeyedRequest, keepAnswer, takeTurn } from "../resources/kept-answers.ts";
@@ -74,6 +75,8 @@ async function tryAnswer(
       const text = await answer(work);
       if (Buffer.byteLength(text) > limits.idempotency_answer_bytes_max) throw tooLong();
       await keepAnswer(work.db, request, turn.bodyHmac, text);
+      failpoint("answer_written");
+      work.whenCommitted(() => failpoint("answer_committed"));
       return { text, replayed: false };
     }
   }

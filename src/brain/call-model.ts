@@ -1,3 +1,4 @@
+import { failpoint } from "../failpoints.ts";
 import { type ModelEvent, type ModelRequest, type Models, noUsage } from "../models/model.ts";
 
 /** Asks the model that the request names. Whatever goes wrong is the last event. */
@@ -17,5 +18,9 @@ export async function* callModel(
     yield { type: "failed", failure, usage: noUsage };
     return;
   }
-  yield* found.model.stream(request, signal);
+  failpoint("model_asked");
+  for await (const event of found.model.stream(request, signal)) {
+    failpoint("model_said");
+    yield event;
+  }
 }

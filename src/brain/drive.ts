@@ -1,3 +1,4 @@
+import { failpoint } from "../failpoints.ts";
 import type { CheckpointRef } from "../hands/wire.ts";
 import type { AppendRequest, AppendResult } from "../log/append.ts";
 import type { AnyDraft, Entry } from "../log/entry.ts";
@@ -138,13 +139,12 @@ export async function drive(
         restore_from: restoreFrom(facts.session_id, state),
       };
       const { sandbox_call: call_before } = state;
-      start(toolEffect(call), async (signal) => ({
-        type: "tool_finished",
-        thread_id: thread.id,
-        tool_use_id: call.id,
-        call_before,
-        ...(await effects.runTool(call, signal, asking)),
-      }));
+      start(toolEffect(call), async (signal) => {
+        failpoint("tool_asked");
+        const result = await effects.runTool(call, signal, asking);
+        failpoint("tool_answered");
+        return { type: "tool_finished", thread_id: thread.id, tool_use_id: call.id, call_before, ...result };
+      });
     }
   }
 

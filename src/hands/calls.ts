@@ -1,3 +1,4 @@
+import { failpoint } from "../failpoints.ts";
 import { limits } from "../limits.ts";
 import type { Checkpoints } from "./checkpoints/checkpoints.ts";
 import { describeFailure } from "./host-failure.ts";
@@ -131,6 +132,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     if (kept.state === "lost") return lostWithHost;
     if (request.if_never_seen === "lost") return lostElsewhere;
     const { session_id, sandbox_id, call_id, operation } = request;
+    failpoint("call_read");
     const result = await sandboxes.execute({
       id: sandbox_id,
       session_id,
@@ -143,11 +145,16 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
       keep_output_as: request.keep_output_as,
       signal,
       used_shell: journal.usedShell(sandbox_id),
-      started: () => journal.started({ sandbox_id, call_id }, { shell: operation.type === "shell" }),
+      async started() {
+        await journal.started({ sandbox_id, call_id }, { shell: operation.type === "shell" });
+        failpoint("call_noted");
+      },
     });
+    failpoint("call_ended");
     if (result.status === "unavailable") return result;
     try {
       await journal.finished({ sandbox_id, call_id }, isLarge(result) ? lostForItsSize : result);
+      failpoint("call_kept");
       checkpoints.told(sandbox_id, call_id, !isLarge(result));
       return result;
     } catch (error) {

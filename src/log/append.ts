@@ -1,4 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
+import { failpoint } from "../failpoints.ts";
 import { type AnyDraft, type Entry, readerOf } from "./entry.ts";
 
 export type SessionStatus = "idle" | "running" | "rescheduling" | "terminated";
@@ -205,12 +206,14 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
   const threads = requests.flatMap((request, n) =>
     (request.threads ?? []).map((thread) => ({ n, ...thread })),
   );
+  failpoint("append_asked");
   const rows = await db.query<Row>(statement, [
     JSON.stringify(heads),
     JSON.stringify(entries),
     JSON.stringify(threads),
     String(from),
   ]);
+  failpoint("append_done");
   const results = new Map(rows.map((row) => [row.n, row]));
   return requests.map((request, n) => toResult(request, results.get(n)));
 }

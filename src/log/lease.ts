@@ -1,4 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
+import { failpoint } from "../failpoints.ts";
 import type { Placement } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import { readerVersion } from "./entry.ts";
@@ -77,6 +78,7 @@ export async function claim(
   except: readonly string[] = [],
 ): Promise<Lease[]> {
   const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [owner, count, readerVersion, except]);
+  if (rows.length > 0) failpoint("claimed");
   return rows.map((row) => ({ ...row, owner }));
 }
 

@@ -91,7 +91,7 @@ export async function startRemoteHosts(options: {
     mkdirSync(data, { mode: 0o711 });
     const env = { PATH, HOME, DROVER_DATA_DIR: data, ...more };
     runtimes.push(readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" }).runtime_dir);
-    const child = await startPart(args, env, undefined, through);
+    const child = await startPart(args, env, { through });
     children.push(child);
     return { child, data };
   }

@@ -6,9 +6,12 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { ModelsFile } from "../../src/config/models.ts";
 import { readConfig } from "../../src/config.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
+import type { Order } from "./crash-here.ts";
 import { startPart } from "./part.ts";
 import { clientOf, testKey } from "./server.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
+
+const crashHere = join(import.meta.dirname, "crash-here.ts");
 
 export interface Running {
   pid: number;
@@ -16,6 +19,10 @@ export interface Running {
   kill(): Promise<void>;
   /** SIGTERM, and waits; resolves with its exit code. */
   stop(): Promise<number | null>;
+  /** Where it is to kill itself, from now on. Only with `crashable`. */
+  crashAt(order: Order): Promise<void>;
+  /** Resolves when it has ended: with the place at which it killed itself, or null. */
+  ended: Promise<string | null>;
   /** SIGSTOP and SIGCONT. */
   freeze(): void;
   thaw(): void;
@@ -37,7 +44,12 @@ export interface Processes {
 }
 
 export async function startProcesses(
-  options: { anthropic_url?: string; models?: ModelsFile } = {},
+  options: {
+    anthropic_url?: string;
+    models?: ModelsFile;
+    /** They take orders where to crash. */
+    crashable?: boolean;
+  } = {},
 ): Promise<Processes> {
   const db = await testDatabase();
   const dataDir = mkdtempSync(join(tmpdir(), "drover-crash-"));
@@ -63,7 +75,18 @@ export async function startProcesses(
   const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
 
   async function start(command: string[], more: Record<string, string>, main?: string): Promise<Running> {
-    const child = await startPart(command, { ...env, ...more }, main);
+    let lastWords = "";
+    const child = await startPart(
+      command,
+      { ...env, ...more },
+      {
+        main,
+        preload: options.crashable ? crashHere : undefined,
+        heard: (line) => {
+          lastWords = line;
+        },
+      },
+    );
     const started: Running = {
       pid: child.pid ?? 0,
       async kill() {
@@ -78,6 +101,13 @@ export async function startProcesses(
         await once(child, "exit");
         return child.exitCode;
       },
+      async crashAt(order) {
+        const understood = once(child, "message");
+        // One that has died meanwhile says so by `ended`.
+        child.send(order, () => {});
+        await understood;
+      },
+      ended: once(child, "close").then(() => /^crashes at (\w+)$/.exec(lastWords)?.[1] ?? null),
       freeze: () => child.kill("SIGSTOP"),
       thaw: () => child.kill("SIGCONT"),
     };
