@@ -1,0 +1,47 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { Parts } from "./parts.ts";
+import { type Act, targetOf } from "./plan.ts";
+
+/** Carries a plan out to its end; afterwards everything is as it was. */
+export async function harm(parts: Parts, plan: readonly Act[], tell: (act: Act) => void): Promise<void> {
+  const since = Date.now();
+  /** What is harmed now, until it is whole again. */
+  const harmed = new Map<string, Promise<void>>();
+  const performed: Promise<void>[] = [];
+  for (const act of plan) {
+    await pause(act.at_ms - (Date.now() - since));
+    const target = targetOf(act);
+    const performing = (harmed.get(target) ?? Promise.resolve()).then(() => {
+      tell(act);
+      return perform(parts, act);
+    });
+    harmed.set(target, performing);
+    performed.push(performing);
+  }
+  await Promise.all(performed);
+}
+
+async function perform(parts: Parts, act: Act): Promise<void> {
+  switch (act.do) {
+    case "kill":
+      await parts.kill(act.part);
+      await pause(act.for_ms);
+      return parts.start(act.part);
+    case "freeze":
+      parts.freeze(act.part);
+      await pause(act.for_ms);
+      return parts.thaw(act.part);
+    case "break": {
+      const link = parts.links.get(act.link);
+      link?.fail(act.fault);
+      await pause(act.for_ms);
+      return link?.mend();
+    }
+    case "restart_postgres":
+      return parts.restartPostgres(act.ending, act.for_ms);
+    case "move_clock":
+      await parts.moveClock(act.by_ms);
+      await pause(act.for_ms);
+      return parts.moveClock(0);
+  }
+}

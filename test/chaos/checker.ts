@@ -1,0 +1,177 @@
+import { isDeepStrictEqual } from "node:util";
+import type Anthropic from "@anthropic-ai/sdk";
+import type { Frame } from "../harness/raw-stream.ts";
+import type { EventOf, ListedEvent } from "../harness/session.ts";
+import { isProcessed } from "./readers.ts";
+
+/** All that is known of one session from outside. */
+export interface Evidence {
+  /** Ids of the events that the API has acknowledged, in the order in which they were sent. */
+  sent: string[];
+  /** Texts of messages that it has refused. */
+  refusedTexts: string[];
+  session: Pick<Anthropic.Beta.BetaManagedAgentsSession, "id" | "status" | "usage">;
+  list: ListedEvent[];
+  /** What its commands have written: each its own word, as often as it ran. */
+  written: string;
+  byCursor: Frame[];
+  withCare: ListedEvent[];
+}
+
+/** What of it must not be; none, when nothing was lost and nothing was done twice. */
+export function problemsOf(evidence: Evidence): string[] {
+  return [
+    ...ofAcknowledged(evidence),
+    ...ofCalls(evidence),
+    ...ofCommands(evidence),
+    ...ofTheEnd(evidence),
+    ...ofUsage(evidence),
+    ...ofReaders(evidence),
+  ];
+}
+
+/** Every acknowledged event is in the list once, and those of a kind in the order in which they were sent. */
+function ofAcknowledged({ sent, list, refusedTexts }: Evidence): string[] {
+  const problems: string[] = [];
+  const places = new Map(list.map(({ id }, place) => [id, place]));
+  if (places.size !== list.length) problems.push(`the list repeats ${list.length - places.size} events`);
+  const newest = new Map<string, number>();
+  for (const id of sent) {
+    const place = places.get(id);
+    const event = place === undefined ? undefined : list[place];
+    if (place === undefined || !event) {
+      problems.push(`${id} was acknowledged and is not in the list`);
+      continue;
+    }
+    if (place < (newest.get(event.type) ?? -1))
+      problems.push(`${id} (${event.type}) is before one sent earlier`);
+    newest.set(event.type, place);
+  }
+  const known = new Set(sent);
+  for (const event of list) {
+    if (!event.type.startsWith("user.") || known.has(event.id)) continue;
+    problems.push(`${event.id} (${event.type}) is in the list and was not acknowledged`);
+  }
+  const texts = list.flatMap((event) =>
+    event.type === "user.message" ? [JSON.stringify(event.content)] : [],
+  );
+  for (const text of refusedTexts)
+    if (texts.includes(text)) problems.push(`a refused message is in the list: ${text}`);
+  return problems;
+}
+
+/** Each tool use has one result, after it; each request for an answer of the model has one end. */
+function ofCalls({ list }: Evidence): string[] {
+  const problems: string[] = [];
+  const open = new Set<string>();
+  let request: string | null = null;
+  for (const event of list) {
+    if (event.type === "agent.tool_use") open.add(event.id);
+    else if (event.type === "agent.tool_result" && !open.delete(event.tool_use_id))
+      problems.push(`${event.id} is a second result of ${event.tool_use_id}, or one of nothing`);
+    else if (event.type === "span.model_request_start") {
+      if (request) problems.push(`${event.id} begins while ${request} is open`);
+      request = event.id;
+    } else if (event.type === "span.model_request_end") {
+      if (event.model_request_start_id !== request) problems.push(`${event.id} ends what is not open`);
+      request = null;
+    }
+  }
+  for (const id of open) problems.push(`${id} has no result`);
+  if (request) problems.push(`${request} has no end`);
+  return problems;
+}
+
+const wordIn = /word-\d+\./;
+
+/** No command ran twice, those that succeeded ran, and those that were denied did not. */
+function ofCommands({ list, written }: Evidence): string[] {
+  const problems: string[] = [];
+  const results = new Map<string, EventOf<"agent.tool_result">>();
+  const denied = new Set<string>();
+  for (const event of list) {
+    if (event.type === "agent.tool_result") results.set(event.tool_use_id, event);
+    if (event.type === "user.tool_confirmation" && event.result === "deny") denied.add(event.tool_use_id);
+  }
+  const times = new Map<string, { asked: number; succeeded: number; denied: number }>();
+  for (const event of list) {
+    if (event.type !== "agent.tool_use") continue;
+    const [word] = wordIn.exec(JSON.stringify(event.input)) ?? [];
+    if (word === undefined) continue;
+    const count = times.get(word) ?? { asked: 0, succeeded: 0, denied: 0 };
+    count.asked += 1;
+    if (results.get(event.id)?.is_error === false) count.succeeded += 1;
+    if (denied.has(event.id)) count.denied += 1;
+    times.set(word, count);
+  }
+  const runs = new Map<string, number>();
+  for (const word of written.split("\n").filter((line) => line !== ""))
+    runs.set(word, (runs.get(word) ?? 0) + 1);
+  for (const [word, ran] of runs) {
+    const count = times.get(word);
+    if (!count) problems.push(`${word} ran, and no call in the list asked for it`);
+    else if (ran > count.asked - count.denied)
+      problems.push(`${word} ran ${ran} times for ${count.asked} calls, ${count.denied} of them denied`);
+  }
+  for (const [word, { succeeded }] of times) {
+    const ran = runs.get(word) ?? 0;
+    if (ran < succeeded) problems.push(`${word} ran ${ran} times and has ${succeeded} results that say so`);
+  }
+  return problems;
+}
+
+function ofTheEnd({ session, list }: Evidence): string[] {
+  const problems: string[] = [];
+  if (session.status !== "idle") problems.push(`its status is ${session.status}`);
+  const last = list.at(-1)?.type;
+  if (last !== "session.status_idle") problems.push(`its last event is ${last}`);
+  return problems;
+}
+
+/** What the session has used is what its requests have. */
+function ofUsage({ session, list }: Evidence): string[] {
+  const total = { input_tokens: 0, output_tokens: 0, cache_read_input_tokens: 0 };
+  for (const event of list) {
+    if (event.type !== "span.model_request_end") continue;
+    total.input_tokens += event.model_usage.input_tokens;
+    total.output_tokens += event.model_usage.output_tokens;
+    total.cache_read_input_tokens += event.model_usage.cache_read_input_tokens;
+  }
+  const { usage } = session;
+  const said = {
+    input_tokens: usage.input_tokens ?? 0,
+    output_tokens: usage.output_tokens ?? 0,
+    cache_read_input_tokens: usage.cache_read_input_tokens ?? 0,
+  };
+  return isDeepStrictEqual(said, total)
+    ? []
+    : [`its usage is ${JSON.stringify(said)}, that of its requests ${JSON.stringify(total)}`];
+}
+
+/** Both readers have seen what the list says, in its order: nothing is missing and nothing came twice. */
+function ofReaders({ list, withCare, byCursor }: Evidence): string[] {
+  const problems: string[] = [];
+  if (!isDeepStrictEqual(withCare, list)) problems.push(difference("the careful reader", withCare, list));
+  const processed = byCursor.filter(isProcessed).map(({ data }) => data);
+  if (!isDeepStrictEqual(processed, list)) problems.push(difference("the reader by cursor", processed, list));
+  const cursors = byCursor.map(({ id }) => Number(id?.split("-").at(1)));
+  if (cursors.some((seq, i) => !(seq > (cursors[i - 1] ?? 0))))
+    problems.push("a cursor of the stream is not beyond the one before");
+  const arrived = byCursor.filter((frame) => !isProcessed(frame)).map(({ data }) => data.id);
+  if (new Set(arrived).size !== arrived.length) problems.push("the stream has told of an arrival twice");
+  return problems;
+}
+
+function difference(
+  who: string,
+  saw: { id: string; type: string }[],
+  list: { id: string; type: string }[],
+): string {
+  const place = Array.from({ length: Math.max(saw.length, list.length) }, (_, i) => i).find(
+    (i) => !isDeepStrictEqual(saw[i], list[i]),
+  );
+  const at = place ?? 0;
+  const named = (event: { id: string; type: string } | undefined) =>
+    event ? `${event.type} ${event.id}` : "nothing";
+  return `${who} saw ${saw.length} events, the list has ${list.length}; the first difference is at ${at}: ${named(saw[at])}, not ${named(list[at])}`;
+}
