@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { testDatabase } from "../src/db/testing.ts";
-import { StaleEpoch } from "../src/hands/client.ts";
+import { StaleEpoch, Undecided } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
+import { createFleet } from "../src/hands/fleet.ts";
 import { startHands } from "../src/hands/host.ts";
 import { sandboxOf } from "../src/hands/placement.ts";
 import { appears, exec, finished, never, textOf } from "../src/hands/testing-host.ts";
@@ -63,6 +64,22 @@ describe("sessions are placed", () => {
     assert.equal(finished(await run(fleet, late.lease, "true")).exit_code, 0);
     await release(second);
     assert.equal(finished((await running[1]) ?? assert.fail()).timed_out, false);
+  });
+
+  test("not while the database does not say where, and then all the same", async () => {
+    const { connections } = await fleetOf([await startHost()]);
+    const { lease } = await claimed();
+    let away = true;
+    const placements = placementsIn({
+      query: (statement, values) =>
+        away ? Promise.reject(new Error("the database is away")) : db.query(statement, values),
+    });
+    const fleet = createFleet({ hosts: connections, placements, gone_ms: 600, trouble() {} });
+    onClose(fleet.close);
+    const hands = fleet.handsOf(lease);
+    await assert.rejects(hands.execute(call(lease, "true"), never), Undecided);
+    away = false;
+    assert.equal(finished(await hands.execute(call(lease, "true"), never)).exit_code, 0);
   });
 
   test("by nobody whose lease is over", async () => {

@@ -52,13 +52,15 @@ export interface NetworkListener {
   /** 0 takes a free one. */
   port: number;
   identity: Identity;
+  /** How long a connection may be silent, in `ms`. */
+  silent_ms?: number;
   /** Hears why somebody was not let in. */
   onRefused?(who: string, why: string): void;
 }
 
 /** TLS 1.3 for those who hold a certificate of a serve. A connection that goes silent is dropped. */
 export async function listenOnNetwork(
-  { host, port, identity, onRefused = () => {} }: NetworkListener,
+  { host, port, identity, silent_ms = limits.hands_client_silent_ms, onRefused = () => {} }: NetworkListener,
   onConnection: (socket: Socket) => void,
 ): Promise<Server & { port: number }> {
   const server = createTlsServer({
@@ -80,7 +82,7 @@ export async function listenOnNetwork(
       return;
     }
     socket.setNoDelay(true);
-    socket.setTimeout(limits.hands_client_silent_ms, () => socket.destroy());
+    socket.setTimeout(silent_ms, () => socket.destroy());
     onConnection(socket);
   });
   await listening(server, () => server.listen(port, host));

@@ -1,9 +1,16 @@
+import "reflect-metadata";
 import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { connect as connectPlainly } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import {
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
 import { makeAuthority, makeCertificate, type Pair } from "../cli/certificates.ts";
 import { anyChange, connectHands, connectHost, type HostConnection } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
@@ -26,6 +33,25 @@ const of = async (role: Role, more: { ca?: Pair; validity?: typeof valid; addres
   const pair = await makeCertificate(signer, { role, name: "test", addresses, ...validity });
   return { ca: ca.cert, ...pair };
 };
+
+/** Signed by the authority for any use, and for a role that is not one of the two. */
+async function ofNoRole(): Promise<Identity> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const signer = PemConverter.decodeFirst(ca.key);
+  const cert = await X509CertificateGenerator.create({
+    subject: "CN=test, OU=drover console",
+    issuer: new X509Certificate(ca.cert).subjectName,
+    publicKey: keys.publicKey,
+    signingKey: await crypto.subtle.importKey("pkcs8", signer, algorithm, false, ["sign"]),
+    notBefore: valid.from,
+    notAfter: valid.to,
+    signingAlgorithm: algorithm,
+    extensions: [new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])],
+  });
+  const pkcs8 = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+  return { ca: ca.cert, cert: cert.toString("pem"), key: PemConverter.encode(pkcs8, "PRIVATE KEY") };
+}
 
 before(async () => {
   ca = await makeAuthority(valid);
@@ -80,6 +106,26 @@ describe("a sandbox host on the network", () => {
     assert.equal(textOf(result), "over tls\n");
   });
 
+  test("drops a connection that goes silent, as that of a server that is cut off", async (t) => {
+    const silent = testFolder();
+    const network = { host: "127.0.0.1", port: 0, identity: await of("hands"), silent_ms: 50 };
+    const impatient = await startHands({
+      socket_path: join(silent.path, "hands.sock"),
+      data_dir: silent.path,
+      driver: bubblewrap({ data_dir: silent.path }),
+      network,
+    });
+    t.after(async () => {
+      await impatient.close();
+      silent.remove();
+    });
+    const { cert, key } = await of("serve");
+    const socket = connectTls({ port: impatient.port ?? 0, host: "127.0.0.1", ca: ca.cert, cert, key });
+    socket.resume();
+    await new Promise((resolve) => socket.once("close", resolve));
+    assert.ok(socket.authorized);
+  });
+
   test("says who it is, the same over every way to it", async (t) => {
     const identity = await of("serve");
     const local = connectHost({ socket_path: join(folder.path, "hands.sock") });
@@ -95,6 +141,7 @@ describe("a sandbox host on the network", () => {
 
   for (const [who, identity] of [
     ["with the certificate of a host", () => of("hands")],
+    ["with a certificate of the authority for something else", ofNoRole],
     ["with a certificate of another authority", () => of("serve", { ca: otherCa })],
     ["with an expired certificate", () => of("serve", { validity: expired })],
     ["with a certificate that is not valid yet", () => of("serve", { validity: future })],
@@ -170,6 +217,9 @@ describe("a server", () => {
 
   test("takes nobody for a host who shows the certificate of a server", async () => {
     assert.match((await tryHost(await of("serve", { addresses: ["127.0.0.1"] }))) ?? "", /purpose/);
+  });
+  test("takes nobody for a host whose certificate is for something else", async () => {
+    assert.match((await tryHost(await ofNoRole())) ?? "", /one of "drover console", not of "drover hands"/);
   });
   test("takes nobody for a host whose certificate names another address", async () => {
     assert.match((await tryHost(await of("hands", { addresses: ["10.9.9.9"] }))) ?? "", /altnames/);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Hands, StaleEpoch } from "../hands/client.ts";
+import { type Hands, StaleEpoch, Undecided } from "../hands/client.ts";
 import { testSpec } from "../hands/testing.ts";
 import type { ExecuteResult } from "../hands/wire.ts";
 import { runTool, toolset } from "./toolset.ts";
@@ -147,6 +147,15 @@ describe("a call whose host has died", () => {
       block?.type === "text" ? block.text : "",
       /^ä{8000}\n\[\.\.\. the output has 200002 bytes: .* the rest could not be kept \.\.\.\]\nä{8000}$/,
     );
+  });
+
+  test("is not answered when the database did not say where its sandbox is: the brain comes back to it", async () => {
+    const unsure: Hands = {
+      ...lossy([]),
+      execute: () => Promise.reject(new Undecided("the database is away")),
+    };
+    const call = { id: "c", name: "bash", input: { command: "x" }, started_seq: null };
+    await assert.rejects(runTool(call, unsure, scope, never), Undecided);
   });
 
   test("of a brain that was replaced is not answered at all", async () => {
