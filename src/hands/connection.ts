@@ -34,29 +34,38 @@ export async function openConnection(address: HostAddress, events: ConnectionEve
 
 function openSocket(address: HostAddress): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = "socket_path" in address ? connectLocally(address.socket_path) : openTls(address);
+    const fail = (error: Error) => {
+      clearTimeout(late);
+      socket.destroy();
+      reject(error);
+    };
+    const opened = () => {
+      clearTimeout(late);
+      resolve(socket);
+    };
     const late = setTimeout(
-      () => socket.destroy(new Error(`${nameOf(address)} did not answer within ${limits.net_connect_ms} ms`)),
+      () => fail(new Error(`${nameOf(address)} did not answer within ${limits.net_connect_ms} ms`)),
       limits.net_connect_ms,
     );
-    socket.once("error", reject);
-    socket.once("close", () => clearTimeout(late));
-    socket.once("socket_path" in address ? "connect" : "secureConnect", () => {
-      clearTimeout(late);
-      socket.off("error", reject);
-      resolve(socket);
-    });
+    const socket =
+      "socket_path" in address
+        ? connectLocally(address.socket_path, opened)
+        : openTls(address, (wrong) => (wrong === null ? opened() : fail(wrong)));
+    // Also those that come after it was opened: what they mean shows in its end.
+    socket.on("error", fail);
   });
 }
 
-/** The name in the host's certificate is judged too, by the default check, which comes before the one of the role. */
-function openTls({ host, port, identity }: Extract<HostAddress, { identity: Identity }>): Socket {
-  const socket = connectTls({ host, port, ...tlsOptions(identity), rejectUnauthorized: true });
-  socket.setNoDelay(true);
-  socket.prependOnceListener("secureConnect", () => {
+/** The name in the host's certificate is judged by the default check, which comes before the one of the role. */
+function openTls(
+  { host, port, identity }: Extract<HostAddress, { identity: Identity }>,
+  onOpen: (wrong: Error | null) => void,
+): Socket {
+  const socket = connectTls({ host, port, ...tlsOptions(identity), rejectUnauthorized: true }, () => {
     const wrong = wrongRole(socket.getPeerCertificate(), "hands");
-    if (wrong !== null) socket.destroy(new Error(`${host}:${port} is no sandbox host: ${wrong}`));
+    onOpen(wrong === null ? null : new Error(`${host}:${port} is no sandbox host: ${wrong}`));
   });
+  socket.setNoDelay(true);
   return socket;
 }
 
@@ -83,7 +92,6 @@ function multiplex(socket: Socket, events: ConnectionEvents): Connection {
     tooLong: () => socket.destroy(),
   });
   socket.on("data", events.heard);
-  socket.on("error", () => {});
   socket.once("close", () => {
     for (const resolve of asked.values()) resolve(null);
     asked.clear();
