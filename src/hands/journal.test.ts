@@ -148,6 +148,23 @@ test("damage costs the results it hit, and nothing else", async () => {
   }
 });
 
+test("drops what is of one sandbox, and nothing of a session's other ones", async () => {
+  const path = join(folder.path, "two.jsonl");
+  const journal = await openJournal(path, options);
+  const other = { sandbox_id: "sbx_a-1", call_id: "a" };
+  for (const each of [call("a"), other]) {
+    await journal.started(each, { shell: true });
+    await journal.finished(each, result("a"));
+  }
+  await journal.clear("sbx_a");
+  await journal.close();
+  const again = await openJournal(path, options);
+  assert.deepEqual(await again.find(call("a")), { state: "never_seen" });
+  assert.deepEqual(await again.find(other), { state: "finished", result: result("a") });
+  assert.deepEqual([again.usedShell("sbx_a"), again.usedShell("sbx_a-1")], [false, true]);
+  await again.close();
+});
+
 test("a result that is damaged while the journal is open is lost", async () => {
   const path = join(folder.path, "eaten.jsonl");
   const journal = await openJournal(path, options);
