@@ -218,7 +218,7 @@ export const limits = {
   checkpoint_ms_max: 20 * 60_000,
   checkpoint_closing_ms_max: 8_000,
   /** One that is not wanted any more ends by itself within this time, or is ended. */
-  checkpoint_stop_ms_max: 3_000,
+  checkpoint_stop_ms_max: 2_000,
   /** What it keeps of a workspace: files and folders, bytes as files say them, of one file, levels, bytes of all paths. */
   checkpoint_files_max: 300_000,
   checkpoint_bytes_max: 64 * 1024 ** 3,

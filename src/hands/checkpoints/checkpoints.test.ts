@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { open as openFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, beforeEach, test } from "node:test";
+import { type Driver, Unavailable } from "../driver.ts";
+import { sandboxFolders } from "../drivers/sandbox-folders.ts";
+import { type TestFolder, testFolder } from "../testing.ts";
+import type { Checkpoint } from "../wire.ts";
+import { type Checkpoints, type CheckpointsOptions, createCheckpoints } from "./checkpoints.ts";
+import { damage, sandbox_id, session_id } from "./testing.ts";
+
+let folder: TestFolder;
+let storage: string;
+const folders: TestFolder[] = [];
+const open: Checkpoints[] = [];
+beforeEach(() => {
+  folder = testFolder();
+  folders.push(folder);
+  storage = join(folder.path, "storage");
+  mkdirSync(storage);
+});
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close();
+});
+after(() => {
+  for (const each of folders) each.remove();
+});
+
+/** A host with folders and no sandboxes. */
+function host(name: string, more: Partial<CheckpointsOptions> = {}) {
+  const data_dir = join(folder.path, name);
+  const sandboxes = sandboxFolders(data_dir, null);
+  const kept = (path: string) => [{ name: "workspace", path, inside: "/workspace", owner: null }];
+  const none = () => Promise.reject(new Error("there are no sandboxes"));
+  const driver: Driver = {
+    ...{ name: "none", check: none, provision: none },
+    forget: (id) => sandboxes.remove(id),
+    keptFolders(id) {
+      const found = sandboxes.find(id);
+      return found && kept(found.workspace);
+    },
+    stage(id) {
+      const { folder, ...rest } = sandboxes.stage(id);
+      return { ...rest, folders: kept(folder.workspace) };
+    },
+  };
+  const waiting: ((checkpoint: Checkpoint) => void)[] = [];
+  const made: Checkpoint[] = [];
+  const troubles: string[] = [];
+  const troubled = Promise.withResolvers<string>();
+  const recovered = Promise.withResolvers<void>();
+  const checkpoints = createCheckpoints({
+    driver,
+    data_dir,
+    storage,
+    after_ms: 10,
+    retry_ms: 10,
+    onKept(checkpoint) {
+      made.push(checkpoint);
+      for (const hear of waiting.splice(0)) hear(checkpoint);
+    },
+    onTrouble({ message }) {
+      troubles.push(message);
+      troubled.resolve(message);
+    },
+    onRecovered: recovered.resolve,
+    ...more,
+  });
+  open.push(checkpoints);
+  return {
+    checkpoints,
+    ...{ made, troubles, troubled: troubled.promise, recovered: recovered.promise },
+    workspace: join(data_dir, "sandboxes", sandbox_id, "workspace"),
+    openSandbox: () => sandboxes.open(sandbox_id),
+    kept: () => new Promise<Checkpoint>((resolve) => waiting.push(resolve)),
+    call(id: string, change: () => void) {
+      checkpoints.began(sandbox_id, session_id);
+      change();
+      checkpoints.ended(sandbox_id, id);
+    },
+  };
+}
+
+const from = { session_id, at: null };
+
+test("a workspace is kept when no call has used it for a while, and brought back where it is not", async () => {
+  const a = host("a");
+  a.openSandbox();
+  const kept = a.kept();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  a.call("c2", () => {});
+  assert.deepEqual((await kept).after_calls, ["c1", "c2"]);
+  const b = host("b");
+  await b.checkpoints.fill(sandbox_id, from);
+  assert.equal(readFileSync(join(b.workspace, "file"), "utf8"), "text");
+  assert.deepEqual(await b.checkpoints.list(session_id), a.made);
+  assert.deepEqual(b.checkpoints.report(sandbox_id, "c3")?.checkpoint, a.made[0]);
+  assert.equal(b.checkpoints.report(sandbox_id, "c4"), null, "one call tells it");
+  b.checkpoints.told(sandbox_id, "c3", false);
+  assert.ok(b.checkpoints.report(sandbox_id, "c5"), "unless that one's result was lost");
+  b.checkpoints.told(sandbox_id, "c5", true);
+  assert.equal(b.checkpoints.report(sandbox_id, "c6"), null);
+});
+
+test("a workspace that is there is left as it is", async () => {
+  const a = host("a");
+  a.openSandbox();
+  const kept = a.kept();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "old"));
+  await kept;
+  writeFileSync(join(a.workspace, "file"), "new");
+  await a.checkpoints.fill(sandbox_id, from);
+  assert.equal(readFileSync(join(a.workspace, "file"), "utf8"), "new");
+  assert.equal(a.checkpoints.report(sandbox_id, "c2"), null);
+});
+
+test("the process after one that was killed keeps what that one did not come to, and tells what it did not tell", async () => {
+  const a = host("a", { after_ms: 1_000_000 });
+  a.openSandbox();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  a.checkpoints.began(sandbox_id, session_id);
+  // Not closed: killed, as far as its disk can tell.
+  open.splice(0);
+  const next = host("a");
+  assert.deepEqual((await next.kept()).after_calls, ["c1"]);
+
+  const b = host("b");
+  await b.checkpoints.fill(sandbox_id, from);
+  open.splice(open.indexOf(b.checkpoints), 1);
+  const after_b = host("b");
+  after_b.checkpoints.began(sandbox_id, session_id);
+  assert.deepEqual(after_b.checkpoints.report(sandbox_id, "c2")?.checkpoint, next.made[0]);
+});
+
+test("a host that ends keeps what is left to keep", async () => {
+  const a = host("a", { after_ms: 1_000_000 });
+  a.openSandbox();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  await a.checkpoints.close();
+  assert.deepEqual(
+    a.made.map(({ after_calls }) => after_calls),
+    [["c1"]],
+  );
+});
+
+test("a storage that fails is told of once, and workspaces are kept when it works again", async () => {
+  rmSync(storage, { recursive: true });
+  writeFileSync(storage, "no folder");
+  const a = host("a");
+  a.openSandbox();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  assert.match(await a.troubled, /ENOTDIR|EEXIST/);
+  a.call("c2", () => {});
+  const kept = a.kept();
+  rmSync(storage);
+  assert.deepEqual((await kept).after_calls, ["c1", "c2"]);
+  await a.recovered;
+  assert.equal(a.troubles.length, 1);
+});
+
+test("a storage that does not answer holds up no call, and no removal", async () => {
+  execFileSync("mkfifo", [join(storage, "storage-id")]);
+  const a = host("a", { closing_ms: 1 });
+  a.openSandbox();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  // Opened by the other end, which reads from now on.
+  const held = await openFile(join(storage, "storage-id"), "w");
+  a.call("c2", () => {});
+  await a.checkpoints.forget(sandbox_id, null, async () => rmSync(a.workspace, { recursive: true }));
+  assert.deepEqual(a.made, []);
+  await held.close();
+});
+
+test("a workspace that may be in a storage that is away is not begun anew", async () => {
+  const a = host("a");
+  a.openSandbox();
+  const kept = a.kept();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  await kept;
+  renameSync(storage, `${storage}.away`);
+  const b = host("b");
+  await assert.rejects(b.checkpoints.fill(sandbox_id, from), Unavailable);
+  assert.ok(!existsSync(b.workspace));
+  renameSync(`${storage}.away`, storage);
+  damage(storage, "text");
+  await b.checkpoints.fill(sandbox_id, from);
+  assert.equal(b.checkpoints.report(sandbox_id, "c2")?.missing_count, 1);
+});
+
+test("what is removed has no checkpoint any more, nor gets another one", async () => {
+  const a = host("a");
+  a.openSandbox();
+  const kept = a.kept();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  await kept;
+  a.call("c2", () => {});
+  await a.checkpoints.forget(sandbox_id, session_id, () =>
+    Promise.resolve(rmSync(a.workspace, { recursive: true })),
+  );
+  assert.deepEqual(await a.checkpoints.list(session_id), []);
+  const b = host("b");
+  await b.checkpoints.fill(sandbox_id, from);
+  assert.ok(!existsSync(b.workspace));
+  assert.deepEqual(b.checkpoints.report(sandbox_id, "c3")?.checkpoint, null);
+});
