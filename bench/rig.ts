@@ -119,6 +119,7 @@ export async function startRig(): Promise<Rig> {
         migrations: readMigrations(),
         hosts: [own],
         host_gone_ms: limits.host_gone_ms,
+        workspace_days: 30,
         allow_private_hosts: [],
         search: null,
         models,

@@ -30,6 +30,18 @@ describe("settings", () => {
     assert.equal(readConfig({ XDG_DATA_HOME: "/data" }, user).data_dir, "/data/drover");
   });
 
+  test("say where workspaces are kept, and how long", () => {
+    const { storage, workspace_days } = readConfig({ DROVER_DATA_DIR: "/data" }, root);
+    assert.deepEqual([storage, workspace_days], ["/data/storage", 30]);
+    const set = { DROVER_STORAGE: "/mnt/shared/", DROVER_WORKSPACE_DAYS: "7" };
+    assert.equal(readConfig(set, root).storage, "/mnt/shared");
+    assert.equal(readConfig(set, root).workspace_days, 7);
+    assert.deepEqual(problemsOf({ DROVER_STORAGE: "shared", DROVER_WORKSPACE_DAYS: "0.5" }), [
+      "DROVER_STORAGE: must be an absolute path",
+      "DROVER_WORKSPACE_DAYS: must be a whole number of days from 1 to 3650",
+    ]);
+  });
+
   test("that are wrong are all named at once, with what is allowed", () => {
     const problems = problemsOf({
       DROVER_PORT: "0",

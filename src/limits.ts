@@ -235,6 +235,9 @@ export const limits = {
   checkpoint_commit_bytes: 1 << 30,
   /** Of one sandbox, the newest. */
   checkpoints_kept_max: 50,
+  /** How often workspaces are looked for that were kept long enough, and how many are taken at a time. */
+  expiry_poll_ms: 60_000,
+  expiry_batch_max: 100,
   /** How long a call waits for its workspace to be brought back. */
   restore_ms_max: 10 * 60_000,
   /** Paths that are said to be missing, and how much of each. */

@@ -59,6 +59,8 @@ export interface ServerOptions {
   allow_private_hosts: readonly string[];
   /** Null: agents cannot search the web. */
   search: SearchSettings | null;
+  /** How long a session's workspace is kept, in days from when it first had a sandbox. */
+  workspace_days: number;
   models: Models & Candidates;
   listing: ModelListing;
   prices: Prices;
@@ -169,7 +171,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       findCap,
       trouble,
     });
-  const jobs = does("jobs") ? startJobs({ db, hands, trouble }) : null;
+  const jobs = does("jobs")
+    ? startJobs({ db, hands, workspace_days: options.workspace_days, trouble })
+    : null;
 
   const messagesSpent = messagesSpending(db, caps, { prices, trouble });
   const lastCall = new AbortController();

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { damage } from "../src/hands/checkpoints/testing.ts";
+import { expireWorkspaces } from "../src/log/expiry.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import { type Facts, listed, newSession, prepare, resultsIn, turn } from "./harness/session.ts";
 
@@ -86,6 +88,25 @@ describe("a workspace whose host is gone", () => {
     assert.equal(await ask(id, "bash ls"), "[No output.]");
   });
 
+  test("that was kept for long enough is empty the next time, and its history is not", async () => {
+    const { id } = await newSession(server.client, facts);
+    const kept = server.hands.kept(id);
+    await ask(id, "bash echo one > a");
+    await kept;
+    const history = await listed(server.client, id);
+    const aged = {
+      name: "age",
+      text: "update session_head set sandbox_at = now() - interval '31 days' where session_id = $1",
+    };
+    await server.db.query(aged, [id]);
+    assert.deepEqual(await expireWorkspaces(server.db, 30), [id]);
+    while (existsSync(server.workspace(id).path("a"))) await pause(10);
+    assert.deepEqual(await listed(server.client, id), history);
+    assert.match(await ask(id, "bash ls"), /no checkpoint of its files: the workspace is empty/);
+    await ask(id, "bash echo two > b");
+    assert.equal(await ask(id, "bash ls"), "b");
+  });
+
   test("goes with its session, and its checkpoints too", async () => {
     const { id } = await newSession(server.client, facts);
     const kept = server.hands.kept(id);
@@ -94,6 +115,6 @@ describe("a workspace whose host is gone", () => {
     const documents = join(server.hands.storage, "documents/workspaces", id, id.replace("sesn_", "sbx_"));
     assert.ok(existsSync(join(documents, "1.json")));
     await server.client.beta.sessions.delete(id);
-    while (existsSync(join(documents, "1.json"))) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (existsSync(join(documents, "1.json"))) await pause(10);
   });
 });

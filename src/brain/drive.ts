@@ -5,6 +5,7 @@ import type { AnyDraft, Entry } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
 import type { SessionPreview } from "../log/previews.ts";
 import type { AssistantBlock, ModelEvent, ModelRequest, ToolDefinition } from "../models/model.ts";
+import { toolNamed } from "../tools/toolset.ts";
 import { summaryRequest } from "./compaction.ts";
 import { modelRequest } from "./context.ts";
 import { contextTokens } from "./context-size.ts";
@@ -222,6 +223,7 @@ export async function drive(
         at_cap,
         asks: clientTurn(predicted),
         ...(checkpoint && { fold_from: state.seq }),
+        uses_sandbox: started.some(({ action }) => startsInSandbox(action)),
         lease,
         if_seq: state.seq,
         run: park ? { type: "park", after_ms: park.after_ms } : undefined,
@@ -276,6 +278,9 @@ export async function drive(
     for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
   }
 }
+
+const startsInSandbox = (action: Action): boolean =>
+  action.do === "start_tool" && toolNamed(action.call.name) !== undefined;
 
 const startingState = (remembered: State, foldFrom: number): State =>
   remembered.seq < foldFrom ? { ...emptyState(), seq: foldFrom } : remembered;

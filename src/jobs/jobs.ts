@@ -1,8 +1,10 @@
 import type { Database } from "../db/database.ts";
+import { StaleEpoch } from "../hands/client.ts";
 import type { Fleet } from "../hands/fleet.ts";
 import { sandboxOf } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
+import { expireWorkspaces } from "../log/expiry.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
 
 export interface Jobs {
@@ -13,17 +15,20 @@ export interface Jobs {
 export interface JobParts {
   db: Database;
   hands: Pick<Fleet, "remove">;
+  /** How long a workspace is kept, in days. */
+  workspace_days: number;
   trouble(message: string, error: unknown, sessionId?: string): void;
 }
 
 /** What is to be done now and then, by any process: each piece of it is taken in the database by one at a time. */
-export function startJobs({ db, hands, trouble }: JobParts): Jobs {
+export function startJobs({ db, hands, workspace_days, trouble }: JobParts): Jobs {
   const removeSandboxes = () =>
     takeCleanups(db, async ({ session_id, epoch, placement }) => {
       const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
       try {
         return (await hands.remove({ ...scope, placement })) ? "removed" : "unreachable";
       } catch (error) {
+        if (error instanceof StaleEpoch) return "stale";
         trouble("a sandbox could not be removed; trying again", error, session_id);
         return "failed";
       }
@@ -32,6 +37,11 @@ export function startJobs({ db, hands, trouble }: JobParts): Jobs {
   const jobs = [
     repeat(limits.cleanup_poll_ms, removeSandboxes, (error) =>
       trouble("looking for sandboxes to remove failed", error),
+    ),
+    repeat(
+      limits.expiry_poll_ms,
+      () => expireWorkspaces(db, workspace_days),
+      (error) => trouble("looking for workspaces that were kept long enough failed", error),
     ),
     repeat(
       limits.idempotency_sweep_ms,
@@ -47,7 +57,7 @@ export function startJobs({ db, hands, trouble }: JobParts): Jobs {
 }
 
 /** Never beside itself. */
-function repeat(every_ms: number, act: () => Promise<void>, onError: (error: unknown) => void): Jobs {
+function repeat(every_ms: number, act: () => Promise<unknown>, onError: (error: unknown) => void): Jobs {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const run = () =>

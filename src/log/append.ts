@@ -27,6 +27,8 @@ export interface AppendRequest {
   asks?: string[];
   /** A client's: the asks that it answers. Each must be open, and is closed by it. */
   answers?: string[];
+  /** A brain's: a call is about to run in the sandbox. The first of them says from when on there is one. */
+  uses_sandbox?: boolean;
   /** A brain's: the seq before its checkpoint, which is the first of the entries. */
   fold_from?: number;
   /**
@@ -82,7 +84,7 @@ with request as materialized (
   select * from json_to_recordset($1::json) as r (
     n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint,
     status text, usage json, spent_nano bigint, at_cap boolean, not_while text[], fold_from bigint, reader int, asks text[],
-    answers text[], run text, after_ms int)
+    answers text[], run text, after_ms int, uses_sandbox boolean)
   order by session_id
 ), locked as materialized (
   select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at,
@@ -138,6 +140,7 @@ with request as materialized (
     active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'
       then (extract(epoch from d.at - h.active_since) * 1000000)::bigint else 0 end,
     active_since = case when d.becomes <> 'running' then null when h.status = 'running' then h.active_since else d.at end,
+    sandbox_at = coalesce(h.sandbox_at, case when d.uses_sandbox then d.now end),
     runnable_at = case d.run when 'wake' then least(h.runnable_at, d.now)
       when 'park' then d.now + d.after_ms * interval '1 millisecond' else h.runnable_at end,
     needs_reader = greatest(h.needs_reader, d.reader),
@@ -193,6 +196,7 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     spent_nano: request.spent_nano,
     at_cap: request.at_cap,
     not_while: request.not_while,
+    uses_sandbox: request.uses_sandbox,
     fold_from: request.fold_from,
     reader: readerOf(request.entries),
     asks: request.asks,

@@ -1,10 +1,10 @@
 import type { Database, Statement } from "../db/database.ts";
 import type { Placement } from "../hands/placement.ts";
 
-/** A session whose sandbox is to be removed: it was archived or deleted. */
+/** A session whose sandbox is to be removed: it was archived or deleted, or has had it for long enough. */
 export interface Cleanup {
   session_id: string;
-  /** Above every epoch that a brain of the session had. */
+  /** Above every epoch that a brain of the session had by then. */
   epoch: number;
   placement: Placement;
 }
@@ -20,21 +20,33 @@ const due: Statement = {
 
 // Appends that committed while a delete of the session waited for its head were not in its snapshot, and are left behind.
 // Without a head nothing can be appended any more. An archived session keeps its head and its log.
-// What a host could not be told is told when it is back, under an epoch that it takes.
+// What a host could not be told is told when it is back, under an epoch that it takes. A session that lives on keeps its place,
+// and is asked about again until its host is back.
 const done: Statement = {
   name: "cleanup_done",
   text: `with rest as (
       delete from event v where v.session_id = $1
         and not exists (select from session_head h where h.session_id = v.session_id)
+    ), ended as (
+      select $1::text as session_id
+      where not exists (select from session_head h where h.session_id = $1 and h.status <> 'terminated')
     ), placed as (
-      delete from placement where session_id = $1 returning session_id, host_id, generation
+      delete from placement p using ended e where p.session_id = e.session_id
+      returning p.session_id, p.host_id, p.generation
     ), raised as (
       update abandoned_sandbox set epoch = greatest(epoch, $2) where session_id = $1
     ), left_behind as (
       insert into abandoned_sandbox (session_id, generation, host_id, epoch, abandoned_at)
       select session_id, generation, host_id, $2, drover_now() from placed where not $3
     )
-    delete from cleanup where session_id = $1`,
+    delete from cleanup where session_id = $1 and epoch = $2 and ($3 or exists (select from ended))`,
+};
+
+// A session that lives on, and uses its sandbox again.
+const superseded: Statement = {
+  name: "cleanup_superseded",
+  text: `delete from cleanup where session_id = $1 and epoch = $2
+    and exists (select from session_head h where h.session_id = $1 and h.lease_epoch > $2)`,
 };
 
 type Due = Pick<Cleanup, "session_id" | "epoch"> & (Placement | { host_id: null });
@@ -42,10 +54,11 @@ type Due = Pick<Cleanup, "session_id" | "epoch"> & (Placement | { host_id: null 
 /** Removes what is due, one after the other. One that fails is tried again later, by whoever comes by. */
 export async function takeCleanups(
   db: Database,
-  remove: (cleanup: Cleanup) => Promise<"removed" | "unreachable" | "failed">,
+  remove: (cleanup: Cleanup) => Promise<"removed" | "unreachable" | "stale" | "failed">,
 ): Promise<void> {
   for (const { session_id, epoch, ...placement } of await db.query<Due>(due, [])) {
     const removed = placement.host_id === null ? "removed" : await remove({ session_id, epoch, placement });
-    if (removed !== "failed") await db.query(done, [session_id, epoch, removed === "removed"]);
+    if (removed === "stale") await db.query(superseded, [session_id, epoch]);
+    else if (removed !== "failed") await db.query(done, [session_id, epoch, removed === "removed"]);
   }
 }

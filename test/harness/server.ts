@@ -78,6 +78,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     host_gone_ms: limits.host_gone_ms,
     allow_private_hosts: options.allow_private_hosts ?? [],
     search: options.search ?? null,
+    workspace_days: 30,
     models: createModels(models),
     listing: modelListing(models, () => {}),
     prices: pricesOf(options.prices ?? listPrices, models),

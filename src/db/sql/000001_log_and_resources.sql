@@ -98,6 +98,8 @@ create table session_head (
   at_cap boolean not null default false,
   active_us bigint not null default 0,
   active_since timestamptz,
+  -- Since when it has had a sandbox, and so a workspace to be kept.
+  sandbox_at timestamptz,
   -- Whether a client has streamed or listed its events, and where its first turn began.
   seen boolean not null default false,
   first_turn_seq bigint,
@@ -105,6 +107,7 @@ create table session_head (
 ) with (fillfactor = 50);
 create index session_head_runnable on session_head (workspace_id, runnable_at)
   where runnable_at is not null and lease_owner is null;
+create index session_head_sandbox on session_head (sandbox_at) where sandbox_at is not null;
 create index session_head_lease on session_head (lease_owner) where lease_owner is not null;
 
 -- What sessions have cost on each day of UTC, in billionths of a dollar. It outlives them. One row per session and day,

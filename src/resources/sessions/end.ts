@@ -36,6 +36,7 @@ with head as (
     (2, $4, 'session.status_terminated', '{}')) as n (n, id, type, body)
 ), cleaned as (
   insert into cleanup (session_id, epoch, try_at) select session_id, lease_epoch + 1, at from ended
+  on conflict (session_id) do update set epoch = excluded.epoch, try_at = excluded.try_at
 ), rung as materialized (
   select pg_notify('drover', $7 || ' ' || session_id || ':' || seq + 2) from ended
 )
@@ -60,7 +61,7 @@ with head as (
   delete from event v using ended e where v.session_id = e.session_id
 ), cleaned as (
   insert into cleanup (session_id, epoch, try_at) select session_id, lease_epoch + 1, drover_now() from ended
-  on conflict (session_id) do nothing
+  on conflict (session_id) do update set epoch = greatest(cleanup.epoch, excluded.epoch), try_at = excluded.try_at
 ), rung as materialized (
   select pg_notify('drover', $3 || ' ' || session_id || ':gone') from ended
 )
