@@ -25,7 +25,22 @@ async function afterDays<T>(days: number, use: (db: Database) => Promise<T>): Pr
   }
 }
 
-const newSession = () => afterDays(0, (then) => testSession(then, () => []));
+const place = {
+  name: "test_place",
+  text: "insert into placement (session_id, host_id, generation, moved_seq, placed_at) values ($1, 'host_a', 1, 0, now())",
+};
+const placed = {
+  name: "test_placed",
+  text: "select host_id, generation from placement where session_id = $1",
+};
+
+/** With a sandbox on a host. */
+async function newSession(on: Database): Promise<TestSession> {
+  const session = await testSession(on, () => []);
+  await on.query(place, [session.id]);
+  return session;
+}
+const early = () => afterDays(0, newSession);
 
 async function use(session: TestSession, days: number, status?: "running"): Promise<void> {
   const request = { workspace_id: "w", session_id: session.id, entries: [], uses_sandbox: true };
@@ -38,7 +53,10 @@ async function use(session: TestSession, days: number, status?: "running"): Prom
 const expiredAfter = (days: number) => afterDays(days, (then) => expireWorkspaces(then, 30));
 
 /** What is to be removed so many days later, and what became of that. */
-async function cleaned(days: number, answer: "removed" | "stale" | "failed"): Promise<Cleanup[]> {
+async function cleaned(
+  days: number,
+  answer: "removed" | "unreachable" | "stale" | "failed",
+): Promise<Cleanup[]> {
   const taken: Cleanup[] = [];
   await afterDays(days, (then) =>
     takeCleanups(then, async (cleanup) => {
@@ -50,7 +68,7 @@ async function cleaned(days: number, answer: "removed" | "stale" | "failed"): Pr
 }
 
 test("a workspace is removed when it was kept for so long from its first use, and the history stays", async () => {
-  const session = await newSession();
+  const session = await early();
   await use(session, 0);
   await use(session, 29);
   const history = await readAll(db, session.id, 0);
@@ -63,6 +81,7 @@ test("a workspace is removed when it was kept for so long from its first use, an
   );
   assert.deepEqual(await cleaned(31, "removed"), []);
   assert.deepEqual(await readAll(db, session.id, 0), history);
+  assert.deepEqual(await db.query(placed, [session.id]), [{ host_id: "host_a", generation: 1 }]);
   await use(session, 40);
   assert.deepEqual(await expiredAfter(69), [], "the next use begins the time anew");
   assert.deepEqual(await expiredAfter(70), [session.id]);
@@ -70,14 +89,14 @@ test("a workspace is removed when it was kept for so long from its first use, an
 });
 
 test("that of a session that runs, or never had one, is left alone", async () => {
-  const [running, unused] = [await newSession(), await newSession()];
+  const [running, unused] = [await early(), await early()];
   await use(running, 0, "running");
   assert.deepEqual(await expiredAfter(1_000), []);
   assert.ok(unused);
 });
 
 test("a removal is above the epoch of every brain before, and gives way to a brain that came first", async () => {
-  const session = await testSession(db, () => []);
+  const session = await newSession(db);
   await session.send({ type: "user.message", content: [{ type: "text", text: "go" }] });
   const lease = await session.claim();
   const park = { type: "park", after_ms: null } as const;
@@ -89,6 +108,7 @@ test("a removal is above the epoch of every brain before, and gives way to a bra
     (await cleaned(days, "failed")).map(({ epoch }) => epoch),
     [lease.epoch + 1],
   );
+  assert.equal((await cleaned(days + 0.5, "unreachable")).length, 1);
   assert.equal((await cleaned(days + 1, "stale")).length, 1, "nobody came: it is tried again");
   await session.send({ type: "user.message", content: [{ type: "text", text: "go on" }] });
   assert.equal((await session.claim()).epoch, lease.epoch + 2);
