@@ -2,6 +2,7 @@ import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { type Figure, meetsBar, table } from "./figure.ts";
 import { cache } from "./measures/cache.ts";
+import { checkpoint } from "./measures/checkpoint.ts";
 import { commit } from "./measures/commit.ts";
 import { idle } from "./measures/idle.ts";
 import { sandbox } from "./measures/sandbox.ts";
@@ -22,6 +23,7 @@ const measures: Record<string, (rig: Rig) => Promise<Figure[]>> = {
   streams,
   readers,
   sandbox,
+  checkpoint,
   wake,
   idle,
 };
