@@ -56,7 +56,7 @@ describe("sessions are placed", () => {
     assert.equal(refused.status, "unavailable");
     assert.match(
       JSON.stringify(refused),
-      /all sandbox hosts are full: .*hands\.sock \(1 in use\), .*try again later/,
+      /all sandbox hosts are full, with 2 sandboxes in use; try again later/,
     );
     const [first = assert.fail(), second = assert.fail()] = busy;
     await release(first);
@@ -106,10 +106,7 @@ describe("a host dies", () => {
     const notBegun = hands.execute(call(lease, "echo elsewhere"), never);
     const lost = await begun;
     assert.equal(lost.status, "lost");
-    assert.match(
-      JSON.stringify(lost),
-      /host_\w+ \(.*hands\.sock\) was unreachable for \d+ s, and the session goes on at/,
-    );
+    assert.match(JSON.stringify(lost), /host_\w+ was unreachable for \d+ s, and the session goes on at/);
     assert.equal(textOf(await notBegun), "elsewhere\n");
     assert.equal(holderOf(hosts.slice().reverse(), `${sandbox}-1`), lives);
 

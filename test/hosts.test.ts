@@ -22,7 +22,7 @@ describe("hosts on other machines", { skip }, () => {
   let remote: RemoteHosts;
   let facts: Facts;
   before(async () => {
-    remote = await startRemoteHosts({ count: 2, gone_seconds: 4 });
+    remote = await startRemoteHosts({ count: 2, gone_seconds: 6 });
     facts = await prepare(remote.client);
   });
   after(() => remote.close());
@@ -48,8 +48,7 @@ describe("hosts on other machines", { skip }, () => {
     while (host.has(id)) await pause(5);
   };
 
-  const unknown =
-    /outcome of this call is unknown: the sandbox host host_\w+ \(10\..*\) was unreachable for 4 s/;
+  const unknown = /outcome of this call is unknown: the sandbox host host_\w+ was unreachable for 6 s/;
 
   test("one is cut off while a command runs: the session goes on at the other with its files, and nothing runs twice", async () => {
     const { id, client } = await start("bash echo kept > file\nthen\nsay one");
@@ -87,7 +86,7 @@ describe("hosts on other machines", { skip }, () => {
     on.cut();
     on.workspace(id).release();
     // Longer than the silence that breaks a connection.
-    await pause(2_000);
+    await pause(2_500);
     on.mend();
     await client.until(isIdle);
     assert.deepEqual(resultsIn(client.seen), ["1"]);

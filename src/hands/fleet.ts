@@ -66,8 +66,8 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
     if (!candidates().some(hasRoom)) await Promise.all(candidates().map((host) => host.refresh()));
     const found = roomiest(candidates(), seats);
     if (found) return found;
-    const full = candidates().map((host) => `${host.address} (${host.facts()?.sandboxes_in_use} in use)`);
-    return { none: `all sandbox hosts are full: ${full.join(", ")}; try again later` };
+    const in_use = candidates().reduce((sum, host) => sum + (host.facts()?.sandboxes_in_use ?? 0), 0);
+    return { none: `all sandbox hosts are full, with ${in_use} sandboxes in use; try again later` };
   }
 
   function handsOf(lease: PlacementLease): Hands {
@@ -218,10 +218,9 @@ function inForce(placement: Placement | null): Placement {
   throw new StaleEpoch("another brain has taken the session over");
 }
 
+/** Without addresses: agents and clients read it. */
 function lostWith({ host_id }: Placement, hosts: readonly HostConnection[], gone_ms: number): string {
-  const host = hosts.find((each) => each.facts()?.host_id === host_id);
-  const name = host ? `${host_id} (${host.address})` : host_id;
-  return host?.hasLeft()
-    ? `the sandbox host ${name} was shut down, and the session goes on at another one`
-    : `the sandbox host ${name} was unreachable for ${Math.round(gone_ms / 1_000)} s, and the session goes on at another one`;
+  const left = hosts.some((host) => host.facts()?.host_id === host_id && host.hasLeft());
+  const why = left ? "was shut down" : `was unreachable for ${Math.round(gone_ms / 1_000)} s`;
+  return `the sandbox host ${host_id} ${why}, and the session goes on at another one`;
 }
