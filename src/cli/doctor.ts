@@ -6,6 +6,7 @@ import { Command } from "commander";
 import pg from "pg";
 import type { Config } from "../config.ts";
 import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedded/binaries.ts";
+import { findPrimary, urlsOf } from "../db/hosts.ts";
 import { anyChange, connectHost } from "../hands/client.ts";
 import type { HostAddress } from "../hands/connection.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
@@ -90,10 +91,11 @@ const connectMsMax = 3_000;
 async function givenDatabase(url: string): Promise<Finding> {
   const name = "database";
   try {
+    const times = { connectionTimeoutMillis: connectMsMax, query_timeout: connectMsMax };
+    const urls = urlsOf(url);
     const client = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: connectMsMax,
-      query_timeout: connectMsMax,
+      ...times,
+      connectionString: urls.length === 1 ? url : await findPrimary(urls, times),
     });
     client.on("error", () => {});
     try {

@@ -30,8 +30,9 @@ async function requirePrimary(url: string, config: pg.ClientConfig): Promise<str
   client.on("error", () => {});
   try {
     await client.connect();
-    const { rows } = await client.query<{ read_only: string }>("show transaction_read_only");
-    if (rows[0]?.read_only !== "off") throw new Error(`${client.host}:${client.port} is read-only`);
+    const { rows } = await client.query<{ transaction_read_only: string }>("show transaction_read_only");
+    if (rows[0]?.transaction_read_only !== "off")
+      throw new Error(`${client.host}:${client.port} is read-only`);
     return url;
   } finally {
     client.end().catch(() => {});

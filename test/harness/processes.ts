@@ -49,9 +49,11 @@ export async function startProcesses(
     models?: ModelsFile;
     /** They take orders where to crash. */
     crashable?: boolean;
+    /** Instead of one of their own. */
+    db?: TestDatabase;
   } = {},
 ): Promise<Processes> {
-  const db = await testDatabase();
+  const db = options.db ?? (await testDatabase());
   const dataDir = mkdtempSync(join(tmpdir(), "drover-crash-"));
   chmodSync(dataDir, 0o711);
   const configDir = mkdtempSync(join(tmpdir(), "drover-config-"));
