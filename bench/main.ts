@@ -5,6 +5,7 @@ import { cache } from "./measures/cache.ts";
 import { checkpoint } from "./measures/checkpoint.ts";
 import { commit } from "./measures/commit.ts";
 import { idle } from "./measures/idle.ts";
+import { recovery } from "./measures/recovery.ts";
 import { sandbox } from "./measures/sandbox.ts";
 import { statements } from "./measures/statements.ts";
 import { appends, readers, streams } from "./measures/stream.ts";
@@ -25,6 +26,7 @@ const measures: Record<string, (rig: Rig) => Promise<Figure[]>> = {
   sandbox,
   checkpoint,
   wake,
+  recovery,
   idle,
 };
 

@@ -31,6 +31,14 @@ export interface Target {
   close(): Promise<void>;
 }
 
+/** A `serve` that is a process of its own. */
+export interface ServeProcess extends Target {
+  pid: number;
+  /** SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
+  freeze(): void;
+}
+
 export interface Rig {
   /** A connection of the bench's own, for what no client can do. */
   db: DatabasePool;
@@ -38,8 +46,8 @@ export interface Rig {
   hands: Hands;
   /** Why no sandbox can be started here; null when one can. */
   noSandbox: string | null;
-  /** A `serve` as a process of its own. */
-  serve(): Promise<Target & { pid: number }>;
+  /** A `serve` as a process of its own; `env` adds to its settings. */
+  serve(env?: NodeJS.ProcessEnv): Promise<ServeProcess>;
   /** The same in this process, where its model and its statements can be watched. */
   inProcess(models?: Models & Candidates): Promise<Target & { statementCount(): number }>;
   /** With every tool; on the simulated model where none is named. */
@@ -95,13 +103,20 @@ export async function startRig(): Promise<Rig> {
     postgres: postgres.version,
     hands,
     noSandbox,
-    async serve() {
+    async serve(more = {}) {
       const port = await freePort();
-      const child = await start("serve", ["--hands", socket], { DROVER_PORT: String(port) });
+      const child = await start("serve", ["--hands", socket], { ...more, DROVER_PORT: String(port) });
       const client = connectClient(`http://127.0.0.1:${port}`, apiKey);
       return {
         pid: child.pid ?? 0,
         client,
+        async kill() {
+          client.close();
+          if (!children.delete(child) || child.signalCode !== null) return;
+          child.kill("SIGKILL");
+          await once(child, "exit");
+        },
+        freeze: () => void child.kill("SIGSTOP"),
         async close() {
           client.close();
           await stop(child);

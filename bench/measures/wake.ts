@@ -1,20 +1,24 @@
 import { primaryThreadOf } from "../../src/log/thread-id.ts";
 import type { Client } from "../client.ts";
 import type { Figure } from "../figure.ts";
-import { recordingModels } from "../recording.ts";
+import { type RecordingModels, recordingModels } from "../recording.ts";
 import type { Rig } from "../rig.ts";
-import { median } from "../stats.ts";
-import { turn } from "./turn.ts";
+import { median, timed } from "../stats.ts";
+import { toolTurn, turn } from "./turn.ts";
 
 const samples = 7;
+const lengths = [10, 100, 1_000, 10_000, 50_000];
 
-/** A session that this process has never driven gets a message: until its request leaves. */
+/**
+ * A session that this process has never driven gets a message: until its request leaves. Then the same again, and steps of
+ * tool use, which are to cost the same however much went before.
+ */
 export async function wake(rig: Rig): Promise<Figure[]> {
   const models = recordingModels();
   const player = await rig.inProcess();
-  const long = await play(rig, player.client, 10_000);
+  const long = await play(rig, player.client, Math.max(...lengths));
   const sessions = new Map<number, string[]>();
-  for (const length of [10, 1_000, 10_000]) {
+  for (const length of lengths) {
     const copies: string[] = [];
     for (let i = 0; i < samples; i += 1) {
       const session = await rig.newSession(player.client);
@@ -38,6 +42,7 @@ export async function wake(rig: Rig): Promise<Figure[]> {
   for (let i = 0; i < 50; i += 1) await ask(again);
   const took = new Map<number, number>();
   const warm = new Map<number, number>();
+  const steps = new Map<number, number>();
   for (const [length, copies] of sessions) {
     const cold: number[] = [];
     for (const session of copies) cold.push(await ask(session));
@@ -45,6 +50,7 @@ export async function wake(rig: Rig): Promise<Figure[]> {
     const second: number[] = [];
     for (const session of copies) second.push(await ask(session));
     warm.set(length, median(second));
+    if (!rig.noSandbox) steps.set(length, median(await stepsOf(server.client, models, copies[0] ?? "")));
   }
   await server.close();
   const figure = (length: number, at_most?: number): Figure => ({
@@ -60,7 +66,31 @@ export async function wake(rig: Rig): Promise<Figure[]> {
     unit: "ms",
     value: warm.get(length) ?? Number.NaN,
   });
-  return [figure(10), figure(1_000, 30), figure(10_000, 60), next(10), next(10_000)];
+  const step = (length: number, value: number): Figure => ({
+    area: "wake",
+    what: `one step of tool use after ${length.toLocaleString("en")} events, p50`,
+    unit: "ms",
+    value,
+  });
+  const bars: Record<number, number> = { 1000: 30, 10000: 60 };
+  return [
+    ...lengths.map((length) => figure(length, bars[length])),
+    ...lengths.map(next),
+    ...[...steps].map(([length, value]) => step(length, value)),
+  ];
+}
+
+/** From the end of the answer with the call until the next request leaves, in a warm sandbox; `ms`. */
+async function stepsOf(client: Client, models: RecordingModels, session: string): Promise<number[]> {
+  const stream = await client.stream(session);
+  const took = await timed(15, async () => {
+    const answered = models.nextAnswer();
+    const asked = answered.then(models.nextRequest);
+    await turn(client, stream, session, toolTurn);
+    return (await asked) - (await answered);
+  });
+  stream.close();
+  return took;
 }
 
 /** A log that real turns have written. */
@@ -94,7 +124,9 @@ with last as (
     replace(e.body::text, $5, $4)::json, e.created_at
   from event e, last where e.session_id = $1 and e.seq <= last.seq
 )
-update session_head set seq = last.seq, last_at = last.at, seen = true from last where session_id = $2`,
+update session_head set seq = last.seq, last_at = last.at, seen = true, fold_from = coalesce((
+  select max(e.seq) - 1 from event e where e.session_id = $1 and e.type = 'checkpoint' and e.seq <= last.seq), 0)
+from last where session_id = $2`,
     },
     [from, to, length, primaryThreadOf(to), primaryThreadOf(from)],
   );
