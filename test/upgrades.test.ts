@@ -74,7 +74,7 @@ const answer = ({ client }: Serve, { id, asks }: Kept, allow: boolean) =>
 async function park(server: Serve, facts: Facts, text: string): Promise<Kept[]> {
   const ids: string[] = [];
   const count = text === "say parked" ? sessionsInAll - asking : asking;
-  await each(Array.from({ length: count }), async () => {
+  await each(Array.from({ length: count }, (_, n) => n), async () => {
     const { id } = await newSession(server.client, facts);
     await send(server.client, id, message(text));
     ids.push(id);
@@ -105,6 +105,7 @@ test("sessions live through an upgrade, the way back, and the next upgrade", asy
   assert.equal(await server.stop(), 0);
 
   const [answeredByNewer, answeredByOlder] = [approving.slice(0, asking / 2), approving.slice(asking / 2)];
+  assert.equal(resting.length + approving.length, sessionsInAll);
   const notedOnes = resting.slice(100, 100 + noted);
   await each(notedOnes, ({ id }) => send(newer.client, id, message("say take note")).then(() => {}));
   await each(answeredByNewer, (session) =>
