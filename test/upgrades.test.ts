@@ -74,11 +74,14 @@ const answer = ({ client }: Serve, { id, asks }: Kept, allow: boolean) =>
 async function park(server: Serve, facts: Facts, text: string): Promise<Kept[]> {
   const ids: string[] = [];
   const count = text === "say parked" ? sessionsInAll - asking : asking;
-  await each(Array.from({ length: count }, (_, n) => n), async () => {
-    const { id } = await newSession(server.client, facts);
-    await send(server.client, id, message(text));
-    ids.push(id);
-  });
+  await each(
+    Array.from({ length: count }, (_, n) => n),
+    async () => {
+      const { id } = await newSession(server.client, facts);
+      await send(server.client, id, message(text));
+      ids.push(id);
+    },
+  );
   await allAtRest(server);
   const parked: Kept[] = [];
   await each(ids, async (id) => {
