@@ -199,12 +199,19 @@ describe("an upstream of the same language that is not quite", () => {
   const bad: [string, boolean, FakeReply, number | undefined, RegExp][] = [
     ["an error under 200", false, { headers: asJson, chunks: [JSON.stringify(error)] }, 400, /no: /],
     ["an error under 200", true, { headers: asJson, chunks: [JSON.stringify(error)] }, 400, /no: /],
-    ["an error in the stream", true, { chunks: [sse([error])] }, undefined, /no: /],
+    ["an error at the beginning of the stream", true, { chunks: [sse([error])] }, 400, /no: /],
+    [
+      "an error in the stream",
+      true,
+      { chunks: [events.slice(0, events.indexOf("event: content_block_stop")), sse([error])] },
+      undefined,
+      /no: /,
+    ],
     ["a page", false, { headers: { "content-type": "text/html" }, chunks: ["<html>"] }, 502, /web page/],
     ["a page", true, { headers: { "content-type": "text/html" }, chunks: ["<html>"] }, 502, /web page/],
     ["plain words", false, { headers: { "content-type": "text/plain" }, chunks: ["oops"] }, 502, /JSON/],
     ["half of a frame", true, { chunks: [events.slice(0, -20)] }, undefined, /in the middle/],
-    ["nothing", true, { chunks: [] }, undefined, /in the middle/],
+    ["nothing", true, { chunks: [] }, 502, /in the middle/],
     ["nothing", false, { headers: asJson, chunks: [] }, 502, /JSON/],
     [
       "an error that is long",

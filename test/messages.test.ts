@@ -438,6 +438,15 @@ describe("a fallback", () => {
     assert.equal(lastOf("anthropic").body.model, "claude-up");
   });
 
+  test("answers where a stream begins with an error", async () => {
+    fakeOf("anthropic").reply(
+      { chunks: [wireOf("anthropic").wire.errorInside("overloaded")] },
+      textReply("I stand in."),
+    );
+    const message = await client.messages.stream(ask("claude-down"), once).finalMessage();
+    assert.deepEqual(shapeOf(message).text, ["I stand in."]);
+  });
+
   test("is not asked what was refused for what it says", async () => {
     const count = fakeOf("openai").requests.length;
     fakeOf("google").reply(wireOf("google").wire.error("rejected"));
