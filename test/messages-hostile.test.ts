@@ -255,6 +255,13 @@ describe("an upstream of the same language that is not quite", () => {
     });
   }
 
+  test("a stream that begins with an error is left, even where it goes on", async () => {
+    const count = claude.requests.length;
+    claude.reply({ chunks: [sse([error]), events], end: "hang" });
+    await assert.rejects(client.messages.stream(ask("claude-x"), once).finalMessage(), { status: 400 });
+    assert.equal(await (await claude.request(count)).ended, "closed");
+  });
+
   test("a key that no header can carry is not told", async () => {
     await assert.rejects(client.messages.create(ask("unsendable/x"), once), (failed: unknown) => {
       assert.ok(failed instanceof Anthropic.APIError);

@@ -236,6 +236,13 @@ describe("what goes wrong", () => {
     }
   });
 
+  test("a key for answers that are kept", async () => {
+    const headers = { "idempotency-key": "once" };
+    const error = await failureOf(client.messages.create(ask("simulated"), { ...once, headers }));
+    assert.equal(error.status, 400);
+    assert.match(error.message, /its answer may be a stream/);
+  });
+
   test("a key that is none", async () => {
     const stranger = new Anthropic({ apiKey: "none", baseURL: api.url, maxRetries: 0 });
     assert.equal((await failureOf(stranger.messages.create(ask("simulated")))).status, 401);
@@ -470,6 +477,9 @@ test("tokens are counted by a provider that can, and guessed for the others", as
     system: "x".repeat(3_000),
   });
   assert.equal(long.input_tokens - short.input_tokens, 1_000);
+  const tools = [{ ...weather, description: "x".repeat(3_000) }];
+  const equipped = await client.messages.countTokens({ ...question, model: "mistral/x", tools });
+  assert.ok(equipped.input_tokens - short.input_tokens > 1_000);
 });
 
 /** Blocks begin and end one after another, and nothing comes outside of them. */

@@ -92,6 +92,11 @@ describe("the models", () => {
 
   test("come in pages of any size", async () => {
     for (const limit of [1, 2, 3, 7, 8]) assert.deepEqual(await idsOf(client.models.list({ limit })), all);
+    for (const [limit, has_more] of [
+      [6, true],
+      [7, false],
+    ] as const)
+      assert.equal((await client.models.list({ limit })).has_more, has_more);
     const last = await client.models.list({ limit: 2, before_id: "google/gemini-3-pro" });
     assert.deepEqual(
       [last.data.map(({ id }) => id), last.first_id, last.last_id, last.has_more],
