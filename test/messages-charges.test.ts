@@ -185,8 +185,15 @@ describe("a server that stops", () => {
     const begun = streams.map((stream) => new Promise((resolve) => stream.on("text", resolve)));
     const ended = streams.map((stream) => stream.finalMessage().catch((reason: unknown) => reason));
     await Promise.all(begun);
-    await beside.close();
-    errors = await Promise.all(ended);
+    // More than the connections of a server wait to be written when it would close them.
+    const closed = await api.db.transaction(async (db) => {
+      await db.query({ name: "test_hold", text: "update spend set nano = nano" }, []);
+      const closing = beside.close();
+      errors = await Promise.all(ended);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return { closing };
+    });
+    await closed.closing;
   });
 
   test("says so to whom it still answers", () => {
