@@ -255,6 +255,16 @@ describe("an upstream of the same language that is not quite", () => {
     });
   }
 
+  for (const [name, last, errors] of [
+    ["is whole", events, 0],
+    ["ends with an error", events.slice(0, events.indexOf("event: message_delta")) + sse([error]), 1],
+  ] as const)
+    test(`a stream that ${name}, and then breaks, says no more than that`, async () => {
+      claude.reply({ chunks: [last], end: "cut" });
+      const { text } = await post(JSON.stringify({ ...ask("claude-x"), stream: true }));
+      assert.equal(text.split("event: error").length - 1, errors);
+    });
+
   test("a stream that begins with an error is left, even where it goes on", async () => {
     const count = claude.requests.length;
     claude.reply({ chunks: [sse([error]), events], end: "hang" });

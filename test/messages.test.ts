@@ -417,16 +417,25 @@ describe("a request for Claude", () => {
             role: "assistant",
             content: [
               { type: "thinking", thinking: "t", signature: "drover:e30" },
+              { type: "redacted_thinking", data: "drover:e30" },
               { type: "thinking", thinking: "mine", signature: "c2ln" },
               { type: "text", text: "b" },
             ],
           },
           { role: "user", content: "c" },
+          { role: "assistant", content: [{ type: "thinking", thinking: "t", signature: "drover:e30" }] },
+          { role: "user", content: [] },
         ],
       }),
     );
-    const { text } = lastOf("anthropic");
-    assert.ok(text.includes("mine") && !text.includes("drover:"));
+    const { messages } = JSON.parse(lastOf("anthropic").text) as { messages: unknown[] };
+    const thought = { type: "thinking", thinking: "mine", signature: "c2ln" };
+    assert.deepEqual(messages, [
+      { role: "user", content: "a" },
+      { role: "assistant", content: [thought, { type: "text", text: "b" }] },
+      { role: "user", content: "c" },
+      { role: "user", content: [] },
+    ]);
   });
 });
 
