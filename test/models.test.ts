@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type Anthropic from "@anthropic-ai/sdk";
+import { modelsConfig } from "../src/config/models.ts";
+import { modelListing } from "../src/models/listing.ts";
 import { type FakeUpstream, startFakeUpstream } from "./fakes/upstream.ts";
 import { jsonReply } from "./fakes/wire.ts";
 import { startTestServer } from "./harness/server.ts";
@@ -163,4 +165,24 @@ describe("the models", () => {
       assert.match(await response.text(), says);
     });
   }
+});
+
+test("lists are asked for again when they are a minute old", async () => {
+  const fake = await startFakeUpstream(() => jsonReply(200, { data: [{ id: "x" }] }));
+  const { config } = modelsConfig(
+    {},
+    { providers: { local: { type: "openai-compatible", base_url: fake.url } } },
+  );
+  let now = 0;
+  const listing = modelListing(config, () => {}, { now: () => now });
+  for (const [at, asked] of [
+    [0, 1],
+    [60_000, 1],
+    [60_001, 2],
+  ] as const) {
+    now = at;
+    await listing.all();
+    assert.equal(fake.requests.length, asked);
+  }
+  await fake.close();
 });
