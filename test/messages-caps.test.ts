@@ -75,6 +75,7 @@ describe("caps hold for messages", () => {
         assert.ok(error instanceof Anthropic.APIError);
         assert.deepEqual([error.status, error.type], [402, "billing_error"]);
         assert.match(error.message, /DROVER_CAP_PER_WORKSPACE_DAY/);
+        assert.equal(error.headers?.get("x-should-retry"), "false");
         return true;
       });
     }

@@ -199,12 +199,19 @@ describe("an upstream of the same language that is not quite", () => {
   const bad: [string, boolean, FakeReply, number | undefined, RegExp][] = [
     ["an error under 200", false, { headers: asJson, chunks: [JSON.stringify(error)] }, 400, /no: /],
     ["an error under 200", true, { headers: asJson, chunks: [JSON.stringify(error)] }, 400, /no: /],
-    ["an error in the stream", true, { chunks: [sse([error])] }, undefined, /no: /],
+    ["an error at the beginning of the stream", true, { chunks: [sse([error])] }, 400, /no: /],
+    [
+      "an error in the stream",
+      true,
+      { chunks: [events.slice(0, events.indexOf("event: content_block_stop")), sse([error])] },
+      undefined,
+      /no: /,
+    ],
     ["a page", false, { headers: { "content-type": "text/html" }, chunks: ["<html>"] }, 502, /web page/],
     ["a page", true, { headers: { "content-type": "text/html" }, chunks: ["<html>"] }, 502, /web page/],
     ["plain words", false, { headers: { "content-type": "text/plain" }, chunks: ["oops"] }, 502, /JSON/],
     ["half of a frame", true, { chunks: [events.slice(0, -20)] }, undefined, /in the middle/],
-    ["nothing", true, { chunks: [] }, undefined, /in the middle/],
+    ["nothing", true, { chunks: [] }, 502, /in the middle/],
     ["nothing", false, { headers: asJson, chunks: [] }, 502, /JSON/],
     [
       "an error that is long",
@@ -247,6 +254,23 @@ describe("an upstream of the same language that is not quite", () => {
       assert.equal(textOf(message), "Sun.");
     });
   }
+
+  for (const [name, last, errors] of [
+    ["is whole", events, 0],
+    ["ends with an error", events.slice(0, events.indexOf("event: message_delta")) + sse([error]), 1],
+  ] as const)
+    test(`a stream that ${name}, and then breaks, says no more than that`, async () => {
+      claude.reply({ chunks: [last], end: "cut" });
+      const { text } = await post(JSON.stringify({ ...ask("claude-x"), stream: true }));
+      assert.equal(text.split("event: error").length - 1, errors);
+    });
+
+  test("a stream that begins with an error is left, even where it goes on", async () => {
+    const count = claude.requests.length;
+    claude.reply({ chunks: [sse([error]), events], end: "hang" });
+    await assert.rejects(client.messages.stream(ask("claude-x"), once).finalMessage(), { status: 400 });
+    assert.equal(await (await claude.request(count)).ended, "closed");
+  });
 
   test("a key that no header can carry is not told", async () => {
     await assert.rejects(client.messages.create(ask("unsendable/x"), once), (failed: unknown) => {

@@ -236,6 +236,13 @@ describe("what goes wrong", () => {
     }
   });
 
+  test("a key for answers that are kept", async () => {
+    const headers = { "idempotency-key": "once" };
+    const error = await failureOf(client.messages.create(ask("simulated"), { ...once, headers }));
+    assert.equal(error.status, 400);
+    assert.match(error.message, /its answer may be a stream/);
+  });
+
   test("a key that is none", async () => {
     const stranger = new Anthropic({ apiKey: "none", baseURL: api.url, maxRetries: 0 });
     assert.equal((await failureOf(stranger.messages.create(ask("simulated")))).status, 401);
@@ -410,16 +417,25 @@ describe("a request for Claude", () => {
             role: "assistant",
             content: [
               { type: "thinking", thinking: "t", signature: "drover:e30" },
+              { type: "redacted_thinking", data: "drover:e30" },
               { type: "thinking", thinking: "mine", signature: "c2ln" },
               { type: "text", text: "b" },
             ],
           },
           { role: "user", content: "c" },
+          { role: "assistant", content: [{ type: "thinking", thinking: "t", signature: "drover:e30" }] },
+          { role: "user", content: [] },
         ],
       }),
     );
-    const { text } = lastOf("anthropic");
-    assert.ok(text.includes("mine") && !text.includes("drover:"));
+    const { messages } = JSON.parse(lastOf("anthropic").text) as { messages: unknown[] };
+    const thought = { type: "thinking", thinking: "mine", signature: "c2ln" };
+    assert.deepEqual(messages, [
+      { role: "user", content: "a" },
+      { role: "assistant", content: [thought, { type: "text", text: "b" }] },
+      { role: "user", content: "c" },
+      { role: "user", content: [] },
+    ]);
   });
 });
 
@@ -436,6 +452,15 @@ describe("a fallback", () => {
     const message = await client.messages.stream(ask("claude-down"), once).finalMessage();
     assert.deepEqual(shapeOf(message).text, ["I stand in."]);
     assert.equal(lastOf("anthropic").body.model, "claude-up");
+  });
+
+  test("answers where a stream begins with an error", async () => {
+    fakeOf("anthropic").reply(
+      { chunks: [wireOf("anthropic").wire.errorInside("overloaded")] },
+      textReply("I stand in."),
+    );
+    const message = await client.messages.stream(ask("claude-down"), once).finalMessage();
+    assert.deepEqual(shapeOf(message).text, ["I stand in."]);
   });
 
   test("is not asked what was refused for what it says", async () => {
@@ -461,6 +486,9 @@ test("tokens are counted by a provider that can, and guessed for the others", as
     system: "x".repeat(3_000),
   });
   assert.equal(long.input_tokens - short.input_tokens, 1_000);
+  const tools = [{ ...weather, description: "x".repeat(3_000) }];
+  const equipped = await client.messages.countTokens({ ...question, model: "mistral/x", tools });
+  assert.ok(equipped.input_tokens - short.input_tokens > 1_000);
 });
 
 /** Blocks begin and end one after another, and nothing comes outside of them. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type Anthropic from "@anthropic-ai/sdk";
+import { modelsConfig } from "../src/config/models.ts";
+import { modelListing } from "../src/models/listing.ts";
 import { type FakeUpstream, startFakeUpstream } from "./fakes/upstream.ts";
 import { jsonReply } from "./fakes/wire.ts";
 import { startTestServer } from "./harness/server.ts";
@@ -92,6 +94,11 @@ describe("the models", () => {
 
   test("come in pages of any size", async () => {
     for (const limit of [1, 2, 3, 7, 8]) assert.deepEqual(await idsOf(client.models.list({ limit })), all);
+    for (const [limit, has_more] of [
+      [6, true],
+      [7, false],
+    ] as const)
+      assert.equal((await client.models.list({ limit })).has_more, has_more);
     const last = await client.models.list({ limit: 2, before_id: "google/gemini-3-pro" });
     assert.deepEqual(
       [last.data.map(({ id }) => id), last.first_id, last.last_id, last.has_more],
@@ -158,4 +165,24 @@ describe("the models", () => {
       assert.match(await response.text(), says);
     });
   }
+});
+
+test("lists are asked for again when they are a minute old", async () => {
+  const fake = await startFakeUpstream(() => jsonReply(200, { data: [{ id: "x" }] }));
+  const { config } = modelsConfig(
+    {},
+    { providers: { local: { type: "openai-compatible", base_url: fake.url } } },
+  );
+  let now = 0;
+  const listing = modelListing(config, () => {}, { now: () => now });
+  for (const [at, asked] of [
+    [0, 1],
+    [60_000, 1],
+    [60_001, 2],
+  ] as const) {
+    now = at;
+    await listing.all();
+    assert.equal(fake.requests.length, asked);
+  }
+  await fake.close();
 });

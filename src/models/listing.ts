@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type ModelsConfig, type ProviderConfig, resolveModel } from "../config/models.ts";
 import { limits } from "../limits.ts";
 import { type ModelInfo, modelInfo } from "../protocol/models.ts";
+import { type Clock, machineClock } from "./gate.ts";
 import { askForModels } from "./probe.ts";
 
 /** The models that clients can ask for, as far as their providers tell. */
@@ -19,6 +20,7 @@ type Lists = Map<string, ModelInfo[] | null>;
 export function modelListing(
   config: ModelsConfig,
   trouble: (message: string, error: unknown) => void,
+  clock: Pick<Clock, "now"> = machineClock,
 ): ModelListing {
   let kept: { at: number; lists: Promise<Lists> } | null = null;
 
@@ -42,8 +44,8 @@ export function modelListing(
   }
 
   function present(): Promise<Lists> {
-    if (kept === null || performance.now() - kept.at > limits.model_list_ms)
-      kept = { at: performance.now(), lists: askAll() };
+    if (kept === null || clock.now() - kept.at > limits.model_list_ms)
+      kept = { at: clock.now(), lists: askAll() };
     return kept.lists;
   }
 

@@ -3,10 +3,11 @@ import type { Accepts } from "../../models/ai-sdk/prompt.ts";
 import { promptOf } from "../../models/ai-sdk/prompt.ts";
 import { messageParams } from "../../models/anthropic/request.ts";
 import type { ModelRequest } from "../../models/model.ts";
+import { withoutLastThoughts } from "../../models/sendable.ts";
 
 /** What providers are sent in the end: their prompt caches know nothing of our own form. */
 export function assertWire(asked: ModelRequest[]): void {
-  for (const [provider, piecesOf] of Object.entries(wires)) {
+  for (const [provider, { piecesOf, lasting }] of Object.entries(wires)) {
     let before: string[] = [];
     for (const [n, request] of asked.entries()) {
       if (isTold(request)) continue;
@@ -16,7 +17,7 @@ export function assertWire(asked: ModelRequest[]): void {
         before,
         `request ${n + 1} to ${provider} does not extend the one before`,
       );
-      if (request.purpose !== "summary") before = piecesOf(withoutLastSystem(request));
+      if (request.purpose !== "summary") before = piecesOf(lasting(request));
     }
   }
 }
@@ -37,12 +38,27 @@ const accepts = (
   callId: (id) => id,
 });
 
-const wires: Record<string, (request: ModelRequest) => string[]> = {
-  anthropic: (request) => anthropicPieces({ ...request, model: "claude-opus-5-5" }),
-  "anthropic, without system messages": (request) =>
-    anthropicPieces({ ...request, model: "claude-sonnet-4-5" }),
-  openai: (request) => promptPieces(request, accepts("kept", "in_result")),
-  others: (request) => promptPieces(request, accepts("user_text", "after")),
+interface WireForm {
+  piecesOf(request: ModelRequest): string[];
+  /** What of a request every later one has at the same place. */
+  lasting(request: ModelRequest): ModelRequest;
+}
+
+const anthropicWire = (model: string): WireForm => ({
+  piecesOf: (request) => anthropicPieces({ ...request, model }),
+  lasting: withoutSystemToAnswer,
+});
+
+const promptWire = (accepted: Accepts): WireForm => ({
+  piecesOf: (request) => promptPieces(request, accepted),
+  lasting: withoutLastSystem,
+});
+
+const wires: Record<string, WireForm> = {
+  anthropic: anthropicWire("claude-opus-5-5"),
+  "anthropic, without system messages": anthropicWire("claude-sonnet-4-5"),
+  openai: promptWire(accepts("kept", "in_result")),
+  others: promptWire(accepts("user_text", "after")),
 };
 
 function anthropicPieces(request: ModelRequest): string[] {
@@ -62,10 +78,19 @@ const written = (value: unknown) =>
   JSON.stringify(value, (key, inner) => (key === "cache_control" ? undefined : wordFor(inner)));
 
 /** What the user says after an answer that never came goes before the system text of its request. */
-const withoutLastSystem = (request: ModelRequest): ModelRequest =>
-  request.messages.at(-1)?.role === "system"
-    ? { ...request, messages: request.messages.slice(0, -1) }
-    : request;
+function withoutLastSystem(request: ModelRequest): ModelRequest {
+  if (request.messages.at(-1)?.role !== "system") return request;
+  return { ...request, messages: request.messages.slice(0, -1) };
+}
+
+/** The same, where it goes behind all that the user says until an answer comes that can be sent again. */
+function withoutSystemToAnswer(request: ModelRequest): ModelRequest {
+  const answered = request.messages.findLastIndex(
+    ({ role, content }) => role === "assistant" && withoutLastThoughts(content).length > 0,
+  );
+  const messages = request.messages.filter(({ role }, i) => role !== "system" || i < answered);
+  return { ...request, messages };
+}
 
 /** A picture is replaced by a word of it when the provider has refused the request. */
 function wordFor(value: unknown): unknown {

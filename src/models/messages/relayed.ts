@@ -22,8 +22,16 @@ export async function relayed(
     const sent = { ...request, body: withoutSealed(request.body) };
     const response = await relay.ask(sent, AbortSignal.any([signal, left.signal]));
     if (response.ok && response.body && request.body.stream) {
-      const frames = framesOf(provider, relay, response.body, signal, onUsed);
-      return { response: streamed(eventStream(frames, () => left.abort())) };
+      const frames = wholeFrames(response.body);
+      const first = await frames.next();
+      if (first.done) throw cutShort();
+      const error = errorFirst(first.value);
+      if (error !== null) {
+        left.abort();
+        return refused(provider, 502, relay.withoutKey(error), response.headers);
+      }
+      const all = framesOf(provider, relay, beginning(first.value, frames), signal, onUsed);
+      return { response: streamed(eventStream(all, () => left.abort())) };
     }
     const text = await response.text();
     const answer = jsonOf(text);
@@ -50,14 +58,14 @@ const streamed = (body: ReadableStream<Uint8Array>) =>
 async function* framesOf(
   provider: string,
   relay: Relay,
-  body: ReadableStream<Uint8Array>,
+  all: AsyncIterable<string>,
   signal: AbortSignal,
   onUsed: OnUsed,
 ): AsyncGenerator<string> {
   const meter = startMeter();
   let isWhole = false;
   try {
-    for await (const frames of wholeFrames(body)) {
+    for await (const frames of all) {
       for (const data of dataIn(frames)) meter.read(data);
       const hasError = holds(frames, "error");
       isWhole ||= hasError || holds(frames, "message_stop");
@@ -76,6 +84,17 @@ async function* framesOf(
 function brokenOf(error: unknown, provider: string, relay: Relay): ModelFailure {
   const failure = failureOf(error, provider);
   return { ...failure, message: brief(relay.withoutKey(failure.message)) };
+}
+
+async function* beginning(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}
+
+/** What a stream that begins with an error says: there is no answer that could stand. */
+function errorFirst(frames: string): string | null {
+  const [frame = ""] = frames.split(/(?<=\n\r?\n)/, 1);
+  return holds(frame, "error") ? dataIn(frame).join("") : null;
 }
 
 /** Not every gateway names its events twice. */
