@@ -43,6 +43,9 @@ const serves: ServeSpec[] = [
   { name: "serve-3", roles: "brain" },
 ];
 
+/** Of each part, where something was found. */
+const logLinesTold = 60;
+
 /** How long sessions have to come to rest once nothing is harmed any more. */
 const settle_ms_max = 120_000;
 
@@ -101,6 +104,7 @@ async function run(parts: Parts, { seed, run_ms, players, tell = () => {} }: Cha
     commands += found.commands;
     problems.push(...found.problems.map((problem) => `${each.id}: ${problem}`));
   }
+  if (problems.length > 0) tellLogs(parts, tell);
   return {
     seed,
     run_ms,
@@ -118,6 +122,11 @@ async function run(parts: Parts, { seed, run_ms, players, tell = () => {} }: Cha
     settled_ms,
     problems,
   };
+}
+
+function tellLogs({ targets, log }: Parts, tell: (line: string) => void): void {
+  for (const name of [...targets.serves, ...targets.hands])
+    for (const line of log(name).slice(-logLinesTold)) tell(`${name}: ${line}`);
 }
 
 const settled = (all: Promise<unknown>): Promise<"settled" | "late"> =>
