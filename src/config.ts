@@ -4,7 +4,14 @@ import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type HandsSettings, handsSettings, handsVariables } from "./config/hands.ts";
-import { type ModelsConfig, modelsConfig, providerKey, providerUrl, resolveModel } from "./config/models.ts";
+import {
+  isReady,
+  type ModelsConfig,
+  modelsConfig,
+  providerKey,
+  providerUrl,
+  resolveModel,
+} from "./config/models.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
@@ -260,8 +267,7 @@ function judgeProblems(judge: string, config: ModelsConfig, inFile: boolean): st
   const provider = config.providers.get(resolved?.provider ?? "");
   if (!provider)
     return [`${setting}: must be "claude-..." or "<provider>/<model>", and not the simulated model`];
-  const missing = provider.api_key === null && provider.key_from !== null;
-  return missing ? [`${setting}: needs ${provider.key_from}`] : [];
+  return isReady(provider) ? [] : [`${setting}: needs ${provider.key_from}`];
 }
 
 function defaultDataDir(env: NodeJS.ProcessEnv, { uid, home }: Machine): string {

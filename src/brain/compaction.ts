@@ -1,6 +1,6 @@
 import { limits } from "../limits.ts";
 import type { ContentBlock, ModelMessage, ModelRequest, ToolResultBlock } from "../models/model.ts";
-import { blockTokens, chars_per_token, messageTokens } from "../models/token-estimate.ts";
+import { blockTokens, chars_per_token, messagesTokens } from "../models/token-estimate.ts";
 import { addSystemTexts, addUserBlocks } from "./conversation.ts";
 import type { Thread } from "./state.ts";
 
@@ -123,10 +123,7 @@ export const notesSuffice = (thread: Thread): boolean =>
 
 /** Whether a summary makes the conversation shorter. */
 export const isCompactable = (thread: Thread): boolean =>
-  notesSuffice(thread) || tokensOf(squeezed(thread, "")) < tokensOf(thread.messages);
-
-const tokensOf = (messages: ModelMessage[]) =>
-  messages.reduce((sum, message) => sum + messageTokens(message), 0);
+  notesSuffice(thread) || messagesTokens(squeezed(thread, "")) < messagesTokens(thread.messages);
 
 const squeezed = (thread: Thread, summary: string): ModelMessage[] =>
   goneOn(

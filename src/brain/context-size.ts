@@ -1,5 +1,5 @@
 import type { ModelRequest } from "../models/model.ts";
-import { messageTokens, tokensIn } from "../models/token-estimate.ts";
+import { messagesTokens, requestTokens } from "../models/token-estimate.ts";
 import type { Thread } from "./state.ts";
 
 /**
@@ -8,11 +8,8 @@ import type { Thread } from "./state.ts";
  * little about its tokens.
  */
 export function contextTokens(thread: Thread, request: Pick<ModelRequest, "system" | "tools">): number {
-  const counted = thread.counted_tokens;
-  const last = thread.messages.findLastIndex(({ role }) => role === "assistant");
-  const uncounted = counted === null ? thread.messages : thread.messages.slice(last + 1);
-  const head = counted === null ? request.system.length + JSON.stringify(request.tools).length : 0;
-  return (
-    (counted ?? 0) + tokensIn(head) + uncounted.reduce((sum, message) => sum + messageTokens(message), 0)
-  );
+  const { counted_tokens: counted, messages } = thread;
+  if (counted === null) return requestTokens({ ...request, messages });
+  const last = messages.findLastIndex(({ role }) => role === "assistant");
+  return counted + messagesTokens(messages.slice(last + 1));
 }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { type ModelsConfig, type ProviderConfig, resolveModel } from "../config/models.ts";
+import { isReady, type ModelsConfig, type ProviderConfig, resolveModel } from "../config/models.ts";
 import { type Reached, reach } from "../models/probe.ts";
 import { addressOf } from "../models/providers.ts";
 import { configOrExit } from "./machine.ts";
@@ -77,7 +77,7 @@ function placeOf(id: string, models: ModelsConfig): string {
 /** What agents can be given, in a line. */
 export function modelsLine({ providers }: ModelsConfig): string {
   const ready = [...providers.values()]
-    .filter(({ api_key, key_from }) => api_key !== null || key_from === null)
+    .filter(isReady)
     .map(({ name }) => (name === "anthropic" ? "claude-..." : `${name}/...`));
   const hint = ready.length > 0 ? "" : " (set DROVER_ANTHROPIC_API_KEY for claude-...)";
   return [...ready, "simulated"].join(", ") + hint;

@@ -93,6 +93,10 @@ export interface ProviderConfig {
   resource: string | null;
 }
 
+/** Whether the provider can be asked: its key is there, or it needs none. */
+export const isReady = ({ api_key, key_from }: ProviderConfig): boolean =>
+  api_key !== null || key_from === null;
+
 export interface ModelsConfig {
   /** By their names. */
   providers: Map<string, ProviderConfig>;

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
-import { type ModelsConfig, type ProviderType, resolveModel } from "./models.ts";
+import { isReady, type ModelsConfig, type ProviderType, resolveModel } from "./models.ts";
 
 /** What the configuration says of the web: who searches it for agents, and what their requests may reach. */
 
@@ -146,8 +146,7 @@ function vendorOf(
       naming,
       `${provider.name} is of the type ${provider.type}, which cannot search the web: use ${choice}`,
     );
-  if (provider.api_key === null && provider.key_from !== null)
-    return problem(naming, `needs ${provider.key_from}`);
+  if (!isReady(provider)) return problem(naming, `needs ${provider.key_from}`);
   for (const [setting, value] of [
     ["url", url],
     ["key", key],

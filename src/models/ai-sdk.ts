@@ -109,6 +109,7 @@ const merged = (
     Object.entries(more).map(([vendor, values]) => [vendor, { ...options[vendor], ...values }]),
   ),
 });
+
 const optionsOf = (options: AnswerOptions): Partial<LanguageModelV4CallOptions> => ({
   maxOutputTokens: options.tokens_max,
   stopSequences: options.stop_sequences,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type ModelsConfig, type ProviderConfig, resolveModel } from "../config/models.ts";
+import { isReady, type ModelsConfig, type ProviderConfig, resolveModel } from "../config/models.ts";
 import { limits } from "../limits.ts";
 import { type ModelInfo, modelInfo } from "../protocol/models.ts";
 import { type Clock, machineClock } from "./gate.ts";
@@ -34,9 +34,7 @@ export function modelListing(
   }
 
   async function askAll(): Promise<Lists> {
-    const ready = [...config.providers.values()].filter(
-      ({ api_key, key_from }) => api_key !== null || key_from === null,
-    );
+    const ready = [...config.providers.values()].filter(isReady);
     const lists = await Promise.all(
       ready.map(async (provider) => [provider.name, await listOf(provider)] as const),
     );

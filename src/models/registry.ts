@@ -1,4 +1,4 @@
-import { type ModelsConfig, namesOf, type ProviderConfig, resolveModel } from "../config/models.ts";
+import { isReady, type ModelsConfig, namesOf, type ProviderConfig, resolveModel } from "../config/models.ts";
 import { canSearch } from "../config/web.ts";
 import { type Clock, createGate, type Gate, machineClock } from "./gate.ts";
 import type { Candidate, Candidates, Model, Models, Relay } from "./model.ts";
@@ -85,9 +85,9 @@ interface Provider {
 }
 
 const connectionTo = (provider: ProviderConfig): Pick<Provider, "model" | "relay"> =>
-  provider.api_key === null && provider.key_from !== null
-    ? { model: null, relay: null }
-    : { model: providerModel(provider), relay: relayTo(provider) };
+  isReady(provider)
+    ? { model: providerModel(provider), relay: relayTo(provider) }
+    : { model: null, relay: null };
 
 /** Those of the id itself, or else of what it stands for. */
 const fallbacksOf = (modelId: string, config: ModelsConfig): string[] => {

@@ -1,8 +1,14 @@
-import type { ModelMessage, UserBlock } from "./model.ts";
+import type { ModelMessage, ModelRequest, UserBlock } from "./model.ts";
 
 /** How many tokens something takes, guessed on the high side: only its provider knows. */
 
-export function messageTokens({ content }: ModelMessage): number {
+export const requestTokens = (request: Pick<ModelRequest, "system" | "tools" | "messages">): number =>
+  tokensIn(request.system.length + JSON.stringify(request.tools).length) + messagesTokens(request.messages);
+
+export const messagesTokens = (messages: readonly ModelMessage[]): number =>
+  messages.reduce((sum, message) => sum + messageTokens(message), 0);
+
+function messageTokens({ content }: ModelMessage): number {
   return (content as (ModelMessage["content"][number] & UserBlock)[]).reduce(
     (sum, block) => sum + blockTokens(block),
     0,
@@ -16,7 +22,7 @@ const image_tokens = 1_600;
 const pdf_page_bytes = 50_000;
 const pdf_page_tokens = 2_500;
 
-export const tokensIn = (chars: number) => Math.ceil(chars / chars_per_token);
+const tokensIn = (chars: number) => Math.ceil(chars / chars_per_token);
 
 export function blockTokens(block: ModelMessage["content"][number]): number {
   switch (block.type) {

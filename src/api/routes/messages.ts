@@ -2,8 +2,8 @@ import type { z } from "zod";
 import type { MessagesSpending } from "../../brain/messages-spending.ts";
 import { askForMessage } from "../../models/messages/ask.ts";
 import { modelRequestOf } from "../../models/messages/request.ts";
-import type { Candidates, ModelRequest, RelayedRequest } from "../../models/model.ts";
-import { messageTokens, tokensIn } from "../../models/token-estimate.ts";
+import type { Candidates, RelayedRequest } from "../../models/model.ts";
+import { requestTokens } from "../../models/token-estimate.ts";
 import { ApiError, invalid, notFound } from "../../protocol/errors.ts";
 import {
   anyCountBody,
@@ -57,7 +57,7 @@ export function messagesRoutes({ models, spending, stop }: MessagesParts): Route
       answer: { json: tokenCount },
       async handle({ context, body }) {
         const { candidates, request } = asked(models, body, countBody);
-        if (request) return Response.json({ input_tokens: estimateOf(request) });
+        if (request) return Response.json({ input_tokens: requestTokens(request) });
         const question = { path: "/v1/messages/count_tokens", headers: apiHeaders(context), body } as const;
         return askForMessage(candidates, { ...question, request }, goesOn(context), () => {});
       },
@@ -109,7 +109,3 @@ const apiHeaders = ({ req }: Caller["context"]): RelayedRequest["headers"] =>
       return value ? [[name, value]] : [];
     }),
   );
-
-const estimateOf = ({ system, tools, messages }: ModelRequest): number =>
-  tokensIn(system.length + JSON.stringify(tools).length) +
-  messages.reduce((sum, message) => sum + messageTokens(message), 0);

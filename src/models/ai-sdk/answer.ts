@@ -1,5 +1,6 @@
 import type { LanguageModelV4StreamPart, SharedV4ProviderMetadata } from "@ai-sdk/provider";
 import { cutShort } from "../broken.ts";
+import { jsonObject } from "../json.ts";
 import { type AssistantBlock, type ModelEvent, type ModelStop, type ModelUsage, noUsage } from "../model.ts";
 import { usageOf, usageSoFar } from "./usage.ts";
 
@@ -147,16 +148,6 @@ function closed({ block, json }: Open): AssistantBlock {
   if (block.type !== "tool_use" || json.trim() === "") return block;
   const input = jsonObject(json);
   return input === null ? { ...block, malformed: json } : { ...block, input };
-}
-
-function jsonObject(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : null;
-  } catch {
-    return null;
-  }
 }
 
 /** The content says how to go on, where the provider has no other reason. */

@@ -2,6 +2,7 @@ import { AISDKError, APICallError } from "@ai-sdk/provider";
 import { z } from "zod";
 import { brokenFailure } from "../broken.ts";
 import { hintOf } from "../hints.ts";
+import { parsedJson } from "../json.ts";
 import type { ModelFailure } from "../model.ts";
 import { retryAfterOf } from "../retry-after.ts";
 import { saysTooLong } from "../too-long.ts";
@@ -49,7 +50,7 @@ function reportOf(error: unknown): Report | null {
   if (APICallError.isInstance(error)) {
     const { statusCode, responseHeaders = {}, responseBody } = error;
     if (statusCode === undefined || statusCode < 400) return null;
-    const told = errorIn(jsonOf(responseBody)) ?? { message: error.message };
+    const told = errorIn(parsedJson(responseBody ?? "")) ?? { message: error.message };
     return { status: statusCode, error: told, header: (name) => responseHeaders[name] };
   }
   if (!(error instanceof ErrorInStream)) return null;
@@ -67,14 +68,6 @@ function errorIn(value: unknown): VendorError | null {
   if (error !== undefined) return errorIn(error);
   if (response !== undefined) return errorIn(response);
   return vendorError.safeParse(value).data ?? null;
-}
-
-function jsonOf(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? "");
-  } catch {
-    return undefined;
-  }
 }
 
 /** Within a stream there is no status, but most vendors say one. */

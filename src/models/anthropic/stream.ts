@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { BrokenStream } from "../broken.ts";
+import { isObject, parsedJson } from "../json.ts";
 import { type AssistantBlock, type ModelEvent, type ModelStop, type ModelUsage, noUsage } from "../model.ts";
 
 const count = z.number().nonnegative().nullish();
@@ -149,24 +150,13 @@ function closed({ block, json }: Open): AssistantBlock {
       return { type: "thinking", thinking: block.thinking, signature: block.signature || null };
     case "tool_use": {
       const about = { type: "tool_use", id: block.id, name: block.name } as const;
-      const given = json === "" ? block.input : parseJson(json);
+      const given = json === "" ? block.input : parsedJson(json);
       return isObject(given)
         ? { ...about, input: given }
         : { ...about, input: {}, malformed: json === "" ? JSON.stringify(given ?? null) : json };
     }
   }
 }
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A full context window cuts an answer as the limit of its length does. Else the content says how to go on. */
 function stopOf({ stop_reason, stop_details }: Ending, content: AssistantBlock[]): ModelStop {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { usageAfter, wireUsage } from "../anthropic/stream.ts";
+import { parsedJson } from "../json.ts";
 import { type ModelUsage, noUsage } from "../model.ts";
 
 /** What a message took, as far as it came. */
@@ -24,7 +25,7 @@ export function startMeter() {
   return {
     read(json: string): void {
       if (!json.includes('"usage"')) return;
-      const { usage, message } = carrier.safeParse(jsonOf(json)).data ?? {};
+      const { usage, message } = carrier.safeParse(parsedJson(json)).data ?? {};
       const seen = usage ?? message?.usage;
       if (!seen) return;
       const searches = seen.server_tool_use?.web_search_requests ?? used.searches;
@@ -32,12 +33,4 @@ export function startMeter() {
     },
     used: () => used,
   };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

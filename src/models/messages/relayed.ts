@@ -1,6 +1,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { failureOf } from "../anthropic/failure.ts";
 import { BrokenStream, cutShort } from "../broken.ts";
+import { jsonObject } from "../json.ts";
 import { brief } from "../loggable.ts";
 import type { ModelFailure, Relay, RelayedRequest } from "../model.ts";
 import type { Begun, OnUsed } from "./ask.ts";
@@ -34,8 +35,8 @@ export async function relayed(
       return { response: streamed(eventStream(all, () => left.abort())) };
     }
     const text = await response.text();
-    const answer = jsonOf(text);
-    const isError = (answer as { type?: unknown } | undefined)?.type === "error";
+    const answer = jsonObject(text);
+    const isError = answer?.type === "error";
     if (!response.ok || isError) {
       const status = response.ok ? 502 : response.status;
       return refused(provider, status, relay.withoutKey(text), response.headers);
@@ -102,7 +103,7 @@ const holds = (frames: string, type: string) =>
   new RegExp(`^(event: *${type}|data: *{"type": *"${type}")`, "m").test(frames);
 
 function refused(provider: string, status: number, text: string, headers: Headers): Begun {
-  const body = jsonOf(text);
+  const body = jsonObject(text) ?? undefined;
   const said = failureOf(Anthropic.APIError.generate(status, body, text, headers), provider);
   const failure = { ...said, message: brief(said.message) };
   return { failure, error: upstreamError(status, body, failure) };
@@ -122,13 +123,4 @@ function messageWithout(message: unknown): unknown[] {
   const kept = content.filter((block) => !isSealed(block?.signature) && !isSealed(block?.data));
   if (kept.length === content.length) return [message];
   return kept.length === 0 ? [] : [{ ...(message as object), content: kept }];
-}
-
-function jsonOf(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
