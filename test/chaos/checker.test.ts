@@ -39,8 +39,15 @@ const seenAs = (events: ListedEvent[]) => ({ list: events, withCare: events, byC
 describe("the checker", () => {
   test("finds nothing where nothing is wrong", () => assert.deepEqual(problemsOf(good()), []));
 
+  const unasked = { ...seenAs([]), sent: [], written: "", session: { ...good().session, usage: {} } };
+
+  test("asks nothing of a session that was asked for nothing", () =>
+    assert.deepEqual(problemsOf({ ...good(), ...unasked } as Evidence), []));
+
   const wrong: [string, Partial<Evidence>, RegExp][] = [
     ["an acknowledged event that is gone", seenAs(without("m2")), /m2 was acknowledged and is not/],
+    ["a session that has lost everything", seenAs([]), /m1 was acknowledged(.|\n)*its last event is none/],
+    ["events of a session that was asked for nothing", { sent: [] }, /last event is session\.status_idle/],
     ["one that nobody has sent", { sent: ["m1"] }, /m2 .* was not acknowledged/],
     ["another order than they were sent in", { sent: ["m2", "m1"] }, /m1 .* is before one sent earlier/],
     ["a refused message", { refusedTexts: ['[{"type":"text","text":"two"}]'] }, /refused message/],

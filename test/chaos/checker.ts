@@ -120,11 +120,13 @@ function ofCommands({ list, written }: Evidence): string[] {
   return problems;
 }
 
-function ofTheEnd({ session, list }: Evidence): string[] {
+/** It rests, at an end that it has told; one that was never asked for anything has nothing to tell. */
+function ofTheEnd({ sent, session, list }: Evidence): string[] {
   const problems: string[] = [];
   if (session.status !== "idle") problems.push(`its status is ${session.status}`);
-  const last = list.at(-1)?.type;
-  if (last !== "session.status_idle") problems.push(`its last event is ${last}`);
+  const last = list.at(-1)?.type ?? "none";
+  const expected = sent.length > 0 ? "session.status_idle" : "none";
+  if (last !== expected) problems.push(`its last event is ${last}, not ${expected}`);
   return problems;
 }
 

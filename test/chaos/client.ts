@@ -67,7 +67,10 @@ export function clientOf(urls: readonly string[]): Client {
         sdk.beta.sessions.events.send(sessionId, { events }, options),
       );
       if ("refused" in outcome) return outcome;
-      return { acknowledged: (outcome.acknowledged.data ?? []).map(({ id }) => id) };
+      const ids = (outcome.acknowledged.data ?? []).map(({ id }) => id);
+      if (ids.length !== events.length)
+        throw new Error(`${sessionId}: ${ids.length} of ${events.length} events were acknowledged`);
+      return { acknowledged: ids };
     },
     async list(sessionId) {
       const listing = await insist(async (sdk, options) => {
