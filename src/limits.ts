@@ -170,6 +170,8 @@ export const limits = {
   bash_timeout_ms: 120_000,
   bash_timeout_ms_max: 1_800_000,
   file_tool_timeout_ms: 60_000,
+  /** A call of a tool that changes nothing is run again this often: each time something has died under it. */
+  tool_replays_max: 3,
   /** How long an interrupt waits for a command to end, when its host does not answer. */
   cancel_grace_ms: 10_000,
   /** Text of one tool result. What is longer is kept in a file, and the model sees this much of its two ends, together. */

@@ -3,6 +3,8 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Recovery } from "../src/protocol/events.ts";
+import { sends, startSite, type TestSite } from "../src/tools/web/testing.ts";
 import { answerReply, type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
@@ -10,6 +12,8 @@ import { reconnecting } from "./harness/reconnecting.ts";
 import {
   type Facts,
   isIdle,
+  isOf,
+  type ListedEvent,
   listed,
   message,
   newSession,
@@ -19,9 +23,12 @@ import {
   send,
   typesOf,
 } from "./harness/session.ts";
+import { waiting } from "./harness/waiting.ts";
 import { heldCommand } from "./harness/workspace.ts";
 
 let upstream: FakeAnthropic;
+let site: TestSite;
+const asked = waiting();
 let processes: Processes;
 let hands: Awaited<ReturnType<Processes["hands"]>>;
 let serve: Awaited<ReturnType<Processes["serve"]>>;
@@ -30,7 +37,17 @@ let facts: Facts;
 
 before(async () => {
   upstream = await startFakeAnthropic();
-  processes = await startProcesses({ anthropic_url: upstream.url });
+  site = await startSite({
+    // Whoever asks first and second waits for ever.
+    "/page": (request, response) => {
+      asked.ring();
+      if (site.asked.length > 2) sends("text/plain", "at last")(request, response);
+    },
+  });
+  processes = await startProcesses({
+    anthropic_url: upstream.url,
+    settings: { DROVER_ALLOW_PRIVATE_HOSTS: "127.0.0.1" },
+  });
   port = await freePort();
   [hands, serve] = await Promise.all([processes.hands(), processes.serve(port)]);
   facts = await prepare(serve.client);
@@ -38,6 +55,7 @@ before(async () => {
 after(async () => {
   await processes.close();
   await upstream.close();
+  site.close();
 });
 
 /** Kills `serve` and starts another one on the same port. */
@@ -69,6 +87,10 @@ async function assertSeenWhole(id: string, client: ReturnType<typeof reconnectin
     starts.map((event) => event.id),
   );
 }
+
+/** Of every tool result, in order. */
+const recoveriesIn = (events: ListedEvent[]) =>
+  events.filter(isOf("agent.tool_result")).map((event) => (event as { recovery?: Recovery }).recovery);
 
 /** Null while nobody reads the pipe. */
 async function openIfRead(pipe: string): Promise<FileHandle | null> {
@@ -130,6 +152,21 @@ describe("serve is killed", () => {
     await assertSeenWhole(id, client);
     assert.deepEqual(resultsIn(client.seen), ["1"]);
     assert.equal(await workspace.written("runs"), "run\n");
+  });
+
+  test("twice while a page is fetched: it is fetched again, and the result says so", async () => {
+    const url = `${site.url}/page`;
+    const { id, client } = await start(`call web_fetch ${JSON.stringify({ url })}\nthen\nsay done`);
+    for (const times of [1, 2]) {
+      await asked.until(() => site.asked.length >= times || undefined);
+      await killServe();
+    }
+    await assertSeenWhole(id, client);
+    assert.match(resultsIn(client.seen)[0] ?? "", /at last$/);
+    assert.equal(site.asked.length, 3);
+    assert.deepEqual(recoveriesIn(client.seen), [
+      { type: "run_again", reason: "the server that ran it ended, or gave the session up", replays: 2 },
+    ]);
   });
 
   test("three times in one turn with parallel calls", async () => {
@@ -294,6 +331,14 @@ describe("hands is killed", () => {
     assert.match(lost ?? "", /outcome of this call is unknown/);
     assert.match(after ?? "", /^run$/m);
     assert.match(after ?? "", /shell was started anew/);
+    assert.deepEqual(recoveriesIn(client.seen), [
+      {
+        type: "outcome_unknown",
+        reason: "the sandbox host ended while the command ran; whether it had finished is unknown",
+        replays: 0,
+      },
+      undefined,
+    ]);
   });
 
   test("with serve: both come back and the session finishes", async () => {
@@ -324,6 +369,14 @@ describe("hands is killed", () => {
     await second.close();
     await assertSeenWhole(id, client);
     assert.deepEqual(resultsIn(client.seen).slice(1), ["/workspace/pipe:1:it is here"]);
+    assert.deepEqual(recoveriesIn(client.seen), [
+      undefined,
+      {
+        type: "run_again",
+        reason: "the sandbox host ended while the command ran; whether it had finished is unknown",
+        replays: 1,
+      },
+    ]);
     assert.equal(saidIn(client.seen), "done");
   });
 });

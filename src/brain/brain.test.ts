@@ -61,7 +61,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     previews: createPreviews(async () => {}),
     member: { id: () => owner, rejoin: (reason) => rejoined.push(reason) },
     hands: { handsOf: () => hands },
-    web: { definitions: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
+    web: { tools: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({
         model: {

@@ -52,6 +52,7 @@ export function startBrain(parts: BrainParts): Brain {
   const driven = new Set<Promise<void>>();
   /** How many of them each workspace has. */
   const perWorkspace = new Map<string, number>();
+  const webTools = parts.web.tools.map(({ definition }) => definition);
   const memory = createMemory(limits.memory_chars_max);
   let looking: Promise<void> | null = null;
   let again = false;
@@ -175,7 +176,7 @@ export function startBrain(parts: BrainParts): Brain {
         // Whether it still ran is not known; its result is in the log already.
         cancelTool(call, hands, scope).catch(() => {});
       },
-      webTools: parts.web.definitions,
+      webTools,
       runTool: (call, signal, { agent, thread, restore_from }) =>
         parts.web.has(call.name)
           ? parts.web.run(call, {

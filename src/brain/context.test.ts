@@ -14,7 +14,11 @@ async function offered(names: string[], search: Parameters<typeof createWebTools
   const web = createWebTools({ guard, search, askModel: async function* () {} });
   const configs = names.map((name) => ({ name, ...settings }));
   const agent: AgentFacts = { ...testAgent, tools: [{ type: "agent_toolset_20260401", configs }] };
-  const { tools, system } = modelRequest(agent, newThread("t"), web.definitions);
+  const { tools, system } = modelRequest(
+    agent,
+    newThread("t"),
+    web.tools.map(({ definition }) => definition),
+  );
   web.close();
   await guard.close();
   return { names: tools.map(({ name }) => name), system };

@@ -4,6 +4,7 @@ import { primaryThreadOf } from "../log/thread-id.ts";
 import { noUsage } from "../models/model.ts";
 import type { SessionErrorObject, UsageSnapshot } from "../protocol/events.ts";
 import { amountOf, budgetOf } from "../protocol/money.ts";
+import { toolNamed } from "../tools/toolset.ts";
 import { type Action, budgetReached, type TurnFailure } from "./decide.ts";
 import { type Drafts, none, type Pen, spanEnd, writer } from "./pen.ts";
 import type { SessionFacts } from "./session.ts";
@@ -60,9 +61,11 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
         ],
       };
     case "start_tool":
+    case "resume_tool": {
+      // What was begun in a sandbox is found again there. What was begun in the server is begun anew, and counted.
+      if (action.do === "resume_tool" && toolNamed(action.call.name)) return none();
       return { ...none(), entries: [hidden("tool_started", { reader: 1, tool_use_id: action.call.id })] };
-    case "resume_tool":
-      return none();
+    }
     case "interrupt_call":
       return {
         ...none(),

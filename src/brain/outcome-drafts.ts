@@ -13,10 +13,13 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
   const shown = writer(thread, pen, "session");
   switch (outcome.type) {
     case "tool_finished": {
-      const { tool_use_id, content, is_error, restored } = outcome;
+      const { tool_use_id, content, is_error, recovery, restored } = outcome;
+      const result = { tool_use_id, content, is_error, ...(recovery && { recovery }) };
       if (!restored) {
-        const result = shown("agent.tool_result", { tool_use_id, content, is_error });
-        return { ...none(), entries: [result, ...searchEntries(outcome, thread, pen)] };
+        return {
+          ...none(),
+          entries: [shown("agent.tool_result", result), ...searchEntries(outcome, thread, pen)],
+        };
       }
       const note = { type: "text", text: restoredNote(restored, outcome.call_before) } as const;
       const hidden = writer(thread, pen, "internal");
@@ -24,7 +27,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
         ...none(),
         entries: [
           hidden("workspace_restored", { reader: 1, tool_use_id, restored }),
-          shown("agent.tool_result", { tool_use_id, content: [...content, note], is_error }),
+          shown("agent.tool_result", { ...result, content: [...content, note] }),
         ],
       };
     }

@@ -10,7 +10,7 @@ import {
   type ServedBy,
 } from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
-import type { Evaluation } from "../protocol/events.ts";
+import type { Evaluation, Recovery } from "../protocol/events.ts";
 import type { PreviewedIds } from "./preview.ts";
 import type { State, Thread } from "./state.ts";
 
@@ -58,6 +58,8 @@ export type Outcome =
       tool_use_id: string;
       content: ToolResultContentBlock[];
       is_error: boolean;
+      /** What became of the call, where it was lost while it ran. */
+      recovery?: Recovery;
       /** What became of the workspace, where the sandbox was not there any more. */
       restored?: Restored;
       /** The newest call in the sandbox before this one began. */

@@ -113,6 +113,8 @@ export interface Call {
   confirmation: Confirmation | null;
   /** Seq of the entry that says that it was begun. */
   started_seq: number | null;
+  /** How often it was begun. What runs in a sandbox is begun once, and found again; what runs in the server is begun anew. */
+  starts: number;
 }
 
 /** Whether nobody but the client can bring the call further. */
@@ -300,6 +302,7 @@ function apply(state: State, entry: Entry): void {
           permission: "allow",
           confirmation: null,
           started_seq: null,
+          starts: 0,
         });
       }
       if (thread.calls.length > 0) thread.rounds += 1;
@@ -355,9 +358,12 @@ function apply(state: State, entry: Entry): void {
     case "agent.custom_tool_use":
       changeCall(thread, entry.id, { kind: "custom" });
       return;
-    case "tool_started":
-      changeCall(thread, bodyOf(entry, "tool_started").tool_use_id, { started_seq: entry.seq });
+    case "tool_started": {
+      const { tool_use_id } = bodyOf(entry, "tool_started");
+      const before = thread.calls.find(({ id }) => id === tool_use_id)?.starts ?? 0;
+      changeCall(thread, tool_use_id, { started_seq: entry.seq, starts: before + 1 });
       return;
+    }
     case "agent.tool_result": {
       const result = bodyOf(entry, "agent.tool_result");
       const call = thread.calls.find(({ id }) => id === result.tool_use_id);

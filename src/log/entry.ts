@@ -95,7 +95,10 @@ export interface InternalBody {
   retry_scheduled: { reader: 1; request_id: string; retry_at: string };
   /** The sandbox was not there any more, and this came of bringing its files back for a call. */
   workspace_restored: { reader: 1; tool_use_id: string; restored: Restored };
-  /** A tool call is about to run under the call id that `hands` knows it by. */
+  /**
+   * A tool call is about to run: in a sandbox, under the call id that `hands` knows it by; in the server, which may say so
+   * again after another server has ended.
+   */
   tool_started: { reader: 1; tool_use_id: string };
 }
 

@@ -177,12 +177,26 @@ const agentCustomToolUse = z.object({
   input: z.record(z.string(), z.unknown()),
   processed_at: at,
 });
+/**
+ * What became of a call that was lost while it ran, with its sandbox, its host or the server: it was `run_again`, and the
+ * result is that of the last run, or its `outcome_unknown`.
+ */
+export const recovery = z.object({
+  type: z.enum(["run_again", "outcome_unknown"]),
+  /** What was lost, the last time. */
+  reason: z.string(),
+  /** How often it was run again. */
+  replays: z.int(),
+});
+export type Recovery = z.infer<typeof recovery>;
+
 const agentToolResult = z.object({
   id,
   type: z.literal("agent.tool_result"),
   tool_use_id: z.string(),
   content: z.array(toolResultContentBlock),
   is_error: z.boolean(),
+  recovery: recovery.optional(),
   processed_at: at,
 });
 

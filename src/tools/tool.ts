@@ -3,22 +3,27 @@ import type { ExecuteResult, Operation, Restored } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import type { ToolDefinition } from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
+import type { Recovery } from "../protocol/events.ts";
 
 export interface ToolResult {
   content: ToolResultContentBlock[];
   is_error: boolean;
+  /** What became of the call, where it was lost while it ran. */
+  recovery?: Recovery;
   /** What became of the workspace, where the sandbox was not there any more. */
   restored?: Restored;
 }
 
+/**
+ * What to do when nobody can say how a call ended: a `safe` tool changes nothing, and its call is run again; of any other
+ * the model is told that the outcome is unknown.
+ */
+export type ReplayPolicy = "safe" | "never";
+
 /** A tool of the agent toolset: what the model sees of it, and what it does in the sandbox. */
 export interface Tool {
   definition: ToolDefinition;
-  /**
-   * What to do when nobody can say how a call ended: `safe` tools change nothing and are run again; of the others the
-   * model is told that the outcome is unknown.
-   */
-  replay: "safe" | "never";
+  replay: ReplayPolicy;
   run(input: Record<string, unknown>, sandbox: ToolSandbox): Promise<ToolResult>;
 }
 
@@ -41,7 +46,7 @@ export function defineTool<Schema extends z.ZodType<object>>(tool: {
   name: string;
   description: string;
   input: Schema;
-  replay: "safe" | "never";
+  replay: ReplayPolicy;
   run(input: z.infer<Schema>, sandbox: ToolSandbox): Promise<ToolResult>;
 }): Tool {
   const { $schema: _, ...input_schema } = z.toJSONSchema(tool.input, { io: "input" });

@@ -31,17 +31,6 @@ test("the tools have the input shapes of the SDK", () => {
   });
 });
 
-test("only tools that change nothing are run again when nobody can say how they ended", () => {
-  assert.deepEqual(Object.fromEntries(toolset.map((tool) => [tool.definition.name, tool.replay])), {
-    bash: "never",
-    read: "safe",
-    write: "never",
-    edit: "never",
-    glob: "safe",
-    grep: "safe",
-  });
-});
-
 describe("a call whose host has died", () => {
   const finished: ExecuteResult = {
     status: "finished",
@@ -78,6 +67,7 @@ describe("a call whose host has died", () => {
     );
     assert.equal(result.is_error, false);
     assert.deepEqual(asked, ["c:look", "c.1:look", "c.1:read"]);
+    assert.deepEqual(result.recovery, { type: "run_again", reason: "the host restarted", replays: 1 });
   });
 
   test("is run again only so often", async () => {
@@ -90,9 +80,32 @@ describe("a call whose host has died", () => {
       },
     };
     const call = { id: "c", name: "read", input: { file_path: "x" }, started_seq: null };
-    const { is_error } = await runTool(call, hopeless, scope, never);
+    const { is_error, recovery } = await runTool(call, hopeless, scope, never);
     assert.equal(is_error, true);
     assert.deepEqual(asked, ["c:look", "c.1:look", "c.2:look", "c.3:look"]);
+    assert.deepEqual(recovery, { type: "outcome_unknown", reason: "the host restarted", replays: 3 });
+  });
+
+  test("is not run again once it was interrupted", async () => {
+    const asked: string[] = [];
+    const call = { id: "c", name: "read", input: { file_path: "x" }, started_seq: null };
+    const { recovery } = await runTool(call, lossy(asked), scope, AbortSignal.abort());
+    assert.deepEqual(asked, ["c:look"]);
+    assert.deepEqual(recovery, { type: "outcome_unknown", reason: "the host restarted", replays: 0 });
+  });
+
+  test("says so too where it cannot be run again", async () => {
+    const hands: Hands = {
+      ...lossy([]),
+      execute: async ({ call_id }) =>
+        call_id.includes(".")
+          ? { status: "unavailable", reason: "all sandbox hosts are full" }
+          : { status: "lost", reason: "the host restarted" },
+    };
+    const call = { id: "c", name: "read", input: { file_path: "x" }, started_seq: null };
+    const { content, recovery } = await runTool(call, hands, scope, never);
+    assert.match(JSON.stringify(content), /No sandbox is available: all sandbox hosts are full/);
+    assert.deepEqual(recovery, { type: "run_again", reason: "the host restarted", replays: 1 });
   });
 
   test("is not run again when it may have changed something", async () => {
@@ -105,6 +118,7 @@ describe("a call whose host has died", () => {
     );
     assert.deepEqual(asked, ["c:run"]);
     assert.match(JSON.stringify(result.content), /outcome of this call is unknown: the host restarted/);
+    assert.deepEqual(result.recovery, { type: "outcome_unknown", reason: "the host restarted", replays: 0 });
   });
 
   test("with an error of its own is told to the model, not thrown", async () => {

@@ -14,6 +14,7 @@ import { glob } from "./glob.ts";
 import { grep } from "./grep.ts";
 import { bounded } from "./preview.ts";
 import { read } from "./read.ts";
+import { afterReplays, outcomeUnknown } from "./replay.ts";
 import { failed, type StepOptions, type Tool, type ToolResult, type ToolSandbox } from "./tool.ts";
 import { write } from "./write.ts";
 
@@ -25,9 +26,6 @@ export const toolNamed = (name: string): Tool | undefined =>
 
 class Lost extends Error {}
 class NoSandbox extends Error {}
-
-/** A lost step of a safe tool is run again this often: each time the host has died under it. */
-const replaysMax = 3;
 
 /**
  * Runs a call at most once per step, whoever asks and how often. What goes wrong is told to the model; only `StaleEpoch`
@@ -46,24 +44,23 @@ export async function runTool(
   return { ...result, ...(told[0] && { restored: told[0] }) };
 
   async function attempts(tool: Tool): Promise<ToolResult> {
-    for (let replay = 0; ; replay += 1) {
-      const id = replay === 0 ? call.id : `${call.id}.${replay}`;
+    let reason = "";
+    for (let replays = 0; ; replays += 1) {
+      const id = replays === 0 ? call.id : `${call.id}.${replays}`;
       // What is run again, nobody has asked for before, or it is the same whoever did.
-      const begun_seq = replay === 0 ? call.started_seq : null;
+      const begun_seq = replays === 0 ? call.started_seq : null;
       const sandbox: ToolSandbox = {
         execute: (step, ...rest) => execute(`${id}:${step}`, begun_seq, ...rest),
       };
       try {
-        return await bounded(await tool.run(call.input, sandbox), (text) => keep(text, sandbox));
+        const result = await bounded(await tool.run(call.input, sandbox), (text) => keep(text, sandbox));
+        return afterReplays(result, { reason, replays });
       } catch (error) {
         if (isForTheBrain(error)) throw error;
-        if (error instanceof NoSandbox) return failed(`No sandbox is available: ${error.message}`);
-        // Thrown, it would make the session try again for ever.
-        if (!(error instanceof Lost)) return failed(`The tool failed: ${(error as Error).message}`);
-        if (tool.replay === "safe" && replay < replaysMax) continue;
-        return failed(
-          `The outcome of this call is unknown: ${error.message}. It may have run in part or whole. Look at its effects before you run it again.`,
-        );
+        if (!(error instanceof Lost)) return afterReplays(failed(failureText(error)), { reason, replays });
+        reason = error.message;
+        const again = tool.replay === "safe" && replays < limits.tool_replays_max && !signal.aborted;
+        if (!again) return outcomeUnknown({ reason, replays });
       }
     }
   }
@@ -96,6 +93,12 @@ export async function runTool(
     return result;
   }
 }
+
+// What a tool does wrong is told to the model too: thrown, it would make the session try again for ever.
+const failureText = (error: unknown): string =>
+  error instanceof NoSandbox
+    ? `No sandbox is available: ${error.message}`
+    : `The tool failed: ${(error as Error).message}`;
 
 const isForTheBrain = (error: unknown) => error instanceof StaleEpoch || error instanceof Undecided;
 

@@ -47,6 +47,8 @@ export async function startProcesses(
   options: {
     anthropic_url?: string;
     models?: ModelsFile;
+    /** Of all of them, beside their own. */
+    settings?: Record<string, string>;
     /** They take orders where to crash. */
     crashable?: boolean;
     /** Instead of one of their own. */
@@ -69,6 +71,7 @@ export async function startProcesses(
     DROVER_API_KEY: testKey,
     DROVER_DATA_DIR: dataDir,
     DROVER_CONFIG: config,
+    ...options.settings,
     ...(options.anthropic_url && {
       DROVER_ANTHROPIC_API_KEY: "upstream-key",
       DROVER_ANTHROPIC_BASE_URL: options.anthropic_url,

@@ -1,6 +1,7 @@
 import type { SearchSettings } from "../../config/web.ts";
-import type { ToolDefinition } from "../../models/model.ts";
+import { limits } from "../../limits.ts";
 import type { Guard } from "../../net/guard.ts";
+import { afterReplays, outcomeUnknown } from "../replay.ts";
 import { failed } from "../tool.ts";
 import { brave } from "./brave.ts";
 import { webFetch } from "./fetch.ts";
@@ -9,14 +10,17 @@ import { webSearch } from "./search.ts";
 import type { SearchProvider } from "./search-provider.ts";
 import { searxng } from "./searxng.ts";
 import { type AskModel, vendorSearch } from "./vendor.ts";
-import type { WebToolResult, WebUse } from "./web-tool.ts";
+import type { WebTool, WebToolResult, WebUse } from "./web-tool.ts";
 
 /** The tools that run in the server: those of them that this one has what it takes for. */
 export interface WebTools {
-  definitions: readonly ToolDefinition[];
+  tools: readonly WebTool[];
   has(name: string): boolean;
-  /** Never rejects: what goes wrong is told to the model. */
-  run(call: { name: string; input: Record<string, unknown> }, use: WebUse): Promise<WebToolResult>;
+  /** Never rejects: what goes wrong is told to the model. `starts`: how often servers have begun to run the call before. */
+  run(
+    call: { name: string; input: Record<string, unknown>; starts: number },
+    use: WebUse,
+  ): Promise<WebToolResult>;
   close(): void;
 }
 
@@ -30,14 +34,19 @@ export function createWebTools(settings: {
   const tools = [webFetch({ guard, reader }), ...(search ? [webSearch(providerOf(search, askModel))] : [])];
   const named = (name: string) => tools.find((tool) => tool.definition.name === name);
   return {
-    definitions: tools.map(({ definition }) => definition),
+    tools,
     has: (name) => named(name) !== undefined,
-    async run({ name, input }, use) {
+    async run({ name, input, starts: replays }, use) {
+      const reason = "the server that ran it ended, or gave the session up";
+      if (replays > limits.tool_replays_max)
+        return outcomeUnknown({ reason, replays: limits.tool_replays_max });
       try {
-        return (await named(name)?.run(input, use)) ?? failed(`The tool "${name}" is not available.`);
+        const result = (await named(name)?.run(input, use)) ?? failed(`The tool "${name}" is not available.`);
+        return afterReplays(result, { reason, replays });
       } catch (error) {
         // Thrown, it would make the session try again for ever.
-        return failed(`unavailable: ${error instanceof Error ? error.message : String(error)}`);
+        const why = error instanceof Error ? error.message : String(error);
+        return afterReplays(failed(`unavailable: ${why}`), { reason, replays });
       }
     },
     close: () => reader.close(),
