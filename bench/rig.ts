@@ -130,6 +130,7 @@ export async function startRig(): Promise<Rig> {
         database_url: databaseUrl,
         host: "127.0.0.1",
         port: 0,
+        metrics: null,
         api_key: apiKey,
         migrations: readMigrations(),
         hosts: [own],

@@ -30,6 +30,15 @@ describe("settings", () => {
     assert.equal(readConfig({ XDG_DATA_HOME: "/data" }, user).data_dir, "/data/drover");
   });
 
+  test("say where metrics are, if anywhere", () => {
+    assert.equal(readConfig({}, root).metrics, null);
+    const set = { DROVER_METRICS: "[::1]:9464" };
+    assert.deepEqual(readConfig(set, root).metrics, { host: "::1", port: 9464 });
+    assert.deepEqual(problemsOf({ DROVER_METRICS: "9464" }), [
+      "DROVER_METRICS: must be host:port, such as 127.0.0.1:9464",
+    ]);
+  });
+
   test("say where workspaces are kept, and how long", () => {
     const { storage, workspace_days } = readConfig({ DROVER_DATA_DIR: "/data" }, root);
     assert.deepEqual([storage, workspace_days], ["/data/storage", 30]);

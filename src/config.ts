@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
-import { type HandsSettings, handsSettings, handsVariables } from "./config/hands.ts";
+import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
 import {
   isReady,
   type ModelsConfig,
@@ -83,6 +83,11 @@ const shape = {
     .min(1, "must be a whole number of days from 1 to 3650")
     .max(3650, "must be a whole number of days from 1 to 3650")
     .default(30),
+  DROVER_METRICS: z
+    .string()
+    .transform(parseHostAndPort)
+    .refine((address) => address !== null, "must be host:port, such as 127.0.0.1:9464")
+    .optional(),
   ...handsVariables,
   DROVER_LOG: z
     .enum(
@@ -123,6 +128,8 @@ export interface Config {
   /** How long a workspace is kept, in days from when its session first used it. */
   workspace_days: number;
   hands: HandsSettings;
+  /** Where `serve` answers Prometheus; null: nowhere. */
+  metrics: { host: string; port: number } | null;
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
 }
@@ -212,6 +219,7 @@ export function readConfig(
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
     hands,
+    metrics: values.DROVER_METRICS ?? null,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
   };

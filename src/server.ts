@@ -28,6 +28,8 @@ import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
 import { placementsIn } from "./log/placement.ts";
 import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
+import { listenForMetrics } from "./metrics/listen.ts";
+import { createMetrics } from "./metrics/metrics.ts";
 import type { ModelListing } from "./models/listing.ts";
 import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
@@ -37,6 +39,7 @@ import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
+import { toolset } from "./tools/toolset.ts";
 import { createWebTools } from "./tools/web/web.ts";
 
 /** What a process does: answer requests, drive sessions, or do what is to be done now and then. */
@@ -51,6 +54,8 @@ export interface ServerOptions {
   port: number;
   api_key: string;
   migrations: Migration[];
+  /** Where `GET /metrics` is answered; nowhere if null. Port 0 takes a free one. */
+  metrics: { host: string; port: number } | null;
   /** The sandbox hosts; whoever made the connections closes them. */
   hosts: readonly HostConnection[];
   /** A host of which nothing was heard for so long is given up. */
@@ -75,6 +80,7 @@ export interface ServerOptions {
 
 export interface Server {
   url: string;
+  metrics_url: string | null;
   /** Statements run so far on behalf of requests and sessions. */
   statementCount(): number;
   /** Ends streams, hands sessions over, and closes. */
@@ -95,6 +101,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     guard,
     search,
     askModel: (request, signal) => callModel(models, request, signal),
+  });
+  const metrics = createMetrics({
+    tools: [...toolset, ...web.tools].map(({ definition }) => definition.name),
+    hosts: options.hosts,
   });
   const stop = new AbortController();
   const watches = createWatches(db);
@@ -151,7 +161,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
   const hands = createFleet({
     hosts: options.hosts,
-    placements: placementsIn(db),
+    placements: metrics.counting(placementsIn(db)),
     gone_ms: options.host_gone_ms,
     trouble,
   });
@@ -169,6 +179,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       models,
       spending,
       findCap,
+      counts: metrics,
       trouble,
     });
   const jobs = does("jobs")
@@ -206,6 +217,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     version: options.version,
   });
 
+  const scraped = options.metrics && (await listenForMetrics(metrics, options.metrics));
   const http = createHttpServer(app.fetch, logger).listen(options.port, options.host);
   await new Promise<void>((resolve, reject) => {
     http.once("listening", resolve);
@@ -216,11 +228,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   return {
     url: `http://${host}:${port}`,
+    metrics_url: scraped?.url ?? null,
     statementCount: db.statementCount,
     async close() {
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       stop.abort();
       clearInterval(polling);
+      scraped?.close();
       jobs?.stop();
       previews.close();
       await brain?.stop();

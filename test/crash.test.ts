@@ -7,6 +7,7 @@ import type { Recovery } from "../src/protocol/events.ts";
 import { sends, startSite, type TestSite } from "../src/tools/web/testing.ts";
 import { answerReply, type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { freePort } from "./harness/free-port.ts";
+import { scraped } from "./harness/metrics.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
 import {
@@ -92,6 +93,8 @@ async function assertSeenWhole(id: string, client: ReturnType<typeof reconnectin
 const recoveriesIn = (events: ListedEvent[]) =>
   events.filter(isOf("agent.tool_result")).map((event) => (event as { recovery?: Recovery }).recovery);
 
+const takenOver = async () => (await scraped(serve.metrics_url)).get("drover_sessions_taken_over_total");
+
 /** Null while nobody reads the pipe. */
 async function openIfRead(pipe: string): Promise<FileHandle | null> {
   try {
@@ -140,6 +143,7 @@ describe("serve is killed", () => {
     assert.deepEqual(resultsIn(client.seen), ["1"]);
     assert.equal(await workspace.written("runs"), "run\n");
     assert.equal(saidIn(client.seen), "done");
+    assert.equal(await takenOver(), 1);
   });
 
   test("while a command ends: its kept result arrives", async () => {
@@ -339,6 +343,8 @@ describe("hands is killed", () => {
       },
       undefined,
     ]);
+    const counted = await scraped(serve.metrics_url);
+    assert.equal(counted.get('drover_tool_calls_total{tool="bash",outcome="outcome_unknown"}'), 1);
   });
 
   test("with serve: both come back and the session finishes", async () => {
@@ -377,6 +383,8 @@ describe("hands is killed", () => {
         replays: 1,
       },
     ]);
+    const counted = await scraped(serve.metrics_url);
+    assert.equal(counted.get('drover_tool_calls_total{tool="grep",outcome="run_again"}'), 1);
     assert.equal(saidIn(client.seen), "done");
   });
 });
@@ -402,6 +410,7 @@ describe("serve is frozen", () => {
     await assertSeenWhole(running.id, seesRunning);
     assert.equal(saidIn(seesWriting.seen), "slow ".repeat(60).trim());
     assert.deepEqual(resultsIn(seesRunning.seen), ["1"]);
+    assert.equal(await takenOver(), 2);
 
     const before = await Promise.all([writing, running].map(({ id }) => listed(serve.client, id)));
     const logs = async () =>

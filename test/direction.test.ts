@@ -23,6 +23,7 @@ const ranks: Record<string, number> = {
   api: 6,
   backup: 6,
   jobs: 6,
+  metrics: 6,
   "server.ts": 7,
   cli: 8,
   "main.ts": 9,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { scraped } from "./harness/metrics.ts";
 import { noNamespaces, type RemoteHost, type RemoteHosts, startRemoteHosts } from "./harness/network.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
 import {
@@ -70,6 +71,9 @@ describe("hosts on other machines", { skip }, () => {
     assert.match(saidIn(client.seen), /two$/);
     assert.equal(readFileSync(on.workspace(id).path("runs"), "utf8"), "run\n");
     assert.ok(off.has(id, 1));
+    const counted = await scraped(remote.metrics_url);
+    assert.equal(counted.get("drover_sandboxes_moved_total"), 1);
+    assert.equal(counted.get('drover_sandbox_hosts{state="unreachable"}'), 1);
 
     on.mend();
     await untilFreed(on, id);

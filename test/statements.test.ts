@@ -15,7 +15,7 @@ import {
 } from "./harness/session.ts";
 import { waiting } from "./harness/waiting.ts";
 
-const turns = 8;
+const turns = 16;
 const toolTurn = "bash true\nthen\nsay hi";
 
 /**

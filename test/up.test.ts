@@ -19,6 +19,7 @@ import { after, test } from "node:test";
 import { thisMachine } from "../src/cli/machine.ts";
 import { readConfig } from "../src/config.ts";
 import { freePort } from "./harness/free-port.ts";
+import { scraped } from "./harness/metrics.ts";
 
 const repository = join(import.meta.dirname, "..");
 const dataDir = mkdtempSync(join(tmpdir(), "drover-up-"));
@@ -257,7 +258,9 @@ test("without bubblewrap it starts, and one line says what is missing", async ()
   after(() => rmSync(programs, { recursive: true }));
   symlinkSync("/usr/bin/flock", join(programs, "flock"));
   symlinkSync("/usr/bin/id", join(programs, "id"));
-  const started = await start({ PATH: programs });
+  const metrics = `127.0.0.1:${await freePort()}`;
+  const started = await start({ PATH: programs, DROVER_METRICS: metrics });
+  assert.ok((await scraped(`http://${metrics}/metrics`)).has("drover_sessions_taken_over_total"));
   assert.equal(started.lines.filter((line) => line.includes("bubblewrap is not installed")).length, 1);
   assert.equal(await end(started, "SIGTERM", "SIGTERM"), 0);
   assert.deepEqual(left(started), []);

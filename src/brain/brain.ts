@@ -11,6 +11,7 @@ import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
 import type { Models } from "../models/model.ts";
 import { newId } from "../protocol/ids.ts";
+import type { ToolResult } from "../tools/tool.ts";
 import { cancelTool, defaultSandbox, runTool } from "../tools/toolset.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
@@ -29,6 +30,14 @@ export interface Brain {
   stop(): Promise<void>;
 }
 
+/** Told what is counted. */
+export interface Counts {
+  /** A call of a tool has ended. */
+  toolCalled(name: string, result: ToolResult): void;
+  /** Sessions were freed whose process had died. */
+  takenOver(sessions: number): void;
+}
+
 export interface BrainParts {
   db: Database;
   log: Log;
@@ -40,13 +49,14 @@ export interface BrainParts {
   models: Models;
   spending: Spending;
   findCap: FindCap;
+  counts: Counts;
   /** Told what went wrong where nobody waits for an answer. */
   trouble(message: string, error: unknown, sessionId?: string): void;
 }
 
 /** Claims sessions that wait for a brain, and drives each until it is parked. */
 export function startBrain(parts: BrainParts): Brain {
-  const { db, log, watches, member, trouble } = parts;
+  const { db, log, watches, member, counts, trouble } = parts;
   const stop = new AbortController();
   let abandoned = new AbortController();
   const driven = new Set<Promise<void>>();
@@ -177,14 +187,14 @@ export function startBrain(parts: BrainParts): Brain {
         cancelTool(call, hands, scope).catch(() => {});
       },
       webTools,
-      runTool: (call, signal, { agent, thread, restore_from }) =>
-        parts.web.has(call.name)
-          ? parts.web.run(call, {
-              config: toolConfigOf(agent, call.name) ?? {},
-              conversation: thread,
-              signal,
-            })
-          : runTool(call, hands, { ...scope, spec: defaultSandbox, restore_from }, signal),
+      async runTool(call, signal, { agent, thread, restore_from }) {
+        const config = toolConfigOf(agent, call.name) ?? {};
+        const result = parts.web.has(call.name)
+          ? await parts.web.run(call, { config, conversation: thread, signal })
+          : await runTool(call, hands, { ...scope, spec: defaultSandbox, restore_from }, signal);
+        counts.toolCalled(call.name, result);
+        return result;
+      },
       capReached: (agent, unwritten) => parts.findCap(lease.workspace_id, agent, unwritten),
       spending: parts.spending,
       contextWindow: parts.models.contextWindow,
@@ -208,7 +218,7 @@ export function startBrain(parts: BrainParts): Brain {
     let pause: number = limits.claim_poll_ms;
     nextRoundAt = Number.POSITIVE_INFINITY;
     try {
-      await reap(db, member.id());
+      counts.takenOver((await reap(db, member.id())).length);
       wake();
       // One that is due and cannot be taken by us must not make the rounds follow each other without a pause.
       if (member.id() !== null && room() > 0) {

@@ -79,6 +79,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       database_url: databaseUrl,
       host: config.host,
       port: config.port,
+      metrics: config.metrics,
       api_key: apiKey,
       migrations,
       hosts,
@@ -94,7 +95,8 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       version,
     });
     life.reportReady({ url: server.url });
-    if (!options.supervised) logger.info({ url: server.url }, "ready");
+    if (!options.supervised)
+      logger.info({ url: server.url, metrics: server.metrics_url ?? undefined }, "ready");
     await life.stopped;
     await server.close();
     for (const host of hosts) host.close();

@@ -62,7 +62,8 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
     facts() {
       const { running, in_use } = sandboxes.count();
       const room = { sandboxes_max: count_max, sandboxes: running, sandboxes_in_use: in_use };
-      return { ...identity, driver: options.driver.name, ...room };
+      const checkpoints_failing = checkpoints.failing();
+      return { ...identity, driver: options.driver.name, ...room, checkpoints_failing };
     },
     handle: calls.handle,
     leaving: () => leaving,

@@ -181,6 +181,8 @@ export const hostFacts = z.object({
   /** Sandboxes that run, and those of them that cannot be ended to make room. */
   sandboxes: z.int().nonnegative(),
   sandboxes_in_use: z.int().nonnegative(),
+  /** The last checkpoint that it tried to make of a workspace failed. */
+  checkpoints_failing: z.boolean(),
 });
 export type HostFacts = z.infer<typeof hostFacts>;
 

@@ -47,6 +47,7 @@ export interface RemoteHosts {
   hosts: readonly RemoteHost[];
   client: Anthropic;
   db: TestDatabase;
+  metrics_url: string;
   /** Waits for a checkpoint of that sandbox in the storage that all hosts share. */
   kept(sessionId: string, generation: number, n: number): Promise<void>;
   close(): Promise<void>;
@@ -156,6 +157,7 @@ export async function startRemoteHosts(options: {
     const hosts: RemoteHost[] = [];
     for (let n = 0; n < options.count; n += 1) hosts.push(await startHost(n));
     const port = await freePort();
+    const metrics = `127.0.0.1:${await freePort()}`;
     await start("serve", ["serve"], {
       ...(await identity("serve", "serve", [])),
       DATABASE_URL: db.url,
@@ -163,8 +165,10 @@ export async function startRemoteHosts(options: {
       DROVER_PORT: String(port),
       DROVER_HANDS_HOSTS: hosts.map(({ address }) => address).join(","),
       DROVER_HOST_GONE: String(options.gone_seconds),
+      DROVER_METRICS: metrics,
     });
-    return { hosts, db, client: clientOf(`http://127.0.0.1:${port}`), kept, close };
+    const client = clientOf(`http://127.0.0.1:${port}`);
+    return { hosts, db, client, metrics_url: `http://${metrics}/metrics`, kept, close };
   } catch (error) {
     await close();
     throw error;

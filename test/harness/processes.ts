@@ -7,6 +7,7 @@ import type { ModelsFile } from "../../src/config/models.ts";
 import { readConfig } from "../../src/config.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import type { Order } from "./crash-here.ts";
+import { freePort } from "./free-port.ts";
 import { startPart } from "./part.ts";
 import { clientOf, testKey } from "./server.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
@@ -28,7 +29,7 @@ export interface Running {
   thaw(): void;
 }
 
-export type Serve = Running & { url: string; client: Anthropic };
+export type Serve = Running & { url: string; metrics_url: string; client: Anthropic };
 
 /** Real processes as an operator would start them: `drover hands` and any number of `drover serve`, one database. */
 export interface Processes {
@@ -122,8 +123,10 @@ export async function startProcesses(
 
   async function serve(port: number, args: string[], main?: string): Promise<Serve> {
     const url = `http://127.0.0.1:${port}`;
-    const process = await start(["serve", ...args], { DROVER_PORT: String(port) }, main);
-    return { ...process, url, client: clientOf(url) };
+    const metrics = `127.0.0.1:${await freePort()}`;
+    const settings = { DROVER_PORT: String(port), DROVER_METRICS: metrics };
+    const process = await start(["serve", ...args], settings, main);
+    return { ...process, url, metrics_url: `http://${metrics}/metrics`, client: clientOf(url) };
   }
 
   return {

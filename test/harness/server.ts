@@ -42,6 +42,8 @@ export interface TestServerOptions {
   anthropic_url?: string;
   /** As the configuration file says it. */
   models?: ModelsFile;
+  /** It can be scraped, at a port of its own. */
+  metrics?: boolean;
   allow_private_hosts?: string[];
   search?: SearchSettings;
   spending?: { runtime_price?: number; caps?: Caps };
@@ -72,6 +74,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     database_url: options.database_url ?? db.url,
     host: "127.0.0.1",
     port: 0,
+    metrics: options.metrics ? { host: "127.0.0.1", port: 0 } : null,
     api_key: testKey,
     migrations: readMigrations(),
     hosts: [hands],

@@ -21,6 +21,8 @@ export interface Checkpoints {
   /** Whether what this call had to tell will be known, come what may. */
   told(id: string, call_id: string, known: boolean): void;
   list(session_id: string): Promise<Checkpoint[]>;
+  /** Whether none could be made the last time that it was tried. */
+  failing(): boolean;
   /** The sandbox has ended, and what ran in it beside the calls. */
   ceased(id: string, session_id: string): void;
   /** Lets the workspace be removed; with `session_id`, all checkpoints of that session go too. */
@@ -236,6 +238,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       notes.reportTold(id);
     },
     list: (session_id) => ask("list", session_id),
+    failing: () => failing,
     async forget(id, session_id, remove) {
       const slot = slots.get(id);
       if (slot) halt(slot);
@@ -274,6 +277,7 @@ export const noCheckpoints: Checkpoints = {
   report: () => null,
   told() {},
   list: async () => [],
+  failing: () => false,
   ceased() {},
   forget: (_id, _session, remove) => remove(),
   async close() {},

@@ -1,0 +1,97 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import type { HostConnection } from "../hands/client.ts";
+import type { Placements } from "../hands/placement.ts";
+import type { Restored } from "../hands/wire.ts";
+import type { ToolResult } from "../tools/tool.ts";
+
+/** What one process counts from its start. No label holds an id or anything that a tenant has chosen. */
+export interface Metrics {
+  toolCalled(name: string, result: Pick<ToolResult, "recovery" | "restored">): void;
+  /** So many sessions were freed whose process had died, was cut off or stood still. */
+  takenOver(sessions: number): void;
+  /** The same placements; those that are moved are counted. */
+  counting(placements: Placements): Placements;
+  /** For Prometheus, in its text format. */
+  text(): Promise<string>;
+  content_type: string;
+}
+
+const outcomes = ["settled", "run_again", "outcome_unknown"] as const;
+const restores = ["whole", "incomplete", "empty"] as const;
+
+export function createMetrics({
+  tools,
+  hosts,
+}: {
+  /** The names of all tools that the server runs. */
+  tools: readonly string[];
+  hosts: readonly Pick<HostConnection, "isUp" | "facts">[];
+}): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const calls = new Counter({
+    name: "drover_tool_calls_total",
+    help: "Calls of tools that have ended. run_again: lost while they ran, and run again. outcome_unknown: lost, and nobody can say how they ended.",
+    labelNames: ["tool", "outcome"] as const,
+    registers,
+  });
+  const restored = new Counter({
+    name: "drover_workspaces_restored_total",
+    help: "Workspaces that were brought back for a call. incomplete: paths were missing. empty: there was no checkpoint that could be read.",
+    labelNames: ["result"] as const,
+    registers,
+  });
+  const takenOver = new Counter({
+    name: "drover_sessions_taken_over_total",
+    help: "Sessions in work that were freed because their process had died, was cut off or stood still.",
+    registers,
+  });
+  const moved = new Counter({
+    name: "drover_sandboxes_moved_total",
+    help: "Sessions whose sandbox moved to another host because theirs was gone.",
+    registers,
+  });
+  new Gauge({
+    name: "drover_sandbox_hosts",
+    help: "Sandbox hosts as this process sees them. checkpoints_failing: reachable, but the last checkpoint of a workspace failed.",
+    labelNames: ["state"] as const,
+    registers,
+    collect() {
+      const states = { ready: 0, checkpoints_failing: 0, unreachable: 0 };
+      for (const host of hosts) states[stateOf(host)] += 1;
+      for (const [state, count] of Object.entries(states)) this.set({ state }, count);
+    },
+  });
+  // A series that begins at 0 shows its first increase.
+  for (const tool of tools) for (const outcome of outcomes) calls.inc({ tool, outcome }, 0);
+  for (const result of restores) restored.inc({ result }, 0);
+
+  return {
+    toolCalled(name, { recovery, restored: filled }) {
+      const tool = tools.includes(name) ? name : "other";
+      calls.inc({ tool, outcome: recovery?.type ?? "settled" });
+      if (filled) restored.inc({ result: completenessOf(filled) });
+    },
+    takenOver: (sessions) => takenOver.inc(sessions),
+    counting: (placements) => ({
+      ...placements,
+      async move(lease, from, host_id) {
+        const placement = await placements.move(lease, from, host_id);
+        if (placement) moved.inc();
+        return placement;
+      },
+    }),
+    text: () => registry.metrics(),
+    content_type: registry.contentType,
+  };
+}
+
+function stateOf(host: Pick<HostConnection, "isUp" | "facts">) {
+  if (!host.isUp()) return "unreachable";
+  return host.facts()?.checkpoints_failing ? "checkpoints_failing" : "ready";
+}
+
+function completenessOf({ checkpoint, missing_count }: Restored): (typeof restores)[number] {
+  if (!checkpoint) return "empty";
+  return missing_count === 0 ? "whole" : "incomplete";
+}
