@@ -9,8 +9,7 @@ import { exec, never, request } from "./testing-host.ts";
 const folder = testFolder();
 after(() => folder.remove());
 
-function sandboxes(count_max: number) {
-  const driver = bubblewrap({ data_dir: folder.path });
+function sandboxes(count_max: number, driver = bubblewrap({ data_dir: folder.path })) {
   const made = createSandboxes({
     driver,
     checkpoints: noCheckpoints,
@@ -37,5 +36,27 @@ test("of more who come at once than there is room for, as many as there is room 
     (await Promise.all(["c", "d"].map(run))).map(({ status }) => status),
     ["finished", "finished"],
   );
+  await close();
+});
+
+test("a workspace is removed when its sandbox has ended, however many want it removed", async () => {
+  const driver = bubblewrap({ data_dir: folder.path });
+  const done: string[] = [];
+  const { run, destroy, close } = sandboxes(1, {
+    ...driver,
+    async provision(id, spec) {
+      const sandbox = await driver.provision(id, spec);
+      return { ...sandbox, destroy: () => sandbox.destroy().then(() => void done.push("ended")) };
+    },
+    forget(id) {
+      done.push("removed");
+      return driver.forget(id);
+    },
+  });
+  await run("once");
+  const { sandbox_id, session_id } = request("once", exec("true"));
+  const removal = { session_id, keep_workspace: false, keep_checkpoints: true };
+  await Promise.all([destroy(sandbox_id, removal), destroy(sandbox_id, removal)]);
+  assert.deepEqual(done, ["ended", "removed", "removed"]);
   await close();
 });

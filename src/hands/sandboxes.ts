@@ -141,16 +141,16 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     });
   }
 
-  async function end(slot: Slot): Promise<void> {
-    const { sandbox } = slot;
+  /** Whoever else ends it waits for that too, so that nothing is removed under a sandbox that has not ended yet. */
+  async function end(slot: Slot, remove = async () => {}): Promise<void> {
+    const { sandbox, ending: before } = slot;
     wake(slot);
     slot.sandbox = null;
     slot.shell = null;
-    if (!sandbox) return;
-    const before = slot.ending;
     slot.ending = (async () => {
       await before;
-      await (await sandbox.catch(() => null))?.destroy();
+      await (await sandbox?.catch(() => null))?.destroy();
+      await remove();
     })();
     await settleEnding(slot);
   }
@@ -285,13 +285,10 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     execute,
     async destroy(id, { keep_workspace, keep_checkpoints, session_id }) {
       const slot = slotOf(id);
+      const of = keep_checkpoints ? null : session_id;
+      const remove = () => options.checkpoints.forget(id, of, () => options.driver.forget(id));
       slot.generation += 1;
-      await end(slot);
-      if (!keep_workspace) {
-        const of = keep_checkpoints ? null : session_id;
-        slot.ending = options.checkpoints.forget(id, of, () => options.driver.forget(id));
-        await settleEnding(slot);
-      }
+      await end(slot, keep_workspace ? undefined : remove);
       if (slot.calls > 0 || slots.get(id) !== slot || slot.sandbox) return;
       // The call that ended with the sandbox has begun the wait of an unused one.
       wake(slot);
@@ -303,7 +300,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     },
     async close() {
       closed = true;
-      await Promise.all([...slots.values()].map(end));
+      await Promise.all([...slots.values()].map((slot) => (slot.sandbox ? end(slot) : wake(slot))));
     },
   };
 }

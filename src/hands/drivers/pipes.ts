@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { constants, openSync, readSync, unlinkSync } from "node:fs";
+import { constants, openSync, readSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
@@ -78,7 +78,8 @@ function openSet(folder: string, name: string, hasControl: boolean): PipeSet {
       release();
       stdin.destroy();
       for (const side of [stdout, stderr, control]) side?.close();
-      for (const kind of kinds) unlinkSync(path(kind));
+      // Whoever has removed them has not thereby ended the other sandboxes of this host.
+      for (const kind of kinds) rmSync(path(kind), { force: true });
     },
   };
 }
