@@ -3,6 +3,10 @@ import { describe, test } from "node:test";
 import type { Frame } from "../harness/raw-stream.ts";
 import type { ListedEvent } from "../harness/session.ts";
 import { type Evidence, problemsOf } from "./checker.ts";
+import type { HostHarm } from "./losses.ts";
+import type { Workspace } from "./workspaces.ts";
+
+type Session = Evidence["session"];
 
 const at = "2026-11-21T12:00:00.000000Z";
 const event = (type: string, id: string, more: object = {}) =>
@@ -23,12 +27,22 @@ const list: ListedEvent[] = [
 const framesOf = (events: ListedEvent[]): Frame[] =>
   events.map((each, i) => ({ event: each.type, id: `log-${i + 1}`, data: each as unknown as Frame["data"] }));
 
+const written = (...lines: string[]): Workspace => ({ host: "hands-1", generation: 0, lines });
+const elsewhere = (...lines: string[]): Workspace => ({ host: "hands-2", generation: 1, lines });
+
 const good = (): Evidence => ({
   sent: ["m1", "m2"],
   refusedTexts: [],
-  session: { id: "sesn_1", status: "idle", usage } as unknown as Evidence["session"],
+  session: { id: "sesn_1", status: "idle", usage } as unknown as Session,
   list,
-  written: "word-1.\n",
+  workspaces: [written("word-1. a")],
+  sent_ms: new Map([
+    ["m1", 1_000],
+    ["m2", 5_000],
+  ]),
+  seen_ms: new Map([["r1", 4_000]]),
+  hostHarms: [],
+  hostIds: new Map([["host_1", "hands-1"]]),
   byCursor: framesOf(list),
   withCare: list,
 });
@@ -39,10 +53,16 @@ const seenAs = (events: ListedEvent[]) => ({ list: events, withCare: events, byC
 describe("the checker", () => {
   test("finds nothing where nothing is wrong", () => assert.deepEqual(problemsOf(good()), []));
 
-  const unasked = { ...seenAs([]), sent: [], written: "", session: { ...good().session, usage: {} } };
+  const asks = { type: "requires_action", event_ids: ["t1"] };
+  const unasked = { ...seenAs([]), sent: [], workspaces: [], session: { ...good().session, usage: {} } };
 
   test("asks nothing of a session that was asked for nothing", () =>
     assert.deepEqual(problemsOf({ ...good(), ...unasked } as Evidence), []));
+
+  test("lets an interrupt come when the session rests", () => {
+    const interrupted = [...list, event("user.interrupt", "m3")];
+    assert.deepEqual(problemsOf({ ...good(), ...seenAs(interrupted), sent: ["m1", "m2", "m3"] }), []);
+  });
 
   const wrong: [string, Partial<Evidence>, RegExp][] = [
     ["an acknowledged event that is gone", seenAs(without("m2")), /m2 was acknowledged and is not/],
@@ -59,13 +79,32 @@ describe("the checker", () => {
       /r2 is a second result/,
     ],
     ["a request without an end", seenAs(without("e1")), /s1 has no end/],
-    ["a command that ran twice", { written: "word-1.\nword-1.\n" }, /word-1\. ran 2 times/],
-    ["a result of a command that never ran", { written: "" }, /ran 0 times/],
-    ["a command that nobody asked for", { written: "word-1.\nword-9.\n" }, /word-9\. ran, and no call/],
+    ["a command that ran twice", { workspaces: [written("word-1. a", "word-1. b")] }, /word-1\. ran 2 times/],
+    [
+      "a command that ran on two hosts",
+      { workspaces: [written("word-1. a"), elsewhere("word-1. b")] },
+      /word-1\. ran 2 times/,
+    ],
+    ["a result of a command that never ran", { workspaces: [] }, /ran 0 times/],
+    [
+      "a command that nobody asked for",
+      { workspaces: [written("word-1. a", "word-9. b")] },
+      /word-9\. ran, and no call/,
+    ],
     ["a session that does not rest", seenAs(without("i1")), /its last event is user\.message/],
     [
+      "a session that waits for an answer",
+      seenAs([...without("i1"), event("session.status_idle", "i1", { stop_reason: asks })]),
+      /still waits for answers to t1/,
+    ],
+    [
+      "an interrupt that has not ended a turn",
+      { ...seenAs([...without("i1"), event("user.interrupt", "m3")]), sent: ["m1", "m2", "m3"] },
+      /its last event is user\.message/,
+    ],
+    [
       "usage that does not add up",
-      { session: { ...good().session, usage: { ...usage, output_tokens: 3 } } as Evidence["session"] },
+      { session: { ...good().session, usage: { ...usage, output_tokens: 3 } } as Session },
       /its usage is/,
     ],
     ["a reader that missed an event", { withCare: without("r1") }, /the careful reader saw 6/],
@@ -77,4 +116,67 @@ describe("the checker", () => {
   ];
   for (const [what, changed, problem] of wrong)
     test(`finds ${what}`, () => assert.match(problemsOf({ ...good(), ...changed }).join("\n"), problem));
+
+  /** A session that ran one command on a host and the next one on another, and what the second result told. */
+  function moved(told: string, ...lines: string[]): Evidence {
+    const second = [
+      event("span.model_request_start", "s2"),
+      event("agent.tool_use", "t2", { input: { command: "echo word-2. >> words" } }),
+      event("span.model_request_end", "e2", { model_request_start_id: "s2", model_usage: usage }),
+      event("agent.tool_result", "r2", {
+        tool_use_id: "t2",
+        is_error: false,
+        content: [{ type: "text", text: told }],
+      }),
+    ];
+    const events = [...list.slice(0, 6), ...second, ...list.slice(6)];
+    return {
+      ...good(),
+      ...seenAs(events),
+      session: { ...good().session, usage: { ...usage, input_tokens: 6, output_tokens: 4 } } as Session,
+      workspaces: [written("word-1. a"), elsewhere(...lines)],
+    };
+  }
+  const whole =
+    "[The sandbox of earlier calls is gone. Its files were brought back from a checkpoint of 12:00";
+  const partly = `${whole}\nWhat the latest calls have changed is not in it.]`;
+
+  test("takes a workspace that was brought back, and told of", () => {
+    assert.deepEqual(problemsOf(moved(whole, "word-1. a", "word-2. b")), []);
+    assert.deepEqual(problemsOf(moved(partly, "word-2. b")), []);
+  });
+  test("finds one that nothing tells of", () =>
+    assert.match(
+      problemsOf(moved("ok", "word-1. a", "word-2. b")).join(),
+      /nothing tells of its workspace 1/,
+    ));
+  test("finds one that lacks something, and nothing tells of that", () =>
+    assert.match(problemsOf(moved(whole, "word-2. b")).join(), /workspace 1 lacks word-1\./));
+
+  /** Its only call was open from 1 s to 4 s, and `why` nobody knows what came of it. */
+  function lost(why: string, harm: Partial<HostHarm>): Evidence {
+    const told = `The outcome of this call is unknown: ${why}. It may have run in part or whole.`;
+    const result = { ...list[4], is_error: true, content: [{ type: "text", text: told }] } as ListedEvent;
+    return {
+      ...good(),
+      ...seenAs(list.with(4, result)),
+      hostHarms: [{ host: "hands-1", ended: false, from: 2_000, until: 3_000, ...harm }],
+    };
+  }
+  const gone = "the sandbox host host_1 was unreachable for 3 s";
+  const died = "the sandbox host ended while the command ran";
+
+  test("takes an outcome that is unknown for a reason", () => {
+    assert.deepEqual(problemsOf(lost(gone, {})), []);
+    assert.deepEqual(problemsOf(lost(died, { ended: true })), []);
+  });
+  const unfounded: [string, Evidence][] = [
+    ["before anything was done", lost(gone, { from: 5_000, until: 6_000 })],
+    ["long after something was done", lost(gone, { from: 0, until: 900 })],
+    ["where another host was harmed", lost(gone, { host: "hands-2" })],
+    ["where no host ended", lost(died, {})],
+  ];
+  for (const [when, evidence] of unfounded)
+    test(`finds an outcome that is unknown ${when}`, () =>
+      assert.match(problemsOf(evidence).join(), /nothing of the kind was done/));
 });

@@ -1,8 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type Anthropic from "@anthropic-ai/sdk";
 import type { Frame } from "../harness/raw-stream.ts";
-import type { EventOf, ListedEvent } from "../harness/session.ts";
+import type { ListedEvent } from "../harness/session.ts";
+import { ofCommands, ofRestores } from "./commands.ts";
+import { type HostHarm, ofLosses } from "./losses.ts";
 import { isProcessed } from "./readers.ts";
+import type { Workspace } from "./workspaces.ts";
 
 /** All that is known of one session from outside. */
 export interface Evidence {
@@ -12,8 +15,14 @@ export interface Evidence {
   refusedTexts: string[];
   session: Pick<Anthropic.Beta.BetaManagedAgentsSession, "id" | "status" | "usage">;
   list: ListedEvent[];
-  /** What its commands have written: each its own word, as often as it ran. */
-  written: string;
+  /** What its commands have written, each its own word. */
+  workspaces: Workspace[];
+  /** By id of an event, times in `ms`: not before this it was sent, and not after this it was there. */
+  sent_ms: ReadonlyMap<string, number>;
+  seen_ms: ReadonlyMap<string, number>;
+  hostHarms: readonly HostHarm[];
+  /** Names of hosts, by their ids. */
+  hostIds: ReadonlyMap<string, string>;
   byCursor: Frame[];
   withCare: ListedEvent[];
 }
@@ -24,6 +33,8 @@ export function problemsOf(evidence: Evidence): string[] {
     ...ofAcknowledged(evidence),
     ...ofCalls(evidence),
     ...ofCommands(evidence),
+    ...ofRestores(evidence),
+    ...ofLosses(evidence),
     ...ofTheEnd(evidence),
     ...ofUsage(evidence),
     ...ofReaders(evidence),
@@ -82,51 +93,20 @@ function ofCalls({ list }: Evidence): string[] {
   return problems;
 }
 
-const wordIn = /word-\d+\./;
-
-/** No command ran twice, those that succeeded ran, and those that were denied did not. */
-function ofCommands({ list, written }: Evidence): string[] {
-  const problems: string[] = [];
-  const results = new Map<string, EventOf<"agent.tool_result">>();
-  const denied = new Set<string>();
-  for (const event of list) {
-    if (event.type === "agent.tool_result") results.set(event.tool_use_id, event);
-    if (event.type === "user.tool_confirmation" && event.result === "deny") denied.add(event.tool_use_id);
-  }
-  const times = new Map<string, { asked: number; succeeded: number; denied: number }>();
-  for (const event of list) {
-    if (event.type !== "agent.tool_use") continue;
-    const [word] = wordIn.exec(JSON.stringify(event.input)) ?? [];
-    if (word === undefined) continue;
-    const count = times.get(word) ?? { asked: 0, succeeded: 0, denied: 0 };
-    count.asked += 1;
-    if (results.get(event.id)?.is_error === false) count.succeeded += 1;
-    if (denied.has(event.id)) count.denied += 1;
-    times.set(word, count);
-  }
-  const runs = new Map<string, number>();
-  for (const word of written.split("\n").filter((line) => line !== ""))
-    runs.set(word, (runs.get(word) ?? 0) + 1);
-  for (const [word, ran] of runs) {
-    const count = times.get(word);
-    if (!count) problems.push(`${word} ran, and no call in the list asked for it`);
-    else if (ran > count.asked - count.denied)
-      problems.push(`${word} ran ${ran} times for ${count.asked} calls, ${count.denied} of them denied`);
-  }
-  for (const [word, { succeeded }] of times) {
-    const ran = runs.get(word) ?? 0;
-    if (ran < succeeded) problems.push(`${word} ran ${ran} times and has ${succeeded} results that say so`);
-  }
-  return problems;
-}
+/** The newest event but for interrupts: one that comes when the session rests changes nothing. */
+export const endOf = (list: readonly ListedEvent[]): ListedEvent | undefined =>
+  list.findLast(({ type }) => type !== "user.interrupt");
 
 /** It rests, at an end that it has told; one that was never asked for anything has nothing to tell. */
 function ofTheEnd({ sent, session, list }: Evidence): string[] {
   const problems: string[] = [];
   if (session.status !== "idle") problems.push(`its status is ${session.status}`);
-  const last = list.at(-1)?.type ?? "none";
-  const expected = sent.length > 0 ? "session.status_idle" : "none";
-  if (last !== expected) problems.push(`its last event is ${last}, not ${expected}`);
+  const end = endOf(list);
+  const expected = sent.length > 0 ? "session.status_idle" : undefined;
+  if (end?.type !== expected)
+    problems.push(`its last event is ${end?.type ?? "none"}, not ${expected ?? "none"}`);
+  if (end?.type === "session.status_idle" && end.stop_reason.type === "requires_action")
+    problems.push(`it still waits for answers to ${end.stop_reason.event_ids.join(" ")}`);
   return problems;
 }
 

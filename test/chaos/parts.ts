@@ -1,25 +1,32 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { readConfig } from "../../src/config.ts";
-import { type DatabasePool, openDatabase } from "../../src/db/database.ts";
-import { runningServer } from "../../src/db/embedded/process.ts";
-import { type Postgres, startPostgres } from "../../src/db/embedded/server.ts";
-import { systemUser } from "../../src/db/embedded/user.ts";
-import { migrate, readMigrations } from "../../src/db/migrate.ts";
 import { freePort } from "../harness/free-port.ts";
 import { testKey } from "../harness/headers.ts";
 import { startPart } from "../harness/part.ts";
-import { type Link, startLink } from "./link.ts";
+import { startDatabase } from "./database.ts";
+import { type HostSpec, hostIdIn, killSandbox, makeCertificates, sandboxesIn } from "./hosts.ts";
+import { type Address, type Link, startLink } from "./link.ts";
 import type { Ending, Targets } from "./plan.ts";
+import { keepWorkspaces, type Workspace } from "./workspaces.ts";
 
 /** A `serve`, by name, with what `--roles` says. */
 export interface ServeSpec {
   name: string;
   roles: string;
+}
+
+export interface PartsOptions {
+  serves: readonly ServeSpec[];
+  hosts: readonly HostSpec[];
+  /** A host that was silent for so long is given up. */
+  host_gone_seconds: number;
+  /** The file of a workspace that commands write what they did into. */
+  file: string;
 }
 
 /** A Drover of many processes, in which everything has a name and every two parts talk over a link. */
@@ -36,8 +43,12 @@ export interface Parts {
   restartPostgres(ending: Ending, down_ms: number): Promise<void>;
   /** The database's clock, for everybody at once, away from the true time. */
   moveClock(by_ms: number): Promise<void>;
-  /** What the commands of a session have written into a file of their workspace. */
-  written(sessionId: string, file: string): string;
+  /** Ends one of the sandboxes that run on a host, and nothing else. */
+  killSandbox(on: string, nth: number): void;
+  /** Every workspace that a session has had. */
+  workspaces(sessionId: string): Workspace[];
+  /** By which id a host goes. */
+  hostIds(): Map<string, string>;
   /** Processes that ended without having been told to. */
   ended: string[];
   /** The newest lines of a part's log. */
@@ -47,7 +58,7 @@ export interface Parts {
 
 interface Part {
   args: string[];
-  env: Record<string, string>;
+  env: NodeJS.ProcessEnv;
   child: ChildProcess | null;
   log: string[];
 }
@@ -55,7 +66,7 @@ interface Part {
 const logLinesMax = 400;
 const startPause_ms = 100;
 
-export async function startParts(serves: readonly ServeSpec[]): Promise<Parts> {
+export async function startParts({ serves, hosts, host_gone_seconds, file }: PartsOptions): Promise<Parts> {
   const folder = mkdtempSync(join(tmpdir(), "drover-chaos-"));
   chmodSync(folder, 0o711);
   const { postgres, ...database } = await startDatabase(folder);
@@ -63,35 +74,67 @@ export async function startParts(serves: readonly ServeSpec[]): Promise<Parts> {
   const parts = new Map<string, Part>();
   const ended: string[] = [];
   const urls: string[] = [];
-  const hands = "hands-1";
+  const runtimes: string[] = [];
   const { PATH, HOME } = process.env;
-  const data = join(folder, "data");
-  const env = { PATH, HOME, DROVER_API_KEY: testKey, DROVER_DATA_DIR: data };
-  const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
-  const handsSocket = join(folder, "hands.sock");
+  const certificates = makeCertificates(join(folder, "certs"), { PATH, HOME });
+  const dataOf = (name: string) => join(folder, name);
 
-  const add = (name: string, args: string[], more: Record<string, string> = {}) =>
-    parts.set(name, { args, env: more, child: null, log: [] });
+  const add = (name: string, args: string[], more: Record<string, string>) => {
+    const env = { PATH, HOME, DROVER_DATA_DIR: dataOf(name), ...more };
+    runtimes.push(readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" }).runtime_dir);
+    parts.set(name, { args, env, child: null, log: [] });
+  };
   const link = async (name: string, ...ends: Parameters<typeof startLink>) => {
     const made = await startLink(...ends);
     links.set(name, made);
     return made.address;
   };
+  const toPort = async (name: string, target: Address) => {
+    const address = await link(name, target);
+    if (!("port" in address)) throw new Error(`${name} has no port`);
+    return address.port;
+  };
+  const toPath = async (name: string, target: Address, path: string) => {
+    await link(name, target, path);
+    return path;
+  };
 
-  add(hands, ["hands", "--socket", handsSocket]);
-  for (const { name, roles } of serves) {
-    const toDatabase = await link(`${name}~postgres`, { path: database.socket });
-    const toHands = await link(`${name}~${hands}`, { path: handsSocket }, join(folder, `${name}.sock`));
-    if (!("port" in toDatabase && "path" in toHands)) throw new Error("a link is not where it should be");
+  /** Where each host listens. */
+  const listening = new Map<string, Address>();
+  for (const { name, over } of hosts) {
+    const socket = join(folder, `${name}.sock`);
     const port = await freePort();
-    add(name, ["serve", "--roles", roles, "--hands", toHands.path], {
-      DATABASE_URL: `postgresql://postgres@127.0.0.1:${toDatabase.port}/drover?sslmode=disable`,
+    const shown = { DROVER_STORAGE: join(folder, "storage"), ...certificates.hands };
+    const listen = over === "network" ? ["--listen", `127.0.0.1:${port}`] : [];
+    add(name, ["hands", "--socket", socket, ...listen], shown);
+    listening.set(name, over === "network" ? { port } : { path: socket });
+  }
+  for (const { name, roles } of serves) {
+    const toDatabase = await toPort(`${name}~postgres`, { path: database.socket });
+    const args = ["serve", "--roles", roles];
+    const addresses: string[] = [];
+    for (const [host, address] of listening) {
+      const between = `${name}~${host}`;
+      if ("port" in address) addresses.push(`127.0.0.1:${await toPort(between, address)}`);
+      else args.push("--hands", await toPath(between, address, join(folder, `${between}.sock`)));
+    }
+    const port = await freePort();
+    add(name, args, {
+      ...certificates.serve,
+      DROVER_HANDS_HOSTS: addresses.join(","),
+      DROVER_HOST_GONE: String(host_gone_seconds),
+      DATABASE_URL: `postgresql://postgres@127.0.0.1:${toDatabase}/drover?sslmode=disable`,
+      DROVER_API_KEY: testKey,
       DROVER_PORT: String(port),
     });
-    if (!roles.split(",").includes("api")) continue;
-    const toClients = await link(`client~${name}`, { port });
-    if ("port" in toClients) urls.push(`http://127.0.0.1:${toClients.port}`);
+    if (roles.split(",").includes("api"))
+      urls.push(`http://127.0.0.1:${await toPort(`client~${name}`, { port })}`);
   }
+  const workspaces = keepWorkspaces({
+    hosts: hosts.map(({ name }) => ({ name, sandboxes: sandboxesIn(dataOf(name)) })),
+    file,
+    keptIn: join(folder, "kept"),
+  });
 
   const partOf = (name: string): Part => {
     const part = parts.get(name);
@@ -103,11 +146,7 @@ export async function startParts(serves: readonly ServeSpec[]): Promise<Parts> {
     const part = partOf(name);
     for (;;) {
       try {
-        const child = await startPart(
-          part.args,
-          { ...env, ...part.env },
-          { heard: (line) => heard(part, line) },
-        );
+        const child = await startPart(part.args, part.env, { heard: (line) => heard(part, line) });
         part.child = child;
         child.once("exit", (code, signal) => {
           if (part.child === child) ended.push(`${name} ended by itself: ${signal ?? code}`);
@@ -140,7 +179,7 @@ export async function startParts(serves: readonly ServeSpec[]): Promise<Parts> {
   return {
     targets: {
       serves: serves.map(({ name }) => name),
-      hands: [hands],
+      hands: hosts.map(({ name }) => name),
       links: [...links.keys()],
     },
     links,
@@ -151,16 +190,19 @@ export async function startParts(serves: readonly ServeSpec[]): Promise<Parts> {
     thaw: (name) => void partOf(name).child?.kill("SIGCONT"),
     restartPostgres: postgres.restart,
     moveClock: database.moveClock,
-    written: (sessionId, file) => writtenIn(join(data, "hands", "sandboxes"), sessionId, file),
+    killSandbox: (on, nth) => killSandbox(dataOf(on), nth),
+    workspaces: workspaces.of,
+    hostIds: () => new Map(hosts.map(({ name }) => [hostIdIn(dataOf(name)), name])),
     ended,
     log: (name) => partOf(name).log,
     async close() {
       process.off("exit", abandon);
+      workspaces.close();
       await Promise.all([...parts.keys()].map(kill));
       await Promise.all([...links.values()].map((each) => each.close()));
       await database.close();
       await postgres.stop();
-      for (const path of [folder, runtime_dir]) rmSync(path, { recursive: true, force: true });
+      for (const path of [folder, ...runtimes]) rmSync(path, { recursive: true, force: true });
     },
   };
 }
@@ -168,68 +210,4 @@ export async function startParts(serves: readonly ServeSpec[]): Promise<Parts> {
 function heard(part: Part, line: string): void {
   part.log.push(line);
   if (part.log.length > logLinesMax) part.log.shift();
-}
-
-/** From every workspace that the session has had. */
-function writtenIn(sandboxes: string, sessionId: string, file: string): string {
-  if (!existsSync(sandboxes)) return "";
-  const own = sessionId.replace(/^sesn_/, "sbx_");
-  const paths = readdirSync(sandboxes)
-    .filter((name) => name === own || name.startsWith(`${own}-`))
-    .map((name) => join(sandboxes, name, "workspace", file));
-  return paths.flatMap((path) => (existsSync(path) ? [readFileSync(path, "utf8")] : [])).join("");
-}
-
-async function startDatabase(folder: string) {
-  const data_dir = join(folder, "database");
-  mkdirSync(data_dir, { mode: 0o711 });
-  const socket_dir = join(data_dir, "socket");
-  // What is killed here are processes, never the machine: nothing that was written is lost without a sync.
-  const start = () =>
-    startPostgres({
-      data_dir,
-      socket_dir,
-      user: process.getuid?.() === 0 ? systemUser("drover-postgres") : null,
-      clients: [],
-      settings: { fsync: "off", max_connections: "200" },
-    });
-  let server: Postgres = await start();
-  const url = server.admin_url.replace("/postgres?", "/drover?");
-  const db = openDatabase({ url, connections: 2 });
-  await migrate(db, readMigrations());
-
-  const signals = { fast: "SIGINT", immediate: "SIGQUIT", killed: "SIGKILL" } as const;
-
-  function end(ending: Ending): void {
-    const running = runningServer(join(data_dir, "postgres"));
-    if (running) process.kill(running.pid, signals[ending]);
-  }
-
-  async function restart(ending: Ending, down_ms: number): Promise<void> {
-    end(ending);
-    await server.exited;
-    await pause(down_ms);
-    server = await start();
-  }
-
-  return {
-    socket: join(socket_dir, ".s.PGSQL.5432"),
-    postgres: { restart, stop: () => server.stop(), abandon: () => end("immediate") },
-    moveClock: (by_ms: number) => moveClock(db, by_ms),
-    close: () => db.close(),
-  };
-}
-
-/** The clock of everything is one function of the database. */
-async function moveClock(db: DatabasePool, by_ms: number): Promise<void> {
-  const text = `create or replace function drover_now() returns timestamptz language sql stable as
-    $$ select clock_timestamp() + interval '${Math.trunc(by_ms)} milliseconds' $$`;
-  for (;;) {
-    try {
-      await db.query({ name: `clock ${by_ms}`, text }, []);
-      return;
-    } catch {
-      await pause(startPause_ms);
-    }
-  }
 }

@@ -1,7 +1,11 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { BetaManagedAgentsEventParams } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import { limits } from "../../src/limits.ts";
 import type { Random } from "../harness/fuzz/random.ts";
 import { type EventOf, type ListedEvent, message } from "../harness/session.ts";
+import { endOf } from "./checker.ts";
 import type { Client } from "./client.ts";
+import { commandFor } from "./commands.ts";
 import { type CarefulReader, type CursorReader, readByCursor, readWithCare } from "./readers.ts";
 
 /** The file of its workspace into which each command of a session writes the word that is its own. */
@@ -12,6 +16,8 @@ export interface Played {
   id: string;
   /** Ids of acknowledged events, in the order in which they were sent. */
   sent: string[];
+  /** When each was sent first, by id, in `ms`. */
+  sent_ms: Map<string, number>;
   /** What was refused: none of it may be there. */
   refused: { event: BetaManagedAgentsEventParams; why: string }[];
   byCursor: CursorReader;
@@ -31,6 +37,8 @@ export interface PlayerOptions {
 }
 
 const turnsMax = 12;
+const restShare = 0.3;
+const rest_ms = limits.checkpoint_after_ms + 500;
 
 /** Plays one session after the other. */
 export async function play(options: PlayerOptions): Promise<void> {
@@ -49,6 +57,7 @@ async function playSession(options: PlayerOptions): Promise<void> {
   const played: Played = {
     id,
     sent: [],
+    sent_ms: new Map(),
     refused: [],
     byCursor: readByCursor(urls, id),
     withCare: readWithCare(client, id),
@@ -59,9 +68,12 @@ async function playSession(options: PlayerOptions): Promise<void> {
   let words = 0;
 
   async function send(...events: BetaManagedAgentsEventParams[]): Promise<boolean> {
+    const now = Date.now();
     const outcome = await client.send(id, events);
-    if ("acknowledged" in outcome) played.sent.push(...outcome.acknowledged);
-    else played.refused.push(...events.map((event) => ({ event, why: outcome.refused })));
+    if ("acknowledged" in outcome) {
+      played.sent.push(...outcome.acknowledged);
+      for (const event of outcome.acknowledged) played.sent_ms.set(event, now);
+    } else played.refused.push(...events.map((event) => ({ event, why: outcome.refused })));
     return "acknowledged" in outcome;
   }
 
@@ -90,9 +102,12 @@ async function playSession(options: PlayerOptions): Promise<void> {
   const command = () => {
     words += 1;
     const slow = random.chance(0.3) ? `; sleep 0.${1 + random.below(9)}` : "";
-    return `bash echo word-${words}. >> ${wordsFile}${slow}`;
+    return `bash ${commandFor(words, wordsFile)}${slow}`;
   };
-  const some = (most: number) => Array.from({ length: 1 + random.below(most) }, command);
+  const look = () =>
+    random.pick([`call read {"file_path":"/workspace/${wordsFile}"}`, 'call glob {"pattern":"**"}']);
+  const some = (most: number) =>
+    Array.from({ length: 1 + random.below(most) }, () => (random.chance(0.8) ? command() : look()));
   const script = (): string => {
     const rounds = Array.from({ length: 1 + random.below(3) }, () => some(3).join("\n"));
     const extra = random.pick(["", "", "fail overloaded\n", "wait 300ms\n", "fail too_long\n"]);
@@ -118,16 +133,18 @@ async function playSession(options: PlayerOptions): Promise<void> {
       }
     }
     await settle();
+    // Its workspace is kept meanwhile.
+    if (random.chance(restShare)) await pause(rest_ms);
   }
 }
 
-/** The newest event, if the session rests at it: because it asks, or with all that was sent before it. */
+/** Where the session rests: it asks for something, or all that was sent has been seen. */
 function restsAt(seen: ListedEvent[], sent: string[]): EventOf<"session.status_idle"> | undefined {
-  const last = seen.at(-1);
-  if (last?.type !== "session.status_idle") return undefined;
-  if (last.stop_reason.type === "requires_action") return last;
+  const end = endOf(seen);
+  if (end?.type !== "session.status_idle") return undefined;
+  if (end.stop_reason.type === "requires_action") return end === seen.at(-1) ? end : undefined;
   const ids = new Set(seen.map(({ id }) => id));
-  return sent.every((id) => ids.has(id)) ? last : undefined;
+  return sent.every((id) => ids.has(id)) ? end : undefined;
 }
 
 /** The model was asked for an answer to it, or for leave to make a call. */

@@ -101,6 +101,8 @@ function inTime<Made>(making: Promise<Made>, putAway: (late: Made) => void): Pro
 /** Follows a session as ordinary clients do: opens the stream, lists what there is, goes on and skips what it knows. */
 export interface CarefulReader {
   seen: ListedEvent[];
+  /** When each was seen, by id, in `ms`. */
+  seen_ms: Map<string, number>;
   connections(): number;
   /** What `look` finds in what was seen so far, as soon as that is not undefined. */
   until<Found>(look: (seen: ListedEvent[]) => Found | undefined): Promise<Found>;
@@ -109,14 +111,14 @@ export interface CarefulReader {
 
 export function readWithCare(client: Client, sessionId: string): CarefulReader {
   const seen: ListedEvent[] = [];
-  const ids = new Set<string>();
+  const seen_ms = new Map<string, number>();
   const { ring, until } = waiting();
   const closed = new AbortController();
   let connections = 0;
 
   const take = (event: StreamEvent | ListedEvent) => {
-    if (!("processed_at" in event) || !event.processed_at || ids.has(event.id)) return;
-    ids.add(event.id);
+    if (!("processed_at" in event) || !event.processed_at || seen_ms.has(event.id)) return;
+    seen_ms.set(event.id, Date.now());
     seen.push(event as ListedEvent);
     ring();
   };
@@ -154,6 +156,7 @@ export function readWithCare(client: Client, sessionId: string): CarefulReader {
   const running = run();
   return {
     seen,
+    seen_ms,
     connections: () => connections,
     until: (look) => until(() => look(seen)),
     async close() {

@@ -1,9 +1,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { limits } from "../../src/limits.ts";
 import { randomOf } from "../harness/fuzz/random.ts";
-import { harm } from "./adversary.ts";
+import { type Harm, harm } from "./adversary.ts";
 import { problemsOf } from "./checker.ts";
 import { type Client, clientOf } from "./client.ts";
+import { commandsRun, restoreTold } from "./commands.ts";
+import type { HostSpec } from "./hosts.ts";
+import { hostHarmsOf, lossTold } from "./losses.ts";
 import { type Parts, type ServeSpec, startParts } from "./parts.ts";
 import { type Act, planOf, told } from "./plan.ts";
 import { type Played, play, wordsFile } from "./player.ts";
@@ -27,6 +30,10 @@ export interface Report {
   sessions: number;
   events: number;
   commands: number;
+  /** Sessions that went on at another host, results that told of it, and calls of which the outcome is unknown. */
+  moved: number;
+  restores: number;
+  losses: number;
   requests: number;
   retries: number;
   refusals: number;
@@ -43,15 +50,25 @@ const serves: ServeSpec[] = [
   { name: "serve-3", roles: "brain" },
 ];
 
+const hosts: HostSpec[] = [
+  { name: "hands-1", over: "socket" },
+  { name: "hands-2", over: "network" },
+  { name: "hands-3", over: "network" },
+];
+const host_gone_seconds = 3;
+
 /** Of each part, where something was found. */
 const logLinesTold = 60;
+
+/** Of an event, where something was found. */
+const eventCharsTold = 600;
 
 /** How long sessions have to come to rest once nothing is harmed any more. */
 const settle_ms_max = 120_000;
 
 /** Sessions are played while an adversary harms the parts; then an independent look is taken at what has come of it. */
 export async function chaos(options: ChaosOptions): Promise<Report> {
-  const parts = await startParts(serves);
+  const parts = await startParts({ serves, hosts, host_gone_seconds, file: wordsFile });
   try {
     return await run(parts, options);
   } finally {
@@ -72,11 +89,14 @@ async function run(parts: Parts, { seed, run_ms, players, tell = () => {} }: Cha
     acts.set(kind, (acts.get(kind) ?? 0) + 1);
   };
 
-  const harming = harm(
-    parts,
-    planOf(seed, parts.targets, { run_ms, lease_ms: limits.process_dead_ms }),
-    note,
-  );
+  const plan = planOf(seed, parts.targets, {
+    run_ms,
+    lease_ms: limits.process_dead_ms,
+    // Whether anybody is there is looked at with every ping.
+    host_gone_ms: host_gone_seconds * 1_000 + limits.hands_ping_ms,
+    host_silent_ms: limits.hands_silent_ms + limits.hands_ping_ms,
+  });
+  const harming = harm(parts, plan, note);
   const playing = Array.from({ length: players }, (_, n) =>
     play({
       client,
@@ -88,7 +108,7 @@ async function run(parts: Parts, { seed, run_ms, players, tell = () => {} }: Cha
       began: (each) => void played.push(each),
     }),
   );
-  await Promise.all([harming, pause(run_ms)]);
+  const [harms] = await Promise.all([harming, pause(run_ms)]);
   over.abort();
   const calm = Date.now();
   const left = await settled(Promise.all(playing));
@@ -96,14 +116,14 @@ async function run(parts: Parts, { seed, run_ms, players, tell = () => {} }: Cha
   const problems = [...parts.ended];
   if (left === "late") problems.push(`after ${settle_ms_max / 1_000} s not all sessions were at rest`);
   tell(`${played.length} sessions are looked at`);
-  let events = 0;
-  let commands = 0;
+  const looks: Look[] = [];
   for (const each of played) {
-    const found = await check(parts, client, each);
-    events += found.events;
-    commands += found.commands;
-    problems.push(...found.problems.map((problem) => `${each.id}: ${problem}`));
+    const look = await check(parts, client, each, harms);
+    looks.push(look);
+    problems.push(...look.problems.map((problem) => `${each.id}: ${problem}`));
+    if (look.problems.length > 0) tellLook(look, tell);
   }
+  const sum = (count: (look: Look) => number) => looks.reduce((all, look) => all + count(look), 0);
   if (problems.length > 0) tellLogs(parts, tell);
   return {
     seed,
@@ -112,8 +132,11 @@ async function run(parts: Parts, { seed, run_ms, players, tell = () => {} }: Cha
     acts,
     broken_connections: [...parts.links.values()].reduce((sum, link) => sum + link.broken(), 0),
     sessions: played.length,
-    events,
-    commands,
+    events: sum(({ events }) => events),
+    commands: sum(({ commands }) => commands),
+    moved: sum(({ moved }) => (moved ? 1 : 0)),
+    restores: sum(({ restores }) => restores),
+    losses: sum(({ losses }) => losses),
     ...client.counts,
     reader_connections: played.reduce(
       (sum, { byCursor, withCare }) => sum + byCursor.connections() + withCare.connections(),
@@ -127,6 +150,12 @@ async function run(parts: Parts, { seed, run_ms, players, tell = () => {} }: Cha
 function tellLogs({ targets, log }: Parts, tell: (line: string) => void): void {
   for (const name of [...targets.serves, ...targets.hands])
     for (const line of log(name).slice(-logLinesTold)) tell(`${name}: ${line}`);
+}
+
+/** All that was found of one session. */
+function tellLook({ list, workspaces }: Look, tell: (line: string) => void): void {
+  for (const event of list) tell(JSON.stringify(event).slice(0, eventCharsTold));
+  for (const workspace of workspaces) tell(JSON.stringify(workspace));
 }
 
 const settled = (all: Promise<unknown>): Promise<"settled" | "late"> =>
@@ -154,7 +183,9 @@ async function prepare(client: Client): Promise<{ asking: string; allowed: strin
   };
 }
 
-async function check(parts: Parts, client: Client, played: Played) {
+type Look = Awaited<ReturnType<typeof check>>;
+
+async function check(parts: Parts, client: Client, played: Played, harms: readonly Harm[]) {
   const { id, byCursor, withCare } = played;
   const list = await client.list(id);
   const session = await client.insist((sdk, options) => sdk.beta.sessions.retrieve(id, {}, options));
@@ -166,7 +197,7 @@ async function check(parts: Parts, client: Client, played: Played) {
   ]);
   await Promise.race([caughtUp, pause(30_000, null, { ref: false })]);
   await Promise.all([byCursor.close(), withCare.close()]);
-  const written = parts.written(id, wordsFile);
+  const workspaces = parts.workspaces(id);
   const problems = problemsOf({
     sent: played.sent,
     refusedTexts: played.refused.flatMap(({ event }) =>
@@ -174,10 +205,23 @@ async function check(parts: Parts, client: Client, played: Played) {
     ),
     session: session.acknowledged,
     list,
-    written,
+    workspaces,
+    sent_ms: played.sent_ms,
+    seen_ms: withCare.seen_ms,
+    hostHarms: hostHarmsOf(harms, parts.targets.hands),
+    hostIds: parts.hostIds(),
     byCursor: byCursor.frames,
     withCare: withCare.seen,
   });
   for (const { event, why } of played.refused) problems.push(`${event.type} was refused: ${why}`);
-  return { events: list.length, commands: written.split("\n").length - 1, problems };
+  return {
+    list,
+    workspaces,
+    events: list.length,
+    commands: commandsRun(workspaces),
+    moved: new Set(workspaces.map(({ host }) => host)).size > 1,
+    restores: list.filter((event) => restoreTold(event) !== null).length,
+    losses: list.filter((event) => lossTold(event) !== null).length,
+    problems,
+  };
 }
