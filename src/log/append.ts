@@ -75,8 +75,9 @@ interface Row {
 }
 
 // Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
-// after the lock and never goes back; when a session is due follows the clock, which may. LATERAL, subqueries and MATERIALIZED keep the plan to index lookups, and to computing each part
-// once, whatever the tables held when it was made.
+// after the lock and always advances, so that entries of one time are those of one append; when a session is due follows
+// the clock, which may go back. LATERAL, subqueries and MATERIALIZED keep the plan to index lookups, and to computing each
+// part once, whatever the tables held when it was made.
 const statement: Statement = {
   name: "append",
   text: `
@@ -107,7 +108,7 @@ with request as materialized (
       else 'accepted'
     end as verdict,
     l.was = 'idle' and l.still_asked = '{}' as can_start,
-    drover_now() as now, greatest(drover_now(), l.last_at) as at
+    drover_now() as now, greatest(drover_now(), l.last_at + interval '1 microsecond') as at
   from locked l
 ), chosen as materialized (
   select e.*, j.workspace_id, j.session_id, j.at,

@@ -41,6 +41,8 @@ describe("a clock that was ahead and goes back", () => {
     assert.deepEqual(await claimedBy(1), [session.id]);
     const times = (await session.entries()).map(({ created_at }) => created_at);
     assert.deepEqual(times, times.toSorted(), "an entry is older than one before it");
+    const appends = [...new Set(times)];
+    assert.equal(appends.length, 2, "two appends have the same time");
   });
 
   test("does not hold up a session that waited for a time", async () => {

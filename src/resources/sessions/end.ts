@@ -16,7 +16,7 @@ const archive: Statement = {
   name: "session_archive",
   text: `
 with head as (
-  select *, greatest(drover_now(), last_at) as at from session_head
+  select *, greatest(drover_now(), last_at + interval '1 microsecond') as at from session_head
   where session_id = $2 and workspace_id = $1 for no key update
 ), ended as (
   select * from head where status = 'idle'

@@ -20,7 +20,7 @@ const statement: Statement = {
   name: "session_update",
   text: `
 with head as (
-  select *, greatest(drover_now(), last_at) as at from session_head
+  select *, greatest(drover_now(), last_at + interval '1 microsecond') as at from session_head
   where session_id = $2 and workspace_id = $1 for no key update
 ), changed as (
   update session s set title = $3, metadata = $4::json, agent = $11::text::json, updated_at = head.at from head
