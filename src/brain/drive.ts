@@ -1,7 +1,7 @@
 import { failpoint } from "../failpoints.ts";
 import type { CheckpointRef } from "../hands/wire.ts";
 import type { AppendRequest, AppendResult } from "../log/append.ts";
-import type { AnyDraft, Entry } from "../log/entry.ts";
+import type { Entry } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
 import type { SessionPreview } from "../log/previews.ts";
 import type { AssistantBlock, ModelEvent, ModelRequest, ToolDefinition } from "../models/model.ts";
@@ -9,18 +9,18 @@ import { toolNamed } from "../tools/toolset.ts";
 import { summaryRequest } from "./compaction.ts";
 import { modelRequest } from "./context.ts";
 import { contextTokens } from "./context-size.ts";
+import { createPen } from "./create-pen.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
 import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
 import { type Judged, judgeReply } from "./judge.ts";
-import { indeterminate } from "./judge-prompt.ts";
 import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
-import { autoPermission, outcomeDrafts } from "./outcome-drafts.ts";
-import { type Drafts, none, type Pen, type Permission, type SessionMoney } from "./pen.ts";
+import { outcomeDrafts } from "./outcome-drafts.ts";
+import { type Drafts, none, provisional, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
 import { restoreFrom } from "./restoring.ts";
-import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
-import { budgetCents, isAtCap, type Spending, type Stopped, spentNano } from "./spending.ts";
+import type { AgentFacts, SessionFacts } from "./session.ts";
+import type { Spending, Stopped } from "./spending.ts";
 import {
   type Call,
   clientTurn,
@@ -154,20 +154,10 @@ export async function drive(
     const ended = [...outcomes];
     const agent = state.agent ?? facts.agent;
     const now = effects.now();
-    const money = (at: State) => moneyAt(at, now);
+    const pen = createPen(facts, state, { ...effects, now });
     const room = {
       tokens: effects.contextWindow(agent.model.id),
       size: (thread: Thread) => contextTokens(thread, modelRequest(agent, thread, effects.webTools)),
-    };
-    const pen: Pen = {
-      agent,
-      newId: effects.newId,
-      now,
-      random: effects.random,
-      permission: (name) => permissionOf(agent, name),
-      costOf: effects.spending.costOf,
-      search_nano: effects.spending.search_nano,
-      money,
     };
     const running = new Set(inFlight.keys());
     for (const { effect } of ended) running.delete(effect);
@@ -196,7 +186,7 @@ export async function drive(
       if (![...running].some((effect) => effect.startsWith("model "))) park = { after_ms: 0 };
     } else {
       for (;;) {
-        const stopped = stoppedBy(money(predicted), cap);
+        const stopped = stoppedBy(pen.money(predicted), cap);
         const plan = decide(predicted, running, now, { stopped, room });
         next = plan.next;
         for (const effect of plan.cancel) inFlight.get(effect)?.abort();
@@ -211,7 +201,7 @@ export async function drive(
     }
 
     if (all.entries.length > 0 || park) {
-      const { spent_nano, at_cap } = money(predicted);
+      const { spent_nano, at_cap } = pen.money(predicted);
       const result = await effects.append({
         workspace_id: facts.workspace_id,
         session_id: facts.session_id,
@@ -248,14 +238,6 @@ export async function drive(
     return "wait";
   }
 
-  function moneyAt(at: State, now: number): SessionMoney {
-    return {
-      spent_nano: spentNano(at, facts, effects.spending, now),
-      budget_cents: budgetCents(at, facts),
-      at_cap: isAtCap(at, facts, effects.spending, now),
-    };
-  }
-
   try {
     for (;;) {
       const entries = await effects.read(state.seq);
@@ -288,31 +270,6 @@ const startingState = (remembered: State, foldFrom: number): State =>
 function stoppedBy(money: SessionMoney, cap: string | null): Stopped | null {
   if (money.at_cap) return { by: "budget" };
   return cap === null ? null : { by: "cap", message: cap };
-}
-
-function permissionOf(agent: AgentFacts, name: string): Permission {
-  const use = toolUseOf(agent, name);
-  switch (use.kind) {
-    case "custom":
-      return use;
-    case "not_enabled":
-      return { kind: "built_in", evaluated: "deny" };
-    case "built_in":
-      switch (use.policy) {
-        case "always_allow":
-          return { kind: "built_in", evaluated: "allow", evaluation: { type: "always_allow" } };
-        case "always_ask":
-          return { kind: "built_in", evaluated: "ask", evaluation: { type: "always_ask" } };
-        case "auto":
-          return autoPermission(indeterminate);
-      }
-  }
-}
-
-/** Entries as they will be if the append lands: enough to decide on. */
-function provisional(drafts: AnyDraft[], seq: number, now: number): Entry[] {
-  const created_at = new Date(now).toISOString();
-  return drafts.map((item, i) => ({ ...item, seq: seq + i + 1, session_id: "", created_at }));
 }
 
 async function callModel(

@@ -1,5 +1,5 @@
 import type { SessionStatus } from "../log/append.ts";
-import { type AnyDraft, type BodyOf, draft, type EntryType } from "../log/entry.ts";
+import { type AnyDraft, type BodyOf, draft, type Entry, type EntryType } from "../log/entry.ts";
 import type { ModelUsage, ServedBy } from "../models/model.ts";
 import type { PricedModel } from "../models/prices.ts";
 import type { EvaluatedPermission, Evaluation } from "../protocol/events.ts";
@@ -44,6 +44,12 @@ export interface Drafts {
 }
 
 export const none = (): Drafts => ({ entries: [], threads: [] });
+
+/** Entries as they will be if the append lands: enough to decide on. */
+export function provisional(drafts: AnyDraft[], seq: number, now: number): Entry[] {
+  const created_at = new Date(now).toISOString();
+  return drafts.map((item, i) => ({ ...item, seq: seq + i + 1, session_id: "", created_at }));
+}
 
 export type Writer = <T extends EntryType>(type: T, body: BodyOf<T>, id?: string) => AnyDraft;
 

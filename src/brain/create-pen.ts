@@ -1,0 +1,55 @@
+import { indeterminate } from "./judge-prompt.ts";
+import { autoPermission } from "./outcome-drafts.ts";
+import type { Pen, Permission } from "./pen.ts";
+import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
+import { budgetCents, isAtCap, type Spending, spentNano } from "./spending.ts";
+import type { State } from "./state.ts";
+
+export interface PenParts {
+  newId(): string;
+  now: number;
+  random(): number;
+  spending: Spending;
+}
+
+/** Writes for a session as its log has it. */
+export function createPen(
+  facts: SessionFacts,
+  state: State,
+  { newId, now, random, spending }: PenParts,
+): Pen {
+  const agent = state.agent ?? facts.agent;
+  return {
+    agent,
+    newId,
+    now,
+    random,
+    permission: (name) => permissionOf(agent, name),
+    costOf: spending.costOf,
+    search_nano: spending.search_nano,
+    money: (at) => ({
+      spent_nano: spentNano(at, facts, spending, now),
+      budget_cents: budgetCents(at, facts),
+      at_cap: isAtCap(at, facts, spending, now),
+    }),
+  };
+}
+
+function permissionOf(agent: AgentFacts, name: string): Permission {
+  const use = toolUseOf(agent, name);
+  switch (use.kind) {
+    case "custom":
+      return use;
+    case "not_enabled":
+      return { kind: "built_in", evaluated: "deny" };
+    case "built_in":
+      switch (use.policy) {
+        case "always_allow":
+          return { kind: "built_in", evaluated: "allow", evaluation: { type: "always_allow" } };
+        case "always_ask":
+          return { kind: "built_in", evaluated: "ask", evaluation: { type: "always_ask" } };
+        case "auto":
+          return autoPermission(indeterminate);
+      }
+  }
+}
