@@ -195,7 +195,7 @@ function failureBeforeRequest(thread: Thread, stopped: Stopped | null): TurnFail
   return stopped?.by === "cap" ? { of: "cap", message: stopped.message } : null;
 }
 
-const endTurn: Ending = { stop_reason: { type: "end_turn" }, stop_details: null };
+export const endTurn: Ending = { stop_reason: { type: "end_turn" }, stop_details: null };
 export const budgetReached: Ending = { stop_reason: { type: "budget_reached" }, stop_details: null };
 
 function requiresAction(calls: Call[]): Ending {
