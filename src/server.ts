@@ -14,6 +14,7 @@ import { type Brain, startBrain } from "./brain/brain.ts";
 import { callModel } from "./brain/call-model.ts";
 import { capsOf } from "./brain/caps.ts";
 import { messagesSpending } from "./brain/messages-spending.ts";
+import { settle } from "./brain/settle.ts";
 import type { Spending } from "./brain/spending.ts";
 import type { SearchSettings } from "./config/web.ts";
 import type { Caps } from "./config.ts";
@@ -35,6 +36,7 @@ import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
 import { ApiError } from "./protocol/errors.ts";
+import { newId } from "./protocol/ids.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
@@ -199,6 +201,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       watches,
       from,
       wake: () => brain?.wake(),
+      settle: (fork, prefix) =>
+        settle({ ...fork, fold_from: 0 }, prefix, { newId: () => newId("event"), spending }),
+      copyCheckpoint: hands.copyCheckpoint,
     }),
     ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),
     ...modelRoutes(options.listing),

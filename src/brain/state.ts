@@ -372,6 +372,7 @@ function apply(state: State, entry: Entry): void {
       return;
     }
     case "workspace_restored":
+    case "left_out":
       return;
     case "session.status_running":
       state.status = "running";

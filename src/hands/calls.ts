@@ -67,6 +67,10 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     if (request.type === "checkpoints") {
       return { type: "checkpoints", n, checkpoints: await checkpoints.list(request.session_id) };
     }
+    if (request.type === "copy_checkpoint") {
+      await checkpoints.copy(request);
+      return { type: "ok", n };
+    }
     return journals.use(request.session_id, async (journal) => {
       const seen = await admit(journal, request.epoch);
       if (seen !== null) return { type: "stale_epoch", n, seen };

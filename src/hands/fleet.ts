@@ -13,14 +13,18 @@ import {
 } from "./client.ts";
 import { type Placement, type PlacementLease, type Placements, sandboxIdOf } from "./placement.ts";
 import { hasRoom, roomiest, type Seat } from "./room.ts";
-import type { Checkpoint, ExecuteResult } from "./wire.ts";
+import type { Checkpoint, ExecuteResult, HandsRequest } from "./wire.ts";
+
+type CopyRequest = Omit<Extract<HandsRequest, { type: "copy_checkpoint" }>, "type" | "n">;
 
 /** All hosts together. */
 export interface Fleet {
   /** What a brain asks for one session, for as long as its lease lasts. */
   handsOf(lease: PlacementLease): Hands;
-  /** Removes what a session that has ended has there. False when its host cannot be reached. */
-  remove(request: SandboxScope & { placement: Placement }): Promise<boolean>;
+  /** Removes what a session that has ended has there, or in the storage alone. False when no such host can be reached. */
+  remove(request: SandboxScope & { placement: Placement | null }): Promise<boolean>;
+  /** Copies a checkpoint of a session that is there to another one. False when no host can be reached. */
+  copyCheckpoint(request: CopyRequest & { host_id: string | null }): Promise<boolean>;
   close(): void;
 }
 
@@ -187,9 +191,14 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
 
   return {
     handsOf,
+    async copyCheckpoint({ host_id, ...request }) {
+      const host = (host_id !== null && hostOf(host_id)) || reachable()[0];
+      const answer = await host?.ask({ type: "copy_checkpoint", ...request }, "ok");
+      return typeof answer === "object";
+    },
     async remove({ placement, sandbox_id, ...scope }) {
-      const host = hostOf(placement.host_id);
-      const whole = { ...scope, sandbox_id: sandboxIdOf(sandbox_id, placement) };
+      const host = placement ? hostOf(placement.host_id) : reachable()[0];
+      const whole = { ...scope, sandbox_id: sandboxIdOf(sandbox_id, placement ?? { generation: 0 }) };
       const what = { keep_workspace: false, keep_checkpoints: false };
       const answer = await host?.ask({ type: "destroy", ...whole, ...what }, "ok");
       return typeof answer === "object";

@@ -126,6 +126,17 @@ export const handsRequest = z.discriminatedUnion("type", [
     keep_workspace: z.boolean(),
     keep_checkpoints: z.boolean(),
   }),
+  /**
+   * Gives another session, which has none, the newest checkpoint of this one's workspace in which no other calls have
+   * ended than these. What has changed there and rests is kept first, where this host has it.
+   */
+  z.object({
+    type: z.literal("copy_checkpoint"),
+    n: z.int(),
+    session_id: sessionId,
+    to_session_id: sessionId,
+    calls: z.array(z.string()),
+  }),
   /** Which checkpoints there are of a session, the oldest first. */
   z.object({ type: z.literal("checkpoints"), n: z.int(), session_id: sessionId }),
 ]);

@@ -26,7 +26,8 @@ export function startJobs({ db, hands, workspace_days, trouble }: JobParts): Job
     takeCleanups(db, async ({ session_id, epoch, placement }) => {
       const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
       try {
-        return (await hands.remove({ ...scope, placement })) ? "removed" : "unreachable";
+        if (await hands.remove({ ...scope, placement })) return "removed";
+        return placement ? "unreachable" : "failed";
       } catch (error) {
         if (error instanceof StaleEpoch) return "stale";
         trouble("a sandbox could not be removed; trying again", error, session_id);

@@ -6,7 +6,8 @@ export interface Cleanup {
   session_id: string;
   /** Above every epoch that a brain of the session had by then. */
   epoch: number;
-  placement: Placement;
+  /** Null: it has never had a sandbox, but a checkpoint to begin with. */
+  placement: Placement | null;
 }
 
 const due: Statement = {
@@ -15,7 +16,7 @@ const due: Statement = {
     from (select session_id from cleanup where try_at <= drover_now() order by try_at limit 16 for update skip locked) d
       left join placement p using (session_id)
     where c.session_id = d.session_id
-    returning c.session_id, c.epoch, p.host_id, p.generation, p.moved_seq`,
+    returning c.session_id, c.epoch, c.forked, p.host_id, p.generation, p.moved_seq`,
 };
 
 // Appends that committed while a delete of the session waited for its head were not in its snapshot, and are left behind.
@@ -49,15 +50,16 @@ const superseded: Statement = {
     and exists (select from session_head h where h.session_id = $1 and h.lease_epoch > $2)`,
 };
 
-type Due = Pick<Cleanup, "session_id" | "epoch"> & (Placement | { host_id: null });
+type Due = Pick<Cleanup, "session_id" | "epoch"> & { forked: boolean } & (Placement | { host_id: null });
 
 /** Removes what is due, one after the other. One that fails is tried again later, by whoever comes by. */
 export async function takeCleanups(
   db: Database,
   remove: (cleanup: Cleanup) => Promise<"removed" | "unreachable" | "stale" | "failed">,
 ): Promise<void> {
-  for (const { session_id, epoch, ...placement } of await db.query<Due>(due, [])) {
-    const removed = placement.host_id === null ? "removed" : await remove({ session_id, epoch, placement });
+  for (const { session_id, epoch, forked, ...placed } of await db.query<Due>(due, [])) {
+    const placement = placed.host_id === null ? null : placed;
+    const removed = placement || forked ? await remove({ session_id, epoch, placement }) : "removed";
     if (removed === "stale") await db.query(superseded, [session_id, epoch]);
     else if (removed !== "failed") await db.query(done, [session_id, epoch, removed === "removed"]);
   }

@@ -45,6 +45,8 @@ export type EntryType = SessionEventType | keyof InternalBody;
 export interface InternalBody {
   /** A queued event was taken up. */
   promoted: { reader: 1 };
+  /** Of a fork: an event that waited to be taken up where the log was cut. It is the other session's. */
+  left_out: { reader: 1 };
   /** What the model answered, whole, as it is sent back to it later. */
   model_reply: {
     reader: 1;

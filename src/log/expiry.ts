@@ -17,8 +17,9 @@ with expired as materialized (
   from expired e where h.session_id = e.session_id
   returning h.session_id, h.lease_epoch
 )
-insert into cleanup (session_id, epoch, try_at)
-select session_id, lease_epoch, drover_now() from moved
+insert into cleanup (session_id, epoch, forked, try_at)
+select m.session_id, m.lease_epoch, s.forked_from is not null, drover_now()
+from moved m join session s on s.id = m.session_id
 on conflict (session_id) do update set epoch = excluded.epoch, try_at = excluded.try_at
 returning session_id`,
 };

@@ -91,13 +91,13 @@ test("the sandbox of a session that ends while its host is away is left behind w
   await db.query(
     {
       name: "cleanup",
-      text: "insert into cleanup (session_id, epoch, try_at) values ($1, $2, drover_now())",
+      text: "insert into cleanup (session_id, epoch, forked, try_at) values ($1, $2, false, drover_now())",
     },
     [session.id, lease.epoch + 1],
   );
   const asked: unknown[] = [];
   await takeCleanups(db, async ({ placement }) => {
-    asked.push([placement.host_id, placement.generation]);
+    asked.push([placement?.host_id, placement?.generation]);
     return "unreachable";
   });
   assert.deepEqual(asked, [["host_i", 1]]);

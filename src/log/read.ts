@@ -14,13 +14,19 @@ export function readAfter(db: Database, sessionId: string, seq: number): Promise
   return db.query<Entry>(after, [sessionId, seq, limits.read_page_max]);
 }
 
-/** All of them. */
-export async function readAll(db: Database, sessionId: string, seq: number): Promise<Entry[]> {
+/** All of them, or those up to another seq. */
+export async function readAll(
+  db: Database,
+  sessionId: string,
+  seq: number,
+  last = Number.POSITIVE_INFINITY,
+): Promise<Entry[]> {
   const all: Entry[] = [];
   for (;;) {
     const page = await readAfter(db, sessionId, all.at(-1)?.seq ?? seq);
     all.push(...page);
-    if (page.length < limits.read_page_max) return all;
+    const isWhole = page.length < limits.read_page_max || (page.at(-1)?.seq ?? 0) >= last;
+    if (isWhole) return all.filter((entry) => entry.seq <= last);
   }
 }
 

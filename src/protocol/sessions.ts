@@ -94,6 +94,15 @@ export const updateSessionBody = z.strictObject({
 });
 export type UpdateSession = z.infer<typeof updateSessionBody>;
 
+/** Beyond the official API. What is not named is as in the session that is forked. */
+export const forkSessionBody = z.strictObject({
+  /** The last event that the fork has of the session; the newest unless it says so. */
+  event_id: idOf("event").optional(),
+  title,
+  metadata: metadataParams.optional(),
+});
+export type ForkSession = z.infer<typeof forkSessionBody>;
+
 export const sessionStatus = z.enum(["rescheduling", "running", "idle", "terminated"]);
 export type SessionStatus = z.infer<typeof sessionStatus>;
 
@@ -125,6 +134,10 @@ export const waitingFor = z.object({
 });
 export type WaitingFor = z.infer<typeof waitingFor>;
 
+/** Beyond the official API: whose log and workspace it began with, up to which event. */
+const forkedFrom = z.object({ session_id: z.string(), event_id: z.string().nullable() });
+export type ForkedFrom = z.infer<typeof forkedFrom>;
+
 export const session = z.object({
   id: z.string(),
   type: z.literal("session"),
@@ -141,6 +154,7 @@ export const session = z.object({
   usage: usageSnapshot,
   deployment_id: z.string().nullable(),
   waiting_for: waitingFor.nullable(),
+  forked_from: forkedFrom.nullable(),
   created_at: z.string(),
   updated_at: z.string(),
   archived_at: z.string().nullable(),

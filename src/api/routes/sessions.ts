@@ -6,17 +6,18 @@ import {
   agentAsked,
   createSessionBody,
   deletedSession,
+  forkSessionBody,
   listSessionsQuery,
   session,
   sessionAgent,
   updateSessionBody,
 } from "../../protocol/sessions.ts";
-import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { agentStore } from "../../resources/agents.ts";
 import { environmentStore } from "../../resources/environments.ts";
 import { notBudgetable, notCapped } from "../../resources/sessions/budget.ts";
 import { createSession } from "../../resources/sessions/create.ts";
 import { archiveSession, deleteSession } from "../../resources/sessions/end.ts";
+import { type ForkParts, forkSession } from "../../resources/sessions/fork.ts";
 import { getSession, listSessions } from "../../resources/sessions/read.ts";
 import {
   requireSupportedAgent,
@@ -27,11 +28,7 @@ import { updateSession } from "../../resources/sessions/update.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
-export interface SessionParts {
-  /** Whether all models that the agent makes use of have a list price. */
-  priced(agent: SessionAgent): boolean;
-  /** The server has caps on what may be spent. */
-  capped: boolean;
+export interface SessionParts extends ForkParts {
   watches: Watches;
   /** Number of this process in notifications. */
   from(): number;
@@ -42,7 +39,8 @@ export interface SessionParts {
 const params = { session_id: idOf("session") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function sessionRoutes({ priced, capped, watches, from, wake }: SessionParts): Route[] {
+export function sessionRoutes(parts: SessionParts): Route[] {
+  const { priced, capped, watches, from, wake } = parts;
   return [
     route({
       ...common,
@@ -119,6 +117,18 @@ export function sessionRoutes({ priced, capped, watches, from, wake }: SessionPa
           from: from(),
           gone: () => whenCommitted(() => watches.gone(session_id)),
         }),
+    }),
+    route({
+      // The official API has no such route, and so SDKs no method that would send the header.
+      beta: null,
+      method: "POST",
+      path: "/v1/sessions/{session_id}/fork",
+      summary: "Fork a session: a new one that goes on from any of its events",
+      params,
+      body: forkSessionBody,
+      response: session,
+      handle: ({ db, principal, params: { session_id }, body }) =>
+        forkSession(db, principal.workspaceId, session_id, body, parts),
     }),
     route({
       ...common,

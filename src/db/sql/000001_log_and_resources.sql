@@ -59,6 +59,10 @@ create table session (
   agent_id text not null,
   agent_version int not null,
   agent json not null,
+  -- As it was before the first update that changed it.
+  first_agent json,
+  -- The session whose log it has the beginning of, and up to which event.
+  forked_from json,
   environment_id text not null references environment (id),
   environment_config json not null,
   title text,
@@ -182,6 +186,8 @@ create index kept_answer_age on kept_answer (kept_at);
 create table cleanup (
   session_id text primary key,
   epoch bigint not null,
+  -- It has the checkpoint that it began with, even where it never had a sandbox.
+  forked boolean not null,
   try_at timestamptz not null
 );
 

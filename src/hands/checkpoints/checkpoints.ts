@@ -3,6 +3,7 @@ import { limits } from "../../limits.ts";
 import { type Driver, Unavailable } from "../driver.ts";
 import { describeFailure } from "../host-failure.ts";
 import type { Checkpoint, CheckpointRef, Restored } from "../wire.ts";
+import type { CopyRequest } from "./documents.ts";
 import { openNotes } from "./notes.ts";
 import { createWorker, Stopped, type Worker } from "./worker.ts";
 
@@ -23,6 +24,8 @@ export interface Checkpoints {
   list(session_id: string): Promise<Checkpoint[]>;
   /** Whether none could be made the last time that it was tried. */
   failing(): boolean;
+  /** Keeps first what of the session's workspace rests and is not kept yet. */
+  copy(request: CopyRequest): Promise<void>;
   /** The sandbox has ended, and what ran in it beside the calls. */
   ceased(id: string, session_id: string): void;
   /** Lets the workspace be removed; with `session_id`, all checkpoints of that session go too. */
@@ -187,6 +190,20 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     }
   }
 
+  async function keepNow(session_id: string): Promise<void> {
+    for (const id of notes.ids()) {
+      if (notes.unkept(id)?.session_id !== session_id) continue;
+      const slot = slotOf(id);
+      if (slot.calls > 0) continue;
+      if (slot.timer) {
+        clearTimeout(slot.timer);
+        slot.timer = null;
+        take(id, slot, never);
+      }
+      await slot.taking?.done;
+    }
+  }
+
   async function collect(): Promise<void> {
     const asks = { grace_ms: limits.storage_grace_ms };
     await keeping.run("collect", asks, { signal: never, ms_max: limits.checkpoint_ms_max }).catch((error) => {
@@ -239,6 +256,11 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     },
     list: (session_id) => ask("list", session_id),
     failing: () => failing,
+    async copy({ session_id, to_session_id, calls }) {
+      await Promise.race([keepNow(session_id), passed(limits.checkpoint_copy_wait_ms)]);
+      const asks = { session_id, to_session_id, calls };
+      await asking.run("copy", asks, { signal: never, ms_max: limits.storage_ms_max });
+    },
     async forget(id, session_id, remove) {
       const slot = slots.get(id);
       if (slot) halt(slot);
@@ -269,6 +291,8 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   };
 }
 
+const passed = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
+
 /** For a host that keeps none. */
 export const noCheckpoints: Checkpoints = {
   async fill() {},
@@ -278,6 +302,7 @@ export const noCheckpoints: Checkpoints = {
   told() {},
   list: async () => [],
   failing: () => false,
+  async copy() {},
   ceased() {},
   forget: (_id, _session, remove) => remove(),
   async close() {},

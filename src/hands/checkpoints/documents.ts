@@ -32,10 +32,14 @@ export async function placesOf(storage: Storage, session_id: string): Promise<Pl
   );
 }
 
-/** Each sandbox that a session had is of a higher generation than the one before, and says so at the end of its id. */
+/**
+ * Each sandbox that a session had is of a higher generation than the one before, and says so at the end of its id. What a
+ * fork has begun with is of the other session's, and comes before its own.
+ */
 function generationOf(session_id: string, sandbox_id: string): number {
   const first = session_id.replace(/^sesn_/, "sbx_");
-  return sandbox_id.startsWith(`${first}-`) ? Number(sandbox_id.slice(first.length + 1)) || 0 : 0;
+  if (sandbox_id === first) return 0;
+  return sandbox_id.startsWith(`${first}-`) ? Number(sandbox_id.slice(first.length + 1)) || 0 : -1;
 }
 
 /** Null when it is damaged or gone. */
@@ -65,6 +69,34 @@ export async function listCheckpoints(storage: Storage, session_id: string): Pro
     found.push(shown);
   }
   return found;
+}
+
+export interface CopyRequest {
+  session_id: string;
+  /** Has none yet. */
+  to_session_id: string;
+  /** The newest is copied in which no other calls than these have ended. */
+  calls: readonly string[];
+}
+
+/** Steps are named after their call: `<call>:<step>`, or `<call>.<replay>:<step>`. */
+const callOf = (step: string): string => step.split(/[.:]/, 1)[0] ?? "";
+
+/** What it names need not be copied. */
+export async function copyCheckpoint(
+  storage: Storage,
+  { session_id, to_session_id, calls }: CopyRequest,
+): Promise<void> {
+  const ended = new Set(calls);
+  let newest: CheckpointDocument | null = null;
+  for (const place of await placesOf(storage, session_id)) {
+    const document = await readCheckpoint(storage, session_id, place);
+    if (!document) continue;
+    if (!document.after_calls.every((step) => ended.has(callOf(step)))) break;
+    newest = document;
+  }
+  if (newest)
+    await storage.createDocument(nameOf(to_session_id, newest), Buffer.from(JSON.stringify(newest)));
 }
 
 export async function removeCheckpoints(storage: Storage, session_id: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Checkpoint, Restored } from "../wire.ts";
+import type { CopyRequest } from "./documents.ts";
 import type { RestoreRequest } from "./restore.ts";
 import type { Collected } from "./storage.ts";
 import type { Taken, TakeRequest } from "./take.ts";
@@ -7,6 +8,7 @@ import type { Taken, TakeRequest } from "./take.ts";
 export interface Jobs {
   take: { asks: TakeRequest; gives: Taken };
   restore: { asks: RestoreRequest; gives: Restored };
+  copy: { asks: CopyRequest; gives: null };
   list: { asks: { session_id: string }; gives: Checkpoint[] };
   remove: { asks: { session_id: string }; gives: null };
   collect: { asks: { grace_ms: number }; gives: Collected };

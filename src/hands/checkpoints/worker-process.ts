@@ -1,5 +1,5 @@
 import { collectBlobs } from "./collect.ts";
-import { listCheckpoints, removeCheckpoints } from "./documents.ts";
+import { copyCheckpoint, listCheckpoints, removeCheckpoints } from "./documents.ts";
 import type { FromWorker, JobName, Jobs, ToWorker } from "./jobs.ts";
 import { restoreCheckpoint } from "./restore.ts";
 import { openSharedFolder } from "./shared-folder.ts";
@@ -18,6 +18,10 @@ type Work = {
 const work: Work = {
   take: (storage, asks, signal) => takeCheckpoint(there(storage), asks, signal),
   restore: (storage, asks, signal) => restoreCheckpoint(there(storage), asks, signal),
+  async copy(storage, asks) {
+    if (storage) await copyCheckpoint(storage, asks);
+    return null;
+  },
   list: async (storage, { session_id }) => (storage ? listCheckpoints(storage, session_id) : []),
   async remove(storage, { session_id }) {
     if (storage) await removeCheckpoints(storage, session_id);

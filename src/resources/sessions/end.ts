@@ -35,7 +35,8 @@ with head as (
     (1, $3, 'session.thread_status_terminated', $6),
     (2, $4, 'session.status_terminated', '{}')) as n (n, id, type, body)
 ), cleaned as (
-  insert into cleanup (session_id, epoch, try_at) select session_id, lease_epoch + 1, at from ended
+  insert into cleanup (session_id, epoch, forked, try_at)
+  select e.session_id, e.lease_epoch + 1, s.forked_from is not null, e.at from ended e join session s on s.id = e.session_id
   on conflict (session_id) do update set epoch = excluded.epoch, try_at = excluded.try_at
 ), rung as materialized (
   select pg_notify('drover', $7 || ' ' || session_id || ':' || seq + 2) from ended
@@ -60,7 +61,9 @@ with head as (
 ), events as (
   delete from event v using ended e where v.session_id = e.session_id
 ), cleaned as (
-  insert into cleanup (session_id, epoch, try_at) select session_id, lease_epoch + 1, drover_now() from ended
+  insert into cleanup (session_id, epoch, forked, try_at)
+  select e.session_id, e.lease_epoch + 1, s.forked_from is not null, drover_now()
+  from ended e join session s on s.id = e.session_id
   on conflict (session_id) do update set epoch = greatest(cleanup.epoch, excluded.epoch), try_at = excluded.try_at
 ), rung as materialized (
   select pg_notify('drover', $3 || ' ' || session_id || ':gone') from ended

@@ -23,6 +23,7 @@ const row: SessionRow = {
     execution_identity: { type: "service_account" },
     multiagent: null,
   },
+  forked_from: null,
   environment_id: "env_1",
   title: null,
   metadata: {},

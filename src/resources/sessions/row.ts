@@ -3,6 +3,7 @@ import type { UsageSnapshot } from "../../protocol/events.ts";
 import type { Metadata } from "../../protocol/metadata.ts";
 import { amountOf, budgetOf } from "../../protocol/money.ts";
 import {
+  type ForkedFrom,
   primaryThreadAgent,
   type Session,
   type SessionStatus,
@@ -14,6 +15,7 @@ import type { Thread } from "../../protocol/threads.ts";
 export interface SessionRow {
   id: string;
   agent: SessionAgent;
+  forked_from: ForkedFrom | null;
   environment_id: string;
   title: string | null;
   metadata: Metadata;
@@ -39,7 +41,7 @@ export interface SessionRow {
 }
 
 /** Of `session s join session_head h`. A session was updated when its row was or when its log last grew. */
-export const sessionColumns = `s.id, s.agent, s.environment_id, s.title, s.metadata, s.created_at,
+export const sessionColumns = `s.id, s.agent, s.forked_from, s.environment_id, s.title, s.metadata, s.created_at,
   greatest(s.updated_at, h.last_at) as updated_at, s.archived_at, h.status, h.seq, h.usage,
   ((h.active_us + coalesce(extract(epoch from drover_now() - h.active_since) * 1000000, 0)) / 1000000)::float8
     as active_seconds,
@@ -64,6 +66,7 @@ export function toSession(row: SessionRow): Session {
     usage: usageOf(row),
     deployment_id: null,
     waiting_for: waitingFor(row),
+    forked_from: row.forked_from,
     created_at: row.created_at,
     updated_at: row.updated_at,
     archived_at: row.archived_at,

@@ -23,7 +23,9 @@ with head as (
   select *, greatest(drover_now(), last_at + interval '1 microsecond') as at from session_head
   where session_id = $2 and workspace_id = $1 for no key update
 ), changed as (
-  update session s set title = $3, metadata = $4::json, agent = $11::text::json, updated_at = head.at from head
+  update session s set title = $3, metadata = $4::json, agent = $11::text::json,
+    first_agent = case when $11::text = $12 then first_agent else coalesce(first_agent, agent) end, updated_at = head.at
+  from head
   where s.id = head.session_id and head.status <> 'terminated'
     and s.title is not distinct from $5 and s.metadata::text = $6 and s.agent::text = $12
     and (head.status = 'idle' or $11::text = $12)

@@ -8,6 +8,7 @@ import { type Material, type OpenApi, operationsOf } from "./requests.ts";
 /** Of a server that holds one of everything. */
 export async function materialOf({ api, facts, session }: Ground): Promise<Material> {
   const openApi = (await (await fetch(`${api.url}/openapi.json`)).json()) as OpenApi;
+  const [said] = (await api.client.beta.sessions.events.list(session)).data;
   const threads = await api.client.beta.sessions.threads.list(session);
   const text = { type: "text", text: "say hi" };
   const image = { type: "image", source: { type: "base64", media_type: "image/png", data: png(8, 8) } };
@@ -94,6 +95,7 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
         { ...start, budget },
       ],
       "POST /v1/sessions/{session_id}": [{ title: "u", metadata }, { agent: { tools } }, { budget: null }],
+      "POST /v1/sessions/{session_id}/fork": [{}, { event_id: said?.id, title: "again", metadata }],
       "POST /v1/sessions/{session_id}/events": [
         { events: [message] },
         { events: [{ type: "user.interrupt" }, { type: "user.message", content: [text] }] },

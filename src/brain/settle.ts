@@ -1,0 +1,80 @@
+import type { AnyDraft } from "../log/entry.ts";
+import { primaryThreadOf } from "../log/thread-id.ts";
+import { conflict } from "../protocol/errors.ts";
+import type { Prefix, Settled } from "../resources/sessions/fork.ts";
+import { createPen } from "./create-pen.ts";
+import { type Action, endTurn } from "./decide.ts";
+import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
+import { type Drafts, provisional } from "./pen.ts";
+import type { SessionFacts } from "./session.ts";
+import { budgetCents, type Spending } from "./spending.ts";
+import { clientTurn, emptyState, fold, NewerEntry, type State, type Thread } from "./state.ts";
+
+/**
+ * Ends what goes on in a part of a log as an interrupt does, at the time of its last entry, and holds all of it in a
+ * checkpoint: brains need not read the other session's entries. What waits for the client goes on waiting. Pure but for
+ * the ids it draws.
+ */
+export function settle(
+  facts: SessionFacts,
+  prefix: Prefix,
+  { newId, spending }: { newId(): string; spending: Spending },
+): Settled {
+  const now = Date.parse(prefix.entries.at(-1)?.created_at ?? "1970-01-01T00:00:00Z");
+  let state = inherited(prefix, facts.session_id);
+  const pen = createPen(facts, state, { newId, now, random: () => 0, spending });
+  const entries: AnyDraft[] = [];
+  const add = (drafts: Drafts) => {
+    entries.push(...drafts.entries);
+    state = fold(provisional(drafts.entries, state.seq, now), state);
+  };
+  for (const thread of state.threads.values()) {
+    for (const action of endingOf(thread)) add(draftsOf(action, state, pen));
+  }
+  const { spent_nano, at_cap } = pen.money(state);
+  const settled = {
+    fold_from: state.seq,
+    usage: usageSnapshot(state, now, null),
+    spent_nano,
+    budget_cents: budgetCents(state, facts),
+    at_cap,
+    asks: clientTurn(state),
+    active_ms: state.active_ms,
+  };
+  add(checkpointDrafts(state, facts, pen));
+  return { entries, ...settled };
+}
+
+/** The state that the other log says, as that of this session. */
+function inherited(prefix: Prefix, sessionId: string): State {
+  const { session_id, take_up_seq } = prefix;
+  const state = folded(prefix);
+  const primary = primaryThreadOf(session_id);
+  const threads = [...state.threads.values()].map((thread) => ({
+    ...thread,
+    id: thread.id === primary ? primaryThreadOf(sessionId) : thread.id,
+    queued: thread.queued.filter(({ seq }) => seq === take_up_seq),
+  }));
+  return { ...state, threads: new Map(threads.map((thread) => [thread.id, thread])) };
+}
+
+function folded({ session_id, fold_from, entries }: Prefix): State {
+  try {
+    return fold(entries, { ...emptyState(), seq: fold_from });
+  } catch (error) {
+    if (!(error instanceof NewerEntry)) throw error;
+    throw conflict(`session ${session_id} can be forked there by a newer version of the server alone`);
+  }
+}
+
+function endingOf(thread: Thread): Action[] {
+  const taken = thread.queued.map((event) => ({ do: "promote", thread, event }) as const);
+  if (thread.status === "idle" || thread.status === "terminated") return taken;
+  const { request, calls } = thread;
+  return [
+    ...(request ? [{ do: "abandon_request", thread, request_id: request.id } as const] : []),
+    ...calls.map((call) => ({ do: "interrupt_call", thread, call }) as const),
+    ...taken,
+    { do: "idle", thread, ending: endTurn },
+  ];
+}
