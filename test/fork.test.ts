@@ -25,6 +25,7 @@ import {
   turn,
   typesOf,
 } from "./harness/session.ts";
+import { heldCommand } from "./harness/workspace.ts";
 
 const upstream = await startFakeAnthropic();
 const api = await startTestServer({ anthropic_url: upstream.url });
@@ -154,6 +155,23 @@ describe("a fork", () => {
     assert.ok(kept.every(({ processed_at }) => processed_at !== null));
     assert.equal(saidIn(await turn(client, named.id, "say now")), "later\nnow");
     await send(client, id, { type: "user.interrupt" });
+  });
+
+  test("has nothing that began with the next step, though it was written together with the event", async () => {
+    const { id } = await newSession(client, facts);
+    await running(id, `bash ${heldCommand}`, isOf("agent.tool_use"));
+    await send(client, id, message("say later"));
+    const following = await follow(client, id);
+    await api.workspace(id).written("runs");
+    api.workspace(id).release();
+    await following.until(isIdle);
+    following.close();
+    const events = await listed(client, id);
+    const result = last(events, "agent.tool_result");
+    const kept = await listed(client, (await fork(id, { event_id: result.id })).id);
+    assert.deepEqual(kept.filter(isOf("user.message")).length, 1);
+    assert.equal(kept.filter(isOf("span.model_request_start")).length, 1);
+    assert.equal(events.filter(isOf("user.message")).length, 2);
   });
 
   test("has the agent that the session had then", async () => {

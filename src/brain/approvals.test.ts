@@ -3,7 +3,7 @@ import { after, describe, test } from "node:test";
 import { testDatabase } from "../db/testing.ts";
 import type { Entry } from "../log/entry.ts";
 import { drive } from "./drive.ts";
-import { fold } from "./state.ts";
+import { fold } from "./fold.ts";
 import {
   calls,
   factsOf,

@@ -6,7 +6,8 @@ import type { ModelMessage } from "../models/model.ts";
 import { simulatedModel } from "../models/simulated.ts";
 import { withoutResults } from "./compaction.ts";
 import { drive } from "./drive.ts";
-import { fold, wantsCheckpoint } from "./state.ts";
+import { fold } from "./fold.ts";
+import { wantsCheckpoint } from "./state.ts";
 import { calls, factsOf, message, never, of, says, testSession } from "./testing.ts";
 import { holding, isSummary, notes, runTurns, shape } from "./testing-compaction.ts";
 

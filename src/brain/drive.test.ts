@@ -5,7 +5,7 @@ import { wireEvent } from "../log/entry.ts";
 import type { ModelEvent } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
 import { drive, type Effects } from "./drive.ts";
-import { fold } from "./state.ts";
+import { fold } from "./fold.ts";
 import { calls, factsOf, freeLease, message, never, type Script, says, testSession } from "./testing.ts";
 import { holding, notes, runTurns, shape } from "./testing-compaction.ts";
 

@@ -12,6 +12,7 @@ import { contextTokens } from "./context-size.ts";
 import { createPen } from "./create-pen.ts";
 import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
 import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
+import { fold } from "./fold.ts";
 import { type Judged, judgeReply } from "./judge.ts";
 import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
@@ -21,15 +22,7 @@ import { startPreview } from "./preview.ts";
 import { restoreFrom } from "./restoring.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { Spending, Stopped } from "./spending.ts";
-import {
-  type Call,
-  clientTurn,
-  emptyState,
-  fold,
-  type State,
-  type Thread,
-  wantsCheckpoint,
-} from "./state.ts";
+import { type Call, clientTurn, emptyState, type State, type Thread, wantsCheckpoint } from "./state.ts";
 
 /** Everything a drive touches outside itself. */
 export interface Effects {

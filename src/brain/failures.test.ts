@@ -5,7 +5,7 @@ import { limits } from "../limits.ts";
 import type { Entry } from "../log/entry.ts";
 import { type ModelEvent, type ModelFailure, noUsage } from "../models/model.ts";
 import type { Effects } from "./drive.ts";
-import { fold } from "./state.ts";
+import { fold } from "./fold.ts";
 import {
   calls,
   freeLease,

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testDatabase } from "../db/testing.ts";
 import { drive } from "./drive.ts";
+import { fold } from "./fold.ts";
 import { createMemory } from "./memory.ts";
-import { emptyState, fold, newThread, type State } from "./state.ts";
+import { emptyState, newThread, type State } from "./state.ts";
 import { factsOf, says, testSession } from "./testing.ts";
 
 function stateWith(seq: number, text: string): State {

@@ -5,10 +5,11 @@ import type { Prefix, Settled } from "../resources/sessions/fork.ts";
 import { createPen } from "./create-pen.ts";
 import { type Action, endTurn } from "./decide.ts";
 import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
+import { fold, NewerEntry } from "./fold.ts";
 import { type Drafts, provisional } from "./pen.ts";
 import type { SessionFacts } from "./session.ts";
 import { budgetCents, type Spending } from "./spending.ts";
-import { clientTurn, emptyState, fold, NewerEntry, type State, type Thread } from "./state.ts";
+import { clientTurn, emptyState, type State, type Thread } from "./state.ts";
 
 /**
  * Ends what goes on in a part of a log as an interrupt does, at the time of its last entry, and holds all of it in a

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BodyOf, draft, type Entry, type EntryType } from "../log/entry.ts";
 import type { ModelMessage } from "../models/model.ts";
-import { emptyState, fold, newThread, type State } from "./state.ts";
+import { fold } from "./fold.ts";
+import { emptyState, newThread, type State } from "./state.ts";
 
 const url = "https://a.example/page";
 

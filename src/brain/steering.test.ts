@@ -4,7 +4,7 @@ import { testDatabase } from "../db/testing.ts";
 import type { Entry } from "../log/entry.ts";
 import { noUsage } from "../models/model.ts";
 import { drive } from "./drive.ts";
-import { fold } from "./state.ts";
+import { fold } from "./fold.ts";
 import {
   calls,
   factsOf,

@@ -5,7 +5,7 @@ import type { BodyOf, Entry, EntryType } from "../log/entry.ts";
 import { draft } from "../log/entry.ts";
 import { noUsage } from "../models/model.ts";
 import { decide } from "./decide.ts";
-import { fold } from "./state.ts";
+import { fold } from "./fold.ts";
 
 const hour = 3_600_000;
 const longest = limits.turn_ms_max / hour;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Entry } from "../../log/entry.ts";
-import { fold } from "../state.ts";
+import { fold } from "../fold.ts";
 
 /** Wherever a log is cut in two, folding the rest onto the first part gives the whole, and leaves the part as it was. */
 export function assertFolds(entries: Entry[]): void {

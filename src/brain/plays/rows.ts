@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Database } from "../../db/database.ts";
 import type { Entry } from "../../log/entry.ts";
-import { clientTurn, fold } from "../state.ts";
+import { fold } from "../fold.ts";
+import { clientTurn } from "../state.ts";
 
 /** A session as it stood at one moment: its log, and the rows that mirror it. */
 export interface Snapshot {

@@ -85,12 +85,12 @@ with head as (
 ), cut as (
   select head.last as seq, null as id, null::bigint as take_up_seq from head where $3::text is null
   union all
-  select least(head.last, coalesce((
+  select coalesce((
       select e.seq - 1 from event e
       where e.session_id = $2 and e.seq > named.place and (
         e.created_at > (select created_at from event where session_id = $2 and seq = named.place)
         or e.type in ('promoted', 'session.status_running', 'span.model_request_start', 'tool_started', 'checkpoint'))
-      order by e.seq limit 1), head.last)),
+      order by e.seq limit 1), head.last),
     named.id, case when named.place is null then named.seq end
   from head, named
 )
