@@ -213,8 +213,12 @@ export const limits = {
   background_output_bytes_max: 16 << 10,
   exec_stderr_bytes_max: 16 << 10,
 
-  /** A workspace that no call uses is kept after this time; where that failed, again after that one. */
+  /**
+   * A workspace that no call uses is kept after this time; one in use so long after it was changed at the latest; where
+   * that failed, again after that one.
+   */
   checkpoint_after_ms: 2_000,
+  checkpoint_every_ms: 5 * 60_000,
   checkpoint_retry_ms: 60_000,
   /** What a checkpoint may take, and how long `hands` that end wait for the last ones. */
   checkpoint_ms_max: 20 * 60_000,
@@ -244,6 +248,7 @@ export const limits = {
   expiry_batch_max: 100,
   /** How long a call waits for its workspace to be brought back. */
   restore_ms_max: 10 * 60_000,
+  restores_parallel_max: 4,
   /** Paths that are said to be missing, and how much of each. */
   restored_missing_max: 50,
   restored_path_chars_max: 300,
@@ -252,6 +257,7 @@ export const limits = {
   /** What no checkpoint names is kept for so long, and looked for this often. */
   storage_grace_ms: 24 * 3_600_000,
   storage_collect_ms: 6 * 3_600_000,
+  storage_collect_ms_max: 5 * 3_600_000,
   /** The process that reads and writes workspaces is let go when it has had nothing to do for so long. */
   checkpoint_worker_idle_ms: 60_000,
   checkpoint_worker_heap_mb: 2_048,

@@ -18,6 +18,7 @@ export function restoredNote(restored: Restored, lastCall: string | undefined): 
   const lines = [
     `The sandbox of earlier calls is gone. Its files were brought back from a checkpoint of ${checkpoint.made_at} (${countOf(checkpoint.files, "file")}); running processes, shell variables and /tmp are lost.`,
     ...unreadable,
+    ...(checkpoint.in_use ? ["It was made while commands ran: files may be in the middle of a change."] : []),
     ...(isNewest ? [] : ["What the latest calls have changed is not in it."]),
   ];
   if (missing_count > 0) {

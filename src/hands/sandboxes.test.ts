@@ -19,7 +19,14 @@ function sandboxes(count_max: number, driver = bubblewrap({ data_dir: folder.pat
   });
   const run = (name: string) => {
     const { sandbox_id: id, ...call } = request(name, exec("true"));
-    return made.execute({ ...call, id, signal: never, used_shell: false, started: async () => {} });
+    return made.execute({
+      ...call,
+      id,
+      restore_from: [],
+      signal: never,
+      used_shell: false,
+      started: async () => {},
+    });
   };
   return { ...made, run };
 }

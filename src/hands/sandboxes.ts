@@ -22,7 +22,7 @@ export interface Sandboxes {
 export interface Origin {
   session_id: string;
   spec: SandboxSpec;
-  restore_from: CheckpointRef | null;
+  restore_from: readonly CheckpointRef[];
 }
 
 export interface DestroyOptions {
@@ -92,6 +92,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
       slot.shell = null;
     };
     starting.then(async (sandbox) => {
+      options.checkpoints.lives(slot.id, origin.session_id);
       await sandbox.ended;
       gone();
       options.checkpoints.ceased(slot.id, origin.session_id);
@@ -186,9 +187,11 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     const refusal = unspeakable(asked.operation);
     if (refusal) return refusal;
     let started = false;
+    let ended = (_call_id: string) => {};
     const call: SandboxCall = {
       ...asked,
       async started() {
+        ended = options.checkpoints.began(asked.id, asked.session_id);
         await asked.started();
         started = true;
       },
@@ -197,7 +200,6 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     slot.had_shell ??= call.used_shell;
     wake(slot);
     slot.calls += 1;
-    options.checkpoints.began(call.id, call.session_id);
     try {
       const result = await perform(slot, call);
       if (result.status !== "finished") return result;
@@ -206,7 +208,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
       const reason = error instanceof Unavailable ? error.message : describeFailure(error);
       return { status: started ? "lost" : "unavailable", reason };
     } finally {
-      options.checkpoints.ended(call.id, call.call_id);
+      ended(call.call_id);
       slot.calls -= 1;
       rest(slot);
     }

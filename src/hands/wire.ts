@@ -50,6 +50,8 @@ export const checkpoint = z.object({
   n: z.int().positive(),
   /** The calls that had ended since the one before, the newest last; of very many only the newest. */
   after_calls: z.array(z.string()),
+  /** It was overdue, and made while the sandbox was in use: calls after those may have changed some of it already. */
+  in_use: z.boolean(),
   /** Of the host's clock, in ISO 8601. */
   made_at: z.string(),
   files: z.int().nonnegative(),
@@ -86,8 +88,11 @@ const scope = {
 };
 
 const restoring = {
-  /** Fills the workspace of a sandbox that this host does not have. Null: it begins empty, and nothing is missed. */
-  restore_from: checkpointRef.nullable(),
+  /**
+   * Fills the workspace of a sandbox that this host does not have, from the first of these that has a checkpoint. With
+   * none it begins empty, and nothing is missed.
+   */
+  restore_from: z.array(checkpointRef).max(2),
 };
 
 export const handsRequest = z.discriminatedUnion("type", [

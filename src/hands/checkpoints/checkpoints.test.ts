@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { open as openFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, afterEach, beforeEach, test } from "node:test";
+import { after, afterEach, beforeEach, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Driver, Unavailable } from "../driver.ts";
 import { sandboxFolders } from "../drivers/sandbox-folders.ts";
 import { type TestFolder, testFolder } from "../testing.ts";
@@ -73,17 +74,20 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
     checkpoints,
     ...{ made, troubles, troubled: troubled.promise, recovered: recovered.promise },
     workspace: join(data_dir, "sandboxes", sandbox_id, "workspace"),
+    async rested() {
+      while (!checkpoints.isKept(sandbox_id)) await delay(5);
+    },
     openSandbox: () => sandboxes.open(sandbox_id),
     kept: () => new Promise<Checkpoint>((resolve) => waiting.push(resolve)),
     call(id: string, change: () => void) {
-      checkpoints.began(sandbox_id, session_id);
+      const ended = checkpoints.began(sandbox_id, session_id);
       change();
-      checkpoints.ended(sandbox_id, id);
+      ended(id);
     },
   };
 }
 
-const from = { session_id, at: null };
+const from = [{ session_id, at: null }];
 
 test("a workspace is kept when no call has used it for a while, and brought back where it is not", async () => {
   const a = host("a");
@@ -204,4 +208,63 @@ test("what is removed has no checkpoint any more, nor gets another one", async (
   await b.checkpoints.fill(sandbox_id, from);
   assert.ok(!existsSync(b.workspace));
   assert.deepEqual(b.checkpoints.report(sandbox_id, "c3")?.checkpoint, null);
+});
+
+describe("a workspace that never rests", () => {
+  /** The test waits for timers that keep no process alive. */
+  let alive: NodeJS.Timeout;
+  beforeEach(() => {
+    alive = setInterval(() => {}, 1_000);
+  });
+  afterEach(() => clearInterval(alive));
+
+  test("is kept all the same, between two calls that follow each other at once", async () => {
+    const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
+    a.openSandbox();
+    const kept = a.kept();
+    a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+    const { after_calls, in_use } = await kept;
+    assert.deepEqual([after_calls, in_use], [["c1"], true]);
+  });
+
+  test("is kept while a long call runs, and that call is not said to be in it", async () => {
+    const a = host("a", { every_ms: 50 });
+    a.openSandbox();
+    a.call("c1", () => {});
+    const ended = a.checkpoints.began(sandbox_id, session_id);
+    writeFileSync(join(a.workspace, "file"), "half");
+    const { after_calls, in_use } = await a.kept();
+    assert.deepEqual([after_calls, in_use], [["c1"], true]);
+    const next = a.kept();
+    writeFileSync(join(a.workspace, "file"), "whole");
+    ended("c2");
+    assert.deepEqual((await next).after_calls, ["c2"]);
+    await a.rested();
+  });
+
+  test("is not given up for a call that begins, when it is overdue", async () => {
+    const many = join(folder.path, "many");
+    mkdirSync(many);
+    for (let i = 0; i < 500; i++) writeFileSync(join(many, String(i)), `content ${i}`);
+    const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
+    a.openSandbox();
+    execFileSync("cp", ["-a", `${many}/.`, a.workspace]);
+    const kept = a.kept();
+    const calling = setInterval(() => a.call("c", () => {}), 1);
+    assert.equal((await kept).files, 500);
+    clearInterval(calling);
+  });
+
+  test("is kept while something in its sandbox goes on without a call", async () => {
+    const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
+    a.openSandbox();
+    a.checkpoints.lives(sandbox_id, session_id);
+    for (const text of ["1", "2"]) {
+      const kept = a.kept();
+      writeFileSync(join(a.workspace, "file"), text);
+      assert.equal((await kept).in_use, true);
+    }
+    a.checkpoints.ceased(sandbox_id, session_id);
+    await a.rested();
+  });
 });

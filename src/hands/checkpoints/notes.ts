@@ -1,19 +1,13 @@
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { limits } from "../../limits.ts";
 import { type Restored, restored } from "../wire.ts";
 
 /**
  * What a host notes about the checkpoints of its sandboxes, on its own disk, for the process after this one. A kill
- * loses none of it; a power cut may, and costs a checkpoint that would have been due, no more.
+ * loses none of it; a power cut or a full disk may, and costs a checkpoint that would have been due, no more. What
+ * could not be written holds for this process all the same.
  */
 export interface Notes {
   /** Its workspace may differ from its newest checkpoint from now on. */
@@ -21,8 +15,8 @@ export interface Notes {
   ended(sandbox_id: string, call: string): void;
   /** Null when nothing has changed since. */
   unkept(sandbox_id: string): Unkept | null;
-  /** The first `count` calls are kept; with none left and nothing running, all is. */
-  kept(sandbox_id: string, count: number, options: { all: boolean }): void;
+  /** These calls are kept; with none left, and if that is said, all is. */
+  kept(sandbox_id: string, calls: readonly string[], options: { all: boolean }): void;
   report(sandbox_id: string): Restored | null;
   reportTold(sandbox_id: string): void;
   reportPath(sandbox_id: string): string;
@@ -35,11 +29,12 @@ export interface Notes {
   storageIs(folder: string, id: string): void;
 }
 
-export interface Unkept {
-  session_id: string;
-  /** The calls that have ended since the newest checkpoint, the newest last. */
-  calls: string[];
-}
+const unkept = z.object({
+  session_id: z.string(),
+  /** The calls that have ended since the newest checkpoint, the newest last; of very many only the newest. */
+  calls: z.array(z.string()),
+});
+export type Unkept = z.infer<typeof unkept>;
 
 const usedStorage = z.object({ folder: z.string(), id: z.string() });
 
@@ -47,45 +42,44 @@ export function openNotes(folder: string): Notes {
   const sandboxes = join(folder, "sandboxes");
   mkdirSync(sandboxes, { recursive: true, mode: 0o700 });
   const at = (sandbox_id: string, name: string) => join(sandboxes, sandbox_id, name);
-  const unkeptPath = (id: string) => at(id, "unkept");
+  const unkeptPath = (id: string) => at(id, "unkept.json");
   const storagePath = join(folder, "storage.json");
+  const all = new Map<string, Unkept>();
+  for (const id of readdirSync(sandboxes)) {
+    const found = readAs(unkept, unkeptPath(id));
+    if (found) all.set(id, found);
+  }
 
   function make(sandbox_id: string): void {
     mkdirSync(join(sandboxes, sandbox_id), { recursive: true, mode: 0o700 });
   }
 
-  /** One word a line: the session, then the calls. */
-  function read(sandbox_id: string): Unkept | null {
-    if (!existsSync(unkeptPath(sandbox_id))) return null;
-    const [session_id, ...calls] = readFileSync(unkeptPath(sandbox_id), "utf8").split("\n").filter(Boolean);
-    return session_id === undefined ? null : { session_id, calls };
+  function note(sandbox_id: string, noted: Unkept): void {
+    all.set(sandbox_id, noted);
+    make(sandbox_id);
+    replace(unkeptPath(sandbox_id), JSON.stringify(noted));
   }
 
   return {
     changed(sandbox_id, session_id) {
-      if (existsSync(unkeptPath(sandbox_id))) return;
-      make(sandbox_id);
-      writeFileSync(unkeptPath(sandbox_id), `${session_id}\n`);
+      if (!all.has(sandbox_id)) note(sandbox_id, { session_id, calls: [] });
     },
-    ended: (sandbox_id, call) =>
-      appendFileSync(unkeptPath(sandbox_id), `${JSON.stringify(call).slice(1, -1)}\n`),
-    unkept: read,
-    kept(sandbox_id, count, { all }) {
-      const unkept = read(sandbox_id);
-      if (!unkept) return;
-      const calls = unkept.calls.slice(count);
-      if (all && calls.length === 0) rmSync(unkeptPath(sandbox_id), { force: true });
-      else writeFileSync(unkeptPath(sandbox_id), [unkept.session_id, ...calls, ""].join("\n"));
+    ended(sandbox_id, call) {
+      const noted = all.get(sandbox_id);
+      if (!noted) return;
+      const calls = [...noted.calls, call].slice(-limits.checkpoint_calls_max);
+      note(sandbox_id, { ...noted, calls });
     },
-    report(sandbox_id) {
-      const path = at(sandbox_id, "restored.json");
-      if (!existsSync(path)) return null;
-      try {
-        return restored.parse(JSON.parse(readFileSync(path, "utf8")));
-      } catch {
-        return null;
-      }
+    unkept: (sandbox_id) => all.get(sandbox_id) ?? null,
+    kept(sandbox_id, kept, options) {
+      const noted = all.get(sandbox_id);
+      if (!noted) return;
+      const calls = noted.calls.filter((call) => !kept.includes(call));
+      if (!options.all || calls.length > 0) return note(sandbox_id, { ...noted, calls });
+      all.delete(sandbox_id);
+      rmSync(unkeptPath(sandbox_id), { force: true });
     },
+    report: (sandbox_id) => readAs(restored, at(sandbox_id, "restored.json")),
     reportTold: (sandbox_id) => rmSync(at(sandbox_id, "restored.json"), { force: true }),
     reportPath(sandbox_id) {
       make(sandbox_id);
@@ -95,14 +89,33 @@ export function openNotes(folder: string): Notes {
       make(sandbox_id);
       return at(sandbox_id, "known-files.json");
     },
-    forget: (sandbox_id) => rmSync(join(sandboxes, sandbox_id), { recursive: true, force: true }),
+    forget(sandbox_id) {
+      all.delete(sandbox_id);
+      rmSync(join(sandboxes, sandbox_id), { recursive: true, force: true });
+    },
     ids: () => readdirSync(sandboxes),
     storageIn(path) {
       if (!existsSync(storagePath)) return null;
-      const used = usedStorage.safeParse(JSON.parse(readFileSync(storagePath, "utf8")));
-      return used.success && used.data.folder === path ? used.data.id : null;
+      const used = readAs(usedStorage, storagePath);
+      if (!used) throw new Error(`${storagePath} is damaged: see that ${path} is mounted, then remove it`);
+      return used.folder === path ? used.id : null;
     },
-    storageIs: (path, id) =>
-      writeFileSync(storagePath, JSON.stringify({ folder: path, id }), { mode: 0o600, flush: true }),
+    storageIs: (path, id) => replace(storagePath, JSON.stringify({ folder: path, id }), { flush: true }),
   };
+}
+
+/** Whole or not at all. */
+function replace(path: string, text: string, options: { flush?: boolean } = {}): void {
+  const part = `${path}.part`;
+  writeFileSync(part, text, { mode: 0o600, ...options });
+  renameSync(part, path);
+}
+
+/** Null when it is not there or damaged. */
+function readAs<Schema extends z.ZodType>(schema: Schema, path: string): z.output<Schema> | null {
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    return null;
+  }
 }

@@ -15,6 +15,8 @@ export interface TakeRequest {
   /** Where it is remembered which files were read. */
   known_path: string;
   after_calls: string[];
+  /** What uses the workspace may change it meanwhile. */
+  in_use: boolean;
   bounds?: ScanBounds;
 }
 
@@ -58,6 +60,7 @@ export async function takeCheckpoint(
       after_calls: (after_calls.length > 0 ? after_calls : (newest?.after_calls ?? [])).slice(
         -limits.checkpoint_calls_max,
       ),
+      in_use: request.in_use,
       made_at: new Date().toISOString(),
       ...sizeOf(scanned.manifest),
       manifest: manifest.sha256,

@@ -26,6 +26,7 @@ export interface KeptWorkspace {
     signal?: AbortSignal;
     bounds?: Partial<ScanBounds>;
     calls?: string[];
+    in_use?: boolean;
     storage?: Storage;
   }): Promise<Taken>;
   /** Into a fresh folder, the path of which it gives too. */
@@ -47,13 +48,14 @@ export function keptWorkspace(): KeptWorkspace {
     path,
     storagePath,
     storage,
-    take({ signal = never, bounds = {}, calls = ["call"], storage: other = storage } = {}) {
+    take({ signal = never, bounds = {}, calls = ["call"], in_use = false, storage: other = storage } = {}) {
       const request = {
         session_id,
         sandbox_id,
         folders: [{ name: "workspace", path }],
         known_path: join(folder.path, "known-files.json"),
         after_calls: calls,
+        in_use,
       };
       // What a test has just written is as settled as what lay there before.
       const all = { ...scanBounds, settled_ms: -1_000, ...bounds };
@@ -66,7 +68,7 @@ export function keptWorkspace(): KeptWorkspace {
       const restored = await restoreCheckpoint(
         other,
         {
-          from: { session_id, at },
+          from: [{ session_id, at }],
           folders: [{ name: "workspace", inside: "/workspace", path: into, owner: null }],
           staging,
           known_path: join(staging, "known-files.json"),
@@ -105,7 +107,7 @@ export async function forged({ storage }: KeptWorkspace, entries: ManifestEntry[
   };
   const { sha256: manifest } = await batch.put(content());
   await batch.commit();
-  const facts = { after_calls: [], made_at: "", files: 0, bytes: 0 };
+  const facts = { after_calls: [], in_use: false, made_at: "", files: 0, bytes: 0 };
   const document = { sandbox_id, n: 1_000, ...facts, manifest };
   await storage.createDocument(nameOf(session_id, document), Buffer.from(JSON.stringify(document)));
 }

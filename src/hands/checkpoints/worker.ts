@@ -126,6 +126,25 @@ export function createWorker({ storage, onStorage }: WorkerOptions): Worker {
   };
 }
 
+/** As many at a time: each job goes to the one that has fewest. */
+export function createWorkers(count: number, options: WorkerOptions): Worker {
+  const workers = Array.from({ length: count }, () => ({ worker: createWorker(options), jobs: 0 }));
+  return {
+    async run(name, asks, runOptions) {
+      const least = workers.reduce((a, b) => (b.jobs < a.jobs ? b : a));
+      least.jobs += 1;
+      try {
+        return await least.worker.run(name, asks, runOptions);
+      } finally {
+        least.jobs -= 1;
+      }
+    },
+    close() {
+      for (const { worker } of workers) worker.close();
+    },
+  };
+}
+
 /** Rejects when it is given up before its turn has come. */
 function stoppedInLine(signal: AbortSignal, begun: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
