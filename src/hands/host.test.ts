@@ -37,6 +37,21 @@ describe("a sandbox host", () => {
     folder.remove();
   });
 
+  test("that is told to forget a sandbox forgets the calls of that one, and of no other of its session", async () => {
+    const names = { session_id: "sesn_twice", keep_output_as: null };
+    const [old, next] = ["sbx_twice", "sbx_twice-1"].map((sandbox_id) =>
+      request("twice", shell("echo run >> runs; wc -l < runs"), { ...names, sandbox_id }),
+    );
+    assert.ok(old && next);
+    for (const each of [old, next]) assert.equal(textOf(await hands.execute(each, never)), "1\n");
+    const scope = { session_id: "sesn_twice", sandbox_id: old.sandbox_id, epoch: 1 };
+    await hands.destroy({ ...scope, keep_workspace: false, keep_checkpoints: true });
+    assert.equal(textOf(await hands.execute(next, never)), "1\n", "it is not run again");
+    assert.equal(finished(await hands.execute({ ...next, call_id: "more" }, never)).fresh_shell, false);
+    const again = finished(await hands.execute(old, never));
+    assert.deepEqual([textOf(again), again.fresh_shell], ["1\n", false], "nothing is left of the other one");
+  });
+
   test("outlives a sandbox that floods the pipes between them", async () => {
     const floods = [
       "for f in /run/drover/*.ctl; do (timeout 3 tr '\\0' a </dev/zero >$f) & done; sleep 2",

@@ -191,8 +191,8 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     const call: SandboxCall = {
       ...asked,
       async started() {
-        ended = options.checkpoints.began(asked.id, asked.session_id);
         await asked.started();
+        ended = options.checkpoints.began(asked.id, asked.session_id);
         started = true;
       },
     };
