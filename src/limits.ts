@@ -227,15 +227,18 @@ export const limits = {
   checkpoint_copy_wait_ms: 20_000,
   /** One that is not wanted any more ends by itself within this time, or is ended. */
   checkpoint_stop_ms_max: 2_000,
-  /** What it keeps of a workspace: files and folders, bytes as files say them, of one file, levels, bytes of all paths. */
+  /** What it keeps of a workspace: files and folders, bytes as files say them, of one file, levels, bytes of all paths and targets. */
   checkpoint_files_max: 300_000,
   checkpoint_bytes_max: 64 * 1024 ** 3,
   checkpoint_file_bytes_max: 4 * 1024 ** 3,
   checkpoint_depth_max: 200,
   checkpoint_path_bytes_max: 64 << 20,
   checkpoint_manifest_bytes_max: 400 << 20,
-  /** A file that changed so shortly before is read again the next time: it may change once more and look the same. */
-  checkpoint_settled_ms: 1_000,
+  /**
+   * A file that changed so shortly before is read again the next time: it may change once more and look the same. What is
+   * written through a mapping does so until the system has written it to the disk, which it does within 35 s.
+   */
+  checkpoint_settled_ms: 60_000,
   /** Calls that it names as those that it came after. */
   checkpoint_calls_max: 64,
   /** What is read before it is put into the storage for good. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import {
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import fs, {
   appendFileSync,
   chmodSync,
   existsSync,
@@ -15,8 +16,11 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { limits } from "../../limits.ts";
 import { collectBlobs } from "./collect.ts";
 import { listCheckpoints, removeCheckpoints } from "./documents.ts";
 import { openSharedFolder } from "./shared-folder.ts";
@@ -179,6 +183,40 @@ describe("a workspace that is made to trick the host", () => {
     ]);
   });
 
+  test("is kept up to the bound of what its links name, too", async () => {
+    for (let i = 0; i < 100; i++) symlinkSync("x".repeat(1_000), join(kept.path, `link${i}`));
+    await kept.take({ bounds: { path_bytes: 50_000 } });
+    const { path, missing_count } = await kept.restore();
+    assert.deepEqual([readdirSync(path).length, missing_count], [50, 50]);
+  });
+
+  test("has a manifest that is not much longer than its names, whatever is in them", async () => {
+    const name = "\x01".repeat(250);
+    for (let i = 0; i < 100; i++) write(`${name}${i}`, "");
+    await kept.take();
+    const [manifest = 0] = blobsIn(kept.storagePath)
+      .map((sha256) => readFileSync(join(kept.storagePath, "blobs", sha256.slice(0, 2), sha256)))
+      .flatMap((bytes) => (bytes.length > 0 ? [gunzipSync(bytes).length] : []));
+    assert.ok(manifest < 100 * (name.length * 1.5 + 250), String(manifest));
+    assert.equal(treeOf((await kept.restore()).path), treeOf(kept.path));
+  });
+
+  test("has a file kept as it is that is written through a mapping, which shows in no time", async () => {
+    write("db", Buffer.alloc(4_096, "a"));
+    const program =
+      "import mmap,sys; f=open('db','r+b'); m=mmap.mmap(f.fileno(),0)\nfor line in sys.stdin: m[0:1]=line[0:1].encode(); print(flush=True)";
+    const python = spawn("python3", ["-c", program], { cwd: kept.path, stdio: ["pipe", "pipe", "inherit"] });
+    const settled_ms = limits.checkpoint_settled_ms;
+    for (const letter of ["b", "c"]) {
+      python.stdin.write(`${letter}\n`);
+      await once(python.stdout, "data");
+      await kept.take({ bounds: { settled_ms } });
+    }
+    python.stdin.end();
+    await once(python, "exit");
+    assert.equal(readFileSync(join((await kept.restore()).path, "db"), "latin1")[0], "c");
+  });
+
   test("may be deeper than a path can name", async () => {
     sh('n=$(printf "%0200d" 0); for i in $(seq 40); do mkdir $n && cd $n; done; echo deep > file');
     await kept.take();
@@ -239,6 +277,47 @@ describe("a storage", () => {
     assert.equal((await kept.restore()).missing_count, 0);
   });
 
+  test("that can only be read gives what is whole in it", async () => {
+    write("a", "alpha");
+    write("b", "beta");
+    await kept.take();
+    damage(kept.storagePath, "alpha");
+    // As a file is in the way for everybody, so for root, too.
+    writeFileSync(join(kept.storagePath, "damaged"), "");
+    const { missing, path } = await kept.restore();
+    assert.deepEqual(missing, [{ path: "/workspace/a", why: "it is damaged in the storage" }]);
+    assert.deepEqual(readdirSync(path), ["b"]);
+  });
+
+  test("with a blob that cannot even be opened gives the others", async () => {
+    write("a", "alpha");
+    write("b", "beta");
+    await kept.take();
+    damage(kept.storagePath, "alpha", "loop");
+    const { missing, path } = await kept.restore();
+    assert.deepEqual(missing, [{ path: "/workspace/a", why: "it cannot be read in the storage (ELOOP)" }]);
+    assert.deepEqual(readdirSync(path), ["b"]);
+  });
+
+  test("with a manifest of a later version gives the checkpoint before, and forgets nothing", async () => {
+    write("a", "1");
+    const first = (await kept.take()).checkpoint;
+    await forged(kept, gzipSync(JSON.stringify({ version: 2 })));
+    const restored = await kept.restore();
+    assert.deepEqual([restored.checkpoint, restored.skipped], [first, 1]);
+    await assert.rejects(collectBlobs(kept.storage, -3_600_000), /missing or damaged/);
+  });
+
+  test("of another session fills a workspace that has no checkpoint of its own", async () => {
+    write("a", "1");
+    await kept.take();
+    const none = { session_id: "sesn_other", at: null };
+    const own = { session_id, at: null };
+    assert.equal((await kept.restoreFrom([none, own])).checkpoint?.n, 1);
+    assert.equal((await kept.restoreFrom([own, none])).checkpoint?.n, 1);
+    assert.equal((await kept.restoreFrom([none])).checkpoint, null);
+  });
+
   test("that has lost a manifest gives the checkpoint before", async () => {
     write("a", "1");
     const first = (await kept.take()).checkpoint;
@@ -268,10 +347,11 @@ describe("a storage", () => {
       { type: "link", path: "workspace/../up", target: "x", mtime_ms: 0 },
       { type: "folder", path: "workspace/..", mode: 0o700, mtime_ms: 0 },
       { type: "link", path: "workspace/out", target: "twice", mtime_ms: 0 },
+      { type: "folder", path: `workspace/${"long".repeat(100)}`, mode: 0o700, mtime_ms: 0 },
     ]);
     const { path, missing } = await kept.restore();
     assert.deepEqual(readdirSync(path), ["out"]);
-    assert.equal(missing.length, 4);
+    assert.equal(missing.length, 5);
     assert.ok(!existsSync(join(kept.folder.path, "through")) && !existsSync(join(path, "../up")));
     assert.ok(lstatSync(join(path, "out")).isSymbolicLink());
   });
@@ -311,6 +391,36 @@ describe("a storage", () => {
     await removeCheckpoints(kept.storage, session_id);
     assert.equal((await collectBlobs(kept.storage, -3_600_000)).removed, 2);
     assert.deepEqual(blobsIn(kept.storagePath), []);
+  });
+
+  test("forgets nothing that somebody has come to use meanwhile", async (t) => {
+    write("a", "1");
+    await kept.take();
+    await removeCheckpoints(kept.storage, session_id);
+    const { lstatSync: look } = fs;
+    t.after(() => {
+      Object.assign(fs, { lstatSync: look });
+      syncBuiltinESMExports();
+    });
+    // Each is used again right after it was looked at for the first time.
+    const looked = new Set<string>();
+    const thenUsed = (path: string, options: fs.StatSyncOptions) => {
+      const stats = look(path, options);
+      if (path.includes("/blobs/") && !looked.has(path)) {
+        utimesSync(path, new Date(), new Date());
+        looked.add(path);
+      }
+      return stats;
+    };
+    const long_ago = new Date(0);
+    for (const sha256 of blobsIn(kept.storagePath))
+      utimesSync(join(kept.storagePath, "blobs", sha256.slice(0, 2), sha256), long_ago, long_ago);
+    execFileSync("rm", ["-r", join(kept.storagePath, "removed")]);
+    Object.assign(fs, { lstatSync: thenUsed });
+    syncBuiltinESMExports();
+    assert.equal((await collectBlobs(kept.storage, 3_600_000)).removed, 0);
+    assert.equal(looked.size, 2);
+    assert.equal(blobsIn(kept.storagePath).length, 2);
   });
 
   test("forgets nothing while it cannot be said what is named", async () => {

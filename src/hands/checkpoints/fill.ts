@@ -16,10 +16,10 @@ import {
 } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { limits } from "../../limits.ts";
+import { writeSparse } from "./batch.ts";
 import type { Known } from "./known-files.ts";
 import type { Manifest, ManifestEntry, Missing } from "./manifest.ts";
 import { knownFile, place } from "./scan.ts";
-import { writeSparse } from "./shared-folder.ts";
 import { BlobMissing, type Storage, StorageAway } from "./storage.ts";
 
 export interface FillFolder {
@@ -114,8 +114,9 @@ export async function fill(
         lutimesSync(at, Date.now() / 1000, entry.mtime_ms / 1000);
       } else await addFile(entry, at, parent.owner);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      miss(entry.path, "another file of that name is there");
+      const why = unmakeable[(error as NodeJS.ErrnoException).code ?? ""];
+      if (why === undefined) throw error;
+      miss(entry.path, why);
     }
   }
 
@@ -170,7 +171,7 @@ async function writeContent(
   } catch (error) {
     if (error instanceof BlobMissing) return "it is missing in the storage";
     const { code, syscall } = error as NodeJS.ErrnoException;
-    if (error instanceof StorageAway || syscall !== "read") throw error;
+    if (error instanceof StorageAway || (syscall !== "open" && syscall !== "read")) throw error;
     return `it cannot be read in the storage (${code})`;
   }
   ftruncateSync(fd, bytes);
@@ -178,6 +179,14 @@ async function writeContent(
   await storage.setAside(sha256);
   return "it is damaged in the storage";
 }
+
+/** By the code of the error: what concerns one name. The others are trouble of the host. */
+const unmakeable: Record<string, string> = {
+  EEXIST: "another file of that name is there",
+  EILSEQ: "this host can have no file of that name",
+  EINVAL: "this host can have no file of that name",
+  ENAMETOOLONG: "this host can have no file of so long a name",
+};
 
 /** As the sandbox names it, in one line. */
 function shown(path: string, folders: readonly FillFolder[]): string {

@@ -33,7 +33,7 @@ export interface Missing {
   why: string;
 }
 
-/** A name that is UTF-8 is written as that; another one in base64. */
+/** A name that is UTF-8 without control characters is written as that, another one in base64: none grows much. */
 const bytes = z.union([z.string(), z.object({ base64: z.base64() })]);
 const places = { path: bytes, mtime_ms: z.number() };
 const mode = z.int().min(0).max(0o1777);
@@ -99,7 +99,9 @@ export const sizeOf = (manifest: Manifest): { files: number; bytes: number } => 
 function toStored(path: string): z.infer<typeof bytes> {
   const raw = Buffer.from(path, "latin1");
   const text = raw.toString("utf8");
-  return raw.equals(Buffer.from(text, "utf8")) ? text : { base64: raw.toString("base64") };
+  return raw.equals(Buffer.from(text, "utf8")) && !/\p{Cc}/u.test(text)
+    ? text
+    : { base64: raw.toString("base64") };
 }
 
 const fromStored = (path: z.infer<typeof bytes>): string =>

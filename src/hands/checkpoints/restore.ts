@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { limits } from "../../limits.ts";
 import type { CheckpointRef, Restored } from "../wire.ts";
+import { syncFileSystem } from "./batch.ts";
 import { type CheckpointDocument, nameOf, type Place, placesOf, readCheckpoint } from "./documents.ts";
 import { type FillFolder, fill } from "./fill.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
-import { syncFileSystem } from "./shared-folder.ts";
 import { BlobMissing, type Storage } from "./storage.ts";
 import { remember } from "./take.ts";
 
@@ -87,7 +87,7 @@ function upTo(places: Place[], at: Place): Place[] {
   return places.slice(0, named.n === at.n ? index + 1 : index);
 }
 
-/** Null when it is missing or damaged. */
+/** Null when it is missing, damaged, or of a version that is not known here. */
 export async function readManifest(storage: Storage, sha256: string): Promise<Manifest | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -102,7 +102,15 @@ export async function readManifest(storage: Storage, sha256: string): Promise<Ma
     throw error;
   }
   const data = Buffer.concat(chunks);
-  if (createHash("sha256").update(data).digest("hex") === sha256) return decodeManifest(data);
+  if (createHash("sha256").update(data).digest("hex") === sha256) return decoded(data);
   await storage.setAside(sha256);
   return null;
+}
+
+function decoded(data: Buffer): Manifest | null {
+  try {
+    return decodeManifest(data);
+  } catch {
+    return null;
+  }
 }

@@ -80,7 +80,7 @@ export async function scan(options: ScanOptions): Promise<Scanned> {
 
   function take(entry: ManifestEntry): void {
     entries.push(entry);
-    pathBytes += entry.path.length;
+    pathBytes += entry.path.length + (entry.type === "link" ? entry.target.length : 0);
   }
 
   const isFull = () => entries.length >= bounds.files || pathBytes >= bounds.path_bytes;

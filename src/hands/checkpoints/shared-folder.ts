@@ -1,10 +1,7 @@
-import { execFile } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import {
   closeSync,
   existsSync,
-  fsyncSync,
-  ftruncateSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -14,14 +11,12 @@ import {
   readSync,
   renameSync,
   rmSync,
-  statSync,
-  utimesSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
-import { type Batch, type Blob, BlobMissing, type Storage, StorageAway } from "./storage.ts";
+import { openBatch, syncPath } from "./batch.ts";
+import { createHashes } from "./hashes.ts";
+import { BlobMissing, type Storage, StorageAway } from "./storage.ts";
 
 export interface OpenOptions {
   /** The id of the storage that was there before; null when none was known there. */
@@ -55,12 +50,16 @@ export function openSharedFolder(folder: string, options: OpenOptions): Storage 
     async begin() {
       const incoming = at("incoming", fresh());
       mkdirSync(incoming, { recursive: true, mode: 0o700 });
-      return batch(incoming, blobPath);
+      return openBatch(incoming, blobPath);
     },
     read: (sha256) => contentOf(blobPath(sha256)),
     async setAside(sha256) {
-      mkdirSync(at("damaged"), { recursive: true, mode: 0o700 });
-      renameSync(blobPath(sha256), at("damaged", `${sha256}.${fresh()}`));
+      try {
+        mkdirSync(at("damaged"), { recursive: true, mode: 0o700 });
+        renameSync(blobPath(sha256), at("damaged", `${sha256}.${fresh()}`));
+      } catch {
+        // Another host has done it, or the storage can only be read.
+      }
     },
     async list(name) {
       const base = at("documents", name);
@@ -100,7 +99,7 @@ export function openSharedFolder(folder: string, options: OpenOptions): Storage 
         if ((lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? before) < before)
           rmSync(path, { recursive: true, force: true });
       }
-      const kept = new Set<string>();
+      const kept = createHashes();
       for (const part of ["documents", "removed"]) {
         if (!existsSync(at(part))) continue;
         for (const entry of readdirSync(at(part), { recursive: true, withFileTypes: true })) {
@@ -115,11 +114,10 @@ export function openSharedFolder(folder: string, options: OpenOptions): Storage 
           const path = at("blobs", shard, sha256);
           const made = lstatSync(path, { throwIfNoEntry: false });
           if (kept.has(sha256) || !made || made.mtimeMs >= before) continue;
-          rmSync(path, { force: true });
-          removed += 1;
+          if (dropUnused(path, at("incoming", fresh()), before)) removed += 1;
         }
       }
-      return { kept: kept.size, removed };
+      return { kept: kept.count(), removed };
     },
   };
 }
@@ -142,89 +140,7 @@ function idOf(folder: string, { known, make }: OpenOptions): string | null {
   throw new StorageAway(`${folder} is not the storage that was there before; is it mounted?`);
 }
 
-/** How many blobs are synced one by one; more of them with all that the file system holds back. */
-const syncedSinglyMax = 16;
-
-function batch(incoming: string, blobPath: (sha256: string) => string): Batch {
-  let waiting: { sha256: string; path: string }[] = [];
-  const known = new Set<string>();
-  let count = 0;
-
-  function isThere({ sha256, bytes }: Blob): boolean {
-    if (known.has(sha256)) return true;
-    const path = blobPath(sha256);
-    if (statSync(path, { throwIfNoEntry: false })?.size !== bytes) return false;
-    // Used anew: `collect` spares what is young.
-    utimesSync(path, new Date(), new Date());
-    return true;
-  }
-
-  return {
-    async put(content) {
-      const hash = createHash("sha256");
-      const path = join(incoming, String(count++));
-      let first: Buffer | null = null;
-      let fd: number | null = null;
-      let bytes = 0;
-      try {
-        for await (const chunk of content) {
-          hash.update(chunk);
-          if (bytes === 0 && fd === null && first === null) first = chunk;
-          else {
-            fd ??= begun(path, first);
-            writeSparse(fd, chunk, bytes);
-          }
-          bytes += chunk.length;
-        }
-        const blob = { sha256: hash.digest("hex"), bytes };
-        if (isThere(blob)) return blob;
-        fd ??= begun(path, first);
-        ftruncateSync(fd, bytes);
-        waiting.push({ sha256: blob.sha256, path });
-        known.add(blob.sha256);
-        return blob;
-      } finally {
-        if (fd !== null) closeSync(fd);
-        if (waiting.at(-1)?.path !== path) rmSync(path, { force: true });
-      }
-    },
-    async commit() {
-      if (waiting.length === 0) return;
-      const singly = waiting.length <= syncedSinglyMax || !(await syncFileSystem(incoming));
-      if (singly) for (const { path } of waiting) syncPath(path);
-      const shards = new Set<string>();
-      for (const { sha256, path } of waiting) {
-        const place = blobPath(sha256);
-        mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
-        renameSync(path, place);
-        shards.add(dirname(place));
-      }
-      for (const shard of shards) {
-        syncPath(shard);
-        syncPath(dirname(shard));
-      }
-      waiting = [];
-    },
-    async end() {
-      rmSync(incoming, { recursive: true, force: true });
-    },
-  };
-}
-
-function begun(path: string, first: Buffer | null): number {
-  const fd = openSync(path, "wx", 0o600);
-  if (first) writeSparse(fd, first, 0);
-  return fd;
-}
-
-const zeros = Buffer.alloc(1 << 20);
-
-/** What is all zeros is left a hole. The file's end is set by who is done with it. */
-export function writeSparse(fd: number, chunk: Buffer, at: number): void {
-  if (chunk.length <= zeros.length && chunk.compare(zeros, 0, chunk.length) === 0) return;
-  for (let done = 0; done < chunk.length; )
-    done += writeSync(fd, chunk, done, chunk.length - done, at + done);
-}
+const chunkBytes = 1 << 20;
 
 async function* contentOf(path: string): AsyncGenerator<Buffer> {
   let fd: number;
@@ -236,7 +152,7 @@ async function* contentOf(path: string): AsyncGenerator<Buffer> {
   }
   try {
     for (;;) {
-      const chunk = Buffer.allocUnsafe(zeros.length);
+      const chunk = Buffer.allocUnsafe(chunkBytes);
       const length = readSync(fd, chunk, 0, chunk.length, null);
       if (length === 0) return;
       yield chunk.subarray(0, length);
@@ -271,6 +187,15 @@ function dropRemoved(folder: string, before: number): void {
   }
 }
 
+/** Not if somebody has come to use it since it was looked at. */
+function dropUnused(path: string, aside: string, before: number): boolean {
+  renameSync(path, aside);
+  const isUsed = lstatSync(aside).mtimeMs >= before;
+  if (isUsed) renameSync(aside, path);
+  else rmSync(aside);
+  return !isUsed;
+}
+
 const namesIn = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
 
 function readIfThere(path: string): Buffer | null {
@@ -279,25 +204,6 @@ function readIfThere(path: string): Buffer | null {
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
     throw error;
-  }
-}
-
-function syncPath(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Whether all that was written to the file system of `path` is on its disk. */
-export async function syncFileSystem(path: string): Promise<boolean> {
-  try {
-    await promisify(execFile)("sync", ["-f", "--", path]);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -9,7 +9,7 @@ export interface Storage {
   begin(): Promise<Batch>;
   /** Throws `BlobMissing`; what it reads need not be what was put. */
   read(sha256: string): AsyncIterable<Buffer>;
-  /** Takes a damaged blob out of the way, so that the next one who has its content puts it again. */
+  /** Takes a damaged blob out of the way if it can, so that the next one who has its content puts it again. */
   setAside(sha256: string): Promise<void>;
   /** The names of all documents in a folder and those below it. */
   list(folder: string): Promise<string[]>;

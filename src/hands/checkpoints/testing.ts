@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type TestFolder, testFolder } from "../testing.ts";
 import type { CheckpointRef, Restored } from "../wire.ts";
@@ -30,7 +30,8 @@ export interface KeptWorkspace {
     storage?: Storage;
   }): Promise<Taken>;
   /** Into a fresh folder, the path of which it gives too. */
-  restore(from?: CheckpointRef["at"], storage?: Storage): Promise<Restored & { path: string }>;
+  restore(at?: CheckpointRef["at"]): Promise<Restored & { path: string }>;
+  restoreFrom(from: CheckpointRef[]): Promise<Restored & { path: string }>;
 }
 
 export function keptWorkspace(): KeptWorkspace {
@@ -39,9 +40,26 @@ export function keptWorkspace(): KeptWorkspace {
   const storagePath = join(folder.path, "storage");
   mkdirSync(path);
   mkdirSync(storagePath);
-  const storage = openSharedFolder(storagePath, { known: null, make: true });
-  if (!storage) throw new Error("no storage was made");
+  const storage = storageIn(storagePath);
   let restores = 0;
+
+  async function restoreFrom(from: CheckpointRef[]): Promise<Restored & { path: string }> {
+    const staging = join(folder.path, `restored-${restores++}`);
+    const into = join(staging, "workspace");
+    mkdirSync(into, { recursive: true });
+    const restored = await restoreCheckpoint(
+      storage,
+      {
+        from,
+        folders: [{ name: "workspace", inside: "/workspace", path: into, owner: null }],
+        staging,
+        known_path: join(staging, "known-files.json"),
+        report_path: join(staging, "restored.json"),
+      },
+      never,
+    );
+    return { ...restored, path: into };
+  }
 
   return {
     folder,
@@ -61,24 +79,15 @@ export function keptWorkspace(): KeptWorkspace {
       const all = { ...scanBounds, settled_ms: -1_000, ...bounds };
       return takeCheckpoint(other, { ...request, bounds: all }, signal);
     },
-    async restore(at = null, other = storage) {
-      const staging = join(folder.path, `restored-${restores++}`);
-      const into = join(staging, "workspace");
-      mkdirSync(into, { recursive: true });
-      const restored = await restoreCheckpoint(
-        other,
-        {
-          from: [{ session_id, at }],
-          folders: [{ name: "workspace", inside: "/workspace", path: into, owner: null }],
-          staging,
-          known_path: join(staging, "known-files.json"),
-          report_path: join(staging, "restored.json"),
-        },
-        never,
-      );
-      return { ...restored, path: into };
-    },
+    restore: (at = null) => restoreFrom([{ session_id, at }]),
+    restoreFrom,
   };
+}
+
+function storageIn(path: string): Storage {
+  const storage = openSharedFolder(path, { known: null, make: true });
+  if (!storage) throw new Error("no storage was made");
+  return storage;
 }
 
 /** The names of all blobs. */
@@ -89,19 +98,28 @@ export const blobsIn = (storagePath: string): string[] =>
     .sort();
 
 /** Does it to the blob with this content, or of this name. */
-export function damage(storagePath: string, content: string, how: "change" | "remove" = "change"): void {
+export function damage(
+  storagePath: string,
+  content: string,
+  how: "change" | "remove" | "loop" = "change",
+): void {
   const sha256 = /^[0-9a-f]{64}$/.test(content)
     ? content
     : createHash("sha256").update(content).digest("hex");
   const path = join(storagePath, "blobs", sha256.slice(0, 2), sha256);
-  if (how === "remove") rmSync(path);
-  else writeFileSync(path, readFileSync(path).fill("!"));
+  const bytes = readFileSync(path);
+  rmSync(path);
+  if (how === "change") writeFileSync(path, bytes.fill("!"));
+  // Which cannot even be opened.
+  if (how === "loop") symlinkSync(path, path);
 }
 
-/** A newer checkpoint with entries that no workspace has. */
-export async function forged({ storage }: KeptWorkspace, entries: ManifestEntry[]): Promise<void> {
+/** A newer checkpoint with entries that no workspace has, or with what is no manifest here. */
+export async function forged({ storage }: KeptWorkspace, what: ManifestEntry[] | Buffer): Promise<void> {
   const batch = await storage.begin();
-  const bytes = encodeManifest({ entries, left_out: [], left_out_count: 0 });
+  const bytes = Buffer.isBuffer(what)
+    ? what
+    : encodeManifest({ entries: what, left_out: [], left_out_count: 0 });
   const content = async function* () {
     yield bytes;
   };
