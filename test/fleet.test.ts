@@ -6,10 +6,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { testDatabase } from "../src/db/testing.ts";
 import { StaleEpoch, Undecided } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
-import { createFleet, originAt } from "../src/hands/fleet.ts";
+import { createFleet } from "../src/hands/fleet.ts";
 import { startHands } from "../src/hands/host.ts";
 import { sandboxOf } from "../src/hands/placement.ts";
-import { testSpec } from "../src/hands/testing.ts";
 import { appears, exec, finished, never, textOf } from "../src/hands/testing-host.ts";
 import type { Checkpoint } from "../src/hands/wire.ts";
 import { placementsIn } from "../src/log/placement.ts";
@@ -194,39 +193,6 @@ describe("a session that goes on at another host", () => {
     await isKept;
     await holderOf(hosts, sandbox).stop();
     assert.equal(textOf(await run(fleet, await reread(lease), "cat file")), "mine\n");
-  });
-
-  test("begins with those of the session that it was forked from, until it has some of its own", async () => {
-    const { hosts, fleet, kept } = await twoHosts();
-    const first = await claimed();
-    const origin = { session_id: first.session.id, at: null };
-    const isKept = kept(sandboxOf(first.session.id));
-    await run(fleet, first.lease, "echo origin > file");
-    await isKept;
-
-    const { session, lease } = await claimed();
-    const sandbox = sandboxOf(session.id);
-    const forked = (command: string) => ({ ...call(lease, command), restore_from: origin });
-    const ownKept = kept(sandbox);
-    const begun = fleet.handsOf(lease);
-    assert.equal(textOf(await begun.execute(forked("cat file; echo own > file"), never)), "origin\n");
-    await ownKept;
-    await holderOf(hosts, sandbox).stop();
-    const moved = fleet.handsOf(await reread(lease));
-    assert.equal(textOf(await moved.execute(forked("cat file"), never)), "own\n");
-  });
-
-  test("and has none of its own begins with those of the other once more", () => {
-    const own = { session_id: "sesn_own", at: null };
-    const origin = { session_id: "sesn_origin", at: { sandbox_id: "sbx_origin", n: 3 } };
-    const fromAt = (generation: number, restore_from: typeof origin | typeof own | null) =>
-      originAt({ generation }, "sesn_own", { spec: testSpec, restore_from }).restore_from;
-    assert.deepEqual(fromAt(0, null), []);
-    assert.deepEqual(fromAt(1, null), [own]);
-    for (const generation of [0, 1]) {
-      assert.deepEqual(fromAt(generation, origin), [own, origin]);
-      assert.deepEqual(fromAt(generation, own), [own]);
-    }
   });
 });
 

@@ -253,10 +253,6 @@ export async function executeOnce(
   }
 }
 
-const wireOrigin = ({ restore_from }: SandboxOrigin) => ({
-  restore_from: restore_from ? [restore_from] : [],
-});
-
 /** One host for everything, however long it cannot be reached. Commands do not notice: asking again is safe. */
 export function connectHands(options: ConnectOptions & HostAddress): Hands & { close(): void } {
   const host = connectHost(options);
@@ -274,10 +270,10 @@ export function connectHands(options: ConnectOptions & HostAddress): Hands & { c
 
   return {
     async provision(request) {
-      await insist(() => host.ask({ type: "provision", ...request, ...wireOrigin(request) }, "ok"));
+      await insist(() => host.ask({ type: "provision", ...request }, "ok"));
     },
     execute: ({ begun_seq: _, ...request }, signal) =>
-      insist(() => executeOnce(host, { ...request, ...wireOrigin(request), if_never_seen: "run" }, signal)),
+      insist(() => executeOnce(host, { ...request, if_never_seen: "run" }, signal)),
     async cancel(request) {
       await insist(() => host.ask({ type: "cancel", ...request }, "ok"));
     },

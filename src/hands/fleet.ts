@@ -13,7 +13,7 @@ import {
 } from "./client.ts";
 import { type Placement, type PlacementLease, type Placements, sandboxIdOf } from "./placement.ts";
 import { hasRoom, roomiest, type Seat } from "./room.ts";
-import type { Checkpoint, CheckpointRef, ExecuteResult, HandsRequest, SandboxSpec } from "./wire.ts";
+import type { Checkpoint, ExecuteResult, HandsRequest } from "./wire.ts";
 
 type CopyRequest = Omit<Extract<HandsRequest, { type: "copy_checkpoint" }>, "type" | "n">;
 
@@ -212,21 +212,14 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
 
 const interrupted = "it was interrupted before its sandbox host could be reached";
 
-/**
- * What the workspace begins with where it is missing. Where a session comes to from another host, that is what was kept
- * of it last. One that was to begin with the workspace of another session does so only while nothing of its own was kept.
- */
-export function originAt(
-  { generation }: Pick<Placement, "generation">,
+/** Where a session comes to from another host, its workspace begins as it was kept last. */
+function originAt(
+  { generation }: Placement,
   session_id: string,
   { spec, restore_from }: SandboxOrigin,
-): { spec: SandboxSpec; restore_from: CheckpointRef[] } {
-  const own = { session_id, at: null };
-  if (restore_from === null) return { spec, restore_from: generation === 0 ? [] : [own] };
-  return {
-    spec,
-    restore_from: restore_from.session_id === session_id ? [restore_from] : [own, restore_from],
-  };
+): SandboxOrigin {
+  const kept = generation === 0 ? null : { session_id, at: null };
+  return { spec, restore_from: restore_from ?? kept };
 }
 
 function inForce(placement: Placement | null): Placement {

@@ -22,7 +22,6 @@ function sandboxes(count_max: number, driver = bubblewrap({ data_dir: folder.pat
     return made.execute({
       ...call,
       id,
-      restore_from: [],
       signal: never,
       used_shell: false,
       started: async () => {},

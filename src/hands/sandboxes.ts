@@ -22,7 +22,7 @@ export interface Sandboxes {
 export interface Origin {
   session_id: string;
   spec: SandboxSpec;
-  restore_from: readonly CheckpointRef[];
+  restore_from: CheckpointRef | null;
 }
 
 export interface DestroyOptions {

@@ -88,11 +88,8 @@ const scope = {
 };
 
 const restoring = {
-  /**
-   * Fills the workspace of a sandbox that this host does not have, from the first of these that has a checkpoint. With
-   * none it begins empty, and nothing is missed.
-   */
-  restore_from: z.array(checkpointRef).max(2),
+  /** Fills the workspace of a sandbox that this host does not have. Null: it begins empty, and nothing is missed. */
+  restore_from: checkpointRef.nullable(),
 };
 
 export const handsRequest = z.discriminatedUnion("type", [

@@ -308,16 +308,6 @@ describe("a storage", () => {
     await assert.rejects(collectBlobs(kept.storage, -3_600_000), /missing or damaged/);
   });
 
-  test("of another session fills a workspace that has no checkpoint of its own", async () => {
-    write("a", "1");
-    await kept.take();
-    const none = { session_id: "sesn_other", at: null };
-    const own = { session_id, at: null };
-    assert.equal((await kept.restoreFrom([none, own])).checkpoint?.n, 1);
-    assert.equal((await kept.restoreFrom([own, none])).checkpoint?.n, 1);
-    assert.equal((await kept.restoreFrom([none])).checkpoint, null);
-  });
-
   test("that has lost a manifest gives the checkpoint before", async () => {
     write("a", "1");
     const first = (await kept.take()).checkpoint;

@@ -87,7 +87,7 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
   };
 }
 
-const from = [{ session_id, at: null }];
+const from = { session_id, at: null };
 
 test("a workspace is kept when no call has used it for a while, and brought back where it is not", async () => {
   const a = host("a");

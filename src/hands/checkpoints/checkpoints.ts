@@ -15,7 +15,7 @@ export interface Checkpoints {
    * Fills the workspace of a sandbox that this host does not have, from what the storage has. Throws `Unavailable` when
    * that cannot be said now: an empty workspace in the place of a full one would be worse than none.
    */
-  fill(id: string, from: readonly CheckpointRef[]): Promise<void>;
+  fill(id: string, from: CheckpointRef | null): Promise<void>;
   /** A call is about to change the workspace. The returned function is called when it has ended. */
   began(id: string, session_id: string): (call_id: string) => void;
   /** The sandbox runs: what runs in it beside the calls may change the workspace at any time. */
@@ -95,7 +95,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     return asking.run(name, asks, { signal: AbortSignal.timeout(ms_max), ms_max });
   }
 
-  async function restore(id: string, from: readonly CheckpointRef[]): Promise<Restored> {
+  async function restore(id: string, from: CheckpointRef): Promise<Restored> {
     const staging = driver.stage(id);
     let filled = false;
     try {
@@ -151,7 +151,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
 
   return {
     async fill(id, from) {
-      if (from.length === 0 || driver.keptFolders(id) !== null) return;
+      if (from === null || driver.keptFolders(id) !== null) return;
       reports.set(id, { restored: await restore(id, from), teller: null });
     },
     began: keeping.began,

@@ -64,7 +64,7 @@ test("killed anywhere while a workspace is brought back: there is all of it, or 
     const folders = [
       { name: "workspace", inside: "/workspace", path: staging.folder.workspace, owner: null },
     ];
-    const from = [{ session_id, at: null }];
+    const from = { session_id, at: null };
     const known_path = join(root, "known-files.json");
     await restoreCheckpoint(
       kept.storage,

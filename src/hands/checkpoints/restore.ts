@@ -10,8 +10,7 @@ import { BlobMissing, type Storage } from "./storage.ts";
 import { remember } from "./take.ts";
 
 export interface RestoreRequest {
-  /** The first that has a checkpoint counts. */
-  from: readonly CheckpointRef[];
+  from: CheckpointRef;
   /** Empty folders that no sandbox can reach yet. */
   folders: FillFolder[];
   /** The folder above them, which takes its place as a whole. */
@@ -31,11 +30,11 @@ export async function restoreCheckpoint(
   signal: AbortSignal,
 ): Promise<Restored> {
   const { from, known_path } = request;
-  const { found, skipped } = await firstReadable(storage, from);
+  const { found, skipped } = await newestReadable(storage, from);
   if (!found) return report(request, { checkpoint: null, missing: [], missing_count: 0, skipped });
   const { manifest: _, ...checkpoint } = found.document;
   const { missing, missing_count, known } = await fill(storage, found.manifest, request.folders, signal);
-  const document = nameOf(found.session_id, checkpoint);
+  const document = nameOf(from.session_id, checkpoint);
   remember({ known_path }, { storage_id: storage.id, document, read_at_ms: Date.now(), files: known });
   if (!(await syncFileSystem(request.staging))) throw new Error("`sync -f` failed");
   return report(request, { checkpoint, missing, missing_count, skipped });
@@ -47,34 +46,20 @@ function report({ report_path }: RestoreRequest, restored: Restored): Restored {
 }
 
 interface Readable {
-  session_id: string;
   document: CheckpointDocument;
   manifest: Manifest;
 }
 
-interface Search {
-  found: Readable | null;
-  /** Newer ones that could not be read. */
-  skipped: number;
-}
-
-async function firstReadable(storage: Storage, from: readonly CheckpointRef[]): Promise<Search> {
-  let skipped = 0;
-  for (const ref of from) {
-    const search = await newestReadable(storage, ref);
-    skipped += search.skipped;
-    if (search.found) return { found: search.found, skipped };
-  }
-  return { found: null, skipped };
-}
-
-async function newestReadable(storage: Storage, { session_id, at }: CheckpointRef): Promise<Search> {
+async function newestReadable(
+  storage: Storage,
+  { session_id, at }: CheckpointRef,
+): Promise<{ found: Readable | null; skipped: number }> {
   const places = await placesOf(storage, session_id);
   const wanted = at === null ? places : upTo(places, at);
   for (const [skipped, place] of wanted.toReversed().entries()) {
     const document = await readCheckpoint(storage, session_id, place);
     const manifest = document && (await readManifest(storage, document.manifest));
-    if (manifest) return { found: { session_id, document, manifest }, skipped };
+    if (manifest) return { found: { document, manifest }, skipped };
   }
   return { found: null, skipped: wanted.length };
 }

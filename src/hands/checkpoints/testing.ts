@@ -31,7 +31,6 @@ export interface KeptWorkspace {
   }): Promise<Taken>;
   /** Into a fresh folder, the path of which it gives too. */
   restore(at?: CheckpointRef["at"]): Promise<Restored & { path: string }>;
-  restoreFrom(from: CheckpointRef[]): Promise<Restored & { path: string }>;
 }
 
 export function keptWorkspace(): KeptWorkspace {
@@ -43,14 +42,14 @@ export function keptWorkspace(): KeptWorkspace {
   const storage = storageIn(storagePath);
   let restores = 0;
 
-  async function restoreFrom(from: CheckpointRef[]): Promise<Restored & { path: string }> {
+  async function restore(at: CheckpointRef["at"] = null): Promise<Restored & { path: string }> {
     const staging = join(folder.path, `restored-${restores++}`);
     const into = join(staging, "workspace");
     mkdirSync(into, { recursive: true });
     const restored = await restoreCheckpoint(
       storage,
       {
-        from,
+        from: { session_id, at },
         folders: [{ name: "workspace", inside: "/workspace", path: into, owner: null }],
         staging,
         known_path: join(staging, "known-files.json"),
@@ -79,8 +78,7 @@ export function keptWorkspace(): KeptWorkspace {
       const all = { ...scanBounds, settled_ms: -1_000, ...bounds };
       return takeCheckpoint(other, { ...request, bounds: all }, signal);
     },
-    restore: (at = null) => restoreFrom([{ session_id, at }]),
-    restoreFrom,
+    restore,
   };
 }
 
