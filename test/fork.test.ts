@@ -59,6 +59,15 @@ async function running(id: string, text: string, until: (event: ListedEvent) => 
   following.close();
 }
 
+/** What was cut off before the model had answered it is answered first, and may ask once more. */
+async function goOn(id: string): Promise<void> {
+  for (let turns = 0; !saidIn(await listed(client, id)).endsWith("over"); turns += 1) {
+    assert.ok(turns < 3, "it does not go on");
+    await send(client, id, { type: "user.interrupt" });
+    await turn(client, id, "say over");
+  }
+}
+
 describe("a fork", () => {
   test("has all that the session has, and goes its own way", async () => {
     const id = await talked(facts, "say one", "bash echo two");
@@ -262,13 +271,13 @@ describe("a fork", () => {
         open.length === 0 || made.waiting_for?.type === "requires_action",
         `${event.type} leaves a call open`,
       );
-      // What was cut off before the model had answered it is answered first, and may ask once more.
-      for (let turns = 0; !saidIn(await listed(client, made.id)).endsWith("over"); turns += 1) {
-        assert.ok(turns < 3, `${event.type} does not go on`);
-        await send(client, made.id, { type: "user.interrupt" });
-        await turn(client, made.id, "say over");
-      }
+      await goOn(made.id);
     }
+    const [again, at] = [await fork(id), events.at(-4)?.id];
+    const early = await fork(again.id, { event_id: at });
+    assertRows(await snapshotOf(api.db, early.id));
+    assert.equal((await listed(client, early.id)).at(-1)?.id, events.at(-1)?.id);
+    await goOn(early.id);
   });
 });
 
