@@ -88,7 +88,7 @@ describe("metrics", () => {
       spoil(id);
       const series = `drover_workspaces_restored_total{result="${result}"}`;
       assert.equal(await counted(series), 0);
-      await turn(api.client, id, "bash true");
+      await turn(api.client, id, "bash true\nbash true");
       assert.equal(await counted(series), 1);
     });
   }

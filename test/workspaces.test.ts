@@ -43,6 +43,17 @@ describe("a workspace whose host is gone", () => {
     assert.deepEqual(resultsIn(await listed(server.client, id)).at(-2), said);
   });
 
+  test("is told of once by calls that run at a time, whichever of their results is heard", async () => {
+    const { id } = await newSession(server.client, facts);
+    await ask(id, "bash echo one > a");
+    await server.hands.replace();
+    const results = resultsIn(await turn(server.client, id, "bash cat a\nbash cat a\nbash cat a"));
+    assert.equal(results.length, 3);
+    for (const result of results) assert.match(result, /^one/);
+    assert.equal(results.filter((result) => result.includes("brought back")).length, 1);
+    assert.equal(await ask(id, "bash cat a"), "one");
+  });
+
   test("has what the storage has damaged told to the model, and in the log; the rest is there", async () => {
     const { id } = await newSession(server.client, facts);
     const kept = server.hands.kept(id);

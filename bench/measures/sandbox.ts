@@ -18,6 +18,7 @@ export async function sandbox(rig: Rig): Promise<Figure[]> {
         call_id: "first",
         spec: defaultSandbox,
         restore_from: null,
+        restore_known: null,
         operation: { type: "shell", command: "true" },
         timeout_ms: 10_000,
         output_bytes: 1_000,

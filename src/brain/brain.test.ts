@@ -75,7 +75,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     },
     spending: testSpending,
     findCap: async () => null,
-    counts: { toolCalled() {}, takenOver() {} },
+    counts: { toolCalled() {}, workspaceRestored() {}, takenOver() {} },
     trouble: (_, error) => troubles.emit("trouble", error),
   });
   context.after(brain.stop);

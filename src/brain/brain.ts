@@ -3,7 +3,9 @@ import { DatabaseUnavailable } from "../db/errors.ts";
 import type { SandboxScope } from "../hands/client.ts";
 import type { Fleet } from "../hands/fleet.ts";
 import { sandboxOf } from "../hands/placement.ts";
+import type { Restored } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
+import { bodyOf } from "../log/entry.ts";
 import type { Log } from "../log/group-commit.ts";
 import { claim, type Lease, nextDue, reap, release } from "../log/lease.ts";
 import type { Member } from "../log/member.ts";
@@ -34,6 +36,8 @@ export interface Brain {
 export interface Counts {
   /** A call of a tool has ended. */
   toolCalled(name: string, result: ToolResult): void;
+  /** A session's log tells of a workspace that was filled again. */
+  workspaceRestored(restored: Restored): void;
   /** Sessions were freed whose process had died. */
   takenOver(sessions: number): void;
 }
@@ -170,6 +174,10 @@ export function startBrain(parts: BrainParts): Brain {
       ring: (seq, signal) => watch.ring(seq, signal),
       async append(request) {
         const result = await log.append(request);
+        if (result.verdict === "accepted")
+          for (const entry of result.entries)
+            if (entry.type === "workspace_restored")
+              counts.workspaceRestored(bodyOf(entry, "workspace_restored").restored);
         if (result.verdict === "behind") watches.moved(request.session_id, result.head_seq);
         if (request.run?.type === "park" && request.run.after_ms !== null) roundWithin(request.run.after_ms);
         return result;
@@ -187,11 +195,16 @@ export function startBrain(parts: BrainParts): Brain {
         cancelTool(call, hands, scope).catch(() => {});
       },
       webTools,
-      async runTool(call, signal, { agent, thread, restore_from }) {
+      async runTool(call, signal, { agent, thread, restore_from, restore_known }) {
         const config = toolConfigOf(agent, call.name) ?? {};
         const result = parts.web.has(call.name)
           ? await parts.web.run(call, { config, conversation: thread, signal })
-          : await runTool(call, hands, { ...scope, spec: defaultSandbox, restore_from }, signal);
+          : await runTool(
+              call,
+              hands,
+              { ...scope, spec: defaultSandbox, restore_from, restore_known },
+              signal,
+            );
         counts.toolCalled(call.name, result);
         return result;
       },

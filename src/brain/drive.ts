@@ -19,7 +19,7 @@ import type { Outcome } from "./outcome.ts";
 import { outcomeDrafts } from "./outcome-drafts.ts";
 import { type Drafts, none, provisional, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
-import { restoreFrom } from "./restoring.ts";
+import { type Restoring, restoreFrom, restoring } from "./restoring.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { Spending, Stopped } from "./spending.ts";
 import { type Call, clientTurn, emptyState, type State, type Thread, wantsCheckpoint } from "./state.ts";
@@ -49,7 +49,7 @@ export interface Effects {
   runTool(
     call: Call,
     signal: AbortSignal,
-    asking: { agent: AgentFacts; thread: Thread; restore_from: CheckpointRef | null },
+    asking: { agent: AgentFacts; thread: Thread } & Restoring,
   ): Promise<
     Omit<Extract<Outcome, { type: "tool_finished" }>, "type" | "thread_id" | "tool_use_id" | "call_before">
   >;
@@ -130,7 +130,7 @@ export async function drive(
       const asking = {
         agent: state.agent ?? facts.agent,
         thread: state.threads.get(thread.id) ?? thread,
-        restore_from: restoreFrom(facts.session_id, state),
+        ...restoring(facts.session_id, state),
       };
       const { sandbox_call: call_before } = state;
       start(toolEffect(call), async (signal) => {

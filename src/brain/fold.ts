@@ -192,6 +192,8 @@ function apply(state: State, entry: Entry): void {
       return;
     }
     case "workspace_restored":
+      state.restore_known = bodyOf(entry, "workspace_restored").restored.id;
+      return;
     case "left_out":
       return;
     case "session.status_running":

@@ -15,7 +15,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
     case "tool_finished": {
       const { tool_use_id, content, is_error, recovery, restored } = outcome;
       const result = { tool_use_id, content, is_error, ...(recovery && { recovery }) };
-      if (!restored) {
+      if (!restored || restored.id === state.restore_known) {
         return {
           ...none(),
           entries: [shown("agent.tool_result", result), ...searchEntries(outcome, thread, pen)],

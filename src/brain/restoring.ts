@@ -5,6 +5,18 @@ import type { State } from "./state.ts";
 export const restoreFrom = (session_id: string, { sandbox_call }: State): CheckpointRef | null =>
   sandbox_call === undefined ? null : { session_id, at: null };
 
+/** What a call has to know of the workspace. */
+export interface Restoring {
+  restore_from: CheckpointRef | null;
+  /** The restore that the log tells of last. Until it tells of one, each call that ends does. */
+  restore_known: string | null;
+}
+
+export const restoring = (session_id: string, state: State): Restoring => ({
+  restore_from: restoreFrom(session_id, state),
+  restore_known: state.restore_known ?? null,
+});
+
 /** What the model is told of it. `lastCall` is the newest call before. */
 export function restoredNote(restored: Restored, lastCall: string | undefined): string {
   const { checkpoint, missing, missing_count, skipped } = restored;

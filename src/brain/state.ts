@@ -20,6 +20,8 @@ export interface State {
   agent?: AgentFacts;
   /** The newest call that has ended and was made in a sandbox; not there before the first. */
   sandbox_call?: string;
+  /** Id of the newest restore of the workspace that was told; not there before the first. */
+  restore_known?: string;
   /** Time spent running before `running_since`, in `ms`. */
   active_ms: number;
   running_since: number | null;

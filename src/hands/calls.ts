@@ -143,6 +143,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
       call_id,
       spec: request.spec,
       restore_from: request.restore_from,
+      restore_known: request.restore_known,
       operation,
       timeout_ms: request.timeout_ms,
       output_bytes: request.output_bytes,
@@ -159,10 +160,8 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     try {
       await journal.finished({ sandbox_id, call_id }, isLarge(result) ? lostForItsSize : result);
       failpoint("call_kept");
-      checkpoints.told(sandbox_id, call_id, !isLarge(result));
       return result;
     } catch (error) {
-      checkpoints.told(sandbox_id, call_id, false);
       return { status: "lost", reason: `its result could not be kept: ${describeFailure(error)}` };
     }
   }

@@ -29,7 +29,7 @@ type WireExecute = Extract<HandsRequest, { type: "execute" }>;
 export type ExecuteRequest = SandboxScope &
   SandboxOrigin & { call_id: string } & Pick<
     WireExecute,
-    "operation" | "timeout_ms" | "output_bytes" | "keep_output_as"
+    "operation" | "timeout_ms" | "output_bytes" | "keep_output_as" | "restore_known"
   > & {
     /** Seq of the log at which the call was begun, if an earlier lease may have asked for it; else null. */
     begun_seq: number | null;

@@ -34,6 +34,7 @@ export interface DestroyOptions {
 export interface SandboxCall extends RunOptions, Origin {
   id: string;
   call_id: string;
+  restore_known: string | null;
   operation: Operation;
   /** Whether a call before this process began has used the sandbox's shell. */
   used_shell: boolean;
@@ -203,7 +204,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     try {
       const result = await perform(slot, call);
       if (result.status !== "finished") return result;
-      return { ...result, restored: options.checkpoints.report(call.id, call.call_id) };
+      return { ...result, restored: options.checkpoints.report(call.id, call.restore_known) };
     } catch (error) {
       const reason = error instanceof Unavailable ? error.message : describeFailure(error);
       return { status: started ? "lost" : "unavailable", reason };

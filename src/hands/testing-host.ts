@@ -23,6 +23,7 @@ export function request(
     call_id: `call_${calls++}`,
     spec: testSpec,
     restore_from: null,
+    restore_known: null,
     operation,
     timeout_ms: 30_000,
     output_bytes: 100_000,

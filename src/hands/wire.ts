@@ -70,6 +70,8 @@ export type CheckpointRef = z.infer<typeof checkpointRef>;
 
 /** What became of a restore. */
 export const restored = z.object({
+  /** Tells it from every other one. */
+  id: z.string(),
   /** Null: there was none that could be read, and the workspace is empty. */
   checkpoint: checkpoint.nullable(),
   /** What is not as it was, by path: the first of them, and how many there are. */
@@ -113,6 +115,8 @@ export const handsRequest = z.discriminatedUnion("type", [
       .string()
       .regex(/^[A-Za-z0-9_-]{1,100}$/)
       .nullable(),
+    /** The restore that the session's log tells of last, if any. */
+    restore_known: z.string().nullable(),
     /** What becomes of a call that this host has never seen. `lost`: another host may have run it. */
     if_never_seen: z.enum(["run", "lost"]),
   }),
@@ -173,7 +177,7 @@ export const executeResult = z.discriminatedUnion("status", [
     kept: keptOutput.nullable(),
     /** The sandbox or its shell was started anew for this call although an earlier call had used one. */
     fresh_shell: z.boolean(),
-    /** Said by the first call that ends after the workspace was filled, and once more where its result was lost. */
+    /** Of the workspace, said by every call until one knows of it: the result of the first may have reached nobody. */
     restored: restored.nullable(),
   }),
   /** It was started, and nobody can say how it ended. */

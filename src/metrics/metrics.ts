@@ -6,7 +6,8 @@ import type { ToolResult } from "../tools/tool.ts";
 
 /** What one process counts from its start. No label holds an id or anything that a tenant has chosen. */
 export interface Metrics {
-  toolCalled(name: string, result: Pick<ToolResult, "recovery" | "restored">): void;
+  toolCalled(name: string, result: Pick<ToolResult, "recovery">): void;
+  workspaceRestored(restored: Restored): void;
   /** So many sessions were freed whose process had died, was cut off or stood still. */
   takenOver(sessions: number): void;
   /** The same placements; those that are moved are counted. */
@@ -67,11 +68,11 @@ export function createMetrics({
   for (const result of restores) restored.inc({ result }, 0);
 
   return {
-    toolCalled(name, { recovery, restored: filled }) {
+    toolCalled(name, { recovery }) {
       const tool = tools.includes(name) ? name : "other";
       calls.inc({ tool, outcome: recovery?.type ?? "settled" });
-      if (filled) restored.inc({ result: completenessOf(filled) });
     },
+    workspaceRestored: (filled) => restored.inc({ result: completenessOf(filled) }),
     takenOver: (sessions) => takenOver.inc(sessions),
     counting: (placements) => ({
       ...placements,

@@ -11,6 +11,7 @@ const scope = {
   epoch: 1,
   spec: testSpec,
   restore_from: null,
+  restore_known: null,
 };
 const never = new AbortController().signal;
 

@@ -34,7 +34,7 @@ class NoSandbox extends Error {}
 export async function runTool(
   call: { id: string; name: string; input: Record<string, unknown>; started_seq: number | null },
   hands: Hands,
-  scope: SandboxScope & SandboxOrigin,
+  scope: SandboxScope & SandboxOrigin & Pick<ExecuteRequest, "restore_known">,
   signal: AbortSignal,
 ): Promise<ToolResult> {
   const tool = toolNamed(call.name);

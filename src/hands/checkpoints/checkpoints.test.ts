@@ -100,12 +100,11 @@ test("a workspace is kept when no call has used it for a while, and brought back
   await b.checkpoints.fill(sandbox_id, from);
   assert.equal(readFileSync(join(b.workspace, "file"), "utf8"), "text");
   assert.deepEqual(await b.checkpoints.list(session_id), a.made);
-  assert.deepEqual(b.checkpoints.report(sandbox_id, "c3")?.checkpoint, a.made[0]);
-  assert.equal(b.checkpoints.report(sandbox_id, "c4"), null, "one call tells it");
-  b.checkpoints.told(sandbox_id, "c3", false);
-  assert.ok(b.checkpoints.report(sandbox_id, "c5"), "unless that one's result was lost");
-  b.checkpoints.told(sandbox_id, "c5", true);
-  assert.equal(b.checkpoints.report(sandbox_id, "c6"), null);
+  const report = b.checkpoints.report(sandbox_id, null);
+  assert.deepEqual(report?.checkpoint, a.made[0]);
+  assert.deepEqual(b.checkpoints.report(sandbox_id, "another"), report, "every call tells it");
+  assert.equal(b.checkpoints.report(sandbox_id, report?.id ?? ""), null, "until it is known");
+  assert.equal(b.checkpoints.report(sandbox_id, null), null);
 });
 
 test("a workspace that is there is left as it is", async () => {
@@ -117,7 +116,7 @@ test("a workspace that is there is left as it is", async () => {
   writeFileSync(join(a.workspace, "file"), "new");
   await a.checkpoints.fill(sandbox_id, from);
   assert.equal(readFileSync(join(a.workspace, "file"), "utf8"), "new");
-  assert.equal(a.checkpoints.report(sandbox_id, "c2"), null);
+  assert.equal(a.checkpoints.report(sandbox_id, null), null);
 });
 
 test("the process after one that was killed keeps what that one did not come to, and tells what it did not tell", async () => {
@@ -135,7 +134,7 @@ test("the process after one that was killed keeps what that one did not come to,
   open.splice(open.indexOf(b.checkpoints), 1);
   const after_b = host("b");
   after_b.checkpoints.began(sandbox_id, session_id);
-  assert.deepEqual(after_b.checkpoints.report(sandbox_id, "c2")?.checkpoint, next.made[0]);
+  assert.deepEqual(after_b.checkpoints.report(sandbox_id, null)?.checkpoint, next.made[0]);
 });
 
 test("a host that ends keeps what is left to keep", async () => {
@@ -190,7 +189,7 @@ test("a workspace that may be in a storage that is away is not begun anew", asyn
   renameSync(`${storage}.away`, storage);
   damage(storage, "text");
   await b.checkpoints.fill(sandbox_id, from);
-  assert.equal(b.checkpoints.report(sandbox_id, "c2")?.missing_count, 1);
+  assert.equal(b.checkpoints.report(sandbox_id, null)?.missing_count, 1);
 });
 
 test("what is removed has no checkpoint any more, nor gets another one", async () => {
@@ -207,7 +206,7 @@ test("what is removed has no checkpoint any more, nor gets another one", async (
   const b = host("b");
   await b.checkpoints.fill(sandbox_id, from);
   assert.ok(!existsSync(b.workspace));
-  assert.deepEqual(b.checkpoints.report(sandbox_id, "c3")?.checkpoint, null);
+  assert.deepEqual(b.checkpoints.report(sandbox_id, null)?.checkpoint, null);
 });
 
 describe("a workspace that never rests", () => {

@@ -24,10 +24,8 @@ export interface Checkpoints {
   ceased(id: string, session_id: string): void;
   /** Whether another host could go on with what this one has of its workspace. */
   isKept(id: string): boolean;
-  /** What became of its restore, for this call to tell. */
-  report(id: string, call_id: string): Restored | null;
-  /** Whether what this call had to tell will be known, come what may. */
-  told(id: string, call_id: string, known: boolean): void;
+  /** What became of its restore, until that is the one that is known. */
+  report(id: string, known: string | null): Restored | null;
   list(session_id: string): Promise<Checkpoint[]>;
   /** Whether none could be made the last time that it was tried. */
   failing(): boolean;
@@ -52,16 +50,10 @@ export interface CheckpointsOptions
   onRecovered?(): void;
 }
 
-interface Report {
-  restored: Restored;
-  /** The call that tells it. */
-  teller: string | null;
-}
-
 export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   const { driver, storage, restore_ms = limits.restore_ms_max } = options;
   const notes = openNotes(join(options.data_dir, "checkpoints"));
-  const reports = new Map<string, Report>();
+  const reports = new Map<string, Restored>();
   let known = notes.storageIn(storage);
   const workerOptions = {
     storage: () => ({ folder: storage, known }),
@@ -124,14 +116,10 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     }
   }
 
-  function reportOf(id: string): Report | null {
-    const found = reports.get(id);
-    if (found) return found;
-    const restored = notes.report(id);
-    if (!restored) return null;
-    const report: Report = { restored, teller: null };
-    reports.set(id, report);
-    return report;
+  function reportOf(id: string): Restored | null {
+    const found = reports.get(id) ?? notes.report(id);
+    if (found) reports.set(id, found);
+    return found;
   }
 
   async function collect(): Promise<void> {
@@ -152,25 +140,18 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   return {
     async fill(id, from) {
       if (from === null || driver.keptFolders(id) !== null) return;
-      reports.set(id, { restored: await restore(id, from), teller: null });
+      reports.set(id, await restore(id, from));
     },
     began: keeping.began,
     lives: keeping.lives,
     ceased: keeping.ceased,
     isKept: keeping.isKept,
-    report(id, call_id) {
+    report(id, known) {
       const report = reportOf(id);
-      if (!report || (report.teller !== null && report.teller !== call_id)) return null;
-      report.teller = call_id;
-      return report.restored;
-    },
-    told(id, call_id, isKnown) {
-      const report = reports.get(id);
-      if (report?.teller !== call_id) return;
-      report.teller = null;
-      if (!isKnown) return;
+      if (report?.id !== known) return report;
       reports.delete(id);
-      notes.reportTold(id);
+      notes.reportKnown(id);
+      return null;
     },
     list: (session_id) => ask("list", { session_id }),
     failing: () => failing,
@@ -205,7 +186,6 @@ export const noCheckpoints: Checkpoints = {
   ceased() {},
   isKept: () => false,
   report: () => null,
-  told() {},
   list: async () => [],
   failing: () => false,
   async copy() {},

@@ -18,7 +18,7 @@ export interface Notes {
   /** These calls are kept; with none left, and if that is said, all is. */
   kept(sandbox_id: string, calls: readonly string[], options: { all: boolean }): void;
   report(sandbox_id: string): Restored | null;
-  reportTold(sandbox_id: string): void;
+  reportKnown(sandbox_id: string): void;
   reportPath(sandbox_id: string): string;
   knownPath(sandbox_id: string): string;
   forget(sandbox_id: string): void;
@@ -80,7 +80,7 @@ export function openNotes(folder: string): Notes {
       rmSync(unkeptPath(sandbox_id), { force: true });
     },
     report: (sandbox_id) => readAs(restored, at(sandbox_id, "restored.json")),
-    reportTold: (sandbox_id) => rmSync(at(sandbox_id, "restored.json"), { force: true }),
+    reportKnown: (sandbox_id) => rmSync(at(sandbox_id, "restored.json"), { force: true }),
     reportPath(sandbox_id) {
       make(sandbox_id);
       return at(sandbox_id, "restored.json");

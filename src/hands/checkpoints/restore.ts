@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { limits } from "../../limits.ts";
 import type { CheckpointRef, Restored } from "../wire.ts";
@@ -40,7 +40,8 @@ export async function restoreCheckpoint(
   return report(request, { checkpoint, missing, missing_count, skipped });
 }
 
-function report({ report_path }: RestoreRequest, restored: Restored): Restored {
+function report({ report_path }: RestoreRequest, outcome: Omit<Restored, "id">): Restored {
+  const restored = { id: randomUUID(), ...outcome };
   writeFileSync(report_path, JSON.stringify(restored), { mode: 0o600, flush: true });
   return restored;
 }
