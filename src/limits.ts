@@ -206,6 +206,8 @@ export const limits = {
   sandbox_idle_ms: 15 * 60_000,
   sandbox_idle_with_jobs_ms: 4 * 3_600_000,
   sandbox_start_ms_max: 10_000,
+  /** How long a call waits for room on a host. */
+  sandbox_room_wait_ms: 60_000,
   /** Time a signalled command has to end before a harder signal, and a killed one before its sandbox goes. */
   sandbox_signal_grace_ms: 500,
   sandbox_kill_grace_ms: 3_000,
@@ -282,6 +284,8 @@ export const limits = {
   hands_client_silent_ms: 60_000,
   hands_handshake_ms: 10_000,
   hands_connections_max: 256,
+  /** Connections at a time of which that is not known yet: with one more, the oldest is closed. */
+  hands_strangers_max: 128,
   /** How long the last words of a host that leaves may take. */
   hands_goodbye_ms: 2_000,
   /** How often hosts are told of sandboxes that have gone on elsewhere, and of how many at a time. */

@@ -67,6 +67,26 @@ describe("sessions are placed", () => {
     assert.equal(finished((await running[1]) ?? assert.fail()).timed_out, false);
   });
 
+  test("and wait for room", async () => {
+    const host = await startHost({ sandboxes_max: 1 });
+    const { fleet } = await fleetOf([host], { room_ms: 60_000 });
+    const [first, second] = [await claimed(), await claimed()];
+    await run(fleet, second.lease, "echo mine > file");
+    const next = await reread(second.lease);
+    const begun = fleet.handsOf(first.lease);
+    const busy = begun.execute(call(first.lease, "touch begun; until [ -e go ]; do sleep 0.01; done"), never);
+    await appears(join(host.workspace(sandboxOf(first.session.id)), "begun"));
+    const newcomer = await claimed();
+    const waiting = [run(fleet, next, "cat file"), run(fleet, newcomer.lease, "echo new")];
+    const interrupt = new AbortController();
+    const given_up = fleet.handsOf(next).execute(call(next, "true"), interrupt.signal);
+    interrupt.abort();
+    assert.notEqual((await given_up).status, "lost");
+    await begun.execute({ ...call(first.lease, ""), operation: exec("touch", "go") }, never);
+    await busy;
+    assert.deepEqual((await Promise.all(waiting)).map(textOf), ["mine\n", "new\n"]);
+  });
+
   test("not while the database does not say where, and then all the same", async () => {
     const { connections } = await fleetOf([await startHost()]);
     const { lease } = await claimed();
@@ -193,6 +213,43 @@ describe("a session that goes on at another host", () => {
     await isKept;
     await holderOf(hosts, sandbox).stop();
     assert.equal(textOf(await run(fleet, await reread(lease), "cat file")), "mine\n");
+  });
+});
+
+describe("a host has no room left for a session that it has the workspace of", () => {
+  async function twoHosts(after_ms: number) {
+    const checkpoints = { storage: join(place().folder.path, "storage"), after_ms };
+    const hosts = [
+      await startHost({ checkpoints, sandboxes_max: 1 }),
+      await startHost({ checkpoints, sandboxes_max: 1 }),
+    ];
+    const { fleet } = await fleetOf(hosts, { room_ms: 3_000 });
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    await run(fleet, lease, "echo kept > file");
+    const full = holderOf(hosts, sandbox);
+    const other = otherThan(hosts, full);
+    // Its idle sandbox makes room for one that is not.
+    const { fleet: toFull } = await fleetOf([full]);
+    const busy = await claimed();
+    const running = toFull.handsOf(busy.lease).execute(call(busy.lease, "touch begun; sleep 1000"), never);
+    running.catch(() => {});
+    await appears(join(full.workspace(sandboxOf(busy.session.id)), "begun"));
+    return { fleet, sandbox, other, lease: await reread(lease) };
+  }
+
+  test("it goes on at another one with what is kept, and nothing is said to be lost", async () => {
+    const { fleet, sandbox, other, lease } = await twoHosts(1);
+    const resumed = call(lease, "cat file", { begun_seq: 1 });
+    assert.equal(textOf(await fleet.handsOf(lease).execute(resumed, never)), "kept\n");
+    assert.ok(existsSync(other.workspace(`${sandbox}-1`)));
+  });
+
+  test("it waits there while not all is kept", async () => {
+    const { fleet, sandbox, other, lease } = await twoHosts(1_000_000);
+    const refused = await run(fleet, lease, "cat file");
+    assert.match(JSON.stringify(refused), /all 1 sandboxes of this host are in use/);
+    assert.ok(!existsSync(other.workspace(`${sandbox}-1`)));
   });
 });
 

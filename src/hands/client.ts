@@ -108,6 +108,8 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
   let left = false;
   let unheard_ms = 0;
   let ticked_at = performance.now();
+  let opened_at = Number.NEGATIVE_INFINITY;
+  let wait_ms: number = limits.hands_reconnect_first_ms;
 
   const changed = () => {
     for (const listener of [...listeners]) listener();
@@ -143,18 +145,26 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
     return connection;
   }
 
+  /** After pauses that grow, until a connection has held for longer than the longest of them. */
+  async function pause(): Promise<void> {
+    await delay(wait_ms, undefined, { signal: closed.signal }).catch(() => {});
+    wait_ms = Math.min(2 * wait_ms, limits.hands_reconnect_longest_ms);
+  }
+
   async function reach(): Promise<void> {
-    let wait: number = limits.hands_reconnect_first_ms;
+    const held_ms = performance.now() - opened_at;
+    if (held_ms > limits.hands_reconnect_longest_ms) wait_ms = limits.hands_reconnect_first_ms;
+    else await pause();
     for (let first = true; !closed.signal.aborted; first = false) {
       try {
         const connection = await open();
         if (closed.signal.aborted) return connection.end();
+        opened_at = performance.now();
         [up, leaving, left, unheard_ms] = [connection, false, false, 0];
         return changed();
       } catch (error) {
         if (first && error instanceof Error && !closed.signal.aborted) options.onTrouble?.(error);
-        await delay(wait, undefined, { signal: closed.signal }).catch(() => {});
-        wait = Math.min(2 * wait, limits.hands_reconnect_longest_ms);
+        await pause();
       }
     }
   }

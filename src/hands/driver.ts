@@ -83,3 +83,6 @@ export interface SandboxProcess {
 export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }
+
+/** The host runs as many sandboxes as it may, and none of them can be ended. */
+export class NoRoom extends Unavailable {}

@@ -33,10 +33,13 @@ export interface FleetOptions {
   placements: Placements;
   /** A host of which nothing was heard for so long is gone: its sessions go on elsewhere. */
   gone_ms: number;
+  /** How long a call waits for room. */
+  room_ms?: number;
   trouble(message: string, error: unknown): void;
 }
 
-export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOptions): Fleet {
+export function createFleet(options: FleetOptions): Fleet {
+  const { hosts, placements, gone_ms, room_ms = limits.sandbox_room_wait_ms, trouble } = options;
   const closed = new AbortController();
   const seats = new Map<HostConnection, Seat>(hosts.map((host) => [host, { facts: null, taken: 0 }]));
   const began_at = performance.now();
@@ -63,20 +66,21 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
   const change = () => anyChange(hosts, Math.min(limits.hands_ping_ms, gone_ms));
 
   /** The host with most room, or why there is none. */
-  async function choose(without: string | null): Promise<HostConnection | { none: string }> {
-    const candidates = () => reachable().filter((host) => host.facts()?.host_id !== without);
-    if (candidates().length === 0) return { none: "no sandbox host can be reached" };
+  async function choose(): Promise<HostConnection | { none: string }> {
+    if (reachable().length === 0) return { none: "no sandbox host can be reached" };
     // What a host said some seconds ago is good enough, unless it sends somebody away.
-    if (!candidates().some(hasRoom)) await Promise.all(candidates().map((host) => host.refresh()));
-    const found = roomiest(candidates(), seats);
+    if (!reachable().some(hasRoom)) await Promise.all(reachable().map((host) => host.refresh()));
+    const found = roomiest(reachable(), seats);
     if (found) return found;
-    const in_use = candidates().reduce((sum, host) => sum + (host.facts()?.sandboxes_in_use ?? 0), 0);
+    const in_use = reachable().reduce((sum, host) => sum + (host.facts()?.sandboxes_in_use ?? 0), 0);
     return { none: `all sandbox hosts are full, with ${in_use} sandboxes in use; try again later` };
   }
 
   function handsOf(lease: PlacementLease): Hands {
     /** As far as this lease knows. Null: it has none, or that could not be found out. */
     let known: Promise<Placement | null> = Promise.resolve(lease.placement);
+    /** That go on. */
+    let calls = 0;
 
     /** Calls that go on at once decide once. */
     async function decideFrom(
@@ -102,9 +106,9 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
       for (;;) {
         const placement = await known;
         if (placement) return placement;
-        const host = await choose(null);
+        const host = await choose();
         if (!("none" in host)) return decideFrom(null, () => placements.place(lease, idOf(host)));
-        if (reachable().length > 0 || performance.now() - since >= gone_ms) return host;
+        if (performance.now() - since >= (reachable().length > 0 ? room_ms : gone_ms)) return host;
         if (signal.aborted) return { none: interrupted };
         await change();
         closed.signal.throwIfAborted();
@@ -113,15 +117,42 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
 
     /** Waits for a host that cannot be reached. One that is gone is waited for only while no other one has room. */
     async function outlast(at: Placement): Promise<void> {
-      const host = isGone(at.host_id) ? await choose(at.host_id) : { none: "it may come back" };
-      if (!("none" in host)) await decideFrom(at, () => placements.move(lease, at, idOf(host)));
+      const host = isGone(at.host_id) ? await choose() : { none: "it may come back" };
+      // It may also have come back while the others said how full they are.
+      if (!("none" in host) && isGone(at.host_id)) await move(at, host);
+      else if (!hostOf(at.host_id)) await change();
+      closed.signal.throwIfAborted();
+    }
+
+    const move = (at: Placement, host: HostConnection) =>
+      decideFrom(at, () => placements.move(lease, at, idOf(host)));
+
+    /**
+     * Waits for room at the host that has the workspace. If all of that is kept and nothing of the session goes on there,
+     * another one that has room will do.
+     */
+    async function findRoom(at: Placement, { kept }: { kept: boolean }): Promise<void> {
+      const host = kept && calls === 1 ? await choose() : { none: "it has the workspace" };
+      if (!("none" in host) && idOf(host) !== at.host_id && calls === 1) await move(at, host);
       else await change();
       closed.signal.throwIfAborted();
     }
 
     async function execute(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult> {
+      calls += 1;
+      try {
+        return await insist(request, signal);
+      } finally {
+        calls -= 1;
+      }
+    }
+
+    async function insist(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult> {
+      const since = performance.now();
       const { begun_seq, ...asked } = request;
       const began = lease.placement;
+      /** Somewhere, for all that is known. */
+      let hasBegun = true;
       /** Where it may have begun to run. */
       let sent = began && begun_seq !== null && begun_seq > began.moved_seq ? began : null;
       for (;;) {
@@ -131,7 +162,7 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
           return { status: "lost", reason: lostWith(sent, hosts, gone_ms) };
         const host = hostOf(at.host_id);
         if (host) {
-          const elsewhere = begun_seq !== null && begun_seq <= at.moved_seq;
+          const elsewhere = hasBegun && begun_seq !== null && begun_seq <= at.moved_seq;
           const sandbox_id = sandboxIdOf(request.sandbox_id, at);
           const if_never_seen = elsewhere ? "lost" : "run";
           const answer = await executeOnce(
@@ -139,8 +170,13 @@ export function createFleet({ hosts, placements, gone_ms, trouble }: FleetOption
             { ...asked, ...originAt(at, lease.session_id, request), sandbox_id, if_never_seen },
             signal,
           );
-          if (typeof answer !== "string") return answer;
           if (answer === "unknown") sent = at;
+          if (typeof answer === "string") continue;
+          const full = answer.status === "unavailable" && answer.full;
+          if (!full || signal.aborted || performance.now() - since >= room_ms) return answer;
+          hasBegun = false;
+          sent = null;
+          await findRoom(at, full);
         } else if (signal.aborted && sent === null) {
           return { status: "unavailable", reason: interrupted };
         } else {

@@ -323,6 +323,21 @@ describe("a sandbox host", () => {
     assert.deepEqual([finished(idle).fresh_shell, textOf(idle)], [true, "kept\n\n"]);
   });
 
+  test("ends the connection of whoever says too much at once, and goes on saying it", async () => {
+    const socket = connect(socket_path());
+    socket.on("error", () => {});
+    const answers: Buffer[] = [];
+    socket.on("data", (data: Buffer) => answers.push(data));
+    const chunk = Buffer.alloc(1 << 20, "x");
+    const talk = () => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on("drain", talk);
+    talk();
+    await new Promise((closed) => socket.once("close", closed));
+    assert.match(Buffer.concat(answers).toString(), /a line exceeds 67108864 bytes/);
+  });
+
   test("answers bad lines and lives on", async () => {
     const socket = connect(socket_path());
     const lines = createInterface({ input: socket });

@@ -133,7 +133,8 @@ function serve(socket: Socket, service: Service): void {
     },
     tooLong() {
       answer({ type: "error", n: -1, message: `a line exceeds ${limits.hands_line_bytes_max} bytes` });
-      socket.end();
+      // Whoever goes on talking is not waited for.
+      socket.destroySoon();
     },
   });
 }

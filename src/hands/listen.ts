@@ -69,12 +69,22 @@ export async function listenOnNetwork(
     rejectUnauthorized: true,
     handshakeTimeout: limits.hands_handshake_ms,
   });
-  server.maxConnections = limits.hands_connections_max;
+  server.maxConnections = limits.hands_connections_max + limits.hands_strangers_max;
+  /** Who has not proven yet who they are, the oldest first. They take no place from those who have. */
+  const strangers = new Map<string, Socket>();
+  server.on("connection", (socket: Socket) => {
+    const end = endOf(socket);
+    strangers.set(end, socket);
+    socket.once("close", () => strangers.delete(end));
+    const [oldest] = strangers.values();
+    if (strangers.size > limits.hands_strangers_max) oldest?.destroy();
+  });
   server.on("tlsClientError", (error, socket) => {
     onRefused(socket.remoteAddress ?? "somebody", error.message);
     socket.destroy();
   });
   server.on("secureConnection", (socket) => {
+    strangers.delete(endOf(socket));
     const wrong = wrongRole(socket.getPeerCertificate(), "serve");
     if (wrong !== null) {
       onRefused(socket.remoteAddress ?? "somebody", wrong);
@@ -88,6 +98,9 @@ export async function listenOnNetwork(
   await listening(server, () => server.listen(port, host));
   return Object.assign(server, { port: (server.address() as AddressInfo).port });
 }
+
+/** The other one's, which is no other connection's as long as this one is open. */
+const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 async function listening(server: Server, listen: () => void): Promise<void> {
   await new Promise<void>((resolve, reject) => {

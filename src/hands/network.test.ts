@@ -12,6 +12,7 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { makeAuthority, makeCertificate, type Pair } from "../cli/certificates.ts";
+import { limits } from "../limits.ts";
 import { anyChange, connectHands, connectHost, type HostConnection } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "./host.ts";
@@ -175,6 +176,21 @@ describe("a sandbox host on the network", () => {
       assert.equal(Buffer.concat(answers).length, 0);
     });
   }
+
+  test("lets a server in, however many others connect and say nothing", async (t) => {
+    const port = host.port ?? 0;
+    const silent = Array.from(
+      { length: limits.hands_connections_max + limits.hands_strangers_max + 50 },
+      () => connectPlainly({ port, host: "127.0.0.1" }).on("error", () => {}),
+    );
+    t.after(() => {
+      for (const socket of silent) socket.destroy();
+    });
+    await Promise.all(
+      silent.slice(0, 50).map((socket) => new Promise((closed) => socket.once("close", closed))),
+    );
+    assert.equal(await tryAs(await of("serve")), null);
+  });
 
   test("does not speak with a client that speaks no TLS", async () => {
     const socket = connectPlainly({ port: host.port ?? 0, host: "127.0.0.1" });

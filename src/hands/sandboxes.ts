@@ -1,5 +1,5 @@
 import type { Checkpoints } from "./checkpoints/checkpoints.ts";
-import { type Driver, type Sandbox, Unavailable } from "./driver.ts";
+import { type Driver, NoRoom, type Sandbox, Unavailable } from "./driver.ts";
 import { exec } from "./exec.ts";
 import { describeFailure } from "./host-failure.ts";
 import { fileFor, type RunOptions, type Shell, startShell } from "./shell.ts";
@@ -122,7 +122,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
       if (excess > 0 && slot.idle !== null && (await reclaim(slot, { with_jobs: false }))) excess -= 1;
     }
     if (excess > 0) {
-      throw new Unavailable(`all ${options.count_max} sandboxes of this host are in use; try again later`);
+      throw new NoRoom(`all ${options.count_max} sandboxes of this host are in use; try again later`);
     }
   }
 
@@ -207,7 +207,9 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
       return { ...result, restored: options.checkpoints.report(call.id, call.restore_known) };
     } catch (error) {
       const reason = error instanceof Unavailable ? error.message : describeFailure(error);
-      return { status: started ? "lost" : "unavailable", reason };
+      if (started) return { status: "lost", reason };
+      const full = error instanceof NoRoom && { full: { kept: options.checkpoints.isKept(call.id) } };
+      return { status: "unavailable", reason, ...full };
     } finally {
       ended(call.call_id);
       slot.calls -= 1;

@@ -183,7 +183,12 @@ export const executeResult = z.discriminatedUnion("status", [
   /** It was started, and nobody can say how it ended. */
   z.object({ status: z.literal("lost"), reason: z.string() }),
   /** No sandbox could be made; nothing ran. */
-  z.object({ status: z.literal("unavailable"), reason: z.string() }),
+  z.object({
+    status: z.literal("unavailable"),
+    reason: z.string(),
+    /** The host has no room, and whether all that it has of the workspace is kept: then another one can go on with it. */
+    full: z.object({ kept: z.boolean() }).optional(),
+  }),
 ]);
 export type ExecuteResult = z.infer<typeof executeResult>;
 

@@ -89,9 +89,9 @@ export function startHosts(db: Database) {
   /** As one server has it. Resolves when it has met every host. */
   async function fleetOf(
     hosts: readonly Host[],
-    options: ConnectOptions & { gone_ms?: number } = {},
+    options: ConnectOptions & { gone_ms?: number; room_ms?: number } = {},
   ): Promise<{ fleet: Fleet; connections: HostConnection[] }> {
-    const { gone_ms = 600, ping_ms = 50, silent_ms = 250 } = options;
+    const { gone_ms = 600, room_ms = 600, ping_ms = 50, silent_ms = 250 } = options;
     const connections = hosts.map(({ socket_path }) => connectHost({ socket_path, ping_ms, silent_ms }));
     const placements = placementsIn(db);
     while (!connections.every((each) => each.isUp())) await delay(5);
@@ -99,6 +99,7 @@ export function startHosts(db: Database) {
       hosts: connections,
       placements,
       gone_ms,
+      room_ms,
       trouble: (what, error) => troubles.push(`${what} ${error}`),
     });
     closing.push(() => {
