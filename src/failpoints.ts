@@ -15,6 +15,16 @@ export const failpoints = [
   /** A tool is about to be run, by `hands` or here. */
   "tool_asked",
   "tool_answered",
+  /** A session's first host is about to be written down. */
+  "place_asked",
+  "place_done",
+  /** Another host is, because that one is gone. */
+  "move_asked",
+  "move_done",
+  /** The process is told to stop, and has not given a session back. */
+  "stop_asked",
+  /** All of them are given back. */
+  "stop_done",
   /** `hands` has read that it is to run a command, and has not noted it. */
   "call_read",
   /** It is noted on disk, and has not begun. */
@@ -22,6 +32,18 @@ export const failpoints = [
   /** It has ended, and its result is not on disk. */
   "call_ended",
   "call_kept",
+  /** A workspace is about to be brought back. */
+  "restore_asked",
+  /** It is in its place, and nobody has been told what of it is missing. */
+  "restore_done",
+  /** A workspace is about to be kept. */
+  "checkpoint_asked",
+  /** All that is in it is in the storage, and the document that makes it a checkpoint is not. */
+  "checkpoint_stored",
+  /** It is a checkpoint, and the host has not noted that. */
+  "checkpoint_done",
+  /** The sandbox of a session that has ended is removed, and that is still to be done. */
+  "sandbox_removed",
   /** What a request with a key did is written and not committed, its answer with it. */
   "answer_written",
   /** It is committed, and its client has not been told. */

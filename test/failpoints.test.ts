@@ -1,66 +1,30 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { type Failpoint, failpoints } from "../src/failpoints.ts";
-import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
+import { failpoints } from "../src/failpoints.ts";
+import { begin, countDeaths, outcome, type Scene, startBrain, startScene } from "./harness/deaths.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, type Running, type Serve, startProcesses } from "./harness/processes.ts";
-import { reconnecting } from "./harness/reconnecting.ts";
-import {
-  type Facts,
-  isIdle,
-  listed,
-  message,
-  newSession,
-  prepare,
-  resultsIn,
-  saidIn,
-  send,
-} from "./harness/session.ts";
+import { isIdle, message, send } from "./harness/session.ts";
+import { heldCommand } from "./harness/workspace.ts";
 
-/** Each place at which a process can be made to die is met here. */
+const deaths = countDeaths("sessions");
 let processes: Processes;
-let api: Serve;
+let scene: Scene;
 let brain: Serve;
 let hands: Running;
-let facts: Facts;
-const met = new Set<string>();
 
 before(async () => {
   processes = await startProcesses({ crashable: true });
   hands = await processes.hands();
-  brain = await startBrain();
-  api = await processes.serve(await freePort(), "--roles", "api");
-  facts = await prepare(api.client);
+  brain = await startBrain({ processes });
+  scene = await startScene(processes);
 });
 after(() => processes.close());
 
-const startBrain = async () => processes.serve(await freePort(), "--roles", "brain");
-
-const text = "bash echo run >> runs\nthen\nbash grep -c run runs\nthen\nsay done";
-
-/** One turn with two commands, during which `doomed` dies and `next` takes its place. */
-async function play(doomed: Running, point: Failpoint, next: () => Promise<unknown>) {
-  const { id } = await newSession(api.client, facts);
-  const client = reconnecting(api.client, id);
-  await doomed.crashAt({ point, nth: 0 });
-  await send(api.client, id, message(text));
-  const at = await doomed.ended;
-  assert.equal(at, point);
-  met.add(at);
-  await next();
-  await client.until(isIdle);
-  await client.close();
-  const events = await listed(api.client, id);
-  assert.deepEqual(client.seen, events);
-  assertOneActor(events);
-  await assertLogsWhole(processes.db);
-  assert.equal(saidIn(events), "done");
-  const file = processes.workspace(id).path("runs");
-  const runs = existsSync(file) ? readFileSync(file, "utf8").match(/run/g) : null;
-  return { results: resultsIn(events), runs: runs?.length ?? 0 };
-}
+const twoCommands = "bash echo run >> runs\nthen\nbash grep -c run runs\nthen\nsay done";
 
 describe("a brain dies, and the next one goes on; the command runs once", () => {
   const ofBrains = [
@@ -69,16 +33,34 @@ describe("a brain dies, and the next one goes on; the command runs once", () => 
     "append_done",
     "model_asked",
     "model_said",
+    "place_asked",
+    "place_done",
     "tool_asked",
     "tool_answered",
   ] as const;
   for (const point of ofBrains) {
     test(point, async () => {
-      const { results, runs } = await play(brain, point, async () => {
-        brain = await startBrain();
-      });
+      const session = await begin(scene);
+      await deaths.at(brain, point, () => send(scene.api.client, session.id, message(twoCommands)));
+      brain = await startBrain(scene);
+      const { results, runs } = await outcome(session);
       assert.equal(results.at(-1), "1");
       assert.equal(runs, 1);
+    });
+  }
+});
+
+describe("a brain that is told to stop dies of it; the command goes on", () => {
+  for (const point of ["stop_asked", "stop_done"] as const) {
+    test(point, async () => {
+      const session = await begin(scene);
+      const workspace = processes.workspace(session.id);
+      await send(scene.api.client, session.id, message(`bash ${heldCommand}\nthen\nsay done`));
+      await workspace.written("runs");
+      await deaths.at(brain, point, () => brain.stop());
+      workspace.release();
+      brain = await startBrain(scene);
+      assert.deepEqual(await outcome(session), { results: ["1"], runs: 1 });
     });
   }
 });
@@ -93,9 +75,10 @@ describe("hands dies, and says what it knows", () => {
   ] as const;
   for (const [point, ran, told] of expected) {
     test(point, async () => {
-      const { results, runs } = await play(hands, point, async () => {
-        hands = await processes.hands();
-      });
+      const session = await begin(scene);
+      await deaths.at(hands, point, () => send(scene.api.client, session.id, message(twoCommands)));
+      hands = await processes.hands();
+      const { results, runs } = await outcome(session);
       assert.match(results[0] ?? "", told);
       // grep has no file to count in where nothing ran.
       if (ran > 0) assert.match(results[1] ?? "", new RegExp(`^${ran}$`, "m"));
@@ -107,17 +90,14 @@ describe("hands dies, and says what it knows", () => {
 describe("a server dies over a request with a key, and the one who repeats it finds it done once", () => {
   for (const point of ["answer_written", "answer_committed"] as const) {
     test(point, async () => {
-      const { id } = await newSession(api.client, facts);
+      const { id, client, api } = await begin(scene);
       const doomed = await processes.serve(await freePort(), "--roles", "api");
-      await doomed.crashAt({ point, nth: 0 });
       const headers = { "idempotency-key": randomUUID() };
       const ask = (client: Serve["client"]) =>
         client.beta.sessions.events.send(id, { events: [message("say hi")] }, { headers, maxRetries: 0 });
-      await assert.rejects(ask(doomed.client));
-      met.add((await doomed.ended) ?? "");
+      await deaths.at(doomed, point, () => assert.rejects(ask(doomed.client)));
       const answer = await ask(api.client);
       assert.deepEqual(answer, await ask(api.client));
-      const client = reconnecting(api.client, id);
       await client.until(isIdle);
       await client.close();
       const sent = client.seen.filter(({ type }) => type === "user.message").map((event) => event.id);
@@ -129,6 +109,11 @@ describe("a server dies over a request with a key, and the one who repeats it fi
   }
 });
 
-test("every place was met", () => {
-  assert.deepEqual([...met].toSorted(), [...failpoints].toSorted());
+test("every place is in the program once, and those of these tests were met", () => {
+  const root = join(import.meta.dirname, "../src");
+  const named = globSync("**/*.ts", { cwd: root }).flatMap((file) =>
+    [...readFileSync(join(root, file), "utf8").matchAll(/\bfailpoint\("(\w+)"\)/g)].map(([, name]) => name),
+  );
+  assert.deepEqual(named.toSorted(), [...failpoints].toSorted());
+  deaths.assertComplete();
 });

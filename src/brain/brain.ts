@@ -1,5 +1,6 @@
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
+import { failpoint } from "../failpoints.ts";
 import type { SandboxScope } from "../hands/client.ts";
 import type { Fleet } from "../hands/fleet.ts";
 import { sandboxOf } from "../hands/placement.ts";
@@ -254,10 +255,12 @@ export function startBrain(parts: BrainParts): Brain {
       memory.clear();
     },
     async stop() {
+      failpoint("stop_asked");
       stop.abort();
       clearTimeout(timer);
       await looking;
       while (driven.size > 0) await Promise.all(driven);
+      failpoint("stop_done");
     },
   };
 }

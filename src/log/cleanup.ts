@@ -1,4 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
+import { failpoint } from "../failpoints.ts";
 import type { Placement } from "../hands/placement.ts";
 
 /** A session whose sandbox is to be removed: it was archived or deleted, or has had it for long enough. */
@@ -60,6 +61,7 @@ export async function takeCleanups(
   for (const { session_id, epoch, forked, ...placed } of await db.query<Due>(due, [])) {
     const placement = placed.host_id === null ? null : placed;
     const removed = placement || forked ? await remove({ session_id, epoch, placement }) : "removed";
+    if (removed === "removed") failpoint("sandbox_removed");
     if (removed === "stale") await db.query(superseded, [session_id, epoch]);
     else if (removed !== "failed") await db.query(done, [session_id, epoch, removed === "removed"]);
   }

@@ -1,4 +1,5 @@
 import type { Database, Statement } from "../db/database.ts";
+import { failpoint } from "../failpoints.ts";
 import type { AbandonedSandbox, Placement, PlacementLease, Placements } from "../hands/placement.ts";
 
 // The head is locked: a lease that ends while this runs ends after it, so that the next claim sees what it wrote.
@@ -47,11 +48,15 @@ const freedStatement: Statement = {
 export function placementsIn(db: Database): Placements {
   return {
     async place(lease, host_id) {
+      failpoint("place_asked");
       const [row] = await db.query<Placement>(placeStatement, [...leaseOf(lease), host_id]);
+      failpoint("place_done");
       return row ?? null;
     },
     async move(lease, { generation }, host_id) {
+      failpoint("move_asked");
       const [row] = await db.query<Placement>(moveStatement, [...leaseOf(lease), generation, host_id]);
+      failpoint("move_done");
       return row ?? null;
     },
     abandonedOn: (host_id, count) => db.query<AbandonedSandbox>(abandonedStatement, [host_id, count]),

@@ -1,18 +1,22 @@
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type Anthropic from "@anthropic-ai/sdk";
 import type { ModelsFile } from "../../src/config/models.ts";
 import { readConfig } from "../../src/config.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
+import { sandboxOf } from "../../src/hands/placement.ts";
 import type { Order } from "./crash-here.ts";
 import { freePort } from "./free-port.ts";
+import { loopbackHosts } from "./loopback-hosts.ts";
 import { startPart } from "./part.ts";
 import { clientOf, testKey } from "./server.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
 
-const crashHere = join(import.meta.dirname, "crash-here.ts");
+/** What a process loads that takes orders where to crash. */
+export const crashHere = join(import.meta.dirname, "crash-here.ts");
 
 export interface Running {
   pid: number;
@@ -38,8 +42,15 @@ export interface Processes {
   serve(port: number, ...args: string[]): Promise<Serve>;
   /** The same by another version of the program, of which this is the entry. */
   serveVersion(main: string, port: number): Promise<Serve>;
-  hands(): Promise<Running>;
-  workspace(sessionId: string): Workspace;
+  /** Of several hosts the one with this number. */
+  hands(host?: number): Promise<Running>;
+  /** On the host with this number, after so many moves. */
+  workspace(sessionId: string, at?: { host: number; generation: number }): Workspace;
+  /** Waits until the storage has a checkpoint of the session, made of its first sandbox. */
+  kept(sessionId: string): Promise<void>;
+  hasKept(sessionId: string): boolean;
+  /** Removes all that the host has of its own, as if a new one took its place. It must not run. */
+  emptyHost(): void;
   /** Kills what still runs and removes what they left behind. */
   close(): Promise<void>;
 }
@@ -52,6 +63,8 @@ export async function startProcesses(
     settings?: Record<string, string>;
     /** They take orders where to crash. */
     crashable?: boolean;
+    /** So many sandbox hosts, instead of the one that shares a data directory with the servers. */
+    hosts?: number;
     /** Instead of one of their own. */
     db?: TestDatabase;
   } = {},
@@ -64,6 +77,9 @@ export async function startProcesses(
   writeFileSync(config, JSON.stringify(options.models ? { models: options.models } : {}));
   const running = new Set<Running>();
   const { PATH, HOME, XDG_RUNTIME_DIR } = process.env;
+  const hostsDir = mkdtempSync(join(tmpdir(), "drover-hosts-"));
+  chmodSync(hostsDir, 0o711);
+  const several = options.hosts === undefined ? null : await loopbackHosts(hostsDir, options.hosts);
   const env = {
     PATH,
     HOME,
@@ -73,12 +89,15 @@ export async function startProcesses(
     DROVER_DATA_DIR: dataDir,
     DROVER_CONFIG: config,
     ...options.settings,
+    ...(options.crashable && { NODE_COMPILE_CACHE: join(configDir, "compiled") }),
     ...(options.anthropic_url && {
       DROVER_ANTHROPIC_API_KEY: "upstream-key",
       DROVER_ANTHROPIC_BASE_URL: options.anthropic_url,
     }),
   };
-  const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
+  const runtimes = [env, ...(several?.hosts ?? []).map((host) => ({ ...env, ...host.env }))].map(
+    (each) => readConfig(each, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" }).runtime_dir,
+  );
 
   async function start(command: string[], more: Record<string, string>, main?: string): Promise<Running> {
     let lastWords = "";
@@ -124,23 +143,40 @@ export async function startProcesses(
   async function serve(port: number, args: string[], main?: string): Promise<Serve> {
     const url = `http://127.0.0.1:${port}`;
     const metrics = `127.0.0.1:${await freePort()}`;
-    const settings = { DROVER_PORT: String(port), DROVER_METRICS: metrics };
+    const settings = { ...several?.serve, DROVER_PORT: String(port), DROVER_METRICS: metrics };
     const process = await start(["serve", ...args], settings, main);
     return { ...process, url, metrics_url: `http://${metrics}/metrics`, client: clientOf(url) };
   }
+
+  const hasKept = (sessionId: string) =>
+    existsSync(join(dataDir, "storage/documents/workspaces", sessionId, sandboxOf(sessionId), "1.json"));
 
   return {
     db,
     serve: (port, ...args) => serve(port, args),
     serveVersion: (main, port) => serve(port, [], main),
-    hands: () => start(["hands"], {}),
-    workspace: (sessionId) => workspaceOf(join(dataDir, "hands"), sessionId),
+    hands(n = 0) {
+      const host = several?.hosts[n];
+      return start(["hands", ...(host?.args ?? [])], host?.env ?? {});
+    },
+    workspace(sessionId, at) {
+      const host = several?.hosts[at?.host ?? 0];
+      const moved = at && at.generation > 0 ? `-${at.generation}` : "";
+      return workspaceOf(join(host?.data_dir ?? dataDir, "hands"), `${sessionId}${moved}`);
+    },
+    hasKept,
+    async kept(sessionId) {
+      while (!hasKept(sessionId)) await pause(5);
+    },
+    emptyHost() {
+      for (const name of ["sandboxes", "checkpoints", "journal"])
+        rmSync(join(dataDir, "hands", name), { recursive: true, force: true });
+    },
     async close() {
       await Promise.all([...running].map((child) => child.kill()));
       await db.close();
-      rmSync(dataDir, { recursive: true, force: true });
-      rmSync(configDir, { recursive: true, force: true });
-      rmSync(runtime_dir, { recursive: true, force: true });
+      for (const path of [dataDir, configDir, hostsDir, ...runtimes])
+        rmSync(path, { recursive: true, force: true });
     },
   };
 }

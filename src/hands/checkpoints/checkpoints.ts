@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
 import { type Driver, Unavailable } from "../driver.ts";
 import { describeFailure } from "../host-failure.ts";
@@ -140,7 +141,9 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   return {
     async fill(id, from) {
       if (from === null || driver.keptFolders(id) !== null) return;
+      failpoint("restore_asked");
       reports.set(id, await restore(id, from));
+      failpoint("restore_done");
     },
     began: keeping.began,
     lives: keeping.lives,

@@ -1,3 +1,4 @@
+import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
 import type { Driver } from "../driver.ts";
 import type { Checkpoint } from "../wire.ts";
@@ -165,7 +166,9 @@ export function createKeeping(parts: KeepingParts): Keeping {
         after_calls: unkept.calls,
         in_use,
       };
+      failpoint("checkpoint_asked");
       const { checkpoint } = await worker.run("take", asks, { signal, ms_max: limits.checkpoint_ms_max });
+      failpoint("checkpoint_done");
       const all = slot.calls === 0 && slot.changes === changes;
       notes.kept(id, unkept.calls, { all });
       parts.fine();

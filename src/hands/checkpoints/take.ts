@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
 import type { Checkpoint } from "../wire.ts";
 import { type CheckpointDocument, nameOf, placesOf, readCheckpoint } from "./documents.ts";
@@ -54,6 +55,7 @@ export async function takeCheckpoint(
     const { after_calls } = request;
     if (after_calls.length === 0 && newest?.manifest === manifest.sha256)
       return { checkpoint: null, files_read: scanned.files_read };
+    failpoint("checkpoint_stored");
     const made = await createDocument(storage, session_id, {
       sandbox_id,
       // Of a workspace that has changed by itself: the same calls as of the one before.

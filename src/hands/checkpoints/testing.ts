@@ -15,7 +15,7 @@ export const never = new AbortController().signal;
 export const session_id = "sesn_kept";
 export const sandbox_id = "sbx_kept";
 
-/** A workspace and a storage, without a sandbox. */
+/** A workspace and a storage, without a sandbox, in one folder. */
 export interface KeptWorkspace {
   folder: TestFolder;
   /** The workspace's own folder. */
@@ -33,12 +33,10 @@ export interface KeptWorkspace {
   restore(at?: CheckpointRef["at"]): Promise<Restored & { path: string }>;
 }
 
-export function keptWorkspace(): KeptWorkspace {
-  const folder = testFolder();
+export function keptWorkspace(folder: TestFolder = testFolder()): KeptWorkspace {
   const path = join(folder.path, "workspace");
   const storagePath = join(folder.path, "storage");
-  mkdirSync(path);
-  mkdirSync(storagePath);
+  for (const each of [path, storagePath]) mkdirSync(each, { recursive: true });
   const storage = storageIn(storagePath);
   let restores = 0;
 
