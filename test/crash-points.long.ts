@@ -5,7 +5,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { cents60, limit, reasonOf } from "./harness/budgets.ts";
 import { freePort } from "./harness/free-port.ts";
-import { type Processes, type Serve, startProcesses } from "./harness/processes.ts";
+import { type Processes, type Running, type Serve, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import {
   type Facts,
@@ -27,12 +27,13 @@ import {
 let processes: Processes;
 let api: Serve;
 let brain: Serve;
+let hands: Running;
 let allowed: Facts;
 let asking: Facts;
 
 before(async () => {
   processes = await startProcesses({ crashable: true });
-  await processes.hands();
+  hands = await processes.hands();
   api = await processes.serve(await freePort(), "--roles", "api");
   brain = await startBrain();
   allowed = await prepare(api.client);
@@ -107,6 +108,20 @@ const turns: Record<string, Turn> = {
     check(events) {
       assert.equal(saidIn(events), "");
       assert.match(resultsIn(events).join(), /interrupted/);
+    },
+  },
+  "a command whose host dies": {
+    text: "bash echo a >> runs; sleep 60\nthen\nsay done",
+    async act({ id, reader }) {
+      await processes.workspace(id).written("runs");
+      await hands.kill();
+      hands = await processes.hands();
+      await reader.until(isIdle);
+    },
+    ran: "a\n",
+    check(events) {
+      assert.equal(saidIn(events), "done");
+      assert.match(resultsIn(events).join(), /outcome of this call is unknown/);
     },
   },
   "a summary": {
