@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { answerEvents, type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
-import { reconnecting } from "./harness/reconnecting.ts";
+import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import {
   type Facts,
+  follow,
   isIdle,
+  isOf,
+  type ListedEvent,
   listed,
   message,
   newSession,
@@ -15,20 +19,26 @@ import {
   saidIn,
   send,
 } from "./harness/session.ts";
+import { heldCommand } from "./harness/workspace.ts";
 
 type Serve = Awaited<ReturnType<Processes["serve"]>>;
 
+let upstream: FakeAnthropic;
 let processes: Processes;
 let api: Serve;
 let facts: Facts;
 
 before(async () => {
-  processes = await startProcesses();
+  upstream = await startFakeAnthropic();
+  processes = await startProcesses({ anthropic_url: upstream.url });
   await processes.hands();
   api = await processes.serve(await freePort(), "--roles", "api");
   facts = await prepare(api.client);
 });
-after(() => processes.close());
+after(async () => {
+  await processes.close();
+  await upstream.close();
+});
 
 const brain = async () => processes.serve(await freePort(), "--roles", "brain");
 
@@ -78,35 +88,137 @@ describe("a process does what its roles say", () => {
   });
 });
 
-test("brains that are restarted one after the other hand their sessions over in the middle of turns", async () => {
-  let brains = [await brain(), await brain()];
-  const text = `${"bash echo run >> runs\nthen\n".repeat(6)}say ${"word ".repeat(30)}\nbash grep -c run runs\nthen\nsay done`;
-  const slow = await prepare(api.client, "simulated/1000");
-  const sessions = await Promise.all(
-    Array.from({ length: 10 }, async () => {
-      const { id } = await newSession(api.client, slow);
-      const client = reconnecting(api.client, id);
-      await send(api.client, id, message(text));
-      return { id, client };
-    }),
-  );
-  for (let round = 0; round < 2; round += 1) {
-    await sessions[round]?.client.until(({ type }) => type === "agent.tool_result", 2 * round + 1);
-    const renewed: Serve[] = [];
-    for (const old of brains) {
-      renewed.push(await brain());
-      assert.equal(await old.stop(), 0);
-    }
-    brains = renewed;
+describe("a brain that is stopped gives its sessions back, in the middle of", () => {
+  /** It is gone, nobody else was there, and the session is free. */
+  async function stopped(old: Serve, id: string): Promise<void> {
+    assert.equal(await old.stop(), 0);
+    const text =
+      "select lease_owner, runnable_at <= drover_now() as due from session_head where session_id = $1";
+    assert.deepEqual(await processes.db.query({ name: "free", text }, [id]), [
+      { lease_owner: null, due: true },
+    ]);
   }
-  for (const { id, client } of sessions) {
-    await client.until(isIdle);
+
+  async function outcome({ id, client }: { id: string; client: Reconnecting }): Promise<ListedEvent[]> {
+    await client.until((event) => isIdle(event) && event.stop_reason.type === "end_turn");
     await client.close();
     const events = await listed(api.client, id);
     assert.deepEqual(client.seen, events);
     assertOneActor(events);
-    assert.equal(resultsIn(events).at(-1), "6");
-    assert.match(saidIn(events), /done$/);
+    await assertLogsWhole(processes.db);
+    return events;
   }
-  await assertLogsWhole(processes.db);
+
+  async function begin(facts: Facts, text: string) {
+    const { id } = await newSession(api.client, facts);
+    const client = reconnecting(api.client, id);
+    await send(api.client, id, message(text));
+    return { id, client };
+  }
+
+  test("an answer: what was asked is closed, and the next one asks again", async () => {
+    const old = await brain();
+    const asked = upstream.requests.length;
+    const begun = answerEvents({ blocks: [{ type: "text", text: ["Half an ans"] }] }).slice(0, 4);
+    upstream.reply({ chunks: [sse(begun)], end: "hang" }, textReply("Whole."));
+    const { id } = await newSession(api.client, await prepare(api.client, "claude-opus-5-5"));
+    const client = reconnecting(api.client, id);
+    const following = await follow(api.client, id, { event_deltas: ["agent.message"] });
+    await send(api.client, id, message("Go on"));
+    await following.until(isOf("event_delta"));
+    const session = { id, client };
+    const request = await upstream.request(asked);
+    await stopped(old, session.id);
+    following.close();
+    assert.equal(await request.ended, "closed");
+    const next = await brain();
+    const events = await outcome(session);
+    assert.equal(saidIn(events), "Whole.");
+    assert.deepEqual(
+      events.flatMap((event) => (event.type === "span.model_request_end" ? [event.is_error] : [])),
+      [true, false],
+    );
+    await next.stop();
+  });
+
+  test("a command, which goes on: its result comes to the next one", async () => {
+    const old = await brain();
+    const session = await begin(facts, `bash ${heldCommand}\nthen\nsay done`);
+    const workspace = processes.workspace(session.id);
+    await workspace.written("runs");
+    await stopped(old, session.id);
+    workspace.release();
+    const next = await brain();
+    const events = await outcome(session);
+    assert.deepEqual(resultsIn(events), ["1"]);
+    assert.equal(await workspace.written("runs"), "run\n");
+    await next.stop();
+  });
+
+  test("an approval: the call runs once it is allowed, by the next one", async () => {
+    const old = await brain();
+    const asking = await prepare(api.client, "simulated", "always_ask");
+    const session = await begin(asking, "bash echo run >> runs; cat runs\nthen\nsay done");
+    await session.client.until(isIdle);
+    const [call] = session.client.seen.filter(({ type }) => type === "agent.tool_use");
+    const answer = { tool_use_id: call?.id ?? assert.fail(), result: "allow" } as const;
+    assert.equal(await old.stop(), 0);
+    await send(api.client, session.id, { type: "user.tool_confirmation", ...answer });
+    const next = await brain();
+    assert.deepEqual(resultsIn(await outcome(session)), ["run"]);
+    await next.stop();
+  });
+});
+
+describe("processes that are restarted one after the other hand their sessions over in the middle of turns", () => {
+  const text = `${"bash echo run >> runs\nthen\n".repeat(6)}say ${"word ".repeat(30)}\nbash grep -c run runs\nthen\nsay done`;
+
+  /** Two rounds while ten turns run, of which clients at these servers hear. */
+  async function roll(servers: readonly Serve[], restart: (n: number) => Promise<void>): Promise<void> {
+    const slow = await prepare(api.client, "simulated/1000");
+    const sessions = await Promise.all(
+      Array.from({ length: 10 }, async (_, n) => {
+        const server = servers[n % servers.length] ?? api;
+        const { id } = await newSession(server.client, slow);
+        const client = reconnecting(server.client, id);
+        await send(server.client, id, message(text));
+        return { id, client };
+      }),
+    );
+    for (let round = 0; round < 2; round += 1) {
+      await sessions[round]?.client.until(({ type }) => type === "agent.tool_result", 2 * round + 1);
+      for (const n of [0, 1]) await restart(n);
+    }
+    for (const { id, client } of sessions) {
+      await client.until(isIdle);
+      await client.close();
+      const events = await listed(api.client, id);
+      assert.deepEqual(client.seen, events);
+      assertOneActor(events);
+      assert.equal(resultsIn(events).at(-1), "6");
+      assert.match(saidIn(events), /done$/);
+    }
+    await assertLogsWhole(processes.db);
+  }
+
+  test("brains, each after the one that takes its place has started", async () => {
+    const brains = [await brain(), await brain()];
+    await roll([api], async (n) => {
+      const old = brains[n];
+      brains[n] = await brain();
+      assert.equal(await old?.stop(), 0);
+    });
+    for (const each of brains) await each.stop();
+  });
+
+  test("servers with every role, each in its own place, whose clients come back to it", async () => {
+    const ports = [await freePort(), await freePort()];
+    const start = (n: number) => processes.serve(ports[n] ?? 0);
+    const servers = [await start(0), await start(1)];
+    await roll(servers.slice(), async (n) => {
+      assert.equal(await servers[n]?.stop(), 0);
+      servers[n] = await start(n);
+    });
+    for (const each of servers) await each.stop();
+  });
 });

@@ -8,6 +8,8 @@ const turns = 200;
 const model = "claude-opus-5-5";
 /** After its lease, or once it serves, a brain has so long to settle all of them. */
 const target_ms = 2_000;
+/** A brain that is told to stop hands over all of them, and they settle, in so long. */
+const handed_over_ms = 1_000;
 
 /** A brain goes with 200 turns in flight, each in the middle of a model request: until the last of them has settled. */
 export async function recovery(rig: Rig): Promise<Figure[]> {
@@ -30,6 +32,11 @@ export async function recovery(rig: Rig): Promise<Figure[]> {
     const frozen = performance.now();
     return { heir, since: frozen, ready: frozen };
   });
+  const stopped = await settledAfter(rig, async (doomed, serve) => {
+    const heir = await serve();
+    const told = performance.now();
+    return { heir, since: told, ready: told, left: doomed.close() };
+  });
   const what = `${turns} turns in flight`;
   return [
     figure(
@@ -39,6 +46,7 @@ export async function recovery(rig: Rig): Promise<Figure[]> {
     ),
     figure(`${what}, killed and started anew: from the kill, the start included`, restarted.after),
     figure(`${what}, killed beside another process: from the kill`, beside.after, target_ms),
+    figure(`${what}, told to stop beside another process: from the signal`, stopped.after, handed_over_ms),
     figure(
       `${what}, vanished without a word: from then on`,
       vanished.after,
@@ -59,6 +67,8 @@ interface Replaced {
   heir: ServeProcess;
   since: number;
   ready: number;
+  /** Resolves when a process that was told to stop has ended. */
+  left?: Promise<void>;
 }
 
 async function settledAfter(
@@ -75,9 +85,10 @@ async function settledAfter(
   for (const session of sessions) await doomed.client.say(session, "go on");
   await upstream.request(turns - 1);
   well = true;
-  const { heir, since, ready } = await replace(doomed, serve);
+  const { heir, since, ready, left } = await replace(doomed, serve);
   while ((await unsettled(rig, sessions)) > 0) await pause(5);
   const settled = performance.now();
+  await left;
   await doomed.kill();
   await heir.close();
   await upstream.close();
