@@ -17,7 +17,7 @@ const usage = { input_tokens: 3, output_tokens: 2, cache_read_input_tokens: 0 };
 const list: ListedEvent[] = [
   event("user.message", "m1", { content: [{ type: "text", text: "one" }] }),
   event("span.model_request_start", "s1"),
-  event("agent.tool_use", "t1", { input: { command: "echo word-1. >> words" } }),
+  event("agent.tool_use", "t1", { name: "bash", input: { command: "echo word-1. >> words" } }),
   event("span.model_request_end", "e1", { model_request_start_id: "s1", model_usage: usage }),
   event("agent.tool_result", "r1", { tool_use_id: "t1", is_error: false }),
   event("user.message", "m2", { content: [{ type: "text", text: "two" }] }),
@@ -121,7 +121,7 @@ describe("the checker", () => {
   function moved(told: string, ...lines: string[]): Evidence {
     const second = [
       event("span.model_request_start", "s2"),
-      event("agent.tool_use", "t2", { input: { command: "echo word-2. >> words" } }),
+      event("agent.tool_use", "t2", { name: "bash", input: { command: "echo word-2. >> words" } }),
       event("span.model_request_end", "e2", { model_request_start_id: "s2", model_usage: usage }),
       event("agent.tool_result", "r2", {
         tool_use_id: "t2",
@@ -153,10 +153,9 @@ describe("the checker", () => {
   test("finds one that lacks something, and nothing tells of that", () =>
     assert.match(problemsOf(moved(whole, "word-2. b")).join(), /workspace 1 lacks word-1\./));
 
-  /** Its only call was open from 1 s to 4 s, and `why` nobody knows what came of it. */
-  function lost(why: string, harm: Partial<HostHarm>): Evidence {
-    const told = `The outcome of this call is unknown: ${why}. It may have run in part or whole.`;
-    const result = { ...list[4], is_error: true, content: [{ type: "text", text: told }] } as ListedEvent;
+  /** Its only call was open from 1 s to 4 s, and was lost for that reason. */
+  function lost(reason: string, harm: Partial<HostHarm>, type = "outcome_unknown"): Evidence {
+    const result = { ...list[4], is_error: true, recovery: { type, reason } } as unknown as ListedEvent;
     return {
       ...good(),
       ...seenAs(list.with(4, result)),
@@ -170,6 +169,8 @@ describe("the checker", () => {
     assert.deepEqual(problemsOf(lost(gone, {})), []);
     assert.deepEqual(problemsOf(lost(died, { ended: true })), []);
   });
+  test("finds a command that was run again", () =>
+    assert.match(problemsOf(lost(gone, {}, "run_again")).join(), /was run again/));
   const unfounded: [string, Evidence][] = [
     ["before anything was done", lost(gone, { from: 5_000, until: 6_000 })],
     ["long after something was done", lost(gone, { from: 0, until: 900 })],

@@ -1,3 +1,5 @@
+import type { Recovery } from "../../src/protocol/events.ts";
+import type { ListedEvent } from "../harness/session.ts";
 import type { Harm } from "./adversary.ts";
 import type { Evidence } from "./checker.ts";
 
@@ -21,31 +23,31 @@ export function hostHarmsOf(harms: readonly Harm[], hosts: readonly string[]): H
   });
 }
 
-const unknown = /The outcome of this call is unknown: (.*)\. It may have run/s;
-
-/** Why the outcome of a call is unknown, if a result says so. */
-export function lossTold(event: Evidence["list"][number]): string | null {
-  if (event.type !== "agent.tool_result") return null;
-  const [, why] = unknown.exec(JSON.stringify(event.content)) ?? [];
-  return why ?? null;
+/** How a result came about although a sandbox or its host was lost meanwhile, if it says so. */
+export function recoveryOf(event: ListedEvent): Recovery | null {
+  return event.type === "agent.tool_result" ? ((event as { recovery?: Recovery }).recovery ?? null) : null;
 }
 
-/** The outcome of a call is unknown only where something was done to a host or a sandbox while the call was open. */
+/**
+ * A call is lost only where something was done to a host or a sandbox while it was open. What only reads is run again
+ * then, and of everything else the outcome is unknown.
+ */
 export function ofLosses({ list, sent_ms, seen_ms, hostHarms, hostIds }: Evidence): string[] {
   const problems: string[] = [];
-  const begun = new Map<string, number>();
+  const calls = new Map<string, { name: string; since: number }>();
   /** What was sent before an event was not later than this. */
   let since = Number.NEGATIVE_INFINITY;
   for (const event of list) {
     since = Math.max(since, sent_ms.get(event.id) ?? since);
-    if (event.type === "agent.tool_use") begun.set(event.id, since);
-    const why = lossTold(event);
-    if (why === null || event.type !== "agent.tool_result") continue;
-    const from = begun.get(event.tool_use_id) ?? since;
+    if (event.type === "agent.tool_use") calls.set(event.id, { name: event.name, since });
+    const recovery = recoveryOf(event);
+    if (recovery === null || event.type !== "agent.tool_result") continue;
+    const call = calls.get(event.tool_use_id);
+    const from = call?.since ?? since;
     const until = seen_ms.get(event.id) ?? Number.POSITIVE_INFINITY;
-    const [id] = /host_\w+/.exec(why) ?? [];
+    const [id] = /host_\w+/.exec(recovery.reason) ?? [];
     const host = id === undefined ? undefined : (hostIds.get(id) ?? id);
-    const ended = / ended while the command ran/.test(why);
+    const ended = / ended while the command ran/.test(recovery.reason);
     const fits = hostHarms.some(
       (harm) =>
         harm.from <= until &&
@@ -53,7 +55,10 @@ export function ofLosses({ list, sent_ms, seen_ms, hostHarms, hostIds }: Evidenc
         (host === undefined || host === harm.host) &&
         (!ended || harm.ended),
     );
-    if (!fits) problems.push(`${event.id} says that ${why}, and nothing of the kind was done`);
+    if (!fits) problems.push(`${event.id} says that ${recovery.reason}, and nothing of the kind was done`);
+    if (call?.name === "bash" && recovery.type === "run_again") problems.push(`${event.id} was run again`);
+    if (recovery.type === "outcome_unknown" && event.is_error !== true)
+      problems.push(`${event.id} says that nobody knows its outcome, and that it has worked`);
   }
   return problems;
 }

@@ -11,7 +11,7 @@ export function markdown(report: Report, date: string): string {
     ["sessions", report.sessions],
     ["events in their lists", report.events],
     ["commands that ran", report.commands],
-    ["of them unknown to have ended", report.losses],
+    ["calls that were lost with a sandbox or its host", report.losses],
     ["sessions that went on at another host", report.moved],
     ["workspaces brought back", report.restores],
     ["requests that changed something", report.requests],

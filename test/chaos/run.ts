@@ -6,7 +6,7 @@ import { problemsOf } from "./checker.ts";
 import { type Client, clientOf } from "./client.ts";
 import { commandsRun, restoreTold } from "./commands.ts";
 import type { HostSpec } from "./hosts.ts";
-import { hostHarmsOf, lossTold } from "./losses.ts";
+import { hostHarmsOf, recoveryOf } from "./losses.ts";
 import { type Parts, type ServeSpec, startParts } from "./parts.ts";
 import { type Act, planOf, told } from "./plan.ts";
 import { type Played, play, wordsFile } from "./player.ts";
@@ -30,7 +30,7 @@ export interface Report {
   sessions: number;
   events: number;
   commands: number;
-  /** Sessions that went on at another host, results that told of it, and calls of which the outcome is unknown. */
+  /** Sessions that went on at another host, results that told of it, and calls that were lost with one. */
   moved: number;
   restores: number;
   losses: number;
@@ -221,7 +221,7 @@ async function check(parts: Parts, client: Client, played: Played, harms: readon
     commands: commandsRun(workspaces),
     moved: new Set(workspaces.map(({ host }) => host)).size > 1,
     restores: list.filter((event) => restoreTold(event) !== null).length,
-    losses: list.filter((event) => lossTold(event) !== null).length,
+    losses: list.filter((event) => recoveryOf(event) !== null).length,
     problems,
   };
 }
