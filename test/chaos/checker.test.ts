@@ -24,8 +24,16 @@ const list: ListedEvent[] = [
   event("session.status_idle", "i1", { stop_reason: { type: "end_turn" } }),
 ];
 
+const frameOf = (data: object, i: number): Frame =>
+  ({ event: "", id: `log-${i + 1}`, data }) as unknown as Frame;
+
+/** Messages are on a stream twice: when they arrive, and when they are taken up. */
 const framesOf = (events: ListedEvent[]): Frame[] =>
-  events.map((each, i) => ({ event: each.type, id: `log-${i + 1}`, data: each as unknown as Frame["data"] }));
+  events
+    .flatMap((each): object[] =>
+      each.type === "user.message" ? [{ ...each, processed_at: null }, each] : [each],
+    )
+    .map(frameOf);
 
 const written = (...lines: string[]): Workspace => ({ host: "hands-1", generation: 0, lines });
 const elsewhere = (...lines: string[]): Workspace => ({ host: "hands-2", generation: 1, lines });
@@ -79,6 +87,25 @@ describe("the checker", () => {
       /r2 is a second result/,
     ],
     ["a request without an end", seenAs(without("e1")), /s1 has no end/],
+    [
+      "a request that begins within another one",
+      seenAs([...list.slice(0, 2), event("span.model_request_start", "s0"), ...list.slice(2)]),
+      /s0 begins while s1 is open/,
+    ],
+    ["an end of no request", seenAs(without("s1")), /e1 ends what is not open/],
+    [
+      "a command that was denied and ran",
+      {
+        ...seenAs([...list, event("user.tool_confirmation", "c1", { tool_use_id: "t1", result: "deny" })]),
+        sent: ["m1", "m2", "c1"],
+      },
+      /word-1\. ran 1 times for 1 calls, 1 of them denied/,
+    ],
+    [
+      "a session that runs",
+      { session: { ...good().session, status: "running" } as Session },
+      /its status is running/,
+    ],
     ["a command that ran twice", { workspaces: [written("word-1. a", "word-1. b")] }, /word-1\. ran 2 times/],
     [
       "a command that ran on two hosts",
@@ -108,6 +135,27 @@ describe("the checker", () => {
       /its usage is/,
     ],
     ["a reader that missed an event", { withCare: without("r1") }, /the careful reader saw 6/],
+    ["a stream that left one out", { byCursor: framesOf(without("r1")) }, /the reader by cursor saw 6/],
+    [
+      "a stream that has two in another order",
+      { byCursor: framesOf([...list.slice(0, 3), ...list.slice(3, 5).toReversed(), ...list.slice(5)]) },
+      /the first difference is at 3: agent\.tool_result r1, not span/,
+    ],
+    [
+      "a cursor that goes back",
+      { byCursor: framesOf(list).map((frame, i) => (i === 4 ? { ...frame, id: "log-2" } : frame)) },
+      /not beyond the one before/,
+    ],
+    [
+      "an arrival that is told of twice",
+      { byCursor: framesOf([list[0] as ListedEvent, ...list]).filter((_, i) => i !== 1) },
+      /told of the arrival of m1 twice/,
+    ],
+    [
+      "an arrival that is not told of",
+      { byCursor: framesOf(list).filter((_, i) => i !== 0) },
+      /not told of the arrival of m1/,
+    ],
     [
       "a stream that repeats one",
       { byCursor: framesOf([...list.slice(0, 2), ...list.slice(1)]) },
@@ -171,6 +219,14 @@ describe("the checker", () => {
   });
   test("finds a command that was run again", () =>
     assert.match(problemsOf(lost(gone, {}, "run_again")).join(), /was run again/));
+  test("finds a call that has worked although nobody knows its outcome", () => {
+    const evidence = lost(gone, {});
+    const worked = { ...evidence.list[4], is_error: false } as ListedEvent;
+    assert.match(
+      problemsOf({ ...evidence, ...seenAs(list.with(4, worked)) }).join(),
+      /and that it has worked/,
+    );
+  });
   const unfounded: [string, Evidence][] = [
     ["before anything was done", lost(gone, { from: 5_000, until: 6_000 })],
     ["long after something was done", lost(gone, { from: 0, until: 900 })],

@@ -130,7 +130,10 @@ function ofUsage({ session, list }: Evidence): string[] {
     : [`its usage is ${JSON.stringify(said)}, that of its requests ${JSON.stringify(total)}`];
 }
 
-/** Both readers have seen what the list says, in its order: nothing is missing and nothing came twice. */
+/**
+ * Both readers have seen what the list says, in its order: nothing is missing and nothing came twice. A message is on the
+ * stream when it arrives, and when it is taken up.
+ */
 function ofReaders({ list, withCare, byCursor }: Evidence): string[] {
   const problems: string[] = [];
   if (!isDeepStrictEqual(withCare, list)) problems.push(difference("the careful reader", withCare, list));
@@ -139,8 +142,14 @@ function ofReaders({ list, withCare, byCursor }: Evidence): string[] {
   const cursors = byCursor.map(({ id }) => Number(id?.split("-").at(1)));
   if (cursors.some((seq, i) => !(seq > (cursors[i - 1] ?? 0))))
     problems.push("a cursor of the stream is not beyond the one before");
-  const arrived = byCursor.filter((frame) => !isProcessed(frame)).map(({ data }) => data.id);
-  if (new Set(arrived).size !== arrived.length) problems.push("the stream has told of an arrival twice");
+  const arrived = new Map<string, number>();
+  for (const [place, { data }] of byCursor.entries()) {
+    if (data.processed_at === null) {
+      if (arrived.has(data.id)) problems.push(`the stream has told of the arrival of ${data.id} twice`);
+      arrived.set(data.id, place);
+    } else if (data.type === "user.message" && !arrived.has(data.id))
+      problems.push(`the stream has not told of the arrival of ${data.id} before it was taken up`);
+  }
   return problems;
 }
 
