@@ -201,6 +201,23 @@ describe("the checker", () => {
   test("finds one that lacks something, and nothing tells of that", () =>
     assert.match(problemsOf(moved(whole, "word-2. b")).join(), /workspace 1 lacks word-1\./));
 
+  test("asks once to be told of what is missing", () => {
+    const { workspaces, ...evidence } = moved(partly, "word-2. b");
+    const content = [{ type: "text", text: whole }];
+    const third = [
+      event("span.model_request_start", "s3"),
+      event("agent.tool_use", "t3", { name: "bash", input: { command: "echo word-3. >> words" } }),
+      event("span.model_request_end", "e3", { model_request_start_id: "s3", model_usage: usage }),
+      event("agent.tool_result", "r3", { tool_use_id: "t3", is_error: false, content }),
+    ];
+    const events = [...evidence.list.slice(0, -1), ...third, ...evidence.list.slice(-1)];
+    const used = { input_tokens: 9, output_tokens: 6, cache_read_input_tokens: 0 };
+    const session = { ...good().session, usage: used } as Session;
+    const again: Workspace = { host: "hands-3", generation: 2, lines: ["word-2. b", "word-3. c"] };
+    const all = { ...evidence, ...seenAs(events), session, workspaces: [...workspaces, again] };
+    assert.deepEqual(problemsOf(all), []);
+  });
+
   /** Its only call was open from 1 s to 4 s, and was lost for that reason. */
   function lost(reason: string, harm: Partial<HostHarm>, type = "outcome_unknown"): Evidence {
     const result = { ...list[4], is_error: true, recovery: { type, reason } } as unknown as ListedEvent;

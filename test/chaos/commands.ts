@@ -89,10 +89,9 @@ export function restoreTold(event: Evidence["list"][number]): string | null {
  * Where a session goes on in another workspace than before, a result tells so at once, and also if anything is not there
  * that earlier calls have made.
  */
-export function ofRestores(evidence: Evidence): string[] {
-  const { list, workspaces } = evidence;
+export function ofRestores({ list, workspaces }: Evidence): string[] {
   const problems: string[] = [];
-  const words = askedIn(evidence);
+  const words = askedIn({ list });
   const succeeded = runsIn(workspaces).flatMap((run) => {
     const asked = words.get(run.word);
     const [place] = asked?.succeeded ?? [];
@@ -102,25 +101,31 @@ export function ofRestores(evidence: Evidence): string[] {
     const earlier = succeeded.filter((run) => run.generation < generation);
     const own = succeeded.filter((run) => run.generation === generation);
     if (earlier.length === 0) continue;
-    // Results of one answer's calls come in any order.
-    const isRequest = ({ type }: { type: string }) => type === "span.model_request_start";
-    const first = list.findLastIndex(
-      (event, place) => isRequest(event) && place < Math.max(...earlier.map(({ place }) => place)),
+    const last = Math.max(...earlier.map(({ place }) => place));
+    const first = Math.min(...own.map(({ place }) => place));
+    const told = answersAround(list, last, first).flatMap((event) => restoreTold(event) ?? []);
+    // What the workspace before it lacked was told with that one.
+    const before = Math.max(
+      ...workspaces.map((each) => (each.generation < generation ? each.generation : 0)),
     );
-    const before = list.findIndex(
-      (event, place) => isRequest(event) && place > Math.min(...own.map(({ place }) => place)),
-    );
-    const told = list
-      .slice(Math.max(first, 0), before === -1 ? list.length : before)
-      .flatMap((event) => restoreTold(event) ?? []);
-    const there = new Set(
-      workspaces.filter((each) => each.generation === generation).flatMap(({ lines }) => lines),
-    );
-    const missing = earlier.filter(({ line }) => !there.has(line)).map(({ word }) => word);
+    const [had, has] = [linesIn(workspaces, before), linesIn(workspaces, generation)];
+    const missing = earlier.filter(({ line }) => had.has(line) && !has.has(line)).map(({ word }) => word);
     if (told.length === 0)
       problems.push(`nothing tells of its workspace ${generation}, which was brought back`);
     else if (missing.length > 0 && !told.some((text) => incomplete.test(text)))
       problems.push(`nothing tells that its workspace ${generation} lacks ${missing.join(" ")}`);
   }
   return problems;
+}
+
+const linesIn = (workspaces: readonly Workspace[], generation: number): Set<string> =>
+  new Set(workspaces.flatMap((each) => (each.generation === generation ? each.lines : [])));
+
+/** The part of a list with two results in it, and those of all calls that belong to the same answers as theirs. */
+function answersAround(list: Evidence["list"], last: number, first: number): Evidence["list"] {
+  const begins = list.flatMap(({ type }, place) => (type === "span.model_request_start" ? [place] : []));
+  return list.slice(
+    begins.findLast((place) => place < last),
+    begins.find((place) => place > first),
+  );
 }
