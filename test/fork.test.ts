@@ -5,6 +5,8 @@ import { after, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
 import { assertRows, snapshotOf } from "../src/brain/plays/rows.ts";
+import { noCaps } from "../src/config.ts";
+import { listPrices } from "../src/models/price-table.ts";
 import type { ForkSession, Session } from "../src/protocol/sessions.ts";
 import { answerReply, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { assertExtends } from "./harness/prefix.ts";
@@ -263,6 +265,12 @@ describe("a fork", () => {
         kept.slice(0, i + 1).map((each) => each.id),
         events.slice(0, i + 1).map((each) => each.id),
       );
+      const [begun, ended] = [isOf("span.model_request_start"), isOf("span.model_request_end")];
+      assert.equal(
+        kept.filter(begun).length,
+        kept.filter(ended).length,
+        `${event.type} leaves a request open`,
+      );
       const told = new Set(
         kept.flatMap((each) => (each.type === "agent.tool_result" ? [each.tool_use_id] : [])),
       );
@@ -372,6 +380,26 @@ describe("a fork is refused", () => {
     const id = await talked({ ...facts, environment_id: environment.id }, "say one");
     await client.beta.environments.archive(environment.id);
     await refused({}, /environment is archived/, id);
+  });
+
+  test("where what it may cost cannot be measured", async () => {
+    const unpriced = { beside: api, prices: { ...listPrices, models: {} } };
+    const [measured, capped] = [
+      await startTestServer(unpriced),
+      await startTestServer({ ...unpriced, spending: { caps: { ...noCaps, per_agent: 1 } } }),
+    ];
+    const agent = await client.beta.agents.create({ name: "tester", model: "claude-opus-4-5" });
+    const { id } = await client.beta.sessions.create({
+      agent: agent.id,
+      environment_id: facts.environment_id,
+      budget: { type: "limit", max_list_cost: { amount: "500", currency: "USD" } },
+    });
+    const free = await newSession(client, { ...facts, agent_id: agent.id });
+    const says = { message: /has no list price/ };
+    await assert.rejects(measured.client.post(`/v1/sessions/${id}/fork`, { body: {} }), says);
+    await assert.rejects(capped.client.post(`/v1/sessions/${free.id}/fork`, { body: {} }), says);
+    await measured.client.post(`/v1/sessions/${free.id}/fork`, { body: {} });
+    await Promise.all([measured.close(), capped.close()]);
   });
 
   test("never twice for one idempotency key", async () => {
