@@ -246,7 +246,7 @@ export const limits = {
   /** What is read before it is put into the storage for good. */
   checkpoint_commit_files: 1_000,
   checkpoint_commit_bytes: 1 << 30,
-  /** Of one sandbox, the newest. */
+  /** Of one sandbox: the newest, and fewer of the older ones. */
   checkpoints_kept_max: 50,
   /** How often workspaces are looked for that were kept long enough, and how many are taken at a time. */
   expiry_poll_ms: 60_000,

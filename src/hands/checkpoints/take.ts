@@ -8,6 +8,7 @@ import { decodeKnownFiles, encodeKnownFiles, type Known, type KnownFiles } from 
 import { encodeManifest, sizeOf } from "./manifest.ts";
 import { type ScanBounds, scan } from "./scan.ts";
 import type { Batch, Blob, Storage } from "./storage.ts";
+import { surplus } from "./surplus.ts";
 
 export interface TakeRequest {
   session_id: string;
@@ -144,7 +145,8 @@ async function createDocument(
 
 async function prune(storage: Storage, session_id: string, sandbox_id: string): Promise<void> {
   const places = (await placesOf(storage, session_id)).filter((place) => place.sandbox_id === sandbox_id);
-  for (const place of places.slice(0, -limits.checkpoints_kept_max)) {
-    await storage.removeDocument(nameOf(session_id, place));
+  const numbers = places.map(({ n }) => n);
+  for (const n of surplus(numbers, limits.checkpoints_kept_max)) {
+    await storage.removeDocument(nameOf(session_id, { sandbox_id, n }));
   }
 }
