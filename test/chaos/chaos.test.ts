@@ -9,5 +9,5 @@ const minute_ms = 60_000;
 test(
   `a minute of chaos loses nothing and does nothing twice (seed ${seed})`,
   { timeout: 6 * minute_ms },
-  (context) => assertUnharmed(context, { seed, run_ms: minute_ms, players: 6 }),
+  async (context) => void (await assertUnharmed(context, { seed, run_ms: minute_ms, players: 6 })),
 );
