@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import fs, {
+import {
   appendFileSync,
   chmodSync,
   existsSync,
@@ -16,7 +16,6 @@ import fs, {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -25,6 +24,7 @@ import { collectBlobs } from "./collect.ts";
 import { listCheckpoints, removeCheckpoints } from "./documents.ts";
 import { openSharedFolder } from "./shared-folder.ts";
 import {
+  afterEachLook,
   blobsIn,
   damage,
   forged,
@@ -227,6 +227,33 @@ describe("a workspace that is made to trick the host", () => {
     for (const folder of [path, kept.path]) execFileSync("rm", ["-rf", folder]);
   });
 
+  const another = "it was not kept: it was being replaced by something else";
+  for (const [what, before, after, why] of [
+    ["a file becomes a link", "echo 1 > x", "ln -sf $PWD/../host/secret x", another],
+    ["a folder becomes a link", "mkdir x; echo 1 > x/secret", "rm -r x; ln -s $PWD/../host x", another],
+    ["a link becomes a file", "ln -s nowhere x", "rm x; echo 1 > x", another],
+    ["a file becomes a folder", "echo 1 > x", "rm x; mkdir x", "it was not kept: it is a folder by now"],
+    ["a file becomes a pipe", "echo 1 > x", "rm x; mkfifo x", "it was not kept: it is a named pipe"],
+  ] as const) {
+    test(`has nothing outside of it read when ${what} right after it was looked at`, async (t) => {
+      mkdirSync(join(kept.folder.path, "host"));
+      writeFileSync(join(kept.folder.path, "host/secret"), "secret");
+      sh(before);
+      let swapped = false;
+      const stop = afterEachLook((path) => {
+        if (!path.endsWith("/x") || swapped) return;
+        swapped = true;
+        sh(after);
+      });
+      t.after(stop);
+      await kept.take();
+      stop();
+      const { missing, path } = await kept.restore();
+      assert.deepEqual(missing, [{ path: "/workspace/x", why }]);
+      assert.deepEqual(readdirSync(path), []);
+    });
+  }
+
   test("has programs that run as somebody else come back as programs", async () => {
     write("su", "x");
     chmodSync(join(kept.path, "su"), 0o6755);
@@ -387,27 +414,18 @@ describe("a storage", () => {
     write("a", "1");
     await kept.take();
     await removeCheckpoints(kept.storage, session_id);
-    const { lstatSync: look } = fs;
-    t.after(() => {
-      Object.assign(fs, { lstatSync: look });
-      syncBuiltinESMExports();
-    });
     // Each is used again right after it was looked at for the first time.
     const looked = new Set<string>();
-    const thenUsed = (path: string, options: fs.StatSyncOptions) => {
-      const stats = look(path, options);
-      if (path.includes("/blobs/") && !looked.has(path)) {
-        utimesSync(path, new Date(), new Date());
-        looked.add(path);
-      }
-      return stats;
+    const thenUsed = (path: string) => {
+      if (!path.includes("/blobs/") || looked.has(path)) return;
+      utimesSync(path, new Date(), new Date());
+      looked.add(path);
     };
     const long_ago = new Date(0);
     for (const sha256 of blobsIn(kept.storagePath))
       utimesSync(join(kept.storagePath, "blobs", sha256.slice(0, 2), sha256), long_ago, long_ago);
     execFileSync("rm", ["-r", join(kept.storagePath, "removed")]);
-    Object.assign(fs, { lstatSync: thenUsed });
-    syncBuiltinESMExports();
+    t.after(afterEachLook(thenUsed));
     assert.equal((await collectBlobs(kept.storage, 3_600_000)).removed, 0);
     assert.equal(looked.size, 2);
     assert.equal(blobsIn(kept.storagePath).length, 2);

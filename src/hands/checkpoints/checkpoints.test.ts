@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { open as openFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
@@ -78,6 +78,11 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
       while (!checkpoints.isKept(sandbox_id)) await delay(5);
     },
     openSandbox: () => sandboxes.open(sandbox_id),
+    /** Another sandbox of that host. */
+    other(id: string) {
+      fillWith(sandboxes.open(id).workspace, 500);
+      return { call: (name: string) => checkpoints.began(id, session_id)(name) };
+    },
     kept: () => new Promise<Checkpoint>((resolve) => waiting.push(resolve)),
     call(id: string, change: () => void) {
       const ended = checkpoints.began(sandbox_id, session_id);
@@ -192,6 +197,25 @@ test("a workspace that may be in a storage that is away is not begun anew", asyn
   assert.equal(b.checkpoints.report(sandbox_id, null)?.missing_count, 1);
 });
 
+test("what is removed is not being kept any more, and what its calls had to say is not said of the next", async () => {
+  const a = host("a");
+  a.openSandbox();
+  fillWith(a.workspace, 2_000);
+  const old = a.checkpoints.began(sandbox_id, session_id);
+  a.checkpoints.began(sandbox_id, session_id)("c1");
+  const other = a.other("sbx_other");
+  other.call("c2");
+  while (beingMade().length === 0) await delay(1);
+  await a.checkpoints.forget("sbx_other", null, async () => assert.deepEqual(beingMade(), []));
+  await a.checkpoints.forget(sandbox_id, null, async () => rmSync(a.workspace, { recursive: true }));
+  a.openSandbox();
+  const kept = a.kept();
+  const next = a.checkpoints.began(sandbox_id, session_id);
+  old("old");
+  next("next");
+  assert.deepEqual((await kept).after_calls, ["next"]);
+});
+
 test("what is removed has no checkpoint any more, nor gets another one", async () => {
   const a = host("a");
   a.openSandbox();
@@ -207,6 +231,52 @@ test("what is removed has no checkpoint any more, nor gets another one", async (
   await b.checkpoints.fill(sandbox_id, from);
   assert.ok(!existsSync(b.workspace));
   assert.deepEqual(b.checkpoints.report(sandbox_id, null)?.checkpoint, null);
+});
+
+/** What the storage is being given, by the names of the batches. */
+function beingMade(): string[] {
+  const incoming = join(storage, "incoming");
+  // Those without a dash are single documents.
+  return existsSync(incoming) ? readdirSync(incoming).filter((name) => name.includes("-")) : [];
+}
+
+function fillWith(path: string, files: number): void {
+  for (let i = 0; i < files; i++) writeFileSync(join(path, String(i)), `content ${i}`);
+}
+
+test("a workspace does not rest while one of its calls goes on", async () => {
+  const a = host("a");
+  a.openSandbox();
+  const both = a.kept();
+  const [first, second] = [1, 2].map(() => a.checkpoints.began(sandbox_id, session_id));
+  first?.("c1");
+  // What would have been kept before that has been, by now: they stand in one line.
+  const b = a.other("sbx_other");
+  const kept = a.kept();
+  b.call("c");
+  assert.deepEqual((await kept).after_calls, ["c"]);
+  second?.("c2");
+  await a.rested();
+  await both;
+  assert.deepEqual(
+    a.made.map(({ after_calls }) => after_calls),
+    [["c"], ["c1", "c2"]],
+  );
+});
+
+test("a call that begins ends the checkpoint that is being made", async () => {
+  const a = host("a");
+  a.openSandbox();
+  fillWith(a.workspace, 2_000);
+  a.call("c1", () => {});
+  while (beingMade().length === 0) await delay(1);
+  const ended = a.checkpoints.began(sandbox_id, session_id);
+  while (beingMade().length > 0) await delay(1);
+  assert.deepEqual(await a.checkpoints.list(session_id), []);
+  const kept = a.kept();
+  ended("c2");
+  const { after_calls, in_use, files } = await kept;
+  assert.deepEqual([after_calls, in_use, files], [["c1", "c2"], false, 2_000]);
 });
 
 describe("a workspace that never rests", () => {
@@ -242,20 +312,49 @@ describe("a workspace that never rests", () => {
   });
 
   test("is not given up for a call that begins, when it is overdue", async () => {
-    const many = join(folder.path, "many");
-    mkdirSync(many);
-    for (let i = 0; i < 500; i++) writeFileSync(join(many, String(i)), `content ${i}`);
     const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
     a.openSandbox();
-    execFileSync("cp", ["-a", `${many}/.`, a.workspace]);
+    fillWith(a.workspace, 2_000);
+    let done = false;
+    const kept = a.kept().finally(() => {
+      done = true;
+    });
+    a.call("c1", () => {});
+    const batches = new Set<string>();
+    for (; !done; await delay(1)) {
+      for (const name of beingMade()) batches.add(name);
+      if (batches.size > 0) a.call("c2", () => {});
+    }
+    assert.deepEqual([(await kept).after_calls, batches.size], [["c1"], 1]);
+  });
+
+  test("is kept as resting soon after, when the call that went on ends meanwhile", async () => {
+    const a = host("a", { every_ms: 50 });
+    a.openSandbox();
+    fillWith(a.workspace, 2_000);
     const kept = a.kept();
-    const calling = setInterval(() => a.call("c", () => {}), 1);
-    assert.equal((await kept).files, 500);
-    clearInterval(calling);
+    const ended = a.checkpoints.began(sandbox_id, session_id);
+    while (beingMade().length === 0) await delay(1);
+    ended("c1");
+    assert.deepEqual((await kept).after_calls, []);
+    const { after_calls, in_use } = await a.kept();
+    assert.deepEqual([after_calls, in_use], [["c1"], false]);
+  });
+
+  test("is begun anew when it became overdue and was then given up", async () => {
+    const a = host("a", { every_ms: 50, retry_ms: 1_000_000 });
+    a.openSandbox();
+    fillWith(a.workspace, 2_000);
+    const kept = a.kept();
+    a.call("c1", () => {});
+    while (beingMade().length === 0) await delay(1);
+    await delay(60);
+    a.checkpoints.began(sandbox_id, session_id);
+    assert.deepEqual((await kept).after_calls, ["c1"]);
   });
 
   test("is kept while something in its sandbox goes on without a call", async () => {
-    const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
+    const a = host("a", { after_ms: 1_000_000, every_ms: 500 });
     a.openSandbox();
     a.checkpoints.lives(sandbox_id, session_id);
     for (const text of ["1", "2"]) {

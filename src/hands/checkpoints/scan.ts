@@ -231,14 +231,18 @@ const sameContent = (a: BigIntStats, b: BigIntStats): boolean =>
 function kindOf(stats: BigIntStats): string {
   if (stats.isSocket()) return "it is a socket";
   if (stats.isFIFO()) return "it is a named pipe";
+  if (stats.isDirectory()) return "it is a folder by now";
   return "it is a device";
 }
+
+const becameAnother = "it was being replaced by something else";
 
 /** By the code of the error; null for what is not there any more. The others are trouble of the host. */
 const unreadable: Record<string, string | null> = {
   ENOENT: null,
-  ENOTDIR: null,
-  ELOOP: null,
+  EINVAL: becameAnother,
+  ELOOP: becameAnother,
+  ENOTDIR: becameAnother,
   ENXIO: "it is a socket",
   EACCES: "it cannot be read (EACCES)",
   EPERM: "it cannot be read (EPERM)",

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import fs, { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { basename, join } from "node:path";
 import { type TestFolder, testFolder } from "../testing.ts";
 import type { CheckpointRef, Restored } from "../wire.ts";
@@ -124,4 +125,19 @@ export async function forged({ storage }: KeptWorkspace, what: ManifestEntry[] |
   const facts = { after_calls: [], in_use: false, made_at: "", files: 0, bytes: 0 };
   const document = { sandbox_id, n: 1_000, ...facts, manifest };
   await storage.createDocument(nameOf(session_id, document), Buffer.from(JSON.stringify(document)));
+}
+
+/** Calls `then` right after the checkpoint code has looked at what lies at a path, until the returned function is called. */
+export function afterEachLook(then: (path: string) => void): () => void {
+  const { lstatSync: look } = fs;
+  const put = (lstatSync: unknown) => {
+    Object.assign(fs, { lstatSync });
+    syncBuiltinESMExports();
+  };
+  put((path: string | Buffer, options: fs.StatSyncOptions) => {
+    const stats = look(path, options);
+    then(path.toString());
+    return stats;
+  });
+  return () => put(look);
 }
