@@ -68,7 +68,8 @@ describe("sessions are placed", () => {
   });
 
   test("and wait for room", async () => {
-    const host = await startHost({ sandboxes_max: 1 });
+    const checkpoints = { storage: join(place().folder.path, "storage"), after_ms: 1 };
+    const host = await startHost({ sandboxes_max: 1, checkpoints });
     const { fleet } = await fleetOf([host], { room_ms: 60_000 });
     const [first, second] = [await claimed(), await claimed()];
     await run(fleet, second.lease, "echo mine > file");
@@ -85,6 +86,7 @@ describe("sessions are placed", () => {
     await begun.execute({ ...call(first.lease, ""), operation: exec("touch", "go") }, never);
     await busy;
     assert.deepEqual((await Promise.all(waiting)).map(textOf), ["mine\n", "new\n"]);
+    assert.equal((await reread(next)).placement?.generation, 0, "it stays where it is");
   });
 
   test("not while the database does not say where, and then all the same", async () => {
@@ -241,7 +243,11 @@ describe("a host has no room left for a session that it has the workspace of", (
   test("it goes on at another one with what is kept, and nothing is said to be lost", async () => {
     const { fleet, sandbox, other, lease } = await twoHosts(1);
     const resumed = call(lease, "cat file", { begun_seq: 1 });
-    assert.equal(textOf(await fleet.handsOf(lease).execute(resumed, never)), "kept\n");
+    const hands = fleet.handsOf(lease);
+    const both = [resumed, call(lease, "cat file", { begun_seq: 1 })].map((each) =>
+      hands.execute(each, never),
+    );
+    assert.deepEqual((await Promise.all(both)).map(textOf), ["kept\n", "kept\n"]);
     assert.ok(existsSync(other.workspace(`${sandbox}-1`)));
   });
 

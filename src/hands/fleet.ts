@@ -79,8 +79,9 @@ export function createFleet(options: FleetOptions): Fleet {
   function handsOf(lease: PlacementLease): Hands {
     /** As far as this lease knows. Null: it has none, or that could not be found out. */
     let known: Promise<Placement | null> = Promise.resolve(lease.placement);
-    /** That go on. */
+    /** That go on, and those of them that wait for room. */
     let calls = 0;
+    let waiting = 0;
 
     /** Calls that go on at once decide once. */
     async function decideFrom(
@@ -128,13 +129,16 @@ export function createFleet(options: FleetOptions): Fleet {
       decideFrom(at, () => placements.move(lease, at, idOf(host)));
 
     /**
-     * Waits for room at the host that has the workspace. If all of that is kept and nothing of the session goes on there,
+     * Waits for room at the host that has the workspace. If all of that is kept and no other call has found room there,
      * another one that has room will do.
      */
     async function findRoom(at: Placement, { kept }: { kept: boolean }): Promise<void> {
-      const host = kept && calls === 1 ? await choose() : { none: "it has the workspace" };
-      if (!("none" in host) && idOf(host) !== at.host_id && calls === 1) await move(at, host);
-      else await change();
+      waiting += 1;
+      const host = kept && waiting === calls ? await choose() : { none: "it has the workspace" };
+      const isElsewhere = !("none" in host) && idOf(host) !== at.host_id && waiting === calls;
+      await (isElsewhere ? move(at, host) : change()).finally(() => {
+        waiting -= 1;
+      });
       closed.signal.throwIfAborted();
     }
 

@@ -200,7 +200,7 @@ test("a workspace that may be in a storage that is away is not begun anew", asyn
 test("what is removed is not being kept any more, and what its calls had to say is not said of the next", async () => {
   const a = host("a");
   a.openSandbox();
-  fillWith(a.workspace, 2_000);
+  fillWith(a.workspace, 1_000);
   const old = a.checkpoints.began(sandbox_id, session_id);
   a.checkpoints.began(sandbox_id, session_id)("c1");
   const other = a.other("sbx_other");
@@ -267,7 +267,7 @@ test("a workspace does not rest while one of its calls goes on", async () => {
 test("a call that begins ends the checkpoint that is being made", async () => {
   const a = host("a");
   a.openSandbox();
-  fillWith(a.workspace, 2_000);
+  fillWith(a.workspace, 1_000);
   a.call("c1", () => {});
   while (beingMade().length === 0) await delay(1);
   const ended = a.checkpoints.began(sandbox_id, session_id);
@@ -276,7 +276,7 @@ test("a call that begins ends the checkpoint that is being made", async () => {
   const kept = a.kept();
   ended("c2");
   const { after_calls, in_use, files } = await kept;
-  assert.deepEqual([after_calls, in_use, files], [["c1", "c2"], false, 2_000]);
+  assert.deepEqual([after_calls, in_use, files], [["c1", "c2"], false, 1_000]);
 });
 
 describe("a workspace that never rests", () => {
@@ -314,7 +314,7 @@ describe("a workspace that never rests", () => {
   test("is not given up for a call that begins, when it is overdue", async () => {
     const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
     a.openSandbox();
-    fillWith(a.workspace, 2_000);
+    fillWith(a.workspace, 1_000);
     let done = false;
     const kept = a.kept().finally(() => {
       done = true;
@@ -331,7 +331,7 @@ describe("a workspace that never rests", () => {
   test("is kept as resting soon after, when the call that went on ends meanwhile", async () => {
     const a = host("a", { every_ms: 50 });
     a.openSandbox();
-    fillWith(a.workspace, 2_000);
+    fillWith(a.workspace, 1_000);
     const kept = a.kept();
     const ended = a.checkpoints.began(sandbox_id, session_id);
     while (beingMade().length === 0) await delay(1);
@@ -344,7 +344,7 @@ describe("a workspace that never rests", () => {
   test("is begun anew when it became overdue and was then given up", async () => {
     const a = host("a", { every_ms: 50, retry_ms: 1_000_000 });
     a.openSandbox();
-    fillWith(a.workspace, 2_000);
+    fillWith(a.workspace, 1_000);
     const kept = a.kept();
     a.call("c1", () => {});
     while (beingMade().length === 0) await delay(1);
