@@ -8,7 +8,7 @@ const turns = 200;
 const model = "claude-opus-5-5";
 /** After its lease, or once it serves, a brain has so long to settle all of them. */
 const target_ms = 2_000;
-/** A brain that is told to stop hands over all of them, and they settle, in so long. */
+/** A brain that is told to stop has given all of them back in so long. */
 const handed_over_ms = 1_000;
 
 /** A brain goes with 200 turns in flight, each in the middle of a model request: until the last of them has settled. */
@@ -35,7 +35,8 @@ export async function recovery(rig: Rig): Promise<Figure[]> {
   const stopped = await settledAfter(rig, async (doomed, serve) => {
     const heir = await serve();
     const told = performance.now();
-    return { heir, since: told, ready: told, left: doomed.close() };
+    const left = doomed.close().then(() => performance.now());
+    return { heir, since: told, ready: told, left };
   });
   const what = `${turns} turns in flight`;
   return [
@@ -46,7 +47,12 @@ export async function recovery(rig: Rig): Promise<Figure[]> {
     ),
     figure(`${what}, killed and started anew: from the kill, the start included`, restarted.after),
     figure(`${what}, killed beside another process: from the kill`, beside.after, target_ms),
-    figure(`${what}, told to stop beside another process: from the signal`, stopped.after, handed_over_ms),
+    figure(
+      `${what}, told to stop beside another process: until it has given back all of them and ended`,
+      stopped.left,
+      handed_over_ms,
+    ),
+    figure(`${what}, told to stop beside another process: from the signal`, stopped.after, target_ms),
     figure(
       `${what}, vanished without a word: from then on`,
       vanished.after,
@@ -67,14 +73,14 @@ interface Replaced {
   heir: ServeProcess;
   since: number;
   ready: number;
-  /** Resolves when a process that was told to stop has ended. */
-  left?: Promise<void>;
+  /** When a process that was told to stop has ended. */
+  left?: Promise<number>;
 }
 
 async function settledAfter(
   rig: Rig,
   replace: (doomed: ServeProcess, serve: () => Promise<ServeProcess>) => Promise<Replaced>,
-): Promise<{ after: number; afterReady: number }> {
+): Promise<{ after: number; afterReady: number; left: number }> {
   let well = false;
   const upstream = await startFakeAnthropic(() => (well ? textReply("Done.") : { chunks: [], end: "hang" }));
   const serve = () =>
@@ -88,11 +94,11 @@ async function settledAfter(
   const { heir, since, ready, left } = await replace(doomed, serve);
   while ((await unsettled(rig, sessions)) > 0) await pause(5);
   const settled = performance.now();
-  await left;
+  const ended = (await left) ?? since;
   await doomed.kill();
   await heir.close();
   await upstream.close();
-  return { after: settled - since, afterReady: settled - ready };
+  return { after: settled - since, afterReady: settled - ready, left: ended - since };
 }
 
 async function unsettled(rig: Rig, sessions: string[]): Promise<number> {
