@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
   appendFileSync,
@@ -357,18 +358,22 @@ describe("a storage", () => {
     await kept.take();
     const sha256 = blobsIn(kept.storagePath).at(0) ?? "";
     assert.match(sha256, /^[0-9a-f]{64}$/);
+    const facts = { type: "file" as const, mode: 0o644, mtime_ms: 0, size: 4, unsettled: false };
     await forged(kept, [
       { type: "folder", path: "workspace", mode: 0o700, mtime_ms: 0 },
       { type: "link", path: "workspace/out", target: kept.folder.path, mtime_ms: 0 },
+      { type: "link", path: "workspace/out", target: "twice", mtime_ms: 0 },
+      { type: "folder", path: `workspace/${"long".repeat(100)}`, mode: 0o700, mtime_ms: 0 },
+      { type: "link", path: "workspace/over", target: join(kept.folder.path, "over"), mtime_ms: 0 },
+      { ...facts, path: "workspace/over", sha256: createHash("sha256").update("text").digest("hex") },
       { type: "link", path: "workspace/out/through", target: "x", mtime_ms: 0 },
       { type: "link", path: "workspace/../up", target: "x", mtime_ms: 0 },
       { type: "folder", path: "workspace/..", mode: 0o700, mtime_ms: 0 },
-      { type: "link", path: "workspace/out", target: "twice", mtime_ms: 0 },
-      { type: "folder", path: `workspace/${"long".repeat(100)}`, mode: 0o700, mtime_ms: 0 },
     ]);
     const { path, missing } = await kept.restore();
-    assert.deepEqual(readdirSync(path), ["out"]);
-    assert.equal(missing.length, 5);
+    assert.deepEqual(readdirSync(path), ["out", "over"]);
+    assert.ok(!existsSync(join(kept.folder.path, "over")));
+    assert.equal(missing.length, 6);
     assert.ok(!existsSync(join(kept.folder.path, "through")) && !existsSync(join(path, "../up")));
     assert.ok(lstatSync(join(path, "out")).isSymbolicLink());
   });
