@@ -17,7 +17,7 @@ export async function sandbox(rig: Rig): Promise<Figure[]> {
         ...scope,
         call_id: "first",
         spec: defaultSandbox,
-        restore_from: null,
+        restore: false,
         restore_known: null,
         operation: { type: "shell", command: "true" },
         timeout_ms: 10_000,

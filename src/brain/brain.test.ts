@@ -52,7 +52,6 @@ async function begin(context: TestContext, script: Script, database: Database = 
       cancelled.push(call_id);
     },
     execute: () => new Promise(() => {}),
-    checkpoints: async () => [],
   };
   brain = startBrain({
     db: database,

@@ -187,25 +187,20 @@ export function startBrain(parts: BrainParts): Brain {
       judgeOf: parts.models.judgeOf,
       preview: (preview) => parts.previews.publish(lease.session_id, preview),
       flushPreviews: () => parts.previews.flush(lease.session_id),
-      prepareSandbox(restore_from) {
+      prepareSandbox(restore) {
         // A sandbox that cannot be made is told of by the call that needs it.
-        hands.provision({ ...scope, spec: defaultSandbox, restore_from }).catch(() => {});
+        hands.provision({ ...scope, spec: defaultSandbox, restore }).catch(() => {});
       },
       cancelTool(call) {
         // Whether it still ran is not known; its result is in the log already.
         cancelTool(call, hands, scope).catch(() => {});
       },
       webTools,
-      async runTool(call, signal, { agent, thread, restore_from, restore_known }) {
+      async runTool(call, signal, { agent, thread, restore, restore_known }) {
         const config = toolConfigOf(agent, call.name) ?? {};
         const result = parts.web.has(call.name)
           ? await parts.web.run(call, { config, conversation: thread, signal })
-          : await runTool(
-              call,
-              hands,
-              { ...scope, spec: defaultSandbox, restore_from, restore_known },
-              signal,
-            );
+          : await runTool(call, hands, { ...scope, spec: defaultSandbox, restore, restore_known }, signal);
         counts.toolCalled(call.name, result);
         return result;
       },

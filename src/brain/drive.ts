@@ -1,5 +1,4 @@
 import { failpoint } from "../failpoints.ts";
-import type { CheckpointRef } from "../hands/wire.ts";
 import type { AppendRequest, AppendResult } from "../log/append.ts";
 import type { Entry } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
@@ -19,7 +18,7 @@ import type { Outcome } from "./outcome.ts";
 import { outcomeDrafts } from "./outcome-drafts.ts";
 import { type Drafts, none, provisional, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
-import { type Restoring, restoreFrom, restoring } from "./restoring.ts";
+import { hasWorkspace, type Restoring, restoring } from "./restoring.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { Spending, Stopped } from "./spending.ts";
 import { type Call, clientTurn, emptyState, type State, type Thread, wantsCheckpoint } from "./state.ts";
@@ -40,7 +39,7 @@ export interface Effects {
   /** The events that were previewed are about to be appended. */
   flushPreviews(): void;
   /** Begins to start the sandbox: the model is writing a call. */
-  prepareSandbox(restore_from: CheckpointRef | null): void;
+  prepareSandbox(restore: boolean): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
   cancelTool(call: Call): void;
   /** The tools of the web that are configured. */
@@ -119,7 +118,7 @@ export async function drive(
       const agent = state.agent ?? facts.agent;
       const request = modelRequest(agent, asking, effects.webTools);
       const about = { thread_id: thread.id, request_id: requestId };
-      const at = { seq: state.seq, restore_from: restoreFrom(facts.session_id, state) };
+      const at = { seq: state.seq, restore: hasWorkspace(state) };
       start(modelEffect(thread), (signal) =>
         callModel(about, request, at, effects, signal, (reply) =>
           judgeReply(agent, { ...asking, reply }, effects, signal),
@@ -130,7 +129,7 @@ export async function drive(
       const asking = {
         agent: state.agent ?? facts.agent,
         thread: state.threads.get(thread.id) ?? thread,
-        ...restoring(facts.session_id, state),
+        ...restoring(state),
       };
       const { sandbox_call: call_before } = state;
       start(toolEffect(call), async (signal) => {
@@ -268,7 +267,7 @@ function stoppedBy(money: SessionMoney, cap: string | null): Stopped | null {
 async function callModel(
   about: About,
   request: ModelRequest,
-  { seq, restore_from }: { seq: number; restore_from: CheckpointRef | null },
+  { seq, restore }: { seq: number; restore: boolean },
   effects: Effects,
   signal: AbortSignal,
   judge: (reply: AssistantBlock[]) => Promise<Judged>,
@@ -281,7 +280,7 @@ async function callModel(
     preview.take(event);
     switch (event.type) {
       case "block_start":
-        if (event.block === "tool_use") effects.prepareSandbox(restore_from);
+        if (event.block === "tool_use") effects.prepareSandbox(restore);
         break;
       case "text_delta":
       case "thinking_delta":

@@ -1,19 +1,18 @@
-import type { CheckpointRef, Restored } from "../hands/wire.ts";
+import type { Restored } from "../hands/wire.ts";
 import type { State } from "./state.ts";
 
-/** What a sandbox that is not there begins with: nothing, as long as no call has used one. */
-export const restoreFrom = (session_id: string, { sandbox_call }: State): CheckpointRef | null =>
-  sandbox_call === undefined ? null : { session_id, at: null };
+/** Whether a sandbox that is not there begins with what was kept: not, as long as no call has used one. */
+export const hasWorkspace = ({ sandbox_call }: State): boolean => sandbox_call !== undefined;
 
 /** What a call has to know of the workspace. */
 export interface Restoring {
-  restore_from: CheckpointRef | null;
+  restore: boolean;
   /** The restore that the log tells of last. Until it tells of one, each call that ends does. */
   restore_known: string | null;
 }
 
-export const restoring = (session_id: string, state: State): Restoring => ({
-  restore_from: restoreFrom(session_id, state),
+export const restoring = (state: State): Restoring => ({
+  restore: hasWorkspace(state),
   restore_known: state.restore_known ?? null,
 });
 

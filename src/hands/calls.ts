@@ -64,9 +64,6 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     const { n } = request;
     if (request.type === "execute") return execute(request);
     if (request.type === "provision") return provision(request);
-    if (request.type === "checkpoints") {
-      return { type: "checkpoints", n, checkpoints: await checkpoints.list(request.session_id) };
-    }
     if (request.type === "copy_checkpoint") {
       await checkpoints.copy(request);
       return { type: "ok", n };
@@ -85,11 +82,11 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
 
   /** Only a head start: what fails here is told by the first call, which meets it too. */
   async function provision(request: Extract<HandsRequest, { type: "provision" }>): Promise<HandsResponse> {
-    const { n, session_id, epoch, sandbox_id, spec, restore_from } = request;
+    const { n, session_id, epoch, sandbox_id, spec, restore } = request;
     try {
       const seen = await journals.use(session_id, (journal) => admit(journal, epoch));
       if (seen !== null) return { type: "stale_epoch", n, seen };
-      sandboxes.prepare(sandbox_id, { session_id, spec, restore_from });
+      sandboxes.prepare(sandbox_id, { session_id, spec, restore });
     } catch {}
     return { type: "ok", n };
   }
@@ -142,7 +139,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
       session_id,
       call_id,
       spec: request.spec,
-      restore_from: request.restore_from,
+      restore: request.restore,
       restore_known: request.restore_known,
       operation,
       timeout_ms: request.timeout_ms,

@@ -2,15 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { type Connection, type HostAddress, nameOf, openConnection, type Unsent } from "./connection.ts";
 import { within } from "./until-stopped.ts";
-import type {
-  Checkpoint,
-  CheckpointRef,
-  ExecuteResult,
-  HandsRequest,
-  HandsResponse,
-  HostFacts,
-  SandboxSpec,
-} from "./wire.ts";
+import type { ExecuteResult, HandsRequest, HandsResponse, HostFacts, SandboxSpec } from "./wire.ts";
 
 export interface SandboxScope {
   session_id: string;
@@ -21,7 +13,7 @@ export interface SandboxScope {
 /** What a sandbox is made of where there is none yet. */
 export interface SandboxOrigin {
   spec: SandboxSpec;
-  restore_from: CheckpointRef | null;
+  restore: boolean;
 }
 
 type WireExecute = Extract<HandsRequest, { type: "execute" }>;
@@ -47,8 +39,6 @@ export interface Hands {
   /** Ends a command that somebody else has asked for; whoever waits for it gets its result. */
   cancel(request: SandboxScope & { call_id: string }): Promise<void>;
   destroy(request: SandboxScope & { keep_workspace: boolean; keep_checkpoints: boolean }): Promise<void>;
-  /** Which checkpoints there are of a session's workspace, the oldest first. */
-  checkpoints(request: { session_id: string }): Promise<Checkpoint[]>;
 }
 
 export class StaleEpoch extends Error {
@@ -289,9 +279,6 @@ export function connectHands(options: ConnectOptions & HostAddress): Hands & { c
     },
     async destroy(request) {
       await insist(() => host.ask({ type: "destroy", ...request }, "ok"));
-    },
-    async checkpoints(request) {
-      return (await insist(() => host.ask({ type: "checkpoints", ...request }, "checkpoints"))).checkpoints;
     },
     close: host.close,
   };

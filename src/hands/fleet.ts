@@ -13,7 +13,7 @@ import {
 } from "./client.ts";
 import { type Placement, type PlacementLease, type Placements, sandboxIdOf } from "./placement.ts";
 import { hasRoom, roomiest, type Seat } from "./room.ts";
-import type { Checkpoint, ExecuteResult, HandsRequest } from "./wire.ts";
+import type { ExecuteResult, HandsRequest } from "./wire.ts";
 
 type CopyRequest = Omit<Extract<HandsRequest, { type: "copy_checkpoint" }>, "type" | "n">;
 
@@ -171,7 +171,7 @@ export function createFleet(options: FleetOptions): Fleet {
           const if_never_seen = elsewhere ? "lost" : "run";
           const answer = await executeOnce(
             host,
-            { ...asked, ...originAt(at, lease.session_id, request), sandbox_id, if_never_seen },
+            { ...asked, ...originAt(at, request), sandbox_id, if_never_seen },
             signal,
           );
           if (answer === "unknown") sent = at;
@@ -200,11 +200,11 @@ export function createFleet(options: FleetOptions): Fleet {
     }
 
     return {
-      async provision({ spec, restore_from, ...scope }) {
+      async provision({ spec, restore, ...scope }) {
         if (reachable().length === 0) return;
         const at = await place(closed.signal);
         if ("none" in at) return;
-        const origin = originAt(at, lease.session_id, { spec, restore_from });
+        const origin = originAt(at, { spec, restore });
         await tell(scope, (host, scope) => host.ask({ type: "provision", ...scope, ...origin }, "ok"));
       },
       execute,
@@ -214,17 +214,7 @@ export function createFleet(options: FleetOptions): Fleet {
         tell(scope, (host, scope) =>
           host.ask({ type: "destroy", ...scope, keep_workspace, keep_checkpoints }, "ok"),
         ),
-      checkpoints,
     };
-  }
-
-  /** All hosts share one storage, so any of them knows. */
-  async function checkpoints({ session_id }: { session_id: string }): Promise<Checkpoint[]> {
-    for (const host of reachable()) {
-      const answer = await host.ask({ type: "checkpoints", session_id }, "checkpoints");
-      if (typeof answer === "object") return answer.checkpoints;
-    }
-    throw new Error("no sandbox host can be reached");
   }
 
   const stopFreeing = freeAbandoned({ hosts, reachable, isTwin, placements, trouble });
@@ -253,14 +243,10 @@ export function createFleet(options: FleetOptions): Fleet {
 const interrupted = "it was interrupted before its sandbox host could be reached";
 
 /** Where a session comes to from another host, its workspace begins as it was kept last. */
-function originAt(
-  { generation }: Placement,
-  session_id: string,
-  { spec, restore_from }: SandboxOrigin,
-): SandboxOrigin {
-  const kept = generation === 0 ? null : { session_id, at: null };
-  return { spec, restore_from: restore_from ?? kept };
-}
+const originAt = ({ generation }: Placement, { spec, restore }: SandboxOrigin): SandboxOrigin => ({
+  spec,
+  restore: restore || generation > 0,
+});
 
 function inForce(placement: Placement | null): Placement {
   if (placement) return placement;

@@ -3,7 +3,7 @@ import { type Driver, NoRoom, type Sandbox, Unavailable } from "./driver.ts";
 import { exec } from "./exec.ts";
 import { describeFailure } from "./host-failure.ts";
 import { fileFor, type RunOptions, type Shell, startShell } from "./shell.ts";
-import type { CheckpointRef, ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
+import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 
 /** The sandboxes of this host: started when first needed, ended when long unused, their workspaces kept. */
 export interface Sandboxes {
@@ -22,7 +22,8 @@ export interface Sandboxes {
 export interface Origin {
   session_id: string;
   spec: SandboxSpec;
-  restore_from: CheckpointRef | null;
+  /** From the newest checkpoint of the session. */
+  restore: boolean;
 }
 
 export interface DestroyOptions {
@@ -108,7 +109,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     const turn = admission.then(makeRoom).then(admit);
     admission = turn.catch(() => {});
     await turn;
-    await options.checkpoints.fill(slot.id, origin.restore_from);
+    await options.checkpoints.fill(slot.id, origin.restore ? origin.session_id : null);
     return options.driver.provision(slot.id, origin.spec);
   }
 

@@ -22,7 +22,7 @@ export function request(
     epoch: 1,
     call_id: `call_${calls++}`,
     spec: testSpec,
-    restore_from: null,
+    restore: false,
     restore_known: null,
     operation,
     timeout_ms: 30_000,

@@ -59,15 +59,6 @@ export const checkpoint = z.object({
 });
 export type Checkpoint = z.infer<typeof checkpoint>;
 
-/** Which checkpoint a workspace begins with. */
-export const checkpointRef = z.object({
-  /** Whose workspace it was: of a fork, the session that it was forked from. */
-  session_id: sessionId,
-  /** Null: the newest that can be read. Then the highest generation of the sandbox counts first. */
-  at: z.object({ sandbox_id: sandboxId, n: z.int().positive() }).nullable(),
-});
-export type CheckpointRef = z.infer<typeof checkpointRef>;
-
 /** What became of a restore. */
 export const restored = z.object({
   /** Tells it from every other one. */
@@ -90,8 +81,11 @@ const scope = {
 };
 
 const restoring = {
-  /** Fills the workspace of a sandbox that this host does not have. Null: it begins empty, and nothing is missed. */
-  restore_from: checkpointRef.nullable(),
+  /**
+   * The session has had a workspace: where this host does not have the sandbox, it begins with the newest checkpoint that
+   * can be read. False: it begins empty, and nothing is missed.
+   */
+  restore: z.boolean(),
 };
 
 export const handsRequest = z.discriminatedUnion("type", [
@@ -143,8 +137,6 @@ export const handsRequest = z.discriminatedUnion("type", [
     to_session_id: sessionId,
     calls: z.array(z.string()),
   }),
-  /** Which checkpoints there are of a session, the oldest first. */
-  z.object({ type: z.literal("checkpoints"), n: z.int(), session_id: sessionId }),
 ]);
 export type HandsRequest = z.infer<typeof handsRequest>;
 
@@ -212,7 +204,6 @@ export const handsResponse = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hello"), n: z.int(), ...hostFacts.shape }),
   z.object({ type: z.literal("ok"), n: z.int() }),
   z.object({ type: z.literal("result"), n: z.int(), result: executeResult }),
-  z.object({ type: z.literal("checkpoints"), n: z.int(), checkpoints: z.array(checkpoint) }),
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),
   /** The host ends. What was asked was not begun; with `n` -1 nothing was asked, and it says so to all. */
   z.object({ type: z.literal("leaving"), n: z.int() }),

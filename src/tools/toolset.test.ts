@@ -10,7 +10,7 @@ const scope = {
   sandbox_id: "sbx_tools",
   epoch: 1,
   spec: testSpec,
-  restore_from: null,
+  restore: false,
   restore_known: null,
 };
 const never = new AbortController().signal;
@@ -51,7 +51,6 @@ describe("a call whose host has died", () => {
     async provision() {},
     async destroy() {},
     async cancel() {},
-    checkpoints: async () => [],
     async execute({ call_id }) {
       asked.push(call_id);
       return call_id.includes(".") ? finished : { status: "lost", reason: "the host restarted" };

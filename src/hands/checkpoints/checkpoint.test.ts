@@ -22,11 +22,12 @@ import { after, beforeEach, describe, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { limits } from "../../limits.ts";
 import { collectBlobs } from "./collect.ts";
-import { listCheckpoints, removeCheckpoints } from "./documents.ts";
+import { removeCheckpoints } from "./documents.ts";
 import { openSharedFolder } from "./shared-folder.ts";
 import {
   afterEachLook,
   blobsIn,
+  checkpointsOf,
   damage,
   forged,
   type KeptWorkspace,
@@ -95,7 +96,7 @@ describe("a checkpoint", () => {
     write("a", "2");
     assert.deepEqual((await kept.take({ calls: [] })).checkpoint?.after_calls, ["c1"]);
     assert.equal((await kept.take({ calls: ["c2"] })).checkpoint?.n, 3);
-    assert.deepEqual((await listCheckpoints(kept.storage, session_id))[0], first);
+    assert.deepEqual((await checkpointsOf(kept.storage, session_id))[0], first);
   });
 
   test("is one of several, and each can be brought back", async () => {
@@ -474,7 +475,7 @@ test("a checkpoint that is given up leaves none, and what it has read is not rea
   await assert.rejects(kept.take({ storage: { ...storage, begin }, signal: stop.signal }), {
     name: "AbortError",
   });
-  assert.deepEqual(await listCheckpoints(storage, session_id), []);
+  assert.deepEqual(await checkpointsOf(storage, session_id), []);
   assert.deepEqual(readdirSync(join(kept.storagePath, "incoming")), []);
   assert.equal((await kept.take()).files_read, 201);
   assert.equal((await kept.restore()).missing_count, 0);

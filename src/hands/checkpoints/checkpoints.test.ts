@@ -10,7 +10,8 @@ import { sandboxFolders } from "../drivers/sandbox-folders.ts";
 import { type TestFolder, testFolder } from "../testing.ts";
 import type { Checkpoint } from "../wire.ts";
 import { type Checkpoints, type CheckpointsOptions, createCheckpoints } from "./checkpoints.ts";
-import { damage, sandbox_id, session_id } from "./testing.ts";
+import { openSharedFolder } from "./shared-folder.ts";
+import { checkpointsOf, damage, sandbox_id, session_id } from "./testing.ts";
 
 let folder: TestFolder;
 let storage: string;
@@ -92,7 +93,7 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
   };
 }
 
-const from = { session_id, at: null };
+const listed = () => checkpointsOf(openSharedFolder(storage, { known: null, make: false }), session_id);
 
 test("a workspace is kept when no call has used it for a while, and brought back where it is not", async () => {
   const a = host("a");
@@ -102,9 +103,9 @@ test("a workspace is kept when no call has used it for a while, and brought back
   a.call("c2", () => {});
   assert.deepEqual((await kept).after_calls, ["c1", "c2"]);
   const b = host("b");
-  await b.checkpoints.fill(sandbox_id, from);
+  await b.checkpoints.fill(sandbox_id, session_id);
   assert.equal(readFileSync(join(b.workspace, "file"), "utf8"), "text");
-  assert.deepEqual(await b.checkpoints.list(session_id), a.made);
+  assert.deepEqual(await listed(), a.made);
   const report = b.checkpoints.report(sandbox_id, null);
   assert.deepEqual(report?.checkpoint, a.made[0]);
   assert.deepEqual(b.checkpoints.report(sandbox_id, "another"), report, "every call tells it");
@@ -119,7 +120,7 @@ test("a workspace that is there is left as it is", async () => {
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "old"));
   await kept;
   writeFileSync(join(a.workspace, "file"), "new");
-  await a.checkpoints.fill(sandbox_id, from);
+  await a.checkpoints.fill(sandbox_id, session_id);
   assert.equal(readFileSync(join(a.workspace, "file"), "utf8"), "new");
   assert.equal(a.checkpoints.report(sandbox_id, null), null);
 });
@@ -135,7 +136,7 @@ test("the process after one that was killed keeps what that one did not come to,
   assert.deepEqual((await next.kept()).after_calls, ["c1"]);
 
   const b = host("b");
-  await b.checkpoints.fill(sandbox_id, from);
+  await b.checkpoints.fill(sandbox_id, session_id);
   open.splice(open.indexOf(b.checkpoints), 1);
   const after_b = host("b");
   after_b.checkpoints.began(sandbox_id, session_id);
@@ -189,11 +190,11 @@ test("a workspace that may be in a storage that is away is not begun anew", asyn
   await kept;
   renameSync(storage, `${storage}.away`);
   const b = host("b");
-  await assert.rejects(b.checkpoints.fill(sandbox_id, from), Unavailable);
+  await assert.rejects(b.checkpoints.fill(sandbox_id, session_id), Unavailable);
   assert.ok(!existsSync(b.workspace));
   renameSync(`${storage}.away`, storage);
   damage(storage, "text");
-  await b.checkpoints.fill(sandbox_id, from);
+  await b.checkpoints.fill(sandbox_id, session_id);
   assert.equal(b.checkpoints.report(sandbox_id, null)?.missing_count, 1);
 });
 
@@ -226,9 +227,9 @@ test("what is removed has no checkpoint any more, nor gets another one", async (
   await a.checkpoints.forget(sandbox_id, session_id, () =>
     Promise.resolve(rmSync(a.workspace, { recursive: true })),
   );
-  assert.deepEqual(await a.checkpoints.list(session_id), []);
+  assert.deepEqual(await listed(), []);
   const b = host("b");
-  await b.checkpoints.fill(sandbox_id, from);
+  await b.checkpoints.fill(sandbox_id, session_id);
   assert.ok(!existsSync(b.workspace));
   assert.deepEqual(b.checkpoints.report(sandbox_id, null)?.checkpoint, null);
 });
@@ -272,7 +273,7 @@ test("a call that begins ends the checkpoint that is being made", async () => {
   while (beingMade().length === 0) await delay(1);
   const ended = a.checkpoints.began(sandbox_id, session_id);
   while (beingMade().length > 0) await delay(1);
-  assert.deepEqual(await a.checkpoints.list(session_id), []);
+  assert.deepEqual(await listed(), []);
   const kept = a.kept();
   ended("c2");
   const { after_calls, in_use, files } = await kept;

@@ -3,7 +3,7 @@ import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
 import { type Driver, Unavailable } from "../driver.ts";
 import { describeFailure } from "../host-failure.ts";
-import type { Checkpoint, CheckpointRef, Restored } from "../wire.ts";
+import type { Restored } from "../wire.ts";
 import type { CopyRequest } from "./documents.ts";
 import type { Jobs } from "./jobs.ts";
 import { createKeeping, type KeepingParts } from "./keeping.ts";
@@ -13,10 +13,10 @@ import { createWorker, createWorkers, Stopped } from "./worker.ts";
 /** When workspaces are kept and brought back. No call waits for one that is kept. */
 export interface Checkpoints {
   /**
-   * Fills the workspace of a sandbox that this host does not have, from what the storage has. Throws `Unavailable` when
+   * Fills the workspace of a sandbox that this host does not have with what the storage has of the session. Throws `Unavailable` when
    * that cannot be said now: an empty workspace in the place of a full one would be worse than none.
    */
-  fill(id: string, from: CheckpointRef | null): Promise<void>;
+  fill(id: string, session_id: string | null): Promise<void>;
   /** A call is about to change the workspace. The returned function is called when it has ended. */
   began(id: string, session_id: string): (call_id: string) => void;
   /** The sandbox runs: what runs in it beside the calls may change the workspace at any time. */
@@ -27,7 +27,6 @@ export interface Checkpoints {
   isKept(id: string): boolean;
   /** What became of its restore, until that is the one that is known. */
   report(id: string, known: string | null): Restored | null;
-  list(session_id: string): Promise<Checkpoint[]>;
   /** Whether none could be made the last time that it was tried. */
   failing(): boolean;
   /** Keeps first what of the session's workspace rests and is not kept yet. */
@@ -83,19 +82,19 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
 
   const keeping = createKeeping({ ...options, notes, worker, trouble, fine });
 
-  function ask<Name extends "list" | "copy" | "remove">(name: Name, asks: Jobs[Name]["asks"]) {
+  function ask<Name extends "copy" | "remove">(name: Name, asks: Jobs[Name]["asks"]) {
     const ms_max = limits.storage_ms_max;
     return asking.run(name, asks, { signal: AbortSignal.timeout(ms_max), ms_max });
   }
 
-  async function restore(id: string, from: CheckpointRef): Promise<Restored> {
+  async function restore(id: string, session_id: string): Promise<Restored> {
     const staging = driver.stage(id);
     let filled = false;
     try {
       const restored = await asking.run(
         "restore",
         {
-          from,
+          session_id,
           staging: staging.path,
           folders: staging.folders,
           known_path: notes.knownPath(id),
@@ -139,10 +138,10 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   }
 
   return {
-    async fill(id, from) {
-      if (from === null || driver.keptFolders(id) !== null) return;
+    async fill(id, session_id) {
+      if (session_id === null || driver.keptFolders(id) !== null) return;
       failpoint("restore_asked");
-      reports.set(id, await restore(id, from));
+      reports.set(id, await restore(id, session_id));
       failpoint("restore_done");
     },
     began: keeping.began,
@@ -156,7 +155,6 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       notes.reportKnown(id);
       return null;
     },
-    list: (session_id) => ask("list", { session_id }),
     failing: () => failing,
     async copy({ session_id, to_session_id, calls }) {
       await Promise.race([keeping.now(session_id), passed(limits.checkpoint_copy_wait_ms)]);
@@ -189,7 +187,6 @@ export const noCheckpoints: Checkpoints = {
   ceased() {},
   isKept: () => false,
   report: () => null,
-  list: async () => [],
   failing: () => false,
   async copy() {},
   forget: (_id, _session, remove) => remove(),

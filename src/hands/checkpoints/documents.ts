@@ -60,17 +60,6 @@ export function parseDocument(bytes: Buffer): CheckpointDocument | null {
   }
 }
 
-export async function listCheckpoints(storage: Storage, session_id: string): Promise<Checkpoint[]> {
-  const found: Checkpoint[] = [];
-  for (const place of await placesOf(storage, session_id)) {
-    const document = await readCheckpoint(storage, session_id, place);
-    if (!document) continue;
-    const { manifest: _, ...shown } = document;
-    found.push(shown);
-  }
-  return found;
-}
-
 export interface CopyRequest {
   session_id: string;
   /** Has none yet. */

@@ -93,7 +93,7 @@ function workspaceOf(driver: ReturnType<typeof bubblewrap>) {
     const restored = await restoreCheckpoint(
       storage,
       {
-        from: { session_id, at: null },
+        session_id,
         ...{ folders: staging.folders, staging: staging.path },
         known_path: join(folder.path, "other-known-files.json"),
         report_path: join(folder.path, "restored.json"),

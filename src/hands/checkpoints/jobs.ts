@@ -1,4 +1,4 @@
-import type { Checkpoint, Restored } from "../wire.ts";
+import type { Restored } from "../wire.ts";
 import type { CopyRequest } from "./documents.ts";
 import type { RestoreRequest } from "./restore.ts";
 import type { Collected } from "./storage.ts";
@@ -9,7 +9,6 @@ export interface Jobs {
   take: { asks: TakeRequest; gives: Taken };
   restore: { asks: RestoreRequest; gives: Restored };
   copy: { asks: CopyRequest; gives: null };
-  list: { asks: { session_id: string }; gives: Checkpoint[] };
   remove: { asks: { session_id: string }; gives: null };
   collect: { asks: { grace_ms: number }; gives: Collected };
 }

@@ -4,9 +4,15 @@ import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { sandboxFolders } from "../drivers/sandbox-folders.ts";
-import { listCheckpoints } from "./documents.ts";
 import { restoreCheckpoint } from "./restore.ts";
-import { type KeptWorkspace, keptWorkspace, never, sandbox_id, session_id } from "./testing.ts";
+import {
+  checkpointsOf,
+  type KeptWorkspace,
+  keptWorkspace,
+  never,
+  sandbox_id,
+  session_id,
+} from "./testing.ts";
 import { livesPast } from "./testing-dying.ts";
 
 const made: KeptWorkspace[] = [];
@@ -48,7 +54,7 @@ test("killed anywhere while a workspace is kept: the checkpoint is there whole, 
     assert.ok(count < 200);
   }
   assert.ok(wholes > 1, "killed after the document was there, too");
-  assert.equal((await listCheckpoints(kept.storage, session_id)).length, wholes);
+  assert.equal((await checkpointsOf(kept.storage, session_id)).length, wholes);
   assert.ok((await kept.take()).checkpoint);
   assert.equal(contents((await kept.restore()).path), contents(kept.path));
 });
@@ -64,11 +70,10 @@ test("killed anywhere while a workspace is brought back: there is all of it, or 
     const folders = [
       { name: "workspace", inside: "/workspace", path: staging.folder.workspace, owner: null },
     ];
-    const from = { session_id, at: null };
     const known_path = join(root, "known-files.json");
     await restoreCheckpoint(
       kept.storage,
-      { from, folders, staging: staging.path, known_path, report_path },
+      { session_id, folders, staging: staging.path, known_path, report_path },
       never,
     );
     staging.commit();

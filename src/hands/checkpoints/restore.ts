@@ -1,16 +1,16 @@
 import { createHash, randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { limits } from "../../limits.ts";
-import type { CheckpointRef, Restored } from "../wire.ts";
+import type { Restored } from "../wire.ts";
 import { syncFileSystem } from "./batch.ts";
-import { type CheckpointDocument, nameOf, type Place, placesOf, readCheckpoint } from "./documents.ts";
+import { type CheckpointDocument, nameOf, placesOf, readCheckpoint } from "./documents.ts";
 import { type FillFolder, fill } from "./fill.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { BlobMissing, type Storage } from "./storage.ts";
 import { remember } from "./take.ts";
 
 export interface RestoreRequest {
-  from: CheckpointRef;
+  session_id: string;
   /** Empty folders that no sandbox can reach yet. */
   folders: FillFolder[];
   /** The folder above them, which takes its place as a whole. */
@@ -29,12 +29,12 @@ export async function restoreCheckpoint(
   request: RestoreRequest,
   signal: AbortSignal,
 ): Promise<Restored> {
-  const { from, known_path } = request;
-  const { found, skipped } = await newestReadable(storage, from);
+  const { session_id, known_path } = request;
+  const { found, skipped } = await newestReadable(storage, session_id);
   if (!found) return report(request, { checkpoint: null, missing: [], missing_count: 0, skipped });
   const { manifest: _, ...checkpoint } = found.document;
   const { missing, missing_count, known } = await fill(storage, found.manifest, request.folders, signal);
-  const document = nameOf(from.session_id, checkpoint);
+  const document = nameOf(session_id, checkpoint);
   remember({ known_path }, { storage_id: storage.id, document, read_at_ms: Date.now(), files: known });
   if (!(await syncFileSystem(request.staging))) throw new Error("`sync -f` failed");
   return report(request, { checkpoint, missing, missing_count, skipped });
@@ -53,24 +53,15 @@ interface Readable {
 
 async function newestReadable(
   storage: Storage,
-  { session_id, at }: CheckpointRef,
+  session_id: string,
 ): Promise<{ found: Readable | null; skipped: number }> {
   const places = await placesOf(storage, session_id);
-  const wanted = at === null ? places : upTo(places, at);
-  for (const [skipped, place] of wanted.toReversed().entries()) {
+  for (const [skipped, place] of places.toReversed().entries()) {
     const document = await readCheckpoint(storage, session_id, place);
     const manifest = document && (await readManifest(storage, document.manifest));
     if (manifest) return { found: { document, manifest }, skipped };
   }
-  return { found: null, skipped: wanted.length };
-}
-
-/** Without that very one, what was before it comes closest. */
-function upTo(places: Place[], at: Place): Place[] {
-  const index = places.findIndex(({ sandbox_id, n }) => sandbox_id === at.sandbox_id && n >= at.n);
-  const named = places[index];
-  if (!named) return places.filter(({ sandbox_id }) => sandbox_id === at.sandbox_id);
-  return places.slice(0, named.n === at.n ? index + 1 : index);
+  return { found: null, skipped: places.length };
 }
 
 /** Null when it is missing, damaged, or of a version that is not known here. */

@@ -3,8 +3,8 @@ import fs, { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFil
 import { syncBuiltinESMExports } from "node:module";
 import { basename, join } from "node:path";
 import { type TestFolder, testFolder } from "../testing.ts";
-import type { CheckpointRef, Restored } from "../wire.ts";
-import { nameOf } from "./documents.ts";
+import type { Checkpoint, Restored } from "../wire.ts";
+import { nameOf, type Place, placesOf, readCheckpoint } from "./documents.ts";
 import { encodeManifest, type ManifestEntry } from "./manifest.ts";
 import { restoreCheckpoint } from "./restore.ts";
 import { type ScanBounds, scanBounds } from "./scan.ts";
@@ -30,8 +30,8 @@ export interface KeptWorkspace {
     in_use?: boolean;
     storage?: Storage;
   }): Promise<Taken>;
-  /** Into a fresh folder, the path of which it gives too. */
-  restore(at?: CheckpointRef["at"]): Promise<Restored & { path: string }>;
+  /** Into a fresh folder, the path of which it gives too: the newest, or this one. */
+  restore(at?: Place): Promise<Restored & { path: string }>;
 }
 
 export function keptWorkspace(folder: TestFolder = testFolder()): KeptWorkspace {
@@ -41,14 +41,14 @@ export function keptWorkspace(folder: TestFolder = testFolder()): KeptWorkspace 
   const storage = storageIn(storagePath);
   let restores = 0;
 
-  async function restore(at: CheckpointRef["at"] = null): Promise<Restored & { path: string }> {
+  async function restore(at?: Place): Promise<Restored & { path: string }> {
     const staging = join(folder.path, `restored-${restores++}`);
     const into = join(staging, "workspace");
     mkdirSync(into, { recursive: true });
     const restored = await restoreCheckpoint(
-      storage,
+      at ? storageOf(storage, at) : storage,
       {
-        from: { session_id, at },
+        session_id,
         folders: [{ name: "workspace", inside: "/workspace", path: into, owner: null }],
         staging,
         known_path: join(staging, "known-files.json"),
@@ -79,6 +79,25 @@ export function keptWorkspace(folder: TestFolder = testFolder()): KeptWorkspace 
     },
     restore,
   };
+}
+
+/** As if there were no other checkpoint. */
+const storageOf = (storage: Storage, { sandbox_id, n }: Place): Storage => ({
+  ...storage,
+  list: async (folder) =>
+    (await storage.list(folder)).filter((name) => name === nameOf(session_id, { sandbox_id, n })),
+});
+
+/** The oldest first. */
+export async function checkpointsOf(storage: Storage | null, session_id: string): Promise<Checkpoint[]> {
+  const found: Checkpoint[] = [];
+  for (const place of storage ? await placesOf(storage, session_id) : []) {
+    const document = storage && (await readCheckpoint(storage, session_id, place));
+    if (!document) continue;
+    const { manifest: _, ...shown } = document;
+    found.push(shown);
+  }
+  return found;
 }
 
 function storageIn(path: string): Storage {

@@ -1,5 +1,5 @@
 import { collectBlobs } from "./collect.ts";
-import { copyCheckpoint, listCheckpoints, removeCheckpoints } from "./documents.ts";
+import { copyCheckpoint, removeCheckpoints } from "./documents.ts";
 import type { FromWorker, JobName, Jobs, ToWorker } from "./jobs.ts";
 import { restoreCheckpoint } from "./restore.ts";
 import { openSharedFolder } from "./shared-folder.ts";
@@ -22,7 +22,6 @@ const work: Work = {
     if (storage) await copyCheckpoint(storage, asks);
     return null;
   },
-  list: async (storage, { session_id }) => (storage ? listCheckpoints(storage, session_id) : []),
   async remove(storage, { session_id }) {
     if (storage) await removeCheckpoints(storage, session_id);
     return null;
