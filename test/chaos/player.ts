@@ -120,7 +120,7 @@ async function playSession(options: PlayerOptions): Promise<void> {
     else if (share < 6) await send(message(`say ${"and on ".repeat(30)}`));
     else if (share < 8) for (const each of [script(), script(), "say last"]) await send(message(each));
     else {
-      const held = share < 9 ? "hang" : `${command()}; sleep 20`;
+      const held = share < 9 ? "hang" : `${command()}; sleep 8`;
       if (await send(message(held))) {
         const last = played.sent.at(-1);
         await played.withCare.until((seen) => (begunAfter(seen, last) ? true : undefined));
