@@ -16,6 +16,8 @@ export const limits = {
 
   /** Folders within each other, in a backup: what lies deeper is left out. */
   backup_folders_deep_max: 200,
+  /** What a backup lacks that is named. */
+  backup_left_out_named_max: 50,
 
   /** Entries of a session kept in memory for its readers. */
   watch_recent_max: 256,

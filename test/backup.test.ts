@@ -136,6 +136,8 @@ before(async () => {
   assert.equal(made.code, 0, made.said);
   assert.match(made.said, /read back and compared/);
   assert.match(made.said, /API key is in it/);
+  // Of all that is in use at the time, nothing is missed.
+  assert.doesNotMatch(made.said, /left out/);
   was = {
     key: server.key,
     held,

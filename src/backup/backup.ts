@@ -56,7 +56,7 @@ export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
   progress.begin("copying workspaces", null);
   if (kept.storage !== null && existsSync(kept.storage))
     packFolder(packing, "storage", kept.storage, isSettled, documentsFirst);
-  if (existsSync(kept.hands)) packFolder(packing, "hands", kept.hands, (path) => !path.startsWith("trash/"));
+  if (existsSync(kept.hands)) packFolder(packing, "hands", kept.hands, outlivesHands);
   const hasKey = existsSync(kept.api_key);
   if (hasKey) {
     const { uid, gid } = lstatSync(kept.api_key);
@@ -92,6 +92,9 @@ function prepareEmpty(folder: string): void {
 const documentsFirst = (names: Buffer[]): Buffer[] =>
   names.toSorted((a, b) => Number(b.equals(documents)) - Number(a.equals(documents)));
 const documents = Buffer.from("documents");
+
+/** The rest of it goes, or is made anew, when `hands` start: what nobody wants, what is not whole, and pipes. */
+const outlivesHands = (path: string) => !/^(trash|staging)\/|^sandboxes\/[^/]+\/pipes\//.test(path);
 
 /** What is still being written has no name in it yet. */
 const isSettled = (path: string) => !path.startsWith("incoming/");

@@ -7,10 +7,11 @@ import { clusterMajor } from "../db/embedded/cluster.ts";
 import { runningServer } from "../db/embedded/process.ts";
 import { adminUrlOf, startPostgres } from "../db/embedded/server.ts";
 import { systemUser } from "../db/embedded/user.ts";
+import { limits } from "../limits.ts";
 import { byteProgress, mib } from "./byte-progress.ts";
 import { explain } from "./explain.ts";
 import { lockDataDir } from "./lock.ts";
-import { apiKeyFile, configOrExit, isRoot } from "./machine.ts";
+import { apiKeyFile, configOrExit, hasOwnStorage, isRoot } from "./machine.ts";
 import { version } from "./version.ts";
 
 export function backupCommand(): Command {
@@ -37,7 +38,7 @@ async function backup(config: Config, folder: string): Promise<void> {
   const postgres = join(config.data_dir, "postgres");
   const postgres_major = existsSync(postgres) ? clusterMajor(postgres) : null;
   if (postgres_major === null) throw new Error(`${config.data_dir} holds no embedded database`);
-  const ownStorage = config.storage === join(config.data_dir, "storage");
+  const ownStorage = hasOwnStorage(config);
   const server = await serverOf(config, postgres);
   const progress = byteProgress(process.stderr);
   try {
@@ -58,7 +59,10 @@ async function backup(config: Config, folder: string): Promise<void> {
     const out = process.stdout;
     out.write(`backup ${folder}\n`);
     out.write(`  ${files} files, ${mib(bytes)} MiB, read back and compared\n`);
-    for (const { path, why } of left_out) out.write(`  left out: ${JSON.stringify(path)} ${why}\n`);
+    for (const { path, why } of left_out.slice(0, limits.backup_left_out_named_max))
+      out.write(`  left out: ${JSON.stringify(path)} ${why}\n`);
+    const unnamed = left_out.length - limits.backup_left_out_named_max;
+    if (unnamed > 0) out.write(`  left out: ${unnamed} more\n`);
     if (api_key) out.write("  the server's API key is in it: keep it like the key\n");
     out.write("  not in it: the file that DROVER_CONFIG names, and environment variables\n");
     if (!ownStorage)

@@ -52,6 +52,13 @@ function orExit<Read>(read: () => Read): Read {
   }
 }
 
+/** Whether checkpoints lie where no other host finds them. */
+export const hasOwnStorage = ({ storage, data_dir }: Pick<Config, "storage" | "data_dir">): boolean =>
+  storage === join(data_dir, "storage");
+
+export const sayOwnStorage = (storage: string): string =>
+  `workspaces are kept in ${storage}, where no other host finds them: set DROVER_STORAGE to a folder that all hosts share`;
+
 /** What shows that a data directory that is not empty is Drover's. */
 const ownEntries = ["lock", "api-key", "hands", "postgres"];
 
