@@ -190,6 +190,11 @@ export function readConfig(
   if (host !== undefined && !loopback.test(host) && apiKey === undefined) {
     problems.push(`DROVER_HOST: ${host} can be reached by others, so DROVER_API_KEY must be set explicitly`);
   }
+  const { DROVER_METRICS: metrics, DROVER_PORT: ownPort, DROVER_HOST: ownHost } = parsed.data ?? {};
+  if (metrics && metrics.port === ownPort && metrics.host === ownHost)
+    problems.push(
+      "DROVER_METRICS: is the address of the API (DROVER_HOST, DROVER_PORT): give it another port",
+    );
   const models = modelsOf(set, file, problems);
   const { search, problems: ofSearch } = searchSettings(set, file.web ?? {}, models);
   problems.push(...ofSearch.map((problem) => inFile(problem, set)));

@@ -7,7 +7,7 @@ import { explain } from "./explain.ts";
 
 interface CertsOptions {
   days: number;
-  host: string[];
+  host?: string[];
 }
 
 const dayMs = 24 * 3_600_000;
@@ -17,7 +17,7 @@ export function certsCommand(): Command {
   return new Command("certs")
     .description("Make the certificates by which servers and sandbox hosts on other machines know each other")
     .argument("<folder>", "where the files go; an authority that lies there already signs the new ones")
-    .option("--host <name>", "a sandbox host, by the name or address that servers reach it by", addName, [])
+    .option("--host <name>", "a sandbox host, by the name or address that servers reach it by", addName)
     .option("--days <number>", "how long the certificates hold", days, 365)
     .action(async (folder: string, options: CertsOptions) => {
       try {
@@ -29,7 +29,7 @@ export function certsCommand(): Command {
     });
 }
 
-function addName(name: string, before: string[]): string[] {
+function addName(name: string, before: string[] = []): string[] {
   if (isIP(name) === 0 && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(name))
     throw new InvalidArgumentError("must be a host name or an address, without a port");
   return [...before, name];
@@ -42,7 +42,7 @@ function days(text: string): number {
 }
 
 /** What was made, a line each. The serve's is made when it is missing, and again when no host is named. */
-async function makeFiles(folder: string, options: CertsOptions): Promise<string[]> {
+async function makeFiles(folder: string, { days, host: hosts = [] }: CertsOptions): Promise<string[]> {
   // Loaded only here: no other command makes certificates.
   const { makeAuthority, makeCertificate } = await import("./certificates.ts");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -65,12 +65,12 @@ async function makeFiles(folder: string, options: CertsOptions): Promise<string[
     cert: readFileSync(path("ca", "crt"), "utf8"),
     key: readFileSync(path("ca", "key"), "utf8"),
   };
-  const to = new Date(Date.now() + options.days * dayMs);
-  if (options.host.length === 0 || !existsSync(path("serve", "key"))) {
+  const to = new Date(Date.now() + days * dayMs);
+  if (hosts.length === 0 || !existsSync(path("serve", "key"))) {
     const pair = await makeCertificate(authority, { role: "serve", name: "serve", addresses: [], from, to });
     write("serve", pair, "for every drover serve");
   }
-  for (const name of options.host) {
+  for (const name of hosts) {
     const file = `host-${name.replaceAll(":", "_")}`;
     const pair = await makeCertificate(authority, { role: "hands", name, addresses: [name], from, to });
     write(file, pair, `for drover hands --listen on ${name}`);

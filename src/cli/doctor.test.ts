@@ -74,6 +74,18 @@ test("a data directory that cannot be used fails, and names the folder in the wa
   assert.equal(code, 1);
 });
 
+test("a storage that is shared is looked at, and that a host has none is said", async () => {
+  const shared = join(folder, "shared");
+  const missing = await doctor({ DROVER_STORAGE: shared });
+  assert.match(missing.said, new RegExp(`warn {2}storage {3}${shared} is not there: mount it`));
+  mkdirSync(shared);
+  const fresh = await doctor({ DROVER_STORAGE: shared });
+  assert.match(fresh.said, new RegExp(`ok {4}storage {3}${shared}, in which nothing is kept yet`));
+  const files = { DROVER_HANDS_CA: "/c/ca.crt", DROVER_HANDS_CERT: "/c/h.crt", DROVER_HANDS_KEY: "/c/h.key" };
+  const host = await doctor(files);
+  assert.match(host.said, /warn {2}storage {3}.*no other host finds them: set DROVER_STORAGE/);
+});
+
 test("a database that was given is asked for its version", async () => {
   const { said, code } = await doctor({ DATABASE_URL: db.url });
   assert.match(said, /ok {4}database {2}PostgreSQL \d+\.\d+ at DATABASE_URL/);

@@ -14,7 +14,7 @@ import { findCgroups } from "../hands/drivers/cgroups.ts";
 import { expiryOf, type Identity, readIdentity } from "../hands/identity.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
-import { configOrExit, isRoot } from "./machine.ts";
+import { configOrExit, hasOwnStorage, isRoot, sayOwnStorage } from "./machine.ts";
 import { modelsLine } from "./models.ts";
 import { painter } from "./tree.ts";
 
@@ -46,6 +46,7 @@ async function examine(config: Config): Promise<Finding[]> {
     ...sandboxes,
     database,
     dataDir(config),
+    ...storage(config),
     await port(config),
     model(config),
     web(),
@@ -153,6 +154,26 @@ function dataDir({ data_dir }: Config): Finding {
   const free = bavail * bsize;
   const text = `${data_dir}, ${(free / spareBytes).toFixed(1)} GiB free`;
   return free < spareBytes ? warn("data", `${text}: make room`) : ok("data", text);
+}
+
+/** The one that is shared with other hosts. What is in it belongs to `hands`. */
+function storage(config: Config): Finding[] {
+  const name = "storage";
+  const { storage: folder, hands } = config;
+  // With certificates and no hosts to speak to, this machine is one of those hosts.
+  const isShared = hands.tls !== null && hands.hosts.length === 0;
+  if (hasOwnStorage(config)) return isShared ? [warn(name, sayOwnStorage(folder))] : [];
+  if (!existsSync(folder))
+    return [
+      warn(name, `${folder} is not there: mount it before the first start, or one is made on this machine`),
+    ];
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch {
+    return [fail(name, `${folder} cannot be written: let the user of drover hands write there`)];
+  }
+  const isKnown = existsSync(join(folder, "storage-id"));
+  return [ok(name, `${folder}${isKnown ? "" : ", in which nothing is kept yet"}`)];
 }
 
 /** The first on the way up that other users may not pass. */

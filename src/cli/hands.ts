@@ -11,7 +11,7 @@ import type { NetworkListener } from "../hands/listen.ts";
 import type { Checkpoint } from "../hands/wire.ts";
 import { lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
-import { configOrExit, handsSocketOf, prepareFolders } from "./machine.ts";
+import { configOrExit, handsSocketOf, hasOwnStorage, prepareFolders, sayOwnStorage } from "./machine.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
 
 interface HandsOptions {
@@ -63,6 +63,7 @@ async function hands(options: HandsOptions): Promise<void> {
       checkpoints,
     });
     const problem = await driver.check();
+    if (options.listen && hasOwnStorage(config)) logger.warn(sayOwnStorage(config.storage));
     if (problem !== null) logger.warn({ driver: driver.name }, `no sandbox can be started: ${problem}`);
     life.reportReady({});
     if (!options.supervised) {

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import type { Config } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
@@ -31,11 +31,13 @@ export function serveCommand(): Command {
       "--hands <socket>",
       "where hands of this machine listens (default: the socket of this data directory, unless other hosts are configured)",
     )
-    .option(
-      "--roles <list>",
-      `what this process does, of ${roles.join(", ")}; others on the same database do the rest`,
-      rolesIn,
-      [...roles],
+    .addOption(
+      new Option(
+        "--roles <list>",
+        `what this process does, of ${roles.join(", ")}; others on the same database do the rest`,
+      )
+        .argParser(rolesIn)
+        .default([...roles], "all of them"),
     )
     .option("--run-as <uid:gid>", "give up root for this user once everything is loaded", userIds)
     .option("--supervised", "run as a child of drover up")

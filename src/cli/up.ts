@@ -7,7 +7,15 @@ import { explain } from "./explain.ts";
 import { playHello } from "./hello.ts";
 import { lockDataDir } from "./lock.ts";
 import { logLines } from "./log-lines.ts";
-import { apiKeyOf, configOrExit, handsSocketOf, isRoot, prepareFolders } from "./machine.ts";
+import {
+  apiKeyOf,
+  configOrExit,
+  handsSocketOf,
+  hasOwnStorage,
+  isRoot,
+  prepareFolders,
+  sayOwnStorage,
+} from "./machine.ts";
 import { modelsLine } from "./models.ts";
 import { keepPostgres } from "./postgres.ts";
 import { type ChildSpec, supervise } from "./supervise.ts";
@@ -82,6 +90,7 @@ async function up(config: Config, main: string, stop: AbortSignal): Promise<void
       running.push(postgres);
       databaseUrl = postgres.url;
     }
+    if (config.hands.hosts.length > 0 && hasOwnStorage(config)) say(sayOwnStorage(config.storage));
     await start(handsSpec(config, main, users?.serve ?? null));
     const { url } = await start(serveSpec(config, main, databaseUrl, apiKey, users?.serve ?? null));
     welcome(config, String(url), apiKey);

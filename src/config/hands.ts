@@ -19,9 +19,9 @@ const seconds = z.coerce
   .number("must be a number of seconds from 1 to 3600")
   .min(1, "must be a number of seconds from 1 to 3600")
   .max(3_600, "must be a number of seconds from 1 to 3600");
-const hostAndPort = z
-  .string("must be host:port")
-  .refine((text) => parseHostAndPort(text) !== null, "must be host:port, such as 10.0.0.2:8401");
+const hostAndPort = z.string("must be host:port").refine((text) => parseHostAndPort(text) !== null, {
+  error: ({ input }) => `${JSON.stringify(input)} must be host:port, such as 10.0.0.2:8401`,
+});
 
 export const handsShape = z.strictObject({
   hosts: z.array(hostAndPort).optional(),

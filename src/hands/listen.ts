@@ -95,7 +95,9 @@ export async function listenOnNetwork(
     socket.setTimeout(silent_ms, () => socket.destroy());
     onConnection(socket);
   });
-  await listening(server, () => server.listen(port, host));
+  await listening(server, () => server.listen(port, host)).catch((error: Error) => {
+    throw new Error(`cannot listen there, name another address: ${error.message}`, { cause: error });
+  });
   return Object.assign(server, { port: (server.address() as AddressInfo).port });
 }
 
