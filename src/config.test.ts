@@ -396,8 +396,8 @@ describe("sandbox hosts on other machines", () => {
 
   test("that are miswritten or half known are refused", () => {
     for (const [env, expected] of [
-      [{ ...files, DROVER_HANDS_HOSTS: "a" }, /^DROVER_HANDS_HOSTS.*: "a" must be host:port, such as/],
-      [{ ...files, DROVER_HANDS_HOSTS: "a:70000" }, /^DROVER_HANDS_HOSTS.*: "a:70000" must be host:port/],
+      [{ ...files, DROVER_HANDS_HOSTS: "a" }, /^DROVER_HANDS_HOSTS: each must be host:port, such as/],
+      [{ ...files, DROVER_HANDS_HOSTS: "a:70000" }, /^DROVER_HANDS_HOSTS: each must be host:port/],
       [{ ...files, DROVER_HANDS_HOSTS: "a:1,a:1" }, /^DROVER_HANDS_HOSTS: names a:1 twice/],
       [{ DROVER_HANDS_HOSTS: "a:1" }, /^DROVER_HANDS_CA: is missing: other hosts .*`drover certs`/],
       [{ ...files, DROVER_HANDS_KEY: "" }, /^DROVER_HANDS_KEY: is missing: the three go together/],

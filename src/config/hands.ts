@@ -19,9 +19,10 @@ const seconds = z.coerce
   .number("must be a number of seconds from 1 to 3600")
   .min(1, "must be a number of seconds from 1 to 3600")
   .max(3_600, "must be a number of seconds from 1 to 3600");
-const hostAndPort = z.string("must be host:port").refine((text) => parseHostAndPort(text) !== null, {
-  error: ({ input }) => `${JSON.stringify(input)} must be host:port, such as 10.0.0.2:8401`,
-});
+const isHostAndPort = (text: string) => parseHostAndPort(text) !== null;
+const hostAndPort = z
+  .string("must be host:port")
+  .refine(isHostAndPort, "must be host:port, such as 10.0.0.2:8401");
 
 export const handsShape = z.strictObject({
   hosts: z.array(hostAndPort).optional(),
@@ -36,7 +37,10 @@ export const handsVariables = {
   DROVER_HANDS_HOSTS: z
     .string()
     .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))
-    .pipe(z.array(hostAndPort))
+    .refine(
+      (entries) => entries.every(isHostAndPort),
+      "each must be host:port, such as 10.0.0.2:8401, separated by commas",
+    )
     .optional(),
   DROVER_HANDS_CA: path.optional(),
   DROVER_HANDS_CERT: path.optional(),
