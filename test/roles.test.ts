@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { answerEvents, type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
@@ -69,9 +70,11 @@ describe("a process does what its roles say", () => {
     const worker = await brain();
     const { id } = await newSession(api.client, facts);
     const client = reconnecting(api.client, id);
-    await send(api.client, id, message("write note.txt kept"));
+    await send(api.client, id, message("bash echo kept > note.txt"));
     await client.until(isIdle);
     await client.close();
+    const note = processes.workspace(id).path("note.txt");
+    assert.ok(existsSync(note));
     await api.client.beta.sessions.delete(id);
     const left = async () =>
       (
@@ -83,6 +86,7 @@ describe("a process does what its roles say", () => {
     assert.equal(await left(), 1);
     const jobs = await processes.serve(await freePort(), "--roles", "jobs");
     while ((await left()) !== 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(!existsSync(note));
     await jobs.stop();
     await worker.stop();
   });
