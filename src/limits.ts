@@ -227,8 +227,8 @@ export const limits = {
   /** What a checkpoint may take, and how long `hands` that end wait for the last ones. */
   checkpoint_ms_max: 20 * 60_000,
   checkpoint_closing_ms_max: 8_000,
-  /** How long a fork waits for what its session has done last to be kept. */
-  checkpoint_copy_wait_ms: 20_000,
+  /** How long a fork waits for what its session has done last to be kept. A transaction may stand still for longer. */
+  checkpoint_copy_wait_ms: 10_000,
   /** One that is not wanted any more ends by itself within this time, or is ended. */
   checkpoint_stop_ms_max: 2_000,
   /** What it keeps of a workspace: files and folders, bytes as files say them, of one file, levels, bytes of all paths and targets. */

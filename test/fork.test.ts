@@ -154,6 +154,53 @@ describe("a fork", () => {
     assert.deepEqual(resultsIn(await listed(client, id)), []);
   });
 
+  test("at a question is answered apart from the session, and each runs the command once, in its own workspace", async () => {
+    const asking = await prepare(client, "simulated", "always_ask");
+    const { id } = await newSession(client, asking);
+    const answer = async (session: string) => {
+      const { id: tool_use_id } = last(await listed(client, session), "agent.tool_use");
+      const following = await follow(client, session);
+      await send(client, session, {
+        type: "user.tool_confirmation",
+        tool_use_id,
+        result: "allow",
+      });
+      const events = await following.until(isIdle);
+      following.close();
+      return resultsIn(events).map((result) => result.split("\n[")[0]);
+    };
+    await turn(client, id, "bash echo first >> runs");
+    await answer(id);
+    await turn(client, id, "bash echo then >> runs; cat runs");
+    const forks = [await fork(id), await fork(id)];
+    const sessions = [id, ...forks.map((made) => made.id), (await fork(forks[0]?.id ?? "")).id];
+    const answers = await Promise.all(sessions.map(answer));
+    assert.deepEqual(
+      answers,
+      sessions.map(() => ["first\nthen"]),
+    );
+  });
+
+  test("at a message that was sent during a question takes it up behind the answer", async () => {
+    const asking = await prepare(client, "simulated", "always_ask");
+    const id = await talked(asking, "bash echo ran");
+    const sent = await send(client, id, message("say later"));
+    const made = await fork(id, { event_id: sent.data?.[0]?.id });
+    const [tool_use_id] = made.waiting_for?.event_ids ?? [];
+    const following = await follow(client, made.id);
+    await send(client, made.id, {
+      type: "user.tool_confirmation",
+      tool_use_id: tool_use_id ?? "",
+      result: "allow",
+    });
+    await following.until(isIdle);
+    following.close();
+    const events = await listed(client, made.id);
+    const told = events.filter(({ type }) => type === "agent.tool_result" || type === "user.message");
+    assert.deepEqual(typesOf(told), ["user.message", "agent.tool_result", "user.message"]);
+    assert.equal(saidIn(events), "later");
+  });
+
   test("leaves what waits to be taken up to the session, unless it is named", async () => {
     const { id } = await newSession(client, facts);
     await running(id, "hang", isOf("span.model_request_start"));
@@ -200,6 +247,55 @@ describe("a fork", () => {
     );
     assert.equal(await tools(second), 0);
     assert.equal(await tools(), 1);
+  });
+
+  test("of a fork has the agent that the session had before the fork was made", async () => {
+    const id = await talked(facts, "say one");
+    const first = last(await listed(client, id), "session.status_idle").id;
+    await client.beta.sessions.update(id, { agent: { tools: [] } });
+    const made = await fork(id);
+    const again = await fork(made.id, { event_id: first });
+    assert.deepEqual([made.agent.tools.length, again.agent.tools.length], [0, 1]);
+    const later = await fork(again.id);
+    await client.beta.sessions.update(later.id, { agent: { tools: [] } });
+    assert.equal((await fork(later.id, { event_id: first })).agent.tools.length, 1);
+  });
+
+  test("changes the thread's id nowhere in what was said or called", async () => {
+    const custom = await client.beta.agents.create({
+      name: "tester",
+      model: "simulated",
+      tools: [{ type: "custom", name: "find", description: "Finds it", input_schema: { type: "object" } }],
+    });
+    const { id } = await newSession(client, { ...facts, agent_id: custom.id });
+    const thread = (of: string) => of.replace("sesn_", "sthr_");
+    const input = JSON.stringify({ id: thread(id), threads: [{ id: thread(id) }] });
+    await turn(client, id, `call find ${input}`);
+    // As if it had been named after it was forked, and a checkpoint was made since.
+    const { id: made } = await fork(id);
+    await api.db.query(
+      {
+        name: "test_renamed",
+        text: "update event set body = replace(body::text, $2, $3)::json where session_id = $1",
+      },
+      [made, thread(id), thread(made)],
+    );
+    const { id: again } = await fork(made);
+    const [kept] = await api.db.query<{ body: string }>(
+      {
+        name: "test_kept",
+        text: "select body::text from event where session_id = $1 and type = 'checkpoint' order by seq limit 1",
+      },
+      [again],
+    );
+    const found = kept?.body ?? "";
+    assert.ok(found.includes(`"input":${input.replaceAll(thread(id), thread(made))}`), found);
+    assert.ok(found.includes(`"threads":[{"id":"${thread(again)}"`), found);
+    const inThread = await api.db.query(
+      { name: "test_threads", text: "select distinct thread_id from event where session_id = $1" },
+      [again],
+    );
+    assert.deepEqual(inThread, [{ thread_id: thread(again) }]);
   });
 
   test("has spent what was spent by then, and that is spent once", async () => {
@@ -313,6 +409,8 @@ describe("a fork's workspace", () => {
   test("is as it was at the event, and its own", async () => {
     const id = await talked(facts, "bash echo one > file");
     const first = last(await listed(client, id), "session.status_idle").id;
+    const kept = join(api.hands.storage, "documents/workspaces", id, id.replace("sesn_", "sbx_"), "1.json");
+    while (!existsSync(kept)) await pause(10);
     await turn(client, id, "bash echo two > file");
     const [early, late] = [await fork(id, { event_id: first }), await fork(id)];
     assert.match(

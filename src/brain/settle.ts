@@ -69,9 +69,14 @@ function folded({ session_id, fold_from, entries }: Prefix): State {
 }
 
 function endingOf(thread: Thread): Action[] {
-  const taken = thread.queued.map((event) => ({ do: "promote", thread, event }) as const);
-  if (thread.status === "idle" || thread.status === "terminated") return taken;
-  const { request, calls } = thread;
+  const { queued, request, calls } = thread;
+  const taken = queued.map((event) => ({ do: "promote", thread, event }) as const);
+  const isInterrupted = queued.some(({ type }) => type === "user.interrupt");
+  const rests = thread.status === "idle" || thread.status === "terminated";
+  if (rests && !(isInterrupted && (thread.asked || thread.paused))) {
+    // What is said while calls are open is taken up behind their results.
+    return calls.length === 0 ? taken : taken.filter(({ event }) => event.type === "user.tool_confirmation");
+  }
   return [
     ...(request ? [{ do: "abandon_request", thread, request_id: request.id } as const] : []),
     ...calls.map((call) => ({ do: "interrupt_call", thread, call }) as const),

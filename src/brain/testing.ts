@@ -130,6 +130,11 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
     },
     [id, JSON.stringify(testAgent), primaryThreadOf(id)],
   );
+  return sessionAt(db, id, script);
+}
+
+/** One that is there already, such as a fork. */
+export function sessionAt(db: Database, id: string, script: Script): TestSession {
   const asked: ModelRequest[] = [];
   const ran: string[] = [];
   const cancelled: string[] = [];

@@ -18,7 +18,7 @@ export async function assertPlans(t: TestContext, db: TestDatabase, count: numbe
     try {
       const played = await play(db, plan, trace);
       assertRules(played);
-      assertFolds(played.rows.entries);
+      for (const { rows } of [played, ...played.forks]) assertFolds(rows.entries);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`${why}\n\nWhat happened:\n${trace.join("\n")}`, { cause: error });

@@ -45,7 +45,17 @@ export type PlannedEvent =
   | { type: "freeze" }
   | { type: "thaw" }
   /** The brain hands the session over. */
-  | { type: "stop" };
+  | { type: "stop" }
+  | PlannedFork;
+
+/** The session is forked, and once it rests for good its fork goes on. */
+export interface PlannedFork {
+  type: "fork";
+  /** At which of the events that it has by then, from the first, 0, to below 1. */
+  at: number;
+  /** What happens in the fork, until it is sent a message. */
+  events: PlannedEvent[];
+}
 
 export type ClientEvent =
   | { type: "message"; image: boolean }
@@ -113,16 +123,33 @@ const sent = fc
   )
   .chain((events) => mostly(false, true).map((system): PlannedEvent => ({ type: "send", events, system })));
 
-const event: fc.Arbitrary<PlannedEvent> = fc.oneof(
-  { weight: 15, arbitrary: fc.constant<PlannedEvent>({ type: "nothing" }) },
-  { weight: 10, arbitrary: sent },
-  { weight: 2, arbitrary: fc.constant<PlannedEvent>({ type: "crash" }) },
-  { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "freeze" }) },
-  { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "thaw" }) },
-  { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "stop" }) },
-);
+const eventOr = (forks: fc.WeightedArbitrary<PlannedEvent>[]): fc.Arbitrary<PlannedEvent> =>
+  fc.oneof(
+    { weight: 15, arbitrary: fc.constant<PlannedEvent>({ type: "nothing" }) },
+    { weight: 10, arbitrary: sent },
+    { weight: 2, arbitrary: fc.constant<PlannedEvent>({ type: "crash" }) },
+    { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "freeze" }) },
+    { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "thaw" }) },
+    { weight: 1, arbitrary: fc.constant<PlannedEvent>({ type: "stop" }) },
+    ...forks,
+  );
 
-const first: PlannedEvent = { type: "send", events: [{ type: "message", image: false }], system: false };
+const forkThat = (happens: fc.Arbitrary<PlannedEvent>): fc.Arbitrary<PlannedEvent> =>
+  fc.record({
+    type: fc.constant("fork"),
+    at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    events: fc.array(happens, { maxLength: 6, size: "max" }),
+  });
+
+/** Forks of forks, and no further. */
+const forked = eventOr([{ weight: 2, arbitrary: forkThat(eventOr([])) }]);
+const event = eventOr([{ weight: 2, arbitrary: forkThat(forked) }]);
+
+export const first: PlannedEvent = {
+  type: "send",
+  events: [{ type: "message", image: false }],
+  system: false,
+};
 
 export const plans: fc.Arbitrary<Plan> = fc.record({
   answers: fc.array(answer, { maxLength: 8, size: "max" }),

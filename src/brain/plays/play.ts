@@ -4,17 +4,24 @@ import { type AppendRequest, append } from "../../log/append.ts";
 import { type Lease, reap } from "../../log/lease.ts";
 import type { ModelEvent, ModelRequest } from "../../models/model.ts";
 import { ApiError } from "../../protocol/errors.ts";
-import type { EventParams } from "../../protocol/events.ts";
 import { sendEvents } from "../../resources/sessions/send-events.ts";
 import { decide } from "../decide.ts";
 import { drive, type Effects } from "../drive.ts";
 import { fold } from "../fold.ts";
 import { createMemory } from "../memory.ts";
-import { factsOf, testAgent, testSession } from "../testing.ts";
+import { factsOf, sessionAt, type TestSession, testAgent, testSession } from "../testing.ts";
 import { asksIn, isFromClient, nameOf, requestOf } from "./client.ts";
+import { forkAt } from "./fork.ts";
 import { StaleEpoch, scriptedHands } from "./hands.ts";
 import { abortOf, endOf, judged } from "./model.ts";
-import type { Answer, ClientEvent, Plan, PlannedEvent } from "./plan.ts";
+import {
+  type Answer,
+  type ClientEvent,
+  first,
+  type Plan,
+  type PlannedEvent,
+  type PlannedFork,
+} from "./plan.ts";
 import { asksOf, assertRows, becomeDue, type Snapshot, snapshotOf } from "./rows.ts";
 
 /** What a plan has come to. */
@@ -24,8 +31,19 @@ export interface Played {
   asked: ModelRequest[];
   /** The ids of the calls that were run. */
   ran: string[];
-  /** Client events as they were accepted, oldest first. */
-  accepted: { id: string; params: EventParams }[];
+  /** The ids of client events as they were accepted, oldest first. */
+  accepted: string[];
+  /** What each of its forks has come to, and theirs. */
+  forks: Played[];
+}
+
+/** Where a play goes on from. */
+interface Beginning {
+  session: TestSession;
+  accepted: string[];
+  /** How many messages were sent and requests made by then: their names go on from there. */
+  messages: number;
+  requests: number;
 }
 
 class Crash extends Error {}
@@ -65,21 +83,27 @@ const livesMax = 400;
  * Plays a plan on a session in the database until nothing is left to be done and all that was asked is answered. The
  * rows are compared with the log after every append. `trace` gets what happened, line by line.
  */
-export async function play(db: Database, plan: Plan, trace: string[]): Promise<Played> {
+export async function play(
+  db: Database,
+  plan: Plan,
+  trace: string[],
+  fork: Beginning | null = null,
+): Promise<Played> {
   const events = [...plan.events];
   const answers = [...plan.answers];
-  const accepted: Played["accepted"] = [];
+  const accepted = [...(fork?.accepted ?? [])];
+  const forks: (() => Promise<Played>)[] = [];
   const asked: ModelRequest[] = [];
   const memories = [createMemory(1 << 20), createMemory(1 << 20)];
   const frozen: { life: Life; end: Promise<string> }[] = [];
   const rings = new Set<() => void>();
-  const session = await testSession(db, () => []);
+  const session = fork?.session ?? (await testSession(db, () => []));
   const hands = scriptedHands();
   /** Added to the brains' clock, in `ms`: nobody waits for a retry. */
   let ahead = 0;
   let head = 0;
-  let messages = 0;
-  let requests = 0;
+  let messages = fork?.messages ?? 0;
+  let requests = fork?.requests ?? 0;
   let sending = Promise.resolve();
 
   async function look(): Promise<Snapshot> {
@@ -114,7 +138,7 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
     try {
       const { data } = await sendEvents(db, log, agents, "w", session.id, params);
       trace.push(`client: ${what}`);
-      accepted.push(...data.map(({ id }, i) => ({ id, params: params[i] ?? assert.fail("too many") })));
+      accepted.push(...data.map(({ id }) => id));
       const { entries } = await look();
       const asks = asksOf(
         entries.slice(
@@ -138,6 +162,22 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
       assert.deepEqual(left, [], "what was refused is in the log");
       return false;
     }
+  }
+
+  async function forkNow({ at, events }: PlannedFork): Promise<void> {
+    const made = await forkAt(db, session.id, at);
+    trace.push(`fork ${made.id} at ${made.event}`);
+    const { entries } = await snapshotOf(db, made.id);
+    const beginning: Beginning = {
+      session: sessionAt(db, made.id, () => []),
+      accepted: entries.filter(isFromClient).map(({ id }) => id),
+      messages,
+      requests,
+    };
+    forks.push(() => {
+      trace.push(`fork ${made.id} goes on`);
+      return play(db, { ...plan, answers: [], events: [...events, first] }, trace, beginning);
+    });
   }
 
   /** Lets happen what is planned for this boundary. `interrupted`: the client has just said so. */
@@ -169,6 +209,9 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
         break;
       case "thaw":
         thaw();
+        break;
+      case "fork":
+        await forkNow(event);
     }
     return { interrupted: false };
   }
@@ -302,18 +345,19 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
     const event = events.shift();
     if (event?.type === "send") await send(event);
     else if (event?.type === "thaw") thaw();
+    else if (event?.type === "fork") await forkNow(event);
     else if (!event && rows.asks.length === 0) return false;
     else if (!event) await send({ events: [answerToAll], system: false });
     return true;
   }
 
-  for (let n = 1; ; n += 1) {
+  for (let n = 1; ; ) {
     assert.ok(n < livesMax, "it goes on for ever");
     // What a client was sending as a brain died.
     await sending;
     const rows = await look();
     assert.equal(rows.driven, false, "it was not given back");
-    if (rows.due === "now") await live(n);
+    if (rows.due === "now") await live(n++);
     else if (rows.due === "later") {
       // It waits to try again: something may come first.
       const event = events.shift();
@@ -324,7 +368,8 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
       }
     } else {
       const { actions, park } = decide(fold(rows.entries), new Set(), Date.now() + ahead);
-      const left = actions.map((action) => action.do);
+      // A fork waits to be sent something, whatever was cut off.
+      const left = fork && n === 1 ? [] : actions.map((action) => action.do);
       assert.deepEqual(left, [], "there is something to do, and nobody will look");
       assert.equal(park?.after_ms, null, "it waits for a time, and nobody will look");
       if (!(await rest(rows))) break;
@@ -334,7 +379,10 @@ export async function play(db: Database, plan: Plan, trace: string[]): Promise<P
   for (const { life, end } of frozen) {
     assert.match(await end, life.parked ? /^(parked|stopped)$/ : /^lost$/, `${life.name} came back`);
   }
-  return { rows: await look(), asked, ran: hands.ran, accepted };
+  const played = { rows: await look(), asked, ran: hands.ran, accepted };
+  const gone_on: Played[] = [];
+  for (const goOn of forks) gone_on.push(await goOn());
+  return { ...played, forks: gone_on };
 }
 
 const aborted = (signal: AbortSignal) =>

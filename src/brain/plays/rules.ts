@@ -8,10 +8,21 @@ import { asksOf, spent, tokensOf, type Usage } from "./rows.ts";
 import { assertWire, isTold } from "./wire.ts";
 
 /** What holds of every log, whatever has happened to its session. */
-export function assertRules({ rows: { entries }, asked, ran, accepted }: Played): void {
+export function assertRules({ rows: { entries }, asked, ran, accepted, forks }: Played): void {
+  assertLog({ entries, asked, ran, accepted });
+  assertTurns(entries);
+  for (const fork of forks) assertForked(fork);
+}
+
+/** Where it was cut a turn may have ended before anything had happened in it. */
+function assertForked({ rows: { entries }, asked, ran, accepted, forks }: Played): void {
+  assertLog({ entries, asked, ran, accepted });
+  for (const fork of forks) assertForked(fork);
+}
+
+function assertLog({ entries, asked, ran, accepted }: Omit<Played, "rows" | "forks"> & { entries: Entry[] }) {
   assertCalls(entries, ran);
   assertSpans(entries);
-  assertTurns(entries);
   assertIdles(entries);
   assertTakenUp(entries, accepted);
   assertConversation(entries, asked);
@@ -172,7 +183,7 @@ function assertTakenUp(entries: Entry[], accepted: Played["accepted"]): void {
   const arrived = entries.filter(isFromClient);
   assert.deepEqual(
     arrived.map(({ id }) => id),
-    accepted.map(({ id }) => id),
+    accepted,
     "the log does not hold what was accepted",
   );
   const queued = arrived.filter(({ audience }) => audience === "queued").map(({ seq }) => seq);

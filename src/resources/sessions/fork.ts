@@ -108,7 +108,8 @@ from session s join head on head.session_id = s.id left join cut on true`,
 };
 
 // The beginning of the log does not change any more, so it can be copied after it was read. Its events keep their ids, and
-// what is written behind it has the time of its end: nothing has happened in between.
+// what is written behind it has the time of its end: nothing has happened in between. The thread's id is changed where the
+// server wrote it, and nowhere in what was said or called: in a checkpoint, where it says it first.
 const statement: Statement = {
   name: "session_fork",
   text: `
@@ -117,10 +118,10 @@ with source as (
 ), env as (
   select e.id from environment e join source on e.id = source.environment_id where e.archived_at is null for share of e
 ), made as (
-  insert into session (workspace_id, id, agent_id, agent_version, agent, forked_from, environment_id, environment_config,
-    title, metadata, created_at, updated_at)
-  select $1, $3, source.agent_id, source.agent_version, $4::json, $5::json, env.id, source.environment_config,
-    $6, $7::json, drover_now(), drover_now()
+  insert into session (workspace_id, id, agent_id, agent_version, agent, first_agent, forked_from, environment_id,
+    environment_config, title, metadata, created_at, updated_at)
+  select $1, $3, source.agent_id, source.agent_version, $4::json, source.first_agent, $5::json, env.id,
+    source.environment_config, $6, $7::json, drover_now(), drover_now()
   from source, env
   returning *
 ), ended as materialized (
@@ -131,9 +132,10 @@ with source as (
   select $1, made.id, e.seq, e.id, case e.thread_id when $9 then $10 else e.thread_id end,
     case when is_left then 'internal' else e.audience end, case when is_left then 'left_out' else e.type end, e.of_seq,
     case when is_left then '{"reader":1}'
-      when e.type like 'session.thread_status_%' or e.type = 'checkpoint'
-        then replace(replace(e.body::text, '"session_thread_id":"' || $9 || '"', '"session_thread_id":"' || $10 || '"'),
-          '"id":"' || $9 || '"', '"id":"' || $10 || '"')::json
+      when e.type like 'session.thread_status_%'
+        then replace(e.body::text, '"session_thread_id":"' || $9 || '"', '"session_thread_id":"' || $10 || '"')::json
+      when e.type = 'checkpoint'
+        then regexp_replace(e.body::text, '("threads":\\[{"id":")' || $9 || '"', '\\1' || $10 || '"')::json
       else e.body end,
     e.created_at
   from made, event e cross join lateral (
