@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const shape = /^host_[A-Za-z0-9]{1,100}$/;
@@ -8,16 +8,21 @@ const shape = /^host_[A-Za-z0-9]{1,100}$/;
 export function hostIdOf(dataDir: string): string {
   const path = join(dataDir, "host-id");
   mkdirSync(dataDir, { recursive: true });
-  try {
-    writeFileSync(path, `host_${randomBytes(12).toString("hex")}\n`, {
-      mode: 0o644,
-      flag: "wx",
-      flush: true,
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
+  if (!existsSync(path)) make(path);
   const id = readFileSync(path, "utf8").trim();
   if (!shape.test(id)) throw new Error(`${path} holds no host id: remove it, and a new one is made`);
   return id;
+}
+
+/** It is there whole or not at all, and the first one stays. */
+function make(path: string): void {
+  const part = `${path}.${process.pid}`;
+  try {
+    writeFileSync(part, `host_${randomBytes(12).toString("hex")}\n`, { mode: 0o644, flush: true });
+    linkSync(part, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(part, { force: true });
+  }
 }
