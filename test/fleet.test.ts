@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -340,6 +340,22 @@ describe("a host leaves", () => {
     await stopping;
     assert.ok(existsSync(otherThan(hosts, leaves).workspace(`${sandbox}-1`)));
   });
+});
+
+test("a session leaves a host that this server has not met, and the server says so once", async () => {
+  const [theirs, own] = [await startHost(), await startHost()];
+  const { fleet: other } = await fleetOf([theirs]);
+  const { fleet } = await fleetOf([own], { gone_ms: 100 });
+  for (const _ of [1, 2]) {
+    const placed = await claimed();
+    await run(other, placed.lease, "true");
+    const next = await takenOver(placed.session);
+    assert.equal((await run(fleet, next, "true")).status, "finished");
+  }
+  const host_id = readFileSync(join(theirs.folder.path, "host-id"), "utf8").trim();
+  const said = troubles.filter((trouble) => trouble.includes(host_id));
+  assert.equal(said.length, 1);
+  assert.match(said[0] ?? "", /has not met: if it runs, every server must name it in DROVER_HANDS_HOSTS/);
 });
 
 describe("two hosts with one id", () => {

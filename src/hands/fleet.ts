@@ -43,6 +43,8 @@ export function createFleet(options: FleetOptions): Fleet {
   const closed = new AbortController();
   const seats = new Map<HostConnection, Seat>(hosts.map((host) => [host, { facts: null, taken: 0 }]));
   const began_at = performance.now();
+  /** Hosts of which it was said that this server does not know them. */
+  const strange = new Set<string>();
 
   const reachable = () => hosts.filter((host) => host.isUp() && !isTwin(host));
 
@@ -61,6 +63,16 @@ export function createFleet(options: FleetOptions): Fleet {
     const known = hosts.filter((host) => host.facts()?.host_id === host_id);
     if (known.length === 0) return performance.now() - began_at >= gone_ms;
     return known.every((host) => host.hasLeft() || (!host.isUp() && host.unheard_ms() >= gone_ms));
+  }
+
+  /** Another server may know it, and both would move its sessions to and fro. */
+  function sayStrange(host_id: string): void {
+    if (strange.has(host_id) || hosts.some((host) => host.facts()?.host_id === host_id)) return;
+    strange.add(host_id);
+    trouble(
+      `sessions leave the sandbox host ${host_id}, which this server has not met: if it runs, every server must name it in DROVER_HANDS_HOSTS`,
+      null,
+    );
   }
 
   const change = () => anyChange(hosts, Math.min(limits.hands_ping_ms, gone_ms));
@@ -125,8 +137,10 @@ export function createFleet(options: FleetOptions): Fleet {
       closed.signal.throwIfAborted();
     }
 
-    const move = (at: Placement, host: HostConnection) =>
-      decideFrom(at, () => placements.move(lease, at, idOf(host)));
+    function move(at: Placement, host: HostConnection): Promise<Placement> {
+      sayStrange(at.host_id);
+      return decideFrom(at, () => placements.move(lease, at, idOf(host)));
+    }
 
     /**
      * Waits for room at the host that has the workspace. If all of that is kept and no other call has found room there,
