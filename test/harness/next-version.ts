@@ -19,7 +19,7 @@ const changes: [string, string, string][] = [
     "  promoted: { reader: 1 };\n  noted: { reader: 2; seq: number };",
   ],
   [
-    "src/brain/state.ts",
+    "src/brain/fold.ts",
     '    case "context_exceeded":',
     '    case "noted":\n      return;\n    case "context_exceeded":',
   ],
