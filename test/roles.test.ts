@@ -190,6 +190,7 @@ describe("processes that are restarted one after the other hand their sessions o
           servers.map(({ url }) => url),
           id,
         );
+        after(() => byCursor.close());
         await send(server.client, id, message(text));
         return { id, client, byCursor };
       }),
