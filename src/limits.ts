@@ -227,6 +227,8 @@ export const limits = {
   /** What a checkpoint may take, and how long `hands` that end wait for the last ones. */
   checkpoint_ms_max: 20 * 60_000,
   checkpoint_closing_ms_max: 8_000,
+  /** A fork that was not made within this time is not made any more: what was copied for it is removed. */
+  fork_ms_max: 5 * 60_000,
   /** How long a fork waits for what its session has done last to be kept. A transaction may stand still for longer. */
   checkpoint_copy_wait_ms: 10_000,
   /** One that is not wanted any more ends by itself within this time, or is ended. */

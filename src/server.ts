@@ -24,6 +24,7 @@ import type { HostConnection } from "./hands/client.ts";
 import { createFleet } from "./hands/fleet.ts";
 import { startJobs } from "./jobs/jobs.ts";
 import { limits } from "./limits.ts";
+import { cleanUnlessMade } from "./log/cleanup.ts";
 import { createLog, type LogEvents } from "./log/group-commit.ts";
 import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
 import { placementsIn } from "./log/placement.ts";
@@ -203,7 +204,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       wake: () => brain?.wake(),
       settle: (fork, prefix) =>
         settle({ ...fork, fold_from: 0 }, prefix, { newId: () => newId("event"), spending }),
-      copyCheckpoint: hands.copyCheckpoint,
+      async copyCheckpoint(request) {
+        await cleanUnlessMade(db, request.to_session_id);
+        return hands.copyCheckpoint(request);
+      },
     }),
     ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),
     ...modelRoutes(options.listing),

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
+import { APIError, BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
 import { assertRows, snapshotOf } from "../src/brain/plays/rows.ts";
 import { noCaps } from "../src/config.ts";
 import { listPrices } from "../src/models/price-table.ts";
@@ -405,12 +405,14 @@ test("a fork's conversation begins with the session's, byte for byte", async () 
   assertExtends(upstream.requests.map(({ body }) => body));
 });
 
+const firstCheckpointOf = (id: string, { hands } = api): string =>
+  join(hands.storage, "documents/workspaces", id, id.replace("sesn_", "sbx_"), "1.json");
+
 describe("a fork's workspace", () => {
   test("is as it was at the event, and its own", async () => {
     const id = await talked(facts, "bash echo one > file");
     const first = last(await listed(client, id), "session.status_idle").id;
-    const kept = join(api.hands.storage, "documents/workspaces", id, id.replace("sesn_", "sbx_"), "1.json");
-    while (!existsSync(kept)) await pause(10);
+    while (!existsSync(firstCheckpointOf(id))) await pause(10);
     await turn(client, id, "bash echo two > file");
     const [early, late] = [await fork(id, { event_id: first }), await fork(id)];
     assert.match(
@@ -426,15 +428,52 @@ describe("a fork's workspace", () => {
     const id = await talked(facts, "bash echo one > file");
     const made = await fork((await fork(id)).id);
     await client.beta.sessions.delete(id);
-    const document = join(
-      api.hands.storage,
-      "documents/workspaces",
-      id,
-      id.replace("sesn_", "sbx_"),
-      "1.json",
-    );
-    while (existsSync(document)) await pause(10);
+    while (existsSync(firstCheckpointOf(id))) await pause(10);
     assert.match(resultsIn(await turn(client, made.id, "bash cat file"))[0] ?? "", /^one\n/);
+  });
+
+  test("is removed where the fork does not come to be", async () => {
+    const environment = await client.beta.environments.create({ name: "soon gone" });
+    const id = await talked({ ...facts, environment_id: environment.id }, "bash echo one > file");
+    await client.beta.environments.archive(environment.id);
+    while (!existsSync(firstCheckpointOf(id))) await pause(10);
+    const documents = join(api.hands.storage, "documents/workspaces");
+    for (const headers of [undefined, { "idempotency-key": "a fork that is refused" }]) {
+      const before = readdirSync(documents);
+      await assert.rejects(fork(id, {}, headers), /environment is archived/);
+      const copied = readdirSync(documents).filter((name) => name !== id && !before.includes(name));
+      assert.equal(copied.length, 1);
+      const copy = join(documents, copied[0] ?? "", id.replace("sesn_", "sbx_"), "1.json");
+      assert.ok(existsSync(copy));
+      await api.db.query(
+        {
+          name: "test_due",
+          text: "update cleanup set try_at = drover_now() where session_id = $1",
+        },
+        [copied[0]],
+      );
+      while (existsSync(copy)) await pause(10);
+    }
+  });
+
+  test("that cannot be copied is told, and nothing is made", async () => {
+    const own = await startTestServer({});
+    const of = await prepare(own.client);
+    const { id } = await newSession(own.client, of);
+    await turn(own.client, id, "bash echo one > file");
+    while (!existsSync(firstCheckpointOf(id, own))) await pause(10);
+    rmSync(own.hands.storage, { recursive: true, force: true });
+    writeFileSync(own.hands.storage, "no folder");
+    await assert.rejects(
+      own.client.post(`/v1/sessions/${id}/fork`, { body: {}, maxRetries: 0 }),
+      (error: unknown) => {
+        assert.ok(error instanceof APIError);
+        assert.deepEqual([error.status, error.headers.get("retry-after")], [503, "1"]);
+        return true;
+      },
+    );
+    assert.equal((await own.client.beta.sessions.list()).data.length, 1);
+    await own.close();
   });
 
   test("that it has never used goes with it", async () => {

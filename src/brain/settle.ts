@@ -12,7 +12,7 @@ import { budgetCents, type Spending } from "./spending.ts";
 import { clientTurn, emptyState, type State, type Thread } from "./state.ts";
 
 /**
- * Ends what goes on in a part of a log as an interrupt does, at the time of its last entry, and holds all of it in a
+ * Ends what goes on in a part of a log as an interrupt does, at the time at which it ends, and holds all of it in a
  * checkpoint: brains need not read the other session's entries. What waits for the client goes on waiting. Pure but for
  * the ids it draws.
  */
@@ -21,7 +21,7 @@ export function settle(
   prefix: Prefix,
   { newId, spending }: { newId(): string; spending: Spending },
 ): Settled {
-  const now = Date.parse(prefix.entries.at(-1)?.created_at ?? "1970-01-01T00:00:00Z");
+  const now = Date.parse(prefix.ended_at);
   let state = inherited(prefix, facts.session_id);
   const pen = createPen(facts, state, { newId, now, random: () => 0, spending });
   const entries: AnyDraft[] = [];

@@ -23,7 +23,7 @@ export interface Fleet {
   handsOf(lease: PlacementLease): Hands;
   /** Removes what a session that has ended has there, or in the storage alone. False when no such host can be reached. */
   remove(request: SandboxScope & { placement: Placement | null }): Promise<boolean>;
-  /** Copies a checkpoint of a session that is there to another one. False when no host can be reached. */
+  /** Copies a checkpoint of a session that is there to another one. False when no host could do it. */
   copyCheckpoint(request: CopyRequest & { host_id: string | null }): Promise<boolean>;
   close(): void;
 }
@@ -237,8 +237,13 @@ export function createFleet(options: FleetOptions): Fleet {
     handsOf,
     async copyCheckpoint({ host_id, ...request }) {
       const host = (host_id !== null && hostOf(host_id)) || reachable()[0];
-      const answer = await host?.ask({ type: "copy_checkpoint", ...request }, "ok");
-      return typeof answer === "object";
+      try {
+        const answer = await host?.ask({ type: "copy_checkpoint", ...request }, "ok");
+        return typeof answer === "object";
+      } catch (error) {
+        trouble(`the workspace of ${request.session_id} could not be copied`, error);
+        return false;
+      }
     },
     async remove({ placement, sandbox_id, ...scope }) {
       const host = placement ? hostOf(placement.host_id) : reachable()[0];

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "../db/database.ts";
 import { failpoint } from "../failpoints.ts";
 import type { Placement } from "../hands/placement.ts";
+import { limits } from "../limits.ts";
 
 /** A session whose sandbox is to be removed: it was archived or deleted, or has had it for long enough. */
 export interface Cleanup {
@@ -50,6 +51,17 @@ const superseded: Statement = {
   text: `delete from cleanup where session_id = $1 and epoch = $2
     and exists (select from session_head h where h.session_id = $1 and h.lease_epoch > $2)`,
 };
+
+const ahead: Statement = {
+  name: "cleanup_ahead",
+  text: `insert into cleanup (session_id, epoch, forked, try_at)
+    values ($1, 0, true, drover_now() + $2 * interval '1 millisecond')`,
+};
+
+/** What is kept for a session that does not come to be is removed: whoever makes it takes this back with it. */
+export async function cleanUnlessMade(db: Database, sessionId: string): Promise<void> {
+  await db.query(ahead, [sessionId, limits.fork_ms_max]);
+}
 
 type Due = Pick<Cleanup, "session_id" | "epoch"> & { forked: boolean } & (Placement | { host_id: null });
 

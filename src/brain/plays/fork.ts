@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Database } from "../../db/database.ts";
+import { cleanUnlessMade } from "../../log/cleanup.ts";
 import type { Entry } from "../../log/entry.ts";
 import { newId } from "../../protocol/ids.ts";
 import { forkSession } from "../../resources/sessions/fork.ts";
@@ -25,7 +26,10 @@ export async function forkAt(
     {
       settle: (fork, prefix) =>
         settle({ ...fork, fold_from: 0 }, prefix, { newId: () => newId("event"), spending: testSpending }),
-      copyCheckpoint: async () => true,
+      async copyCheckpoint({ to_session_id }) {
+        await cleanUnlessMade(db, to_session_id);
+        return true;
+      },
       priced: () => true,
       capped: false,
     },

@@ -17,6 +17,8 @@ export interface Prefix {
   /** The seq before the first of the entries. */
   fold_from: number;
   entries: Entry[];
+  /** When it ends: all that is written behind it has this time. */
+  ended_at: string;
   /** The event that has arrived in it and is taken up now; the others that wait are left to the session. */
   take_up_seq: number | null;
 }
@@ -41,7 +43,10 @@ export interface ForkParts {
     fork: { workspace_id: string; session_id: string; agent: SessionAgent; budget_cents: number | null },
     prefix: Prefix,
   ): Settled;
-  /** Copies the newest checkpoint of a workspace in which no other calls have ended. False when no host can be reached. */
+  /**
+   * Copies the newest checkpoint of a workspace in which no other calls have ended. It is removed again unless the session
+   * that it is for comes to be within some minutes. False when no host could copy it.
+   */
   copyCheckpoint(request: {
     host_id: string | null;
     session_id: string;
@@ -64,6 +69,7 @@ interface Point {
   event_id: string | null;
   take_up_seq: number | null;
   fold_from: number;
+  ended_at: string;
   /** Whether it has a workspace, on which host, and which calls had ended in it by then. */
   has_workspace: boolean;
   host_id: string | null;
@@ -101,12 +107,16 @@ select s.title, s.metadata, head.budget_cents, cut.seq as cut, cut.take_up_seq,
     and body -> 'agent' is not null order by seq desc limit 1), s.first_agent, s.agent) as agent,
   coalesce((select max(seq) - 1 from event where session_id = $2 and seq <= cut.seq and type = 'checkpoint'), 0)
     as fold_from,
+  coalesce((select created_at + interval '1 microsecond' from event where session_id = $2 and seq = cut.seq), drover_now())
+    as ended_at,
   coalesce((select json_agg(body -> 'tool_use_id') from event
     where session_id = $2 and seq <= cut.seq and type = 'agent.tool_result'), '[]') as calls,
   head.sandbox_at is not null as has_workspace, placement_of($2) ->> 'host_id' as host_id
 from session s join head on head.session_id = s.id left join cut on true`,
 };
 
+// What was copied for it is not removed any more. Where that may have begun, it does not come to be: one that is being
+// removed is tried again after 30 s at the latest.
 // The beginning of the log does not change any more, so it can be copied after it was read. Its events keep their ids, and
 // what is written behind it has the time of its end: nothing has happened in between. The thread's id is changed where the
 // server wrote it, and nowhere in what was said or called: in a checkpoint, where it says it first.
@@ -117,16 +127,17 @@ with source as (
   select * from session where id = $2 and workspace_id = $1 for key share
 ), env as (
   select e.id from environment e join source on e.id = source.environment_id where e.archived_at is null for share of e
+), taken as (
+  delete from cleanup c using source, env
+  where c.session_id = $3 and c.try_at > drover_now() + interval '30 seconds' returning c.session_id
 ), made as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, first_agent, forked_from, environment_id,
     environment_config, title, metadata, created_at, updated_at)
   select $1, $3, source.agent_id, source.agent_version, $4::json, source.first_agent, $5::json, env.id,
     source.environment_config, $6, $7::json, drover_now(), drover_now()
   from source, env
+  where not $20 or exists (select from taken)
   returning *
-), ended as materialized (
-  select coalesce((select created_at + interval '1 microsecond' from event where session_id = $2 and seq = $8),
-    drover_now()) as at
 ), copied as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
   select $1, made.id, e.seq, e.id, case e.thread_id when $9 then $10 else e.thread_id end,
@@ -144,15 +155,15 @@ with source as (
   where e.session_id = $2 and e.seq <= $8
 ), written as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
-  select $1, made.id, $8 + e.i, e.id, e.thread_id, e.audience, e.type, e.of_seq, e.body::json, ended.at
-  from made, ended, json_to_recordset($12::json) as e (
+  select $1, made.id, $8 + e.i, e.id, e.thread_id, e.audience, e.type, e.of_seq, e.body::json, $21
+  from made, json_to_recordset($12::json) as e (
     i int, id text, thread_id text, audience text, type text, of_seq bigint, body text)
 ), head as (
   insert into session_head (workspace_id, session_id, seq, last_at, status, status_at, usage, asks, budget_cents,
     fold_from, spent_nano, at_cap, active_us, sandbox_at, seen, first_turn_seq, first_turn_at)
-  select $1, made.id, $8 + json_array_length($12::json), ended.at, 'idle', made.created_at, $13::json, $14, $15,
+  select $1, made.id, $8 + json_array_length($12::json), $21, 'idle', made.created_at, $13::json, $14, $15,
     $16, $17, $18, $19::bigint * 1000, case when $20 then made.created_at end, true, f.seq, f.created_at
-  from made cross join ended left join lateral (
+  from made left join lateral (
     select seq, created_at from event where session_id = $2 and seq <= $8 and type = 'session.status_running'
     order by seq limit 1) f on true
   returning *
@@ -185,6 +196,7 @@ export async function forkSession(
       session_id: sourceId,
       fold_from,
       entries: await readAll(db, sourceId, fold_from, cut),
+      ended_at: found.ended_at,
       take_up_seq,
     },
   );
@@ -192,7 +204,7 @@ export async function forkSession(
   const takesWorkspace = found.has_workspace && calls.length > 0;
   if (takesWorkspace) {
     const request = { host_id, session_id: sourceId, to_session_id: id, calls };
-    if (!(await copyCheckpoint(request))) throw noHost(sourceId);
+    if (!(await copyCheckpoint(request))) throw notCopied(sourceId);
   }
   const [row] = await db.query<SessionRow>(statement, [
     workspaceId,
@@ -217,15 +229,16 @@ export async function forkSession(
     settled.at_cap,
     settled.active_ms,
     takesWorkspace,
+    found.ended_at,
   ]);
   if (!row) throw invalid(`session ${sourceId} or its environment is archived or gone`);
   return toSession(row);
 }
 
-const noHost = (id: string) =>
+const notCopied = (id: string) =>
   new ApiError(
     "overloaded_error",
-    `no sandbox host can be reached to copy the workspace of ${id}; try again`,
+    `the workspace of ${id} could not be copied: no sandbox host can be reached, or its storage cannot be used; try again`,
     {
       status: 503,
       headers: { "retry-after": "1" },
