@@ -218,10 +218,11 @@ export const limits = {
   exec_stderr_bytes_max: 16 << 10,
 
   /**
-   * A workspace that no call uses is kept after this time; one in use so long after it was changed at the latest; where
-   * that failed, again after that one.
+   * A workspace that no call uses is kept after this time; one in use so long after it was changed at the latest, the first
+   * time and later; where that failed, again after that one.
    */
   checkpoint_after_ms: 2_000,
+  checkpoint_first_ms: 30_000,
   checkpoint_every_ms: 5 * 60_000,
   checkpoint_retry_ms: 60_000,
   /** What a checkpoint may take, and how long `hands` that end wait for the last ones. */

@@ -312,6 +312,21 @@ describe("a workspace that never rests", () => {
     await a.rested();
   });
 
+  test("is kept for the first time sooner than later", async () => {
+    const a = host("a", { after_ms: 1_000_000, every_ms: 1_000_000, first_ms: 50 });
+    a.openSandbox();
+    const kept = a.kept();
+    a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+    assert.deepEqual((await kept).after_calls, ["c1"]);
+    // Were it taken as the first again, it would come before this one.
+    const other = a.other("sbx_other");
+    const next = a.kept();
+    a.call("c2", () => {});
+    other.call("c3");
+    assert.deepEqual((await next).after_calls, ["c3"]);
+    assert.equal(a.made.length, 2);
+  });
+
   test("is not given up for a call that begins, when it is overdue", async () => {
     const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
     a.openSandbox();

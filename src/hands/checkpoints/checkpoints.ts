@@ -38,7 +38,7 @@ export interface Checkpoints {
 }
 
 export interface CheckpointsOptions
-  extends Pick<KeepingParts, "after_ms" | "every_ms" | "retry_ms" | "closing_ms" | "onKept"> {
+  extends Pick<KeepingParts, "after_ms" | "first_ms" | "every_ms" | "retry_ms" | "closing_ms" | "onKept"> {
   driver: Driver;
   /** Of the host's own notes. */
   data_dir: string;

@@ -34,6 +34,7 @@ export interface KeepingParts {
   notes: Notes;
   worker: Worker;
   after_ms?: number;
+  first_ms?: number;
   every_ms?: number;
   retry_ms?: number;
   closing_ms?: number;
@@ -61,6 +62,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
   const { driver, notes, worker } = parts;
   const {
     after_ms = limits.checkpoint_after_ms,
+    first_ms = limits.checkpoint_first_ms,
     every_ms = limits.checkpoint_every_ms,
     retry_ms = limits.checkpoint_retry_ms,
     closing_ms = limits.checkpoint_closing_ms_max,
@@ -89,7 +91,8 @@ export function createKeeping(parts: KeepingParts): Keeping {
   function changed(id: string, slot: Slot, session_id: string): void {
     slot.changes += 1;
     note(() => notes.changed(id, session_id));
-    dueIn(id, slot, every_ms);
+    // One that was never kept has everything to lose.
+    dueIn(id, slot, notes.wasKept(id) ? every_ms : Math.min(first_ms, every_ms));
   }
 
   function dueIn(id: string, slot: Slot, ms: number): void {

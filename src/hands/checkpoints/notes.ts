@@ -21,6 +21,8 @@ export interface Notes {
   reportKnown(sandbox_id: string): void;
   reportPath(sandbox_id: string): string;
   knownPath(sandbox_id: string): string;
+  /** Whether something is known there. */
+  wasKept(sandbox_id: string): boolean;
   forget(sandbox_id: string): void;
   /** Every sandbox that something is noted about. */
   ids(): string[];
@@ -85,6 +87,7 @@ export function openNotes(folder: string): Notes {
       make(sandbox_id);
       return at(sandbox_id, "restored.json");
     },
+    wasKept: (sandbox_id) => existsSync(at(sandbox_id, "known-files.json")),
     knownPath(sandbox_id) {
       make(sandbox_id);
       return at(sandbox_id, "known-files.json");
