@@ -26,7 +26,7 @@ import { startJobs } from "./jobs/jobs.ts";
 import { limits } from "./limits.ts";
 import { cleanUnlessMade } from "./log/cleanup.ts";
 import { createLog, type LogEvents } from "./log/group-commit.ts";
-import { joinMembers, type Member, notifyPreview } from "./log/member.ts";
+import { joinMembers, type Member, type MemberEvents, notifyPreview } from "./log/member.ts";
 import { placementsIn } from "./log/placement.ts";
 import { createPreviews } from "./log/previews.ts";
 import { createWatches } from "./log/watch.ts";
@@ -127,7 +127,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const previews = createPreviews((payload) => notifyPreview(db, member?.id() ?? 0, payload));
   const poll = () => watches.poll().catch((error) => trouble("looking for new events failed", error));
-  member = await joinMembers(db, {
+  const hands = createFleet({
+    hosts: options.hosts,
+    placements: metrics.counting(placementsIn(db)),
+    gone_ms: options.host_gone_ms,
+    onMet: () => brain?.wake(),
+    trouble,
+  });
+  const memberEvents: MemberEvents = {
     joined() {
       poll();
       brain?.wake();
@@ -151,7 +158,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       if (waiting) brain?.wake();
     },
     previewed: previews.heard,
-  });
+  };
+  member = await joinMembers(db, memberEvents, () => (brain ? hands.reachable() : []));
   const polling = setInterval(poll, limits.watch_poll_ms);
   const spending: Spending = {
     costOf: prices.costOf,
@@ -162,12 +170,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     search_nano,
     runtime_nano_per_hour: runtime_price * nanoPerDollar,
   };
-  const hands = createFleet({
-    hosts: options.hosts,
-    placements: metrics.counting(placementsIn(db)),
-    gone_ms: options.host_gone_ms,
-    trouble,
-  });
   const does = (role: Role) => options.roles.includes(role);
   const findCap = capsOf(db, caps, spending);
   if (does("brain"))
@@ -178,6 +180,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       previews,
       member,
       hands,
+      host_gone_ms: options.host_gone_ms,
       web,
       models,
       spending,

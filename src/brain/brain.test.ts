@@ -59,7 +59,8 @@ async function begin(context: TestContext, script: Script, database: Database = 
     watches,
     previews: createPreviews(async () => {}),
     member: { id: () => owner, rejoin: (reason) => rejoined.push(reason) },
-    hands: { handsOf: () => hands },
+    hands: { handsOf: () => hands, met: () => [] },
+    host_gone_ms: 0,
     web: { tools: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({

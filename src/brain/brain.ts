@@ -8,7 +8,7 @@ import type { Restored } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { bodyOf } from "../log/entry.ts";
 import type { Log } from "../log/group-commit.ts";
-import { claim, type Lease, nextDue, reap, release } from "../log/lease.ts";
+import { type ClaimOptions, claim, type Lease, nextDue, reap, release } from "../log/lease.ts";
 import type { Member } from "../log/member.ts";
 import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
@@ -49,7 +49,9 @@ export interface BrainParts {
   watches: Watches;
   previews: Previews;
   member: Pick<Member, "id" | "rejoin">;
-  hands: Pick<Fleet, "handsOf">;
+  hands: Pick<Fleet, "handsOf" | "met">;
+  /** After so long without a word of it a sandbox host is gone. */
+  host_gone_ms: number;
   web: WebTools;
   models: Models;
   spending: Spending;
@@ -95,13 +97,18 @@ export function startBrain(parts: BrainParts): Brain {
       again = false;
       const owner = member.id();
       if (owner === null || room() <= 0) return;
-      const leases = await claim(db, owner, Math.min(room(), limits.claim_batch_max), full());
+      const leases = await claim(db, owner, Math.min(room(), limits.claim_batch_max), claimable());
       if (leases.length === limits.claim_batch_max) again = true;
       for (const lease of leases) run(lease);
     }
   }
 
   const room = () => limits.sessions_driven_max - driven.size;
+
+  const claimable = (): ClaimOptions => ({
+    except: full(),
+    hosts: { met: parts.hands.met(), gone_ms: Math.max(parts.host_gone_ms, limits.process_dead_ms) },
+  });
 
   /** The workspaces that have so much of this process that the rest is for others. */
   const full = (): string[] =>
@@ -230,8 +237,10 @@ export function startBrain(parts: BrainParts): Brain {
       counts.takenOver((await reap(db, member.id())).length);
       wake();
       // One that is due and cannot be taken by us must not make the rounds follow each other without a pause.
-      if (member.id() !== null && room() > 0) {
-        pause = Math.min(pause, Math.max(limits.claim_pause_ms_min, (await nextDue(db, full())) ?? pause));
+      const owner = member.id();
+      if (owner !== null && room() > 0) {
+        const due_ms = await nextDue(db, owner, claimable());
+        pause = Math.min(pause, Math.max(limits.claim_pause_ms_min, due_ms ?? pause));
       }
     } catch (error) {
       trouble("looking for work failed", error);

@@ -19,6 +19,9 @@ type CopyRequest = Omit<Extract<HandsRequest, { type: "copy_checkpoint" }>, "typ
 
 /** All hosts together. */
 export interface Fleet {
+  /** The ids of all hosts that have ever said who they are, and of those that can be reached now. */
+  met(): string[];
+  reachable(): string[];
   /** What a brain asks for one session, for as long as its lease lasts. */
   handsOf(lease: PlacementLease): Hands;
   /** Removes what a session that has ended has there, or in the storage alone. False when no such host can be reached. */
@@ -35,6 +38,8 @@ export interface FleetOptions {
   gone_ms: number;
   /** How long a call waits for room. */
   room_ms?: number;
+  /** A host has said who it is for the first time. */
+  onMet?(): void;
   trouble(message: string, error: unknown): void;
 }
 
@@ -231,9 +236,21 @@ export function createFleet(options: FleetOptions): Fleet {
     };
   }
 
+  const met = new Set<string>();
+  function meet(host: HostConnection): void {
+    const id = host.facts()?.host_id;
+    if (id === undefined || met.has(id)) return;
+    met.add(id);
+    options.onMet?.();
+  }
+  for (const host of hosts) meet(host);
+  const stopMeeting = hosts.map((host) => host.onChange(() => meet(host)));
+
   const stopFreeing = freeAbandoned({ hosts, reachable, isTwin, placements, trouble });
 
   return {
+    met: () => [...met],
+    reachable: () => reachable().map(idOf),
     handsOf,
     async copyCheckpoint({ host_id, ...request }) {
       const host = (host_id !== null && hostOf(host_id)) || reachable()[0];
@@ -255,6 +272,7 @@ export function createFleet(options: FleetOptions): Fleet {
     close() {
       closed.abort(new Error("the server is closing"));
       stopFreeing();
+      for (const stop of stopMeeting) stop();
     },
   };
 }

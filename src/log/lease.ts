@@ -38,6 +38,19 @@ waiting as (
 /** No session waits for so long: what is due so far off was written before the clock went back. */
 const farOff = `runnable_at > drover_now() + ${limits.session_wait_ms_max} * interval '1 millisecond'`;
 
+/** Since when `time` is, less than the given `ms` ago; a time of the future is of a clock that has gone back. */
+const within = (time: string, ms: string) => `abs(extract(epoch from drover_now() - ${time})) * 1000 < ${ms}`;
+
+/**
+ * Its sandbox is at a host that `own` has never met, and that a brain has reached not long ago: that brain is to take it. Who
+ * has just begun waits for the others to say what they reach. The offset keeps the plan to one look for each session.
+ */
+const isElsewhere = ({ own, hosts, gone_ms }: Record<"own" | "hosts" | "gone_ms", string>) => `exists (
+      select from placement p join sandbox_host s using (host_id) join process o on o.id = ${own}
+      where p.session_id = h.session_id and p.host_id <> all(${hosts}::text[])
+        and (${within("s.reached_at", gone_ms)} or ${within("o.started_at", gone_ms)})
+      offset 0)`;
+
 // The candidates are more than are taken: others claim at the same time, and skip what is locked.
 const claimStatement: Statement = {
   name: "claim",
@@ -45,12 +58,14 @@ const claimStatement: Statement = {
 with recursive ${waiting}, candidates as materialized (
   select c.session_id, c.runnable_at, row_number() over (partition by w.workspace_id order by c.runnable_at) as turn
   from waiting w cross join lateral (
-    (select session_id, runnable_at from session_head
+    (select session_id, runnable_at from session_head h
     where ${free} and workspace_id = w.workspace_id and runnable_at <= drover_now() and needs_reader <= $3
+      and not ${isElsewhere({ own: "$1", hosts: "$5", gone_ms: "$6" })}
     order by runnable_at limit 4 * $2)
     union all
-    (select session_id, runnable_at from session_head
+    (select session_id, runnable_at from session_head h
     where ${free} and workspace_id = w.workspace_id and ${farOff} and needs_reader <= $3
+      and not ${isElsewhere({ own: "$1", hosts: "$5", gone_ms: "$6" })}
     order by runnable_at limit 4 * $2)) c
   where w.workspace_id <> all($4::text[])
 ), due as (
@@ -67,6 +82,19 @@ returning h.workspace_id, h.session_id, s.agent, h.budget_cents, h.fold_from, h.
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 
+export interface ClaimOptions {
+  except?: readonly string[];
+  hosts?: MetHosts;
+}
+
+/** The sandbox hosts that a process has met, and after how long without a word of one it is gone. */
+export interface MetHosts {
+  met: readonly string[];
+  gone_ms: number;
+}
+
+const noHosts: MetHosts = { met: [], gone_ms: 0 };
+
 /**
  * Takes sessions that wait for a brain: of each workspace in turn the longest waiting, so that none has to wait for all of
  * another one's. `except`: workspaces that have had their share.
@@ -75,9 +103,16 @@ export async function claim(
   db: Database,
   owner: number,
   count: number,
-  except: readonly string[] = [],
+  { except = [], hosts = noHosts }: ClaimOptions = {},
 ): Promise<Lease[]> {
-  const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [owner, count, readerVersion, except]);
+  const rows = await db.query<Omit<Lease, "owner">>(claimStatement, [
+    owner,
+    count,
+    readerVersion,
+    except,
+    hosts.met,
+    hosts.gone_ms,
+  ]);
   if (rows.length > 0) failpoint("claimed");
   return rows.map((row) => ({ ...row, owner }));
 }
@@ -88,15 +123,26 @@ const nextDueStatement: Statement = {
 with recursive ${waiting}
 select (extract(epoch from min(next.runnable_at) - drover_now()) * 1000)::bigint as ms
 from waiting w cross join lateral (
-  select runnable_at from session_head
+  select runnable_at from session_head h
   where ${free} and workspace_id = w.workspace_id and needs_reader <= $1
+    and not ${isElsewhere({ own: "$3", hosts: "$4", gone_ms: "$5" })}
   order by runnable_at limit 1) next
 where w.workspace_id <> all($2::text[])`,
 };
 
 /** Time until a session is due that `claim` would take, in `ms`; null when none waits for a time. */
-export async function nextDue(db: Database, except: readonly string[] = []): Promise<number | null> {
-  const [row] = await db.query<{ ms: number | null }>(nextDueStatement, [readerVersion, except]);
+export async function nextDue(
+  db: Database,
+  owner: number,
+  { except = [], hosts = noHosts }: ClaimOptions = {},
+): Promise<number | null> {
+  const [row] = await db.query<{ ms: number | null }>(nextDueStatement, [
+    readerVersion,
+    except,
+    owner,
+    hosts.met,
+    hosts.gone_ms,
+  ]);
   return row?.ms ?? null;
 }
 

@@ -32,7 +32,12 @@ export interface MemberEvents {
   previewed(payload: string): void;
 }
 
-export async function joinMembers(db: DatabasePool, events: MemberEvents): Promise<Member> {
+/** `hosts`: the sandbox hosts that it reaches as a brain. The others hear of them with each beat. */
+export async function joinMembers(
+  db: DatabasePool,
+  events: MemberEvents,
+  hosts: () => readonly string[] = () => [],
+): Promise<Member> {
   let current: { id: number; client: pg.Client } | null = null;
   /** The id before. The server may hold its lock for long on a connection that has silently died. */
   let previous: number | null = null;
@@ -45,8 +50,10 @@ export async function joinMembers(db: DatabasePool, events: MemberEvents): Promi
     try {
       await client.query("select pg_advisory_lock($1, $2)", [processLockClass, id]);
       await client.query(
-        "insert into process (id, started_at, beat_at) values ($1, drover_now(), drover_now())",
-        [id],
+        `with joined as (
+          insert into process (id, started_at, beat_at) values ($1, drover_now(), drover_now())
+        ) ${reachedHosts}`,
+        [id, hosts()],
       );
       await client.query("delete from process where id = $1", [previous]);
       client.on("notification", ({ channel, payload = "" }) => {
@@ -87,7 +94,10 @@ export async function joinMembers(db: DatabasePool, events: MemberEvents): Promi
       return;
     }
     const answered = member.client
-      .query("update process set beat_at = drover_now() where id = $1", [member.id])
+      .query(`with reached as (${reachedHosts}) update process set beat_at = drover_now() where id = $1`, [
+        member.id,
+        hosts(),
+      ])
       .then((result) => result.rowCount === 1)
       .catch(() => false);
     const late = new Promise<false>((resolve) =>
@@ -119,6 +129,11 @@ export async function joinMembers(db: DatabasePool, events: MemberEvents): Promi
     },
   };
 }
+
+// In one order, so that processes that reach the same ones never wait for each other in a circle.
+const reachedHosts = `insert into sandbox_host (host_id, reached_at)
+  select host_id, drover_now() from unnest($2::text[]) as h (host_id) order by host_id
+  on conflict (host_id) do update set reached_at = excluded.reached_at`;
 
 const previewChannel = "drover_preview";
 

@@ -9,9 +9,15 @@ with held as (
   for no key update
 )`;
 
+// Other brains are to leave the session to those that reach the host, from now on.
+const met = (host_id: string) => `
+met as (
+  insert into sandbox_host (host_id, reached_at) select ${host_id}, drover_now() from held on conflict do nothing
+)`;
+
 const placeStatement: Statement = {
   name: "place",
-  text: `${held}
+  text: `${held}, ${met("$4")}
 insert into placement as p (session_id, host_id, generation, moved_seq, placed_at)
 select session_id, $4, 0, 0, drover_now() from held
 on conflict (session_id) do update set host_id = p.host_id
@@ -20,7 +26,7 @@ returning host_id, generation, moved_seq`,
 
 const moveStatement: Statement = {
   name: "place_elsewhere",
-  text: `${held}, moved as (
+  text: `${held}, ${met("$5")}, moved as (
   update placement p set host_id = $5, generation = p.generation + 1, moved_seq = held.seq, placed_at = drover_now()
   from held where p.session_id = held.session_id and p.generation = $4
   returning p.session_id, p.host_id, p.generation, p.moved_seq

@@ -55,6 +55,8 @@ export interface TestServerOptions {
   beside?: TestServer;
   /** A database that somebody else closes. */
   db?: TestDatabase;
+  /** Hosts are given up sooner than usual. */
+  host_gone_ms?: number;
   /** How the server reaches it, where that is not its own URL. */
   database_url?: string;
 }
@@ -78,7 +80,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     api_key: testKey,
     migrations: readMigrations(),
     hosts: [hands],
-    host_gone_ms: limits.host_gone_ms,
+    host_gone_ms: options.host_gone_ms ?? limits.host_gone_ms,
     allow_private_hosts: options.allow_private_hosts ?? [],
     search: options.search ?? null,
     workspace_days: 30,

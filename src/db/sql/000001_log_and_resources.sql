@@ -202,6 +202,12 @@ create table placement (
   placed_at timestamptz not null
 );
 
+-- When a brain has last reached each sandbox host. What one brain cannot reach, another one may.
+create table sandbox_host (
+  host_id text primary key,
+  reached_at timestamptz not null
+);
+
 -- Sandboxes that their sessions have left behind on hosts that could not be reached: those are told when they are back.
 create table abandoned_sandbox (
   session_id text not null,

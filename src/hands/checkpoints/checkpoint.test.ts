@@ -22,7 +22,7 @@ import { after, beforeEach, describe, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { limits } from "../../limits.ts";
 import { collectBlobs } from "./collect.ts";
-import { removeCheckpoints } from "./documents.ts";
+import { copyCheckpoint, removeCheckpoints } from "./documents.ts";
 import { openSharedFolder } from "./shared-folder.ts";
 import {
   afterEachLook,
@@ -479,4 +479,33 @@ test("a checkpoint that is given up leaves none, and what it has read is not rea
   assert.deepEqual(readdirSync(join(kept.storagePath, "incoming")), []);
   assert.equal((await kept.take()).files_read, 201);
   assert.equal((await kept.restore()).missing_count, 0);
+});
+
+describe("what a fork gets", () => {
+  const copied = async (to: string, ...calls: string[]) => {
+    await copyCheckpoint(kept.storage, { session_id, to_session_id: to, calls });
+    return (await checkpointsOf(kept.storage, to)).map(({ n }) => n);
+  };
+
+  test("is the newest checkpoint of which it has all calls", async () => {
+    for (const call of ["c1", "c2", "c3"]) {
+      write("a", call);
+      await kept.take({ calls: [`${call}:run`, `${call}.1:run`] });
+    }
+    assert.deepEqual(await copied("sesn_none"), []);
+    assert.deepEqual(await copied("sesn_two", "c1", "c2"), [2]);
+    assert.deepEqual(await copied("sesn_gap", "c1", "c3"), [1]);
+    assert.deepEqual(await copied("sesn_all", "c1", "c2", "c3"), [3]);
+  });
+
+  test("is none that was made while a call went on, which may be a later one, but for want of another", async () => {
+    write("a", "half");
+    await kept.take({ calls: ["c1:run"], in_use: true });
+    assert.deepEqual(await copied("sesn_only", "c1"), [1]);
+    write("a", "whole");
+    await kept.take({ calls: ["c2:run"] });
+    write("a", "half of another");
+    await kept.take({ calls: [], in_use: true });
+    assert.deepEqual(await copied("sesn_other", "c1", "c2"), [2]);
+  });
 });

@@ -64,7 +64,10 @@ export interface CopyRequest {
   session_id: string;
   /** Has none yet. */
   to_session_id: string;
-  /** The newest is copied in which no other calls than these have ended. */
+  /**
+   * The newest is copied in which no other calls than these have ended, and none was going on: it may be a later one. Where
+   * there is no such, the newest.
+   */
   calls: readonly string[];
 }
 
@@ -78,14 +81,17 @@ export async function copyCheckpoint(
 ): Promise<void> {
   const ended = new Set(calls);
   let newest: CheckpointDocument | null = null;
+  let inUse: CheckpointDocument | null = null;
   for (const place of await placesOf(storage, session_id)) {
     const document = await readCheckpoint(storage, session_id, place);
     if (!document) continue;
     if (!document.after_calls.every((step) => ended.has(callOf(step)))) break;
-    newest = document;
+    if (document.in_use) inUse = document;
+    else newest = document;
   }
-  if (newest)
-    await storage.createDocument(nameOf(to_session_id, newest), Buffer.from(JSON.stringify(newest)));
+  const chosen = newest ?? inUse;
+  if (chosen)
+    await storage.createDocument(nameOf(to_session_id, chosen), Buffer.from(JSON.stringify(chosen)));
 }
 
 export async function removeCheckpoints(storage: Storage, session_id: string): Promise<void> {
