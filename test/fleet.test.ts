@@ -355,7 +355,10 @@ test("a session leaves a host that this server has not met, and the server says 
   const host_id = readFileSync(join(theirs.folder.path, "host-id"), "utf8").trim();
   const said = troubles.filter((trouble) => trouble.includes(host_id));
   assert.equal(said.length, 1);
-  assert.match(said[0] ?? "", /has not met: if it runs, every server must name it in DROVER_HANDS_HOSTS/);
+  assert.match(
+    said[0] ?? "",
+    /has not met and no other has reached lately: if it is to come back, every server must name it in DROVER_HANDS_HOSTS/,
+  );
 });
 
 describe("two hosts with one id", () => {

@@ -70,12 +70,12 @@ export function createFleet(options: FleetOptions): Fleet {
     return known.every((host) => host.hasLeft() || (!host.isUp() && host.unheard_ms() >= gone_ms));
   }
 
-  /** Another server may know it, and both would move its sessions to and fro. */
+  /** No server has reached it lately, or this one would have left the session to that. */
   function sayStrange(host_id: string): void {
     if (strange.has(host_id) || hosts.some((host) => host.facts()?.host_id === host_id)) return;
     strange.add(host_id);
     trouble(
-      `sessions leave the sandbox host ${host_id}, which this server has not met: if it runs, every server must name it in DROVER_HANDS_HOSTS`,
+      `sessions leave the sandbox host ${host_id}, which this server has not met and no other has reached lately: if it is to come back, every server must name it in DROVER_HANDS_HOSTS`,
       null,
     );
   }

@@ -315,6 +315,8 @@ describe("a workspace that never rests", () => {
   test("is kept for the first time sooner than later", async () => {
     const a = host("a", { after_ms: 1_000_000, every_ms: 1_000_000, first_ms: 50 });
     a.openSandbox();
+    // A sandbox runs before its first call begins.
+    a.checkpoints.lives(sandbox_id, session_id);
     const kept = a.kept();
     a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
     assert.deepEqual((await kept).after_calls, ["c1"]);

@@ -13,8 +13,8 @@ import { createWorker, createWorkers, Stopped } from "./worker.ts";
 /** When workspaces are kept and brought back. No call waits for one that is kept. */
 export interface Checkpoints {
   /**
-   * Fills the workspace of a sandbox that this host does not have with what the storage has of the session. Throws `Unavailable` when
-   * that cannot be said now: an empty workspace in the place of a full one would be worse than none.
+   * Fills the workspace of a sandbox that this host does not have with what the storage has of the session. Throws
+   * `Unavailable` when that cannot be said now: an empty workspace in the place of a full one would be worse than none.
    */
   fill(id: string, session_id: string | null): Promise<void>;
   /** A call is about to change the workspace. The returned function is called when it has ended. */

@@ -91,9 +91,11 @@ export function createKeeping(parts: KeepingParts): Keeping {
   function changed(id: string, slot: Slot, session_id: string): void {
     slot.changes += 1;
     note(() => notes.changed(id, session_id));
-    // One that was never kept has everything to lose.
-    dueIn(id, slot, notes.wasKept(id) ? every_ms : Math.min(first_ms, every_ms));
+    dueIn(id, slot, within_ms(id));
   }
+
+  /** One that was never kept has everything to lose. */
+  const within_ms = (id: string): number => (notes.wasKept(id) ? every_ms : Math.min(first_ms, every_ms));
 
   function dueIn(id: string, slot: Slot, ms: number): void {
     if (!closed) slot.due ??= setTimeout(() => isDue(id, slot), ms).unref();
@@ -204,7 +206,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
     lives(id, session_id) {
       const slot = slotOf(id);
       slot.lives = session_id;
-      dueIn(id, slot, every_ms);
+      dueIn(id, slot, within_ms(id));
     },
     ceased(id, session_id) {
       const slot = slotOf(id);
