@@ -10,8 +10,9 @@ import { type DatabasePool, openDatabase } from "../src/db/database.ts";
 import { startPostgres } from "../src/db/embedded/server.ts";
 import { systemUser } from "../src/db/embedded/user.ts";
 import { migrate, readMigrations } from "../src/db/migrate.ts";
-import { connectHands, connectHost, type Hands } from "../src/hands/client.ts";
+import { connectHost } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
+import { connectHands, type TestClient } from "../src/hands/testing-client.ts";
 import { limits } from "../src/limits.ts";
 import { modelListing } from "../src/models/listing.ts";
 import type { Candidates, Models } from "../src/models/model.ts";
@@ -43,7 +44,7 @@ export interface Rig {
   /** A connection of the bench's own, for what no client can do. */
   db: DatabasePool;
   postgres: string;
-  hands: Hands;
+  hands: TestClient;
   /** Why no sandbox can be started here; null when one can. */
   noSandbox: string | null;
   /** A `serve` as a process of its own; `env` adds to its settings. */

@@ -47,7 +47,6 @@ async function begin(context: TestContext, script: Script, database: Database = 
   });
   const hands: Hands = {
     async provision() {},
-    async destroy() {},
     async cancel({ call_id }) {
       cancelled.push(call_id);
     },

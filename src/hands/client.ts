@@ -38,7 +38,6 @@ export interface Hands {
   execute(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult>;
   /** Ends a command that somebody else has asked for; whoever waits for it gets its result. */
   cancel(request: SandboxScope & { call_id: string }): Promise<void>;
-  destroy(request: SandboxScope & { keep_workspace: boolean; keep_checkpoints: boolean }): Promise<void>;
 }
 
 export class StaleEpoch extends Error {
@@ -251,35 +250,4 @@ export async function executeOnce(
   } finally {
     signal.removeEventListener("abort", cancel);
   }
-}
-
-/** One host for everything, however long it cannot be reached. Commands do not notice: asking again is safe. */
-export function connectHands(options: ConnectOptions & HostAddress): Hands & { close(): void } {
-  const host = connectHost(options);
-
-  async function insist<T>(ask: () => Promise<T | Unanswered>): Promise<T> {
-    for (;;) {
-      const answer = await ask();
-      if (answer !== "not_begun" && answer !== "unknown") return answer;
-      while (!host.isUp()) {
-        host.closed.throwIfAborted();
-        await anyChange([host], limits.hands_ping_ms);
-      }
-    }
-  }
-
-  return {
-    async provision(request) {
-      await insist(() => host.ask({ type: "provision", ...request }, "ok"));
-    },
-    execute: ({ begun_seq: _, ...request }, signal) =>
-      insist(() => executeOnce(host, { ...request, if_never_seen: "run" }, signal)),
-    async cancel(request) {
-      await insist(() => host.ask({ type: "cancel", ...request }, "ok"));
-    },
-    async destroy(request) {
-      await insist(() => host.ask({ type: "destroy", ...request }, "ok"));
-    },
-    close: host.close,
-  };
 }

@@ -229,10 +229,6 @@ export function createFleet(options: FleetOptions): Fleet {
       execute,
       cancel: ({ call_id, ...scope }) =>
         tell(scope, (host, scope) => host.ask({ type: "cancel", ...scope, call_id }, "ok")),
-      destroy: ({ keep_workspace, keep_checkpoints, ...scope }) =>
-        tell(scope, (host, scope) =>
-          host.ask({ type: "destroy", ...scope, keep_workspace, keep_checkpoints }, "ok"),
-        ),
     };
   }
 

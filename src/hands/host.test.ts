@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { limits } from "../limits.ts";
-import { connectHands, StaleEpoch } from "./client.ts";
+import { StaleEpoch } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { type HandsHost, type HandsOptions, startHands } from "./host.ts";
 import { type TestFolder, testFolder, testSpec } from "./testing.ts";
+import { connectHands } from "./testing-client.ts";
 import { appears, exec, finished, gone, never, request, shell, textOf } from "./testing-host.ts";
 import type { Operation } from "./wire.ts";
 

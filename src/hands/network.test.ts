@@ -13,11 +13,12 @@ import {
 } from "@peculiar/x509";
 import { makeAuthority, makeCertificate, type Pair } from "../cli/certificates.ts";
 import { limits } from "../limits.ts";
-import { anyChange, connectHands, connectHost, type HostConnection } from "./client.ts";
+import { anyChange, connectHost, type HostConnection } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "./host.ts";
 import { type Identity, type Role, readIdentity, wrongRole } from "./identity.ts";
 import { type TestFolder, testFolder } from "./testing.ts";
+import { connectHands } from "./testing-client.ts";
 import { never, request, shell, textOf } from "./testing-host.ts";
 
 const dayMs = 24 * 3_600_000;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before } from "node:test";
-import { connectHands, type Hands } from "../hands/client.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "../hands/host.ts";
 import { type TestFolder, testFolder, testSpec } from "../hands/testing.ts";
+import { connectHands, type TestClient } from "../hands/testing-client.ts";
 import type { ToolResult } from "./tool.ts";
 import { runTool } from "./toolset.ts";
 
@@ -37,7 +37,7 @@ export async function toolBench(): Promise<ToolBench> {
   const scope = { session_id: "sesn_tools", sandbox_id: "sbx_tools", epoch: 1 };
   const spec = { ...testSpec, limits: { ...testSpec.limits, file_bytes: 20 * 1024 ** 3 } };
   let host: HandsHost;
-  let hands: Hands & { close(): void };
+  let hands: TestClient;
   let calls = 0;
 
   async function start(): Promise<void> {

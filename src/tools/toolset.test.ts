@@ -49,7 +49,6 @@ describe("a call whose host has died", () => {
   };
   const lossy = (asked: string[]): Hands => ({
     async provision() {},
-    async destroy() {},
     async cancel() {},
     async execute({ call_id }) {
       asked.push(call_id);

@@ -1,0 +1,48 @@
+import { limits } from "../limits.ts";
+import {
+  anyChange,
+  type ConnectOptions,
+  connectHost,
+  executeOnce,
+  type Hands,
+  type SandboxScope,
+  type Unanswered,
+} from "./client.ts";
+import type { HostAddress } from "./connection.ts";
+
+/** What tests and measures ask a host without a database. */
+export interface TestClient extends Hands {
+  destroy(request: SandboxScope & { keep_workspace: boolean; keep_checkpoints: boolean }): Promise<void>;
+  close(): void;
+}
+
+/** One host alone, however long it cannot be reached. Commands do not notice: asking again is safe. */
+export function connectHands(options: ConnectOptions & HostAddress): TestClient {
+  const host = connectHost(options);
+
+  async function insist<T>(ask: () => Promise<T | Unanswered>): Promise<T> {
+    for (;;) {
+      const answer = await ask();
+      if (answer !== "not_begun" && answer !== "unknown") return answer;
+      while (!host.isUp()) {
+        host.closed.throwIfAborted();
+        await anyChange([host], limits.hands_ping_ms);
+      }
+    }
+  }
+
+  return {
+    async provision(request) {
+      await insist(() => host.ask({ type: "provision", ...request }, "ok"));
+    },
+    execute: ({ begun_seq: _, ...request }, signal) =>
+      insist(() => executeOnce(host, { ...request, if_never_seen: "run" }, signal)),
+    async cancel(request) {
+      await insist(() => host.ask({ type: "cancel", ...request }, "ok"));
+    },
+    async destroy(request) {
+      await insist(() => host.ask({ type: "destroy", ...request }, "ok"));
+    },
+    close: host.close,
+  };
+}
