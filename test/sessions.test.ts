@@ -316,7 +316,7 @@ describe("lists", () => {
   });
 
   for (const order of ["asc", "desc"] as const) {
-    test(`of events hold each once when some are taken up between two pages (${order})`, async () => {
+    test(`of events show the log as it was at the first page, also what is taken up before the next one (${order})`, async () => {
       const id = await session();
       const following = await follow(api.client, id);
       await send(api.client, id, message("hang"));
@@ -330,14 +330,8 @@ describe("lists", () => {
       await send(api.client, id, { type: "user.interrupt" });
       await following.until(isIdle, 2);
       following.close();
-      const ids = (await collected(first)).map((event) => event.id);
-      assert.equal(new Set(ids).size, ids.length);
-      // Backwards, what came after the first page may be passed over.
-      const expected = order === "asc" ? await listed(api.client, id) : whole;
-      assert.deepEqual(
-        expected.filter((event) => !ids.includes(event.id)),
-        [],
-      );
+      assert.deepEqual(await collected(first), order === "asc" ? whole : whole.toReversed());
+      assert.ok((await listed(api.client, id)).every((event) => event.processed_at));
     });
   }
 

@@ -292,6 +292,31 @@ describe("open, list, dedupe", () => {
       assert.ok(client.connections() > turns);
     }
   });
+
+  test("sees messages in order that are taken up while it walks through the pages of the list", async () => {
+    const id = await session();
+    const following = await follow(api.client, id);
+    await send(api.client, id, message("hang"));
+    await following.until(isOf("span.model_request_start"));
+    for (let i = 0; i < 5; i += 1) await send(api.client, id, message(`say ${i}`));
+    let walked = false;
+    const client = api.client.withOptions({
+      async fetch(url, init) {
+        if (String(url).includes("page=") && !walked) {
+          walked = true;
+          await send(api.client, id, { type: "user.interrupt" });
+          await following.until(isIdle, 2);
+        }
+        return fetch(url, init);
+      },
+    });
+    const careful = reconnecting(client, id);
+    await careful.until(isIdle, 2);
+    following.close();
+    await careful.close();
+    assert.ok(walked);
+    assert.deepEqual(careful.seen, await listed(api.client, id));
+  });
 });
 
 describe("the end of a session", () => {

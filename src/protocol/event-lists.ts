@@ -12,8 +12,11 @@ export type ListEvents = z.infer<typeof listEventsQuery>;
 
 const place = z.int().min(0).nullable();
 
-/** Where a list of events stands, by seq: among those that were taken up, and among those that waited to be. */
-export const placeInLog = z.strictObject({ taken: place, waiting: place });
+/**
+ * Where a list of events stands, by seq: among those that were taken up, and among those that waited to be. `head` is the
+ * newest seq of the log that it shows.
+ */
+export const placeInLog = z.strictObject({ head: z.int().min(0), taken: place, waiting: place });
 export type PlaceInLog = z.infer<typeof placeInLog>;
 
 export const streamQuery = z.strictObject({
