@@ -104,6 +104,9 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
     for (const listener of [...listeners]) listener();
   };
 
+  /** Null as soon as the connection breaks, be it told of later: those who try again until it works would never wait. */
+  const askable = () => (up?.isOpen() && !leaving ? up : null);
+
   /** A connection over which the host has said who it is. */
   async function open(): Promise<Connection> {
     const ended = () => {
@@ -123,7 +126,8 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
       },
       ended,
     });
-    const said = await within(silent_ms, connection.ask({ type: "hello" }));
+    const answer = await within(silent_ms, connection.ask({ type: "hello" }));
+    const said = connection.isOpen() ? answer : null;
     if (said?.type !== "hello") {
       connection.end();
       throw new Error(
@@ -182,13 +186,13 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
   return {
     address: nameOf(options),
     facts: () => facts,
-    isUp: () => up !== null && !leaving,
+    isUp: () => askable() !== null,
     hasLeft: () => left,
     unheard_ms: () => unheard_ms,
     closed: closed.signal,
     async ask(request, expected) {
-      if (up === null || leaving) return "not_begun";
-      const answer = await up.ask(request);
+      const answer = await askable()?.ask(request);
+      if (answer === undefined) return "not_begun";
       if (answer === null) return "unknown";
       return answer.type === "leaving" ? "not_begun" : check(answer, expected);
     },

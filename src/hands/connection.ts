@@ -17,6 +17,8 @@ export const nameOf = (address: HostAddress): string =>
 export interface Connection {
   /** Null when the connection ended first. */
   ask(request: Unsent<HandsRequest>): Promise<HandsResponse | null>;
+  /** False from the moment that it breaks or is ended; `ended` is told later. */
+  isOpen(): boolean;
   end(): void;
 }
 
@@ -105,6 +107,7 @@ function multiplex(socket: Socket, events: ConnectionEvents): Connection {
         asked.set(n, resolve);
         socket.write(`${JSON.stringify({ ...request, n })}\n`);
       }),
+    isOpen: () => !socket.destroyed,
     end: () => socket.destroy(),
   };
 }
