@@ -6,13 +6,21 @@ import { openDatabase } from "../src/db/database.ts";
 import { migrate, readMigrations } from "../src/db/migrate.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { freePort } from "./harness/free-port.ts";
-import { type PatroniCluster, patroniIsMissing, startPatroni } from "./harness/patroni.ts";
+import { type Patience, patience } from "./harness/patience.ts";
+import {
+  type PatroniCluster,
+  type PatroniServer,
+  patroniIsMissing,
+  startPatroni,
+} from "./harness/patroni.ts";
 import { type Processes, type Serve, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import { type Facts, listed, message, newSession, prepare } from "./harness/session.ts";
 
 const missing = patroniIsMissing();
 const skip = missing ?? false;
+/** For all that a test waits for, which ends in a third of it on a slow machine. */
+const patienceMs = 170_000;
 
 let cluster: PatroniCluster;
 let processes: Processes;
@@ -22,7 +30,9 @@ let facts: Facts;
 before(async () => {
   if (missing) return;
   cluster = await startPatroni();
-  await cluster.leader();
+  const waiting = patience(patienceMs, cluster.report);
+  await waiting.until("a primary that is followed", cluster.leader);
+  waiting.end();
   const db = openDatabase({ url: cluster.url });
   await migrate(db, readMigrations());
   processes = await startProcesses({ db: { ...db, url: cluster.url } });
@@ -45,41 +55,29 @@ interface Worked {
 }
 
 /** Sends one message after the other until it is told to stop; who gets no answer asks again with the next one. */
-async function work(n: number, over: () => boolean): Promise<Worked> {
-  const { id } = await insist(() => newSession(at(n).client, facts));
+async function work(n: number, waiting: Patience, enough: () => boolean): Promise<Worked> {
+  const { id } = await waiting.until("a new session", () => newSession(at(n).client, facts));
   const follower = reconnecting(at(n + 1).client, id);
   const acknowledged: string[] = [];
-  for (let i = 0; !over(); i += 1) {
+  for (let i = 0; !enough() && !waiting.over(); i += 1) {
     const text = `bash echo ${i} >> runs\nthen\nsay ${i}`;
-    const answer = await at(n + i)
-      .client.beta.sessions.events.send(id, { events: [message(text)] }, { maxRetries: 0 })
-      .catch(() => null);
+    const answer = await waiting.until("an answer to a message", () =>
+      at(n + i)
+        .client.beta.sessions.events.send(id, { events: [message(text)] }, { maxRetries: 0 })
+        .catch(() => null),
+    );
     if (answer) acknowledged.push(...(answer.data ?? []).map((event) => event.id));
     else await pause(100);
-    await atRest(id);
+    await waiting.until(`session ${id} at rest`, async () => {
+      const { status } = await at(0).client.beta.sessions.retrieve(id, {}, { maxRetries: 0 });
+      assert.equal(status, "idle");
+    });
   }
   return { id, acknowledged, follower };
 }
 
-/** Until it works. */
-async function insist<Result>(run: () => Promise<Result>): Promise<Result> {
-  for (;;) {
-    try {
-      return await run();
-    } catch {
-      await pause(100);
-    }
-  }
-}
-
-const atRest = (id: string) =>
-  insist(async () => {
-    const { status } = await at(0).client.beta.sessions.retrieve(id);
-    if (status !== "idle") throw new Error("not yet");
-  });
-
-async function assertNothingLost({ id, acknowledged, follower }: Worked): Promise<void> {
-  const events = await listed(at(0).client, id);
+async function assertNothingLost({ id, acknowledged, follower }: Worked, waiting: Patience): Promise<void> {
+  const events = await waiting.until("all events", () => listed(at(0).client, id));
   const sent = events.filter(({ type }) => type === "user.message").map((event) => event.id);
   assert.deepEqual(
     sent.filter((event) => acknowledged.includes(event)),
@@ -92,12 +90,14 @@ async function assertNothingLost({ id, acknowledged, follower }: Worked): Promis
   );
   assert.deepEqual(readFileSync(processes.workspace(id).path("runs"), "utf8").trim().split("\n"), called);
   const last = events.at(-1)?.id;
-  await follower.until((event) => event.id === last);
+  await waiting.until(`event ${last} on the stream of session ${id}`, () =>
+    follower.until((event) => event.id === last),
+  );
   await follower.close();
   assert.deepEqual(follower.seen, events);
 }
 
-const failovers: [string, () => Promise<() => void>][] = [
+const failovers: [string, (old: PatroniServer) => Promise<() => void>][] = [
   [
     "is asked to hand over",
     async () => {
@@ -107,35 +107,41 @@ const failovers: [string, () => Promise<() => void>][] = [
   ],
   [
     "is killed",
-    async () => {
-      const old = await cluster.leader();
+    async (old) => {
       old.kill();
       return old.start;
     },
   ],
   [
     "freezes, and wakes when another one has taken its place",
-    async () => {
-      const old = await cluster.leader();
+    async (old) => {
       old.freeze();
       return old.thaw;
     },
   ],
 ];
 
+async function whatHappens(): Promise<string> {
+  return `${await cluster.report()}\n${processes.report()}`;
+}
+
 for (const [what, begin] of failovers) {
-  test(`the primary ${what}: nothing acknowledged is lost, nothing is done twice`, { skip }, async () => {
-    const old = await cluster.leader();
-    let over = false;
-    const working = Array.from({ length: 8 }, (_, n) => work(n, () => over));
-    await insist(async () => {
+  test(`the primary ${what}: nothing acknowledged is lost, nothing is done twice`, { skip }, async (t) => {
+    const waiting = patience(patienceMs, whatHappens);
+    t.after(waiting.end);
+    let enough = false;
+    const working = Promise.all(Array.from({ length: 8 }, (_, n) => work(n, waiting, () => enough)));
+    // It is heard of below, if the test comes to that.
+    working.catch(() => {});
+    await waiting.until("sessions that run", async () => {
       const running = await at(0).client.beta.sessions.list({ statuses: ["running"] });
       assert.ok(running.data.length > 2);
     });
-    const mend = await begin();
+    const old = await waiting.until("a primary that is followed", cluster.leader);
+    const mend = await begin(old);
     // The other one alone takes writes once it leads, and with a standby again when the old one follows it.
     const probe = openDatabase({ url: cluster.url });
-    await insist(async () => {
+    await waiting.until("another primary", async () => {
       const [row] = await probe.query<{ port: string }>(
         { name: "port", text: "select current_setting('port') as port" },
         [],
@@ -144,10 +150,10 @@ for (const [what, begin] of failovers) {
     });
     await probe.close();
     mend();
-    const now = await cluster.leader();
+    const now = await waiting.until("the old primary as a standby", cluster.leader);
     assert.notEqual(now.name, old.name);
-    over = true;
-    for (const worked of await Promise.all(working)) await assertNothingLost(worked);
-    await insist(() => assertLogsWhole(processes.db));
+    enough = true;
+    for (const worked of await working) await assertNothingLost(worked, waiting);
+    await waiting.until("logs that are whole", () => assertLogsWhole(processes.db));
   });
 }

@@ -15,6 +15,9 @@ import { startPart } from "./part.ts";
 import { clientOf, testKey } from "./server.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
 
+/** Of each process, in a report. */
+const lastLines = 60;
+
 /** What a process loads that takes orders where to crash. */
 export const crashHere = join(import.meta.dirname, "crash-here.ts");
 
@@ -51,6 +54,8 @@ export interface Processes {
   hasKept(sessionId: string): boolean;
   /** Removes all that the host has of its own, as if a new one took its place. It must not run. */
   emptyHost(): void;
+  /** The end of what each of them has written. */
+  report(): string;
   /** Kills what still runs and removes what they left behind. */
   close(): Promise<void>;
 }
@@ -76,6 +81,7 @@ export async function startProcesses(
   const config = join(configDir, "drover.yaml");
   writeFileSync(config, JSON.stringify(options.models ? { models: options.models } : {}));
   const running = new Set<Running>();
+  const logs: { part: string; lines: string[] }[] = [];
   const { PATH, HOME, XDG_RUNTIME_DIR } = process.env;
   const hostsDir = mkdtempSync(join(tmpdir(), "drover-hosts-"));
   chmodSync(hostsDir, 0o711);
@@ -100,7 +106,8 @@ export async function startProcesses(
   );
 
   async function start(command: string[], more: Record<string, string>, main?: string): Promise<Running> {
-    let lastWords = "";
+    const lines: string[] = [];
+    logs.push({ part: `${command[0]} ${logs.length}`, lines });
     const child = await startPart(
       command,
       { ...env, ...more },
@@ -108,7 +115,8 @@ export async function startProcesses(
         main,
         preload: options.crashable ? crashHere : undefined,
         heard: (line) => {
-          lastWords = line;
+          lines.push(line);
+          if (lines.length > lastLines) lines.shift();
         },
       },
     );
@@ -132,7 +140,7 @@ export async function startProcesses(
         child.send(order, () => {});
         await understood;
       },
-      ended: once(child, "close").then(() => /^crashes at (\w+)$/.exec(lastWords)?.[1] ?? null),
+      ended: once(child, "close").then(() => /^crashes at (\w+)$/.exec(lines.at(-1) ?? "")?.[1] ?? null),
       freeze: () => child.kill("SIGSTOP"),
       thaw: () => child.kill("SIGCONT"),
     };
@@ -172,6 +180,7 @@ export async function startProcesses(
       for (const name of ["sandboxes", "checkpoints", "journal"])
         rmSync(join(dataDir, "hands", name), { recursive: true, force: true });
     },
+    report: () => logs.flatMap(({ part, lines }) => lines.map((line) => `${part} | ${line}`)).join("\n"),
     async close() {
       await Promise.all([...running].map((child) => child.kill()));
       await db.close();
