@@ -369,9 +369,11 @@ export async function play(
     } else {
       const { actions, park } = decide(fold(rows.entries), new Set(), Date.now() + ahead);
       // A fork waits to be sent something, whatever was cut off.
-      const left = fork && n === 1 ? [] : actions.map((action) => action.do);
-      assert.deepEqual(left, [], "there is something to do, and nobody will look");
-      assert.equal(park?.after_ms, null, "it waits for a time, and nobody will look");
+      if (!fork || n > 1) {
+        const left = actions.map((action) => action.do);
+        assert.deepEqual(left, [], "there is something to do, and nobody will look");
+        assert.equal(park?.after_ms, null, "it waits for a time, and nobody will look");
+      }
       if (!(await rest(rows))) break;
     }
   }
