@@ -112,7 +112,8 @@ export function openDatabase(options: DatabaseOptions): DatabasePool {
       return inTransaction(queryOn(client), run, (end) => client.release(end === "broken"));
     },
     async connect({ query_ms } = {}) {
-      const { url } = await current();
+      // Who asks has none yet, or has lost it: perhaps with the primary, which may be a standby by now that answers well.
+      const { url } = await find();
       const client = new pg.Client({ ...clientConfig, connectionString: url, query_timeout: query_ms });
       // Without it the process ends when the connection breaks; whoever uses it hears of it by the next query.
       client.on("error", () => {});

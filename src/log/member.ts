@@ -69,7 +69,8 @@ export async function joinMembers(
       client.on("end", () => leave(id, "the connection ended"));
       await client.query(`listen drover; listen ${previewChannel}`);
     } catch (error) {
-      await client.end().catch(() => {});
+      // Not waited for: a server that stands still does not take leave.
+      client.end().catch(() => {});
       throw error;
     }
     current = { id, client };
