@@ -262,6 +262,8 @@ export const limits = {
   /** Paths that are said to be missing, and how much of each. */
   restored_missing_max: 50,
   restored_path_chars_max: 300,
+  /** Restores of a workspace, one after the other, that nobody was told of; of more, the newest are told. */
+  restores_untold_max: 10,
   /** Other questions to the storage. */
   storage_ms_max: 60_000,
   /** What no checkpoint names is kept for so long, and looked for this often. */

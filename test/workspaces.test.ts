@@ -7,6 +7,7 @@ import { damage } from "../src/hands/checkpoints/testing.ts";
 import { expireWorkspaces } from "../src/log/expiry.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import { type Facts, listed, newSession, prepare, resultsIn, turn } from "./harness/session.ts";
+import { heldCommand } from "./harness/workspace.ts";
 
 describe("a workspace whose host is gone", () => {
   let server: TestServer;
@@ -66,6 +67,26 @@ describe("a workspace whose host is gone", () => {
     assert.match(said, /1 path not as before:\n\/workspace\/spoilt: it is damaged in the storage/);
     const [restored] = (await entriesOf(id)).filter(({ type }) => type === "workspace_restored");
     assert.equal(restored?.body.restored.missing_count, 1);
+  });
+
+  test("is told of with the next one, where nobody has heard the result that told of it", async () => {
+    const { id } = await newSession(server.client, facts);
+    const kept = server.hands.kept(id);
+    await ask(id, "bash echo good > good; echo spoilt > spoilt");
+    await kept;
+    await server.hands.replace();
+    damage(server.hands.storage, "spoilt\n");
+    const unheard = ask(id, `bash ${heldCommand}`);
+    await server.workspace(id).written("runs");
+    await server.hands.replace();
+    assert.match(await unheard, /^The outcome of this call is unknown/);
+    const said = await ask(id, "bash ls");
+    assert.match(said, /^good\nruns\n/);
+    assert.match(
+      said,
+      /had been brought back themselves.*\n1 path not as before:\n\/workspace\/spoilt: it is damaged/,
+    );
+    assert.equal(await ask(id, "bash ls"), "good\nruns");
   });
 
   test("that was never kept is empty, and the model is told", async () => {

@@ -22,7 +22,13 @@ export async function checkpoint(): Promise<Figure[]> {
       writeFileSync(join(folder, String(i)), `content ${i}`);
     }
     const request = {
-      ...{ session_id: "sesn_bench", sandbox_id: "sbx_bench", in_use: false, after_calls: ["call"] },
+      ...{
+        session_id: "sesn_bench",
+        sandbox_id: "sbx_bench",
+        in_use: false,
+        after_calls: ["call"],
+        restored: null,
+      },
       folders: [{ name: "workspace", path }],
       known_path: join(root, "known-files.json"),
       // What has just been written is as settled as what lay there before.

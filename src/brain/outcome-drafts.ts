@@ -21,7 +21,10 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
           entries: [shown("agent.tool_result", result), ...searchEntries(outcome, thread, pen)],
         };
       }
-      const note = { type: "text", text: restoredNote(restored, outcome.call_before) } as const;
+      const note = {
+        type: "text",
+        text: restoredNote(restored, outcome.call_before, state.restore_known),
+      } as const;
       const hidden = writer(thread, pen, "internal");
       return {
         ...none(),

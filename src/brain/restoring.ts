@@ -1,4 +1,4 @@
-import type { Restored } from "../hands/wire.ts";
+import type { BroughtBack, Restored } from "../hands/wire.ts";
 import type { State } from "./state.ts";
 
 /** Whether a sandbox that is not there begins with what was kept: not, as long as no call has used one. */
@@ -16,10 +16,12 @@ export const restoring = (state: State): Restoring => ({
   restore_known: state.restore_known ?? null,
 });
 
-/** What the model is told of it. `lastCall` is the newest call before. */
-export function restoredNote(restored: Restored, lastCall: string | undefined): string {
-  const { checkpoint, missing, missing_count, skipped } = restored;
-  const unreadable = skipped === 0 ? [] : [`${countOf(skipped, "newer checkpoint")} could not be read.`];
+/**
+ * What the model is told of it, and of those before it that nobody was told of. `lastCall` is the newest call before, and
+ * `known` the restore that was told last.
+ */
+export function restoredNote(restored: Restored, lastCall: string | undefined, known?: string): string {
+  const { checkpoint, skipped, untold } = restored;
   if (!checkpoint) {
     const cannot =
       skipped === 0 ? "there is no checkpoint of its files" : "no checkpoint of its files can be read";
@@ -28,18 +30,36 @@ export function restoredNote(restored: Restored, lastCall: string | undefined): 
   const isNewest = lastCall === undefined || checkpoint.after_calls.some((call) => isStepOf(call, lastCall));
   const lines = [
     `The sandbox of earlier calls is gone. Its files were brought back from a checkpoint of ${checkpoint.made_at} (${countOf(checkpoint.files, "file")}); running processes, shell variables and /tmp are lost.`,
-    ...unreadable,
-    ...(checkpoint.in_use ? ["It was made while commands ran: files may be in the middle of a change."] : []),
     ...(isNewest ? [] : ["What the latest calls have changed is not in it."]),
+    ...shortcomings(restored),
+    ...untold.slice(untold.findIndex(({ id }) => id === known) + 1).flatMap(earlierLines),
   ];
-  if (missing_count > 0) {
+  return `[${lines.join("\n")}]`;
+}
+
+/** Which calls came between its checkpoint and itself nobody knows any more. */
+function earlierLines(restored: BroughtBack): string[] {
+  const { checkpoint } = restored;
+  if (!checkpoint)
+    return ["It was made of a workspace that had begun empty: what calls before that have made is lost."];
+  return [
+    `It was made of files that had been brought back themselves, from a checkpoint of ${checkpoint.made_at}: what was changed between that one and then is not in it.`,
+    ...shortcomings(restored),
+  ];
+}
+
+function shortcomings({ checkpoint, skipped, missing, missing_count }: BroughtBack): string[] {
+  const lines: string[] = [];
+  if (skipped > 0) lines.push(`${countOf(skipped, "newer checkpoint")} could not be read.`);
+  if (checkpoint?.in_use)
+    lines.push("It was made while commands ran: files may be in the middle of a change.");
+  if (missing_count > 0)
     lines.push(
       `${countOf(missing_count, "path")} not as before:`,
       ...missing.map(({ path, why }) => `${path}: ${why}`),
     );
-    if (missing_count > missing.length) lines.push(`and ${missing_count - missing.length} more`);
-  }
-  return `[${lines.join("\n")}]`;
+  if (missing_count > missing.length) lines.push(`and ${missing_count - missing.length} more`);
+  return lines;
 }
 
 const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -59,8 +59,7 @@ export const checkpoint = z.object({
 });
 export type Checkpoint = z.infer<typeof checkpoint>;
 
-/** What became of a restore. */
-export const restored = z.object({
+const broughtBack = z.object({
   /** Tells it from every other one. */
   id: z.string(),
   /** Null: there was none that could be read, and the workspace is empty. */
@@ -70,6 +69,16 @@ export const restored = z.object({
   missing_count: z.int().nonnegative(),
   /** Newer checkpoints than this one that could not be read. */
   skipped: z.int().nonnegative(),
+});
+export type BroughtBack = z.infer<typeof broughtBack>;
+
+/** What became of a restore. */
+export const restored = broughtBack.extend({
+  /**
+   * What became of those before, the first of them first, as far as nobody was known to have been told when the checkpoint
+   * was made: what they lacked, it lacks.
+   */
+  untold: z.array(broughtBack).default([]),
 });
 export type Restored = z.infer<typeof restored>;
 

@@ -41,7 +41,9 @@ export async function runTool(
   if (!tool) return failed(`The tool "${call.name}" is not available on this server.`);
   const told: Restored[] = [];
   const result = await attempts(tool);
-  return { ...result, ...(told[0] && { restored: told[0] }) };
+  // Run again at another host, it ended in the workspace that was brought back last.
+  const restored = told.at(-1);
+  return { ...result, ...(restored && { restored }) };
 
   async function attempts(tool: Tool): Promise<ToolResult> {
     let reason = "";

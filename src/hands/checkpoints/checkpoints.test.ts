@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Driver, Unavailable } from "../driver.ts";
 import { sandboxFolders } from "../drivers/sandbox-folders.ts";
 import { type TestFolder, testFolder } from "../testing.ts";
-import type { Checkpoint } from "../wire.ts";
+import type { Checkpoint, Restored } from "../wire.ts";
 import { type Checkpoints, type CheckpointsOptions, createCheckpoints } from "./checkpoints.ts";
 import { openSharedFolder } from "./shared-folder.ts";
 import { checkpointsOf, damage, sandbox_id, session_id } from "./testing.ts";
@@ -111,6 +111,28 @@ test("a workspace is kept when no call has used it for a while, and brought back
   assert.deepEqual(b.checkpoints.report(sandbox_id, "another"), report, "every call tells it");
   assert.equal(b.checkpoints.report(sandbox_id, report?.id ?? ""), null, "until it is known");
   assert.equal(b.checkpoints.report(sandbox_id, null), null);
+});
+
+test("a checkpoint says how its workspace had begun, until that is known", async () => {
+  const a = host("a");
+  a.openSandbox();
+  a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
+  await a.rested();
+  /** What another host tells of what the one before has kept, when a call has changed it. */
+  async function next(name: string, known: boolean): Promise<Restored> {
+    const b = host(name);
+    await b.checkpoints.fill(sandbox_id, session_id);
+    const report = b.checkpoints.report(sandbox_id, null) ?? assert.fail("it tells of nothing");
+    if (known) b.checkpoints.report(sandbox_id, report.id);
+    b.call(name, () => writeFileSync(join(b.workspace, "file"), name));
+    await b.rested();
+    return report;
+  }
+  const { untold, ...first } = await next("b", false);
+  const { untold: untoldFirst, ...second } = await next("c", false);
+  assert.deepEqual([untold, untoldFirst], [[], [first]]);
+  assert.deepEqual((await next("d", true)).untold, [first, second]);
+  assert.deepEqual((await next("e", true)).untold, []);
 });
 
 test("a workspace that is there is left as it is", async () => {

@@ -1,14 +1,24 @@
 import { z } from "zod";
-import { type Checkpoint, checkpoint } from "../wire.ts";
+import { type Checkpoint, checkpoint, type Restored, restored } from "../wire.ts";
 import type { Storage } from "./storage.ts";
 
 /** A checkpoint as the storage keeps it: `workspaces/<session>/<sandbox>/<n>.json`. */
 export interface CheckpointDocument extends Checkpoint {
   /** The SHA-256 of its manifest, which is a blob. */
   manifest: string;
+  /** How its workspace had begun, as long as nobody was known to have been told of that. */
+  untold: Restored["untold"];
 }
 
-const stored = checkpoint.extend({ manifest: z.string().regex(/^[0-9a-f]{64}$/) });
+const stored = checkpoint.extend({
+  manifest: z.string().regex(/^[0-9a-f]{64}$/),
+  untold: restored.shape.untold,
+});
+
+/** What is told of it. */
+export function checkpointOf({ manifest: _, untold: __, ...told }: CheckpointDocument): Checkpoint {
+  return told;
+}
 
 export const folderOf = (session_id: string, sandbox_id?: string): string =>
   ["workspaces", session_id, ...(sandbox_id === undefined ? [] : [sandbox_id])].join("/");

@@ -82,7 +82,7 @@ function workspaceOf(driver: ReturnType<typeof bubblewrap>) {
     takeCheckpoint(
       storage,
       {
-        ...{ session_id, sandbox_id, after_calls: ["call"], in_use: true },
+        ...{ session_id, sandbox_id, after_calls: ["call"], in_use: true, restored: null },
         folders: driver.keptFolders(sandbox_id) ?? assert.fail("there is no workspace"),
         known_path: join(folder.path, "known-files.json"),
       },

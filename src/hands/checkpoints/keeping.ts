@@ -170,6 +170,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
         known_path: notes.knownPath(id),
         after_calls: unkept.calls,
         in_use,
+        restored: notes.report(id),
       };
       failpoint("checkpoint_asked");
       const { checkpoint } = await worker.run("take", asks, { signal, ms_max: limits.checkpoint_ms_max });

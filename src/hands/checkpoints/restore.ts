@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { limits } from "../../limits.ts";
 import type { Restored } from "../wire.ts";
 import { syncFileSystem } from "./batch.ts";
-import { type CheckpointDocument, nameOf, placesOf, readCheckpoint } from "./documents.ts";
+import { type CheckpointDocument, checkpointOf, nameOf, placesOf, readCheckpoint } from "./documents.ts";
 import { type FillFolder, fill } from "./fill.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { BlobMissing, type Storage } from "./storage.ts";
@@ -31,13 +31,15 @@ export async function restoreCheckpoint(
 ): Promise<Restored> {
   const { session_id, known_path } = request;
   const { found, skipped } = await newestReadable(storage, session_id);
-  if (!found) return report(request, { checkpoint: null, missing: [], missing_count: 0, skipped });
-  const { manifest: _, ...checkpoint } = found.document;
+  if (!found)
+    return report(request, { checkpoint: null, missing: [], missing_count: 0, skipped, untold: [] });
+  const { untold } = found.document;
+  const checkpoint = checkpointOf(found.document);
   const { missing, missing_count, known } = await fill(storage, found.manifest, request.folders, signal);
   const document = nameOf(session_id, checkpoint);
   remember({ known_path }, { storage_id: storage.id, document, read_at_ms: Date.now(), files: known });
   if (!(await syncFileSystem(request.staging))) throw new Error("`sync -f` failed");
-  return report(request, { checkpoint, missing, missing_count, skipped });
+  return report(request, { checkpoint, missing, missing_count, skipped, untold });
 }
 
 function report({ report_path }: RestoreRequest, outcome: Omit<Restored, "id">): Restored {

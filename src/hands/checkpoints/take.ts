@@ -2,8 +2,8 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
-import type { Checkpoint } from "../wire.ts";
-import { type CheckpointDocument, nameOf, placesOf, readCheckpoint } from "./documents.ts";
+import type { Checkpoint, Restored } from "../wire.ts";
+import { type CheckpointDocument, checkpointOf, nameOf, placesOf, readCheckpoint } from "./documents.ts";
 import { decodeKnownFiles, encodeKnownFiles, type Known, type KnownFiles } from "./known-files.ts";
 import { encodeManifest, sizeOf } from "./manifest.ts";
 import { type ScanBounds, scan } from "./scan.ts";
@@ -19,6 +19,8 @@ export interface TakeRequest {
   after_calls: string[];
   /** What uses the workspace may change it meanwhile. */
   in_use: boolean;
+  /** How it had begun, if nobody is known to have been told of that. */
+  restored: Restored | null;
   bounds?: ScanBounds;
 }
 
@@ -67,12 +69,12 @@ export async function takeCheckpoint(
       made_at: new Date().toISOString(),
       ...sizeOf(scanned.manifest),
       manifest: manifest.sha256,
+      untold: untoldWith(request.restored),
     });
-    const { manifest: _, ...checkpoint } = made;
     const document = nameOf(session_id, made);
     remember(request, { storage_id: storage.id, document, read_at_ms: Date.now(), files: scanned.known });
     await prune(storage, session_id, sandbox_id);
-    return { checkpoint, files_read: scanned.files_read };
+    return { checkpoint: checkpointOf(made), files_read: scanned.files_read };
   } catch (error) {
     if (signal.aborted) {
       await batch.commit();
@@ -83,6 +85,12 @@ export async function takeCheckpoint(
   } finally {
     await batch.end();
   }
+}
+
+function untoldWith(restored: Restored | null): Restored["untold"] {
+  if (!restored) return [];
+  const { untold, ...last } = restored;
+  return [...untold, last].slice(-limits.restores_untold_max);
 }
 
 /** Null when what was read may not be in the storage any more. */

@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { basename, join } from "node:path";
 import { type TestFolder, testFolder } from "../testing.ts";
 import type { Checkpoint, Restored } from "../wire.ts";
-import { nameOf, type Place, placesOf, readCheckpoint } from "./documents.ts";
+import { checkpointOf, nameOf, type Place, placesOf, readCheckpoint } from "./documents.ts";
 import { encodeManifest, type ManifestEntry } from "./manifest.ts";
 import { restoreCheckpoint } from "./restore.ts";
 import { type ScanBounds, scanBounds } from "./scan.ts";
@@ -72,6 +72,7 @@ export function keptWorkspace(folder: TestFolder = testFolder()): KeptWorkspace 
         known_path: join(folder.path, "known-files.json"),
         after_calls: calls,
         in_use,
+        restored: null,
       };
       // What a test has just written is as settled as what lay there before.
       const all = { ...scanBounds, settled_ms: -1_000, ...bounds };
@@ -94,7 +95,7 @@ export async function checkpointsOf(storage: Storage | null, session_id: string)
   for (const place of storage ? await placesOf(storage, session_id) : []) {
     const document = storage && (await readCheckpoint(storage, session_id, place));
     if (!document) continue;
-    const { manifest: _, ...shown } = document;
+    const shown = checkpointOf(document);
     found.push(shown);
   }
   return found;
