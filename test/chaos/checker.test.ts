@@ -165,26 +165,33 @@ describe("the checker", () => {
   for (const [what, changed, problem] of wrong)
     test(`finds ${what}`, () => assert.match(problemsOf({ ...good(), ...changed }).join("\n"), problem));
 
-  /** A session that ran one command on a host and the next one on another, and what the second result told. */
-  function moved(told: string, ...lines: string[]): Evidence {
-    const second = [
-      event("span.model_request_start", "s2"),
-      event("agent.tool_use", "t2", { name: "bash", input: { command: "echo word-2. >> words" } }),
-      event("span.model_request_end", "e2", { model_request_start_id: "s2", model_usage: usage }),
-      event("agent.tool_result", "r2", {
-        tool_use_id: "t2",
-        is_error: false,
-        content: [{ type: "text", text: told }],
-      }),
-    ];
-    const events = [...list.slice(0, 6), ...second, ...list.slice(6)];
+  /** The `n`-th request, its command and what the result told. */
+  const ran = (n: number, told: string) => [
+    event("span.model_request_start", `s${n}`),
+    event("agent.tool_use", `t${n}`, { name: "bash", input: { command: `echo word-${n}. >> words` } }),
+    event("span.model_request_end", `e${n}`, { model_request_start_id: `s${n}`, model_usage: usage }),
+    event("agent.tool_result", `r${n}`, {
+      tool_use_id: `t${n}`,
+      is_error: false,
+      content: [{ type: "text", text: told }],
+    }),
+  ];
+
+  /** A session that ran one command and then others, what the results of those told, and its workspaces. */
+  function went(told: string[], ...workspaces: Workspace[]): Evidence {
+    const others = told.flatMap((text, i) => ran(i + 2, text));
+    const runs = told.length + 1;
+    const used = { input_tokens: 3 * runs, output_tokens: 2 * runs, cache_read_input_tokens: 0 };
     return {
       ...good(),
-      ...seenAs(events),
-      session: { ...good().session, usage: { ...usage, input_tokens: 6, output_tokens: 4 } } as Session,
-      workspaces: [written("word-1. a"), elsewhere(...lines)],
+      ...seenAs([...list.slice(0, 6), ...others, ...list.slice(6)]),
+      session: { ...good().session, usage: used } as Session,
+      workspaces,
     };
   }
+
+  /** One that ran the second command on another host. */
+  const moved = (told: string, ...lines: string[]) => went([told], written("word-1. a"), elsewhere(...lines));
   const whole =
     "[The sandbox of earlier calls is gone. Its files were brought back from a checkpoint of 12:00";
   const partly = `${whole}\nWhat the latest calls have changed is not in it.]`;
@@ -201,21 +208,27 @@ describe("the checker", () => {
   test("finds one that lacks something, and nothing tells of that", () =>
     assert.match(problemsOf(moved(whole, "word-2. b")).join(), /workspace 1 lacks word-1\./));
 
-  test("asks once to be told of what is missing", () => {
-    const { workspaces, ...evidence } = moved(partly, "word-2. b");
-    const content = [{ type: "text", text: whole }];
-    const third = [
-      event("span.model_request_start", "s3"),
-      event("agent.tool_use", "t3", { name: "bash", input: { command: "echo word-3. >> words" } }),
-      event("span.model_request_end", "e3", { model_request_start_id: "s3", model_usage: usage }),
-      event("agent.tool_result", "r3", { tool_use_id: "t3", is_error: false, content }),
-    ];
-    const events = [...evidence.list.slice(0, -1), ...third, ...evidence.list.slice(-1)];
-    const used = { input_tokens: 9, output_tokens: 6, cache_read_input_tokens: 0 };
-    const session = { ...good().session, usage: used } as Session;
-    const again: Workspace = { host: "hands-3", generation: 2, lines: ["word-2. b", "word-3. c"] };
-    const all = { ...evidence, ...seenAs(events), session, workspaces: [...workspaces, again] };
-    assert.deepEqual(problemsOf(all), []);
+  const third = (...lines: string[]): Workspace => ({ host: "hands-3", generation: 2, lines });
+
+  test("asks once to be told of what is missing", () =>
+    assert.deepEqual(
+      problemsOf(
+        went(
+          [partly, whole],
+          ...[written("word-1. a"), elsewhere("word-2. b"), third("word-2. b", "word-3. c")],
+        ),
+      ),
+      [],
+    ));
+  test("asks to be told of what a workspace has lacked that no result came from", () =>
+    assert.match(
+      problemsOf(went([whole], written("word-1. a"), elsewhere(), third("word-2. b"))).join(),
+      /workspace 2 lacks word-1\./,
+    ));
+  test("takes a workspace for a copy that was brought back when the session had left it behind", () => {
+    const lines = ["word-1. a", "word-2. b", "word-3. c", "word-4. d"];
+    const late = elsewhere(...lines.slice(0, 3));
+    assert.deepEqual(problemsOf(went([whole, "ok", "ok"], written("word-1. a"), third(...lines), late)), []);
   });
 
   /** Its only call was open from 1 s to 4 s, and was lost for that reason. */

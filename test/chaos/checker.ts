@@ -15,7 +15,7 @@ export interface Evidence {
   refusedTexts: string[];
   session: Pick<Anthropic.Beta.BetaManagedAgentsSession, "id" | "status" | "usage">;
   list: ListedEvent[];
-  /** What its commands have written, each its own word. */
+  /** What its commands have written, each its own word, the oldest workspace first. */
   workspaces: Workspace[];
   /** By id of an event, times in `ms`: not before this it was sent, and not after this it was there. */
   sent_ms: ReadonlyMap<string, number>;

@@ -8,7 +8,10 @@ export const commandFor = (word: number, file: string): string =>
 
 const wordIn = /word-\d+\./;
 
-/** One time that a command ran. Copies of what it wrote are in the workspaces that were made from a checkpoint of its own. */
+/**
+ * One time that a command ran. Copies of what it wrote are in the workspaces that were made from a checkpoint of its own, and
+ * so are younger than that.
+ */
 interface Run {
   line: string;
   word: string;
@@ -18,7 +21,7 @@ interface Run {
 
 function runsIn(workspaces: readonly Workspace[]): Run[] {
   const runs = new Map<string, Run>();
-  for (const { generation, lines } of workspaces.toSorted((a, b) => a.generation - b.generation))
+  for (const { generation, lines } of workspaces)
     for (const line of lines)
       if (!runs.has(line)) runs.set(line, { line, word: line.split(" ", 1).join(), generation });
   return [...runs.values()];
@@ -76,7 +79,7 @@ export function ofCommands(evidence: Evidence): string[] {
 }
 
 const restored = "[The sandbox of earlier calls is gone";
-const incomplete = /latest calls have changed is not in it|the workspace is empty|not as before/;
+const incomplete = /is not in it|is lost\b|not as before/;
 
 /** The text by which a result tells that its workspace was brought back. */
 export function restoreTold(event: Evidence["list"][number]): string | null {
@@ -104,10 +107,8 @@ export function ofRestores({ list, workspaces }: Evidence): string[] {
     const last = Math.max(...earlier.map(({ place }) => place));
     const first = Math.min(...own.map(({ place }) => place));
     const told = answersAround(list, last, first).flatMap((event) => restoreTold(event) ?? []);
-    // What the workspace before it lacked was told with that one.
-    const before = Math.max(
-      ...workspaces.map((each) => (each.generation < generation ? each.generation : 0)),
-    );
+    // What the last one lacked that a result came from was told with that result.
+    const before = Math.max(...earlier.map((run) => run.generation));
     const [had, has] = [linesIn(workspaces, before), linesIn(workspaces, generation)];
     const missing = earlier.filter(({ line }) => had.has(line) && !has.has(line)).map(({ word }) => word);
     if (told.length === 0)

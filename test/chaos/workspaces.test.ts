@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -44,5 +44,23 @@ test("a workspace that was begun anew is another one", () => {
   assert.deepEqual(
     workspaces.of("sesn_c").map(({ lines }) => lines),
     [["one"], ["two"]],
+  );
+});
+
+test("the oldest is the first, whatever its generation", () => {
+  for (const sandbox of ["sbx_d", "sbx_d-2", "sbx_d-1"]) {
+    writeFileSync(open("hands-1", sandbox), `${sandbox}\n`);
+    // As long as it takes until the clock of the file system has moved on.
+    const { birthtimeMs } = statSync(open("hands-1", sandbox));
+    for (let other = birthtimeMs; other === birthtimeMs; ) {
+      const probe = join(folder, "probe");
+      writeFileSync(probe, "");
+      other = statSync(probe).birthtimeMs;
+      rmSync(probe);
+    }
+  }
+  assert.deepEqual(
+    workspaces.of("sesn_d").map(({ generation }) => generation),
+    [0, 2, 1],
   );
 });

@@ -10,7 +10,10 @@ export interface Workspace {
 }
 
 export interface Workspaces {
-  /** All that a session has had, on all hosts, be they gone by now. */
+  /**
+   * All that a session has had, on all hosts, be they gone by now: the oldest first, whatever their generation. A host that
+   * stood still may bring one back that the session has left behind meanwhile, and it holds what ran elsewhere since.
+   */
   of(sessionId: string): Workspace[];
   close(): void;
 }
@@ -33,8 +36,8 @@ const nameOf = /^sbx_([^-.]+)(?:-(\d+))?$/;
  * written, stays when the host removes the workspace.
  */
 export function keepWorkspaces({ hosts, file, keptIn }: WorkspacesOptions): Workspaces {
-  /** By session, the path of the second name and whose it is. */
-  const kept = new Map<string, { path: string; host: string; generation: number }[]>();
+  /** By session, the path of the second name, whose it is and since when it is there, in `ms`. */
+  const kept = new Map<string, { path: string; host: string; generation: number; since: number }[]>();
   const known = new Set<string>();
   mkdirSync(keptIn, { recursive: true, mode: 0o700 });
 
@@ -44,12 +47,12 @@ export function keepWorkspaces({ hosts, file, keptIn }: WorkspacesOptions): Work
         const [, session, generation = "0"] = nameOf.exec(folder) ?? [];
         if (session === undefined) continue;
         const from = join(sandboxes, folder, "workspace", file);
-        const inode = inodeOf(from);
-        const path = join(keptIn, `${host}.${folder}.${inode}`);
-        if (inode === null || known.has(path) || !linked(from, path)) continue;
+        const found = unlessGone(() => statSync(from));
+        const path = join(keptIn, `${host}.${folder}.${found?.ino}`);
+        if (found === null || known.has(path) || !linked(from, path)) continue;
         known.add(path);
         const all = kept.get(session) ?? [];
-        kept.set(session, [...all, { path, host, generation: Number(generation) }]);
+        kept.set(session, [...all, { path, host, generation: Number(generation), since: found.birthtimeMs }]);
       }
   }
 
@@ -57,10 +60,14 @@ export function keepWorkspaces({ hosts, file, keptIn }: WorkspacesOptions): Work
   return {
     of(sessionId) {
       look();
-      return (kept.get(sessionId.replace(/^sesn_/, "")) ?? []).map(({ path, ...where }) => ({
-        ...where,
-        lines: readFileSync(path, "utf8").split("\n").slice(0, -1),
-      }));
+      const all = kept.get(sessionId.replace(/^sesn_/, "")) ?? [];
+      return all
+        .toSorted((a, b) => a.since - b.since)
+        .map(({ path, host, generation }) => ({
+          host,
+          generation,
+          lines: readFileSync(path, "utf8").split("\n").slice(0, -1),
+        }));
     },
     close: () => clearInterval(looking),
   };
@@ -69,8 +76,6 @@ export function keepWorkspaces({ hosts, file, keptIn }: WorkspacesOptions): Work
 function foldersIn(path: string): string[] {
   return unlessGone(() => readdirSync(path)) ?? [];
 }
-
-const inodeOf = (path: string): number | null => unlessGone(() => statSync(path).ino);
 
 /** Whether it is the same file that now has both names. */
 const linked = (from: string, to: string): boolean => unlessGone(() => linkSync(from, to)) !== null;
