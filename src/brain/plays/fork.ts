@@ -41,9 +41,17 @@ export async function forkAt(
   return { id, event: event ? `${event.seq} ${event.type}` : "its beginning" };
 }
 
-/** Brains begin to read at the last entry: it says what all of the log says. */
+/**
+ * Brains begin to read at the last entry: it says what all of the log says. An earlier checkpoint, which a session has
+ * written that it was forked from, may also say what waited there and was left to that session.
+ */
 function assertCheckpoint(entries: Entry[]): void {
-  const whole = fold(entries.slice(0, -1));
+  const left = new Set(entries.filter(({ type }) => type === "left_out").map(({ seq }) => seq));
+  const said = fold(entries.slice(0, -1));
+  const threads = [...said.threads].map(
+    ([id, thread]) => [id, { ...thread, queued: thread.queued.filter(({ seq }) => !left.has(seq)) }] as const,
+  );
+  const whole = { ...said, threads: new Map(threads) };
   const { checkpoint_seq, ...from } = fold(entries.slice(-1));
   assert.equal(checkpoint_seq, entries.length, "the log does not end with a checkpoint");
   assert.deepEqual({ ...from, checkpoint_seq: 0 }, { ...whole, seq: from.seq, checkpoint_seq: 0 });
