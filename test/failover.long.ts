@@ -115,7 +115,7 @@ const failovers: [string, (old: PatroniServer) => Promise<() => void>][] = [
   [
     "freezes, and wakes when another one has taken its place",
     async (old) => {
-      old.freeze();
+      await old.freeze();
       return old.thaw;
     },
   ],

@@ -26,8 +26,11 @@ export interface PatroniServer {
   port: number;
   /** All of it, without a word. */
   kill(): void;
-  /** It stands still, its connections stay. */
-  freeze(): void;
+  /**
+   * It stands still, its connections stay. Patroni does so in the midst of a round: it has seen who leads, and has not yet
+   * said that it still does.
+   */
+  freeze(): Promise<void>;
   thaw(): void;
   /** After `kill`. */
   start(): void;
@@ -53,6 +56,8 @@ const firstPrimaryMs = 120_000;
 const askMs = 3_000;
 const switchMs = 60_000;
 const killedMs = 50;
+/** Of Patroni, which asks PostgreSQL in each round, and waits for it. */
+const roundMs = 1_500;
 /** Of each part, in a report, which leaves out what Patroni says every second. */
 const lastLines = 60;
 const everySecond = /INFO: (no action\.|Lock owner:)/;
@@ -191,7 +196,11 @@ async function newServer(name: string, bed: Bed): Promise<Server> {
     port,
     api,
     kill: () => signalIn(machine, "SIGKILL"),
-    freeze: () => signalIn(machine, "SIGSTOP"),
+    async freeze() {
+      signalIn(data, "SIGSTOP");
+      await pause(roundMs);
+      signalIn(machine, "SIGSTOP");
+    },
     thaw: () => signalIn(machine, "SIGCONT"),
     start,
   };
