@@ -69,6 +69,22 @@ describe("a call whose host has died", () => {
     assert.deepEqual(result.recovery, { type: "run_again", reason: "the host restarted", replays: 1 });
   });
 
+  test("tells of the workspace that it was run again in, not of the one before", async () => {
+    const restored = (id: string) => ({
+      ...finished,
+      restored: { id, checkpoint: null, missing: [], missing_count: 0, skipped: 0, untold: [] },
+    });
+    const hands: Hands = {
+      ...lossy([]),
+      async execute({ call_id }) {
+        if (call_id === "c:read") return { status: "lost", reason: "the host restarted" };
+        return restored(call_id.includes(".") ? "second" : "first");
+      },
+    };
+    const call = { id: "c", name: "read", input: { file_path: "x" }, started_seq: null };
+    assert.equal((await runTool(call, hands, scope, never)).restored?.id, "second");
+  });
+
   test("is run again only so often", async () => {
     const asked: string[] = [];
     const hopeless: Hands = {
