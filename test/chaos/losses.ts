@@ -1,3 +1,4 @@
+import { limits } from "../../src/limits.ts";
 import type { Recovery } from "../../src/protocol/events.ts";
 import type { ListedEvent } from "../harness/session.ts";
 import type { Harm } from "./adversary.ts";
@@ -23,14 +24,20 @@ export function hostHarmsOf(harms: readonly Harm[], hosts: readonly string[]): H
   });
 }
 
+/**
+ * For how long a host that is whole again may be out of reach all the same: an attempt to reach it that began before is given
+ * up only then, and the next one takes its time.
+ */
+const felt_ms = limits.hands_silent_ms + limits.hands_ping_ms;
+
 /** How a result came about although a sandbox or its host was lost meanwhile, if it says so. */
 export function recoveryOf(event: ListedEvent): Recovery | null {
   return event.type === "agent.tool_result" ? ((event as { recovery?: Recovery }).recovery ?? null) : null;
 }
 
 /**
- * A call is lost only where something was done to a host or a sandbox while it was open. What only reads is run again
- * then, and of everything else the outcome is unknown.
+ * A call is lost only where something that was done to a host or a sandbox was felt while it was open. What only reads is
+ * run again then, and of everything else the outcome is unknown.
  */
 export function ofLosses({ list, sent_ms, seen_ms, hostHarms, hostIds }: Evidence): string[] {
   const problems: string[] = [];
@@ -51,7 +58,7 @@ export function ofLosses({ list, sent_ms, seen_ms, hostHarms, hostIds }: Evidenc
     const fits = hostHarms.some(
       (harm) =>
         harm.from <= until &&
-        harm.until >= from &&
+        harm.until + felt_ms >= from &&
         (host === undefined || host === harm.host) &&
         (!ended || harm.ended),
     );
