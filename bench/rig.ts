@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { modelsConfig } from "../src/config/models.ts";
+import { builtInSandboxes } from "../src/config/sandboxes.ts";
 import { noCaps, readConfig } from "../src/config.ts";
 import { type DatabasePool, openDatabase } from "../src/db/database.ts";
 import { startPostgres } from "../src/db/embedded/server.ts";
@@ -136,6 +137,7 @@ export async function startRig(): Promise<Rig> {
         migrations: readMigrations(),
         hosts: [own],
         host_gone_ms: limits.host_gone_ms,
+        sandboxes: builtInSandboxes,
         workspace_days: 30,
         allow_private_hosts: [],
         search: null,

@@ -412,3 +412,30 @@ describe("sandbox hosts on other machines", () => {
     }
   });
 });
+
+describe("sandboxes", () => {
+  const sandboxesIn = (sandboxes: object) =>
+    readConfig({ DROVER_CONFIG: "/drover.yaml" }, root, () => JSON.stringify({ sandboxes })).sandboxes;
+
+  test("have defaults and a maximum, each of which the file can change", () => {
+    const built = readConfig({}, root).sandboxes;
+    assert.deepEqual(sandboxesIn({}), built);
+    const { defaults, maximum } = sandboxesIn({ defaults: { cpu: 2 }, maximum: { cpu: 3, processes: 100 } });
+    assert.deepEqual(defaults, { ...built.defaults, cpu: 2, processes: 100 });
+    assert.deepEqual(maximum, { ...built.maximum, cpu: 3, processes: 100 });
+  });
+
+  test("a default above the maximum, or without a limit where there is one, is refused by its name", () => {
+    const refused = (sandboxes: object, problem: RegExp) =>
+      assert.throws(
+        () => sandboxesIn(sandboxes),
+        (error: ConfigError) => error.problems.every((each) => problem.test(each)),
+      );
+    refused(
+      { defaults: { memory_mb: 40_000 } },
+      /sandboxes\.defaults\.memory_mb: is 40000, more than .*32768/,
+    );
+    refused({ defaults: { disk_mb: null } }, /sandboxes\.defaults\.disk_mb: is no limit/);
+    refused({ maximum: { cpus: 1 } }, /sandboxes\.maximum\.cpus: is not a setting/);
+  });
+});

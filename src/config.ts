@@ -12,6 +12,7 @@ import {
   providerUrl,
   resolveModel,
 } from "./config/models.ts";
+import { type SandboxSettings, sandboxSettings } from "./config/sandboxes.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
@@ -128,6 +129,7 @@ export interface Config {
   /** How long a workspace is kept, in days from when its session first used it. */
   workspace_days: number;
   hands: HandsSettings;
+  sandboxes: SandboxSettings;
   /** Where `serve` answers Prometheus; null: nowhere. */
   metrics: { host: string; port: number } | null;
   log_level: z.infer<typeof shape.DROVER_LOG>;
@@ -200,6 +202,8 @@ export function readConfig(
   problems.push(...ofSearch.map((problem) => inFile(problem, set)));
   const { hands, problems: ofHands } = handsSettings(parsed.data ?? {}, file.hands ?? {});
   problems.push(...ofHands.map((problem) => inFile(problem, set)));
+  const { sandboxes, problems: ofSandboxes } = sandboxSettings(file.sandboxes ?? {});
+  problems.push(...ofSandboxes.map((problem) => inFile(problem, set)));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;
   const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
@@ -224,6 +228,7 @@ export function readConfig(
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
     hands,
+    sandboxes,
     metrics: values.DROVER_METRICS ?? null,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",

@@ -197,8 +197,9 @@ export const limits = {
   kept_output_bytes_max: 64 << 20,
   kept_outputs_bytes_max: 1 << 30,
 
-  sandbox_processes_max: 256,
-  sandbox_memory_bytes: 4 * 1024 ** 3,
+  /** Commands of an environment's `setup`. */
+  setup_commands_max: 50,
+  setup_command_chars_max: 16_384,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
 

@@ -16,6 +16,7 @@ import { capsOf } from "./brain/caps.ts";
 import { messagesSpending } from "./brain/messages-spending.ts";
 import { settle } from "./brain/settle.ts";
 import type { Spending } from "./brain/spending.ts";
+import type { SandboxSettings } from "./config/sandboxes.ts";
 import type { SearchSettings } from "./config/web.ts";
 import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
@@ -67,6 +68,7 @@ export interface ServerOptions {
   allow_private_hosts: readonly string[];
   /** Null: agents cannot search the web. */
   search: SearchSettings | null;
+  sandboxes: SandboxSettings;
   /** How long a session's workspace is kept, in days from when it first had a sandbox. */
   workspace_days: number;
   models: Models & Candidates;
@@ -174,6 +176,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const findCap = capsOf(db, caps, spending);
   if (does("brain"))
     brain = startBrain({
+      sandbox_defaults: options.sandboxes.defaults,
       db,
       log,
       watches,
@@ -198,7 +201,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const sessionAgents = rememberAgents(limits.session_agents_max);
   const routes = () => [
     ...agentRoutes,
-    ...environmentRoutes,
+    ...environmentRoutes(options.sandboxes.maximum),
     ...sessionRoutes({
       priced: spending.isPriced,
       capped: Object.values(caps).some((cap) => cap !== null),

@@ -7,9 +7,9 @@ import { test } from "node:test";
 const ranks: Record<string, number> = {
   "limits.ts": -1,
   "failpoints.ts": -1,
-  config: 0,
-  "config.ts": 1,
-  protocol: 1,
+  protocol: 0,
+  config: 1,
+  "config.ts": 2,
   db: 2,
   models: 2,
   hands: 2,

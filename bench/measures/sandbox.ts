@@ -1,5 +1,5 @@
+import { plainSpec } from "../../src/hands/plain-spec.ts";
 import { newId } from "../../src/protocol/ids.ts";
-import { defaultSandbox } from "../../src/tools/toolset.ts";
 import type { Figure } from "../figure.ts";
 import type { Rig } from "../rig.ts";
 import { percentile, timed } from "../stats.ts";
@@ -16,7 +16,7 @@ export async function sandbox(rig: Rig): Promise<Figure[]> {
       {
         ...scope,
         call_id: "first",
-        spec: defaultSandbox,
+        spec: plainSpec,
         restore: false,
         restore_known: null,
         operation: { type: "shell", command: "true" },

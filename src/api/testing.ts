@@ -1,3 +1,4 @@
+import { builtInSandboxes } from "../config/sandboxes.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { createLog } from "../log/group-commit.ts";
 import type { ErrorBody } from "../protocol/errors.ts";
@@ -44,7 +45,7 @@ export async function testApi(moreRoutes: Route[] = []): Promise<TestApi> {
   const logged: Logged[] = [];
   const logEvents = { from: () => 0, onCommitted() {} };
   const app = createApp({
-    routes: [...agentRoutes, ...environmentRoutes, ...moreRoutes],
+    routes: [...agentRoutes, ...environmentRoutes(builtInSandboxes.maximum), ...moreRoutes],
     authenticate: apiKeys([
       { key: testKey, workspaceId: defaultWorkspaceId },
       { key: "other-key", workspaceId: "wrkspc_other" },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { after, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { builtInSandboxes } from "../config/sandboxes.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
 import { testDatabase } from "../db/testing.ts";
@@ -60,6 +61,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     member: { id: () => owner, rejoin: (reason) => rejoined.push(reason) },
     hands: { handsOf: () => hands, met: () => [] },
     host_gone_ms: 0,
+    sandbox_defaults: builtInSandboxes.defaults,
     web: { tools: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({

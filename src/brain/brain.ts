@@ -13,9 +13,12 @@ import type { Member } from "../log/member.ts";
 import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
 import type { Models } from "../models/model.ts";
+import type { CloudConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
+import type { ResourceLimits } from "../protocol/sandbox-resources.ts";
+import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import type { ToolResult } from "../tools/tool.ts";
-import { cancelTool, defaultSandbox, runTool } from "../tools/toolset.ts";
+import { cancelTool, runTool } from "../tools/toolset.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
 import type { FindCap } from "./caps.ts";
@@ -52,6 +55,8 @@ export interface BrainParts {
   hands: Pick<Fleet, "handsOf" | "met">;
   /** After so long without a word of it a sandbox host is gone. */
   host_gone_ms: number;
+  /** What a sandbox may use if its environment does not say. */
+  sandbox_defaults: ResourceLimits;
   web: WebTools;
   models: Models;
   spending: Spending;
@@ -176,6 +181,7 @@ export function startBrain(parts: BrainParts): Brain {
       epoch: lease.epoch,
     };
     const hands = parts.hands.handsOf(lease);
+    const spec = sandboxSpec(lease.environment as CloudConfig, parts.sandbox_defaults);
     const clockAhead = lease.claimed_at_ms - Date.now();
     return {
       read: (seq) => watch.after(seq),
@@ -196,7 +202,7 @@ export function startBrain(parts: BrainParts): Brain {
       flushPreviews: () => parts.previews.flush(lease.session_id),
       prepareSandbox(restore) {
         // A sandbox that cannot be made is told of by the call that needs it.
-        hands.provision({ ...scope, spec: defaultSandbox, restore }).catch(() => {});
+        hands.provision({ ...scope, spec, restore }).catch(() => {});
       },
       cancelTool(call) {
         // Whether it still ran is not known; its result is in the log already.
@@ -207,7 +213,7 @@ export function startBrain(parts: BrainParts): Brain {
         const config = toolConfigOf(agent, call.name) ?? {};
         const result = parts.web.has(call.name)
           ? await parts.web.run(call, { config, conversation: thread, signal })
-          : await runTool(call, hands, { ...scope, spec: defaultSandbox, restore, restore_known }, signal);
+          : await runTool(call, hands, { ...scope, spec, restore, restore_known }, signal);
         counts.toolCalled(call.name, result);
         return result;
       },

@@ -7,6 +7,7 @@ import { readAll } from "../log/read.ts";
 import { primaryThreadOf } from "../log/thread-id.ts";
 import { createWatches } from "../log/watch.ts";
 import { type ModelEvent, type ModelRequest, noUsage } from "../models/model.ts";
+import { cloudDefault } from "../protocol/environments.ts";
 import type { EventParams } from "../protocol/events.ts";
 import { newId } from "../protocol/ids.ts";
 import { drive, type Effects } from "./drive.ts";
@@ -122,13 +123,13 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
         s as (
           insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config,
             metadata, created_at, updated_at)
-          values ('w', $1, 'agent_1', 1, $2, 'env_1', '{}', '{}', drover_now(), drover_now())),
+          values ('w', $1, 'agent_1', 1, $2, 'env_1', $4, '{}', drover_now(), drover_now())),
         t as (insert into thread (workspace_id, session_id, id, status, created_at, updated_at)
           values ('w', $1, $3, 'idle', drover_now(), drover_now()))
         insert into session_head (workspace_id, session_id, seq, last_at, status, status_at, usage, spent_nano)
         values ('w', $1, 0, drover_now(), 'idle', drover_now(), '{}', 0)`,
     },
-    [id, JSON.stringify(testAgent), primaryThreadOf(id)],
+    [id, JSON.stringify(testAgent), primaryThreadOf(id), JSON.stringify(cloudDefault)],
   );
   return sessionAt(db, id, script);
 }

@@ -86,6 +86,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       migrations,
       hosts,
       host_gone_ms: config.hands.host_gone_ms,
+      sandboxes: config.sandboxes,
       workspace_days: config.workspace_days,
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,

@@ -2,12 +2,14 @@ import { parseDocument } from "yaml";
 import { z } from "zod";
 import { handsShape } from "./hands.ts";
 import { modelsShape } from "./models.ts";
+import { sandboxesShape } from "./sandboxes.ts";
 import { webShape } from "./web.ts";
 
 const fileShape = z.strictObject({
   models: modelsShape.optional(),
   web: webShape.optional(),
   hands: handsShape.optional(),
+  sandboxes: sandboxesShape.optional(),
 });
 export type ConfigFile = z.infer<typeof fileShape>;
 

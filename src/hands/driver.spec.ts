@@ -218,7 +218,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
     });
 
     test("refuses what it cannot enforce", async () => {
-      const spec = { ...testSpec, image: "debian:12" };
+      const spec = { ...testSpec, image: "no-such-image:12" };
       await assert.rejects(driver.provision("sbx_image", spec), { name: "Unavailable", message: /image/ });
     });
   });

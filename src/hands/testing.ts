@@ -3,13 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import type { Sandbox } from "./driver.ts";
+import { plainSpec } from "./plain-spec.ts";
 import type { SandboxSpec } from "./wire.ts";
 
 /** Small enough that a test reaches every limit. */
 export const testSpec: SandboxSpec = {
-  image: null,
-  network: { type: "none" },
-  limits: { processes: 64, memory_bytes: 256 << 20, tmp_bytes: 4 << 20, file_bytes: 16 << 20 },
+  ...plainSpec,
+  limits: {
+    ...plainSpec.limits,
+    processes: 64,
+    memory_bytes: 256 << 20,
+    tmp_bytes: 4 << 20,
+    file_bytes: 16 << 20,
+  },
 };
 
 export interface TestFolder {

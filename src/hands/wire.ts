@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { packageManagers } from "../protocol/environments.ts";
 
 /**
  * What a brain says to `hands` and hears back: one JSON object a line over a unix socket or TLS, many calls at a time,
@@ -11,19 +12,40 @@ import { z } from "zod";
 
 /** What a sandbox is made of and may use. A driver refuses what it cannot enforce. */
 export const sandboxSpec = z.object({
-  /** Null means the host's own /usr, read-only. */
+  /** Null means the driver's own, such as the host's /usr, read-only. */
   image: z.string().nullable(),
-  network: z.object({ type: z.literal("none") }),
+  /** Installed once for all sandboxes of the host with the same image and packages. */
+  packages: z.record(z.enum(packageManagers), z.array(z.string())),
+  /** Commands that are run once in each new workspace, by bash. */
+  setup: z.array(z.string()),
+  /** `none`: nothing but a loopback of its own. The others lead through the egress process alone. */
+  network: z.discriminatedUnion("type", [
+    z.object({ type: z.literal("none") }),
+    z.object({ type: z.literal("unrestricted") }),
+    z.object({
+      type: z.literal("limited"),
+      /** Names, or all names under one: `*.example.com`. */
+      hosts: z.array(z.string()),
+      /** The registries of the package managers too. */
+      package_managers: z.boolean(),
+    }),
+  ]),
   limits: z.object({
+    /** Processor cores; null is no limit. */
+    cpu: z.number().positive().nullable(),
     /** Processes and threads at once. */
     processes: z.int().positive(),
     /** Memory of the whole sandbox, in `bytes`, where cgroups are writable; of each process elsewhere. */
     memory_bytes: z.int().positive(),
+    /** Workspace, home and outputs together, in `bytes`; null is no limit. */
+    disk_bytes: z.int().positive().nullable(),
     /** Size of /tmp and of /dev/shm, each, in `bytes`. */
     tmp_bytes: z.int().positive(),
     /** Largest single file, in `bytes`. */
     file_bytes: z.int().positive(),
   }),
+  /** Limits that the environment names itself. Where one cannot be enforced there is no sandbox; of the others, none is implied. */
+  demanded: z.array(z.enum(["cpu", "processes", "memory_bytes", "disk_bytes"])),
 });
 export type SandboxSpec = z.infer<typeof sandboxSpec>;
 

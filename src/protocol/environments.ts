@@ -1,8 +1,16 @@
 import { z } from "zod";
+import { limits } from "../limits.ts";
 import { isAllowedHost } from "./domains.ts";
 import { invalid } from "./errors.ts";
 import { type Metadata, metadata, metadataParams, metadataPatch, patchedMetadata } from "./metadata.ts";
 import { pageQuery, queryBoolean } from "./page.ts";
+import {
+  mergedResources,
+  type ResourceLimits,
+  requireWithin,
+  resourceParams,
+  resources,
+} from "./sandbox-resources.ts";
 
 /** An *environment* says where the tools of a session run, and what they may reach. */
 
@@ -31,8 +39,20 @@ const allowedHosts = z
   )
   .max(256);
 
+const setup = z.array(z.string().min(1).max(limits.setup_command_chars_max)).max(limits.setup_commands_max);
+
 const cloudParams = z.strictObject({
   type: z.literal("cloud"),
+  /** Beyond the official API, as are `image` and `setup`. */
+  resources: resourceParams.nullish(),
+  /** The root filesystem: the name of an image of the sandbox hosts. */
+  image: z
+    .string()
+    .max(200)
+    .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be the name of an image, such as debian or python:3.13")
+    .nullish(),
+  /** Commands of bash that are run once in each new workspace, before the first call of a tool. */
+  setup: setup.nullish(),
   networking: z
     .discriminatedUnion("type", [
       unrestricted,
@@ -93,6 +113,9 @@ export type ListEnvironments = z.infer<typeof listEnvironmentsQuery>;
 const packageList = z.array(z.string());
 const cloud = z.object({
   type: z.literal("cloud"),
+  resources: resources.optional(),
+  image: z.string().optional(),
+  setup: z.array(z.string()).optional(),
   networking: z.discriminatedUnion("type", [
     z.object({ type: z.literal("unrestricted") }),
     z.object({
@@ -138,14 +161,16 @@ export type EnvironmentSettings = Pick<Environment, keyof typeof settable>;
 
 export const deletedEnvironment = z.object({ id: z.string(), type: z.literal("environment_deleted") });
 
-const cloudDefault: CloudConfig = {
+export const cloudDefault: CloudConfig = {
   type: "cloud",
   networking: { type: "unrestricted" },
   packages: { type: "packages", apt: [], cargo: [], gem: [], go: [], npm: [], pip: [] },
 };
 
-export function createdEnvironment(params: CreateEnvironment): EnvironmentSettings {
+/** `maximum`: what the server gives a sandbox. */
+export function createdEnvironment(params: CreateEnvironment, maximum: ResourceLimits): EnvironmentSettings {
   const config = params.config ?? { type: "cloud" };
+  if (config.type === "cloud") requireWithin(config.resources, maximum);
   return {
     name: params.name,
     description: params.description ?? null,
@@ -159,7 +184,9 @@ export function createdEnvironment(params: CreateEnvironment): EnvironmentSettin
 export function updatedEnvironment(
   current: EnvironmentSettings,
   params: UpdateEnvironment,
+  maximum: ResourceLimits,
 ): EnvironmentSettings {
+  if (params.config?.type === "cloud") requireWithin(params.config.resources, maximum);
   return {
     name: params.name ?? current.name,
     description: params.description === undefined ? current.description : params.description,
@@ -191,6 +218,11 @@ function mergedCloud(current: CloudConfig, params: CloudParams): CloudConfig {
     type: "cloud",
     networking: mergedNetworking(current.networking, params.networking),
     packages: mergedPackages(current.packages, params.packages),
+    ...present({
+      resources: mergedResources(current.resources, params.resources),
+      image: params.image === undefined ? current.image : (params.image ?? undefined),
+      setup: params.setup === undefined ? current.setup : params.setup?.length ? params.setup : undefined,
+    }),
   };
   const { networking, packages } = merged;
   if (
@@ -202,6 +234,10 @@ function mergedCloud(current: CloudConfig, params: CloudParams): CloudConfig {
   }
   return merged;
 }
+
+/** What an environment does not say itself is not in its config, which then is the official API's. */
+const present = (extra: Pick<CloudConfig, "resources" | "image" | "setup">) =>
+  Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== undefined)) as typeof extra;
 
 function mergedNetworking(
   current: CloudConfig["networking"],

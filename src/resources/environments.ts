@@ -12,13 +12,20 @@ import {
 import { invalid, notFound } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import { decodeCursor, type Page, pageFrom, timePosition } from "../protocol/page.ts";
+import type { ResourceLimits } from "../protocol/sandbox-resources.ts";
 import { untilFirst } from "./attempts.ts";
 
 export interface EnvironmentStore {
-  create(workspaceId: string, params: CreateEnvironment): Promise<Environment>;
+  /** `maximum`: what the server gives a sandbox. */
+  create(workspaceId: string, params: CreateEnvironment, maximum: ResourceLimits): Promise<Environment>;
   get(workspaceId: string, id: string): Promise<Environment>;
   list(workspaceId: string, query: ListEnvironments): Promise<Page<Environment>>;
-  update(workspaceId: string, id: string, params: UpdateEnvironment): Promise<Environment>;
+  update(
+    workspaceId: string,
+    id: string,
+    params: UpdateEnvironment,
+    maximum: ResourceLimits,
+  ): Promise<Environment>;
   archive(workspaceId: string, id: string): Promise<Environment>;
   /** Refused while a session refers to it. */
   delete(workspaceId: string, id: string): Promise<{ id: string; type: "environment_deleted" }>;
@@ -36,6 +43,7 @@ export function environmentStore(db: Database): EnvironmentStore {
     workspaceId: string,
     id: string,
     params: UpdateEnvironment,
+    maximum: ResourceLimits,
   ): Promise<Environment | undefined> {
     const row = await found(workspaceId, id);
     const environment = environmentFrom(row);
@@ -44,7 +52,7 @@ export function environmentStore(db: Database): EnvironmentStore {
         code: "environment_archived",
       });
     }
-    const settings = updatedEnvironment(environment, params);
+    const settings = updatedEnvironment(environment, params, maximum);
     if (isDeepStrictEqual({ ...environment, ...settings }, environment)) return environment;
     const values = [workspaceId, id, ...columnsOf(settings), row.row_version];
     const [updated] = await db.query<EnvironmentRow>(updateOne, values);
@@ -52,8 +60,8 @@ export function environmentStore(db: Database): EnvironmentStore {
   }
 
   return {
-    async create(workspaceId, params) {
-      const values = [workspaceId, newId("environment"), ...columnsOf(createdEnvironment(params))];
+    async create(workspaceId, params, maximum) {
+      const values = [workspaceId, newId("environment"), ...columnsOf(createdEnvironment(params, maximum))];
       const [row] = await db.query<EnvironmentRow>(insertOne, values);
       if (!row) throw new Error("inserting an environment returned no row");
       return environmentFrom(row);
@@ -77,8 +85,8 @@ export function environmentStore(db: Database): EnvironmentStore {
       return pageFrom(rows, query.limit, scope, positionOf, environmentFrom);
     },
 
-    async update(workspaceId, id, params) {
-      return untilFirst(`environment ${id}`, () => tryUpdate(workspaceId, id, params));
+    async update(workspaceId, id, params, maximum) {
+      return untilFirst(`environment ${id}`, () => tryUpdate(workspaceId, id, params, maximum));
     },
 
     async archive(workspaceId, id) {

@@ -6,7 +6,7 @@ import {
   StaleEpoch,
   Undecided,
 } from "../hands/client.ts";
-import type { Restored, SandboxSpec } from "../hands/wire.ts";
+import type { Restored } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { bash } from "./bash.ts";
 import { edit } from "./edit.ts";
@@ -131,15 +131,3 @@ const unansweredCancel = (signal: AbortSignal): Promise<never> =>
     if (signal.aborted) give();
     else signal.addEventListener("abort", give, { once: true });
   });
-
-/** What every cloud sandbox of this version is made of. */
-export const defaultSandbox: SandboxSpec = {
-  image: null,
-  network: { type: "none" },
-  limits: {
-    processes: limits.sandbox_processes_max,
-    memory_bytes: limits.sandbox_memory_bytes,
-    tmp_bytes: limits.sandbox_tmp_bytes,
-    file_bytes: limits.sandbox_file_bytes_max,
-  },
-};

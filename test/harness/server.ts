@@ -4,6 +4,7 @@ import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
 import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
+import { builtInSandboxes } from "../../src/config/sandboxes.ts";
 import type { SearchSettings } from "../../src/config/web.ts";
 import { type Caps, noCaps } from "../../src/config.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
@@ -83,6 +84,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     host_gone_ms: options.host_gone_ms ?? limits.host_gone_ms,
     allow_private_hosts: options.allow_private_hosts ?? [],
     search: options.search ?? null,
+    sandboxes: builtInSandboxes,
     workspace_days: 30,
     models: createModels(models),
     listing: modelListing(models, () => {}),

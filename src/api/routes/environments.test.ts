@@ -111,6 +111,33 @@ describe("create", () => {
       { config: { type: "cloud", packages: { brew: [] } } },
       /^config\.packages\.brew: unknown field$/,
     ],
+    [
+      "more processors than the server gives",
+      { config: { type: "cloud", resources: { cpu: 16.01 } } },
+      /^config\.resources\.cpu: is 16\.01, and this server gives a sandbox at most 16$/,
+    ],
+    [
+      "more memory than the server gives",
+      { config: { type: "cloud", resources: { memory_mb: 32_769 } } },
+      /^config\.resources\.memory_mb: .*at most 32768$/,
+    ],
+    [
+      "a thousandth of a processor",
+      { config: { type: "cloud", resources: { cpu: 1.001 } } },
+      /^config\.resources\.cpu: must have at most two decimals$/,
+    ],
+    [
+      "too few processes",
+      { config: { type: "cloud", resources: { processes: 1 } } },
+      /^config\.resources\.processes: /,
+    ],
+    [
+      "an unknown resource",
+      { config: { type: "cloud", resources: { gpu: 1 } } },
+      /^config\.resources\.gpu: unknown field$/,
+    ],
+    ["an image that is a path", { config: { type: "cloud", image: "../etc" } }, /^config\.image: /],
+    ["an empty setup command", { config: { type: "cloud", setup: ["make", ""] } }, /^config\.setup\.1: /],
     ["the account scope", { scope: "account" }, /^scope: only "organization" is supported$/],
     ["a long metadata key", { metadata: { ["k".repeat(65)]: "" } }, /^metadata\./],
   ];
@@ -148,6 +175,31 @@ describe("update", () => {
       assert.deepEqual(body.config, config);
       assert.equal(body.name, "e");
     }
+  });
+
+  test("what goes beyond the official config is there once it is said, and goes with null", async () => {
+    const extra = { resources: { cpu: 1.5, memory_mb: 512 }, image: "debian", setup: ["make deps"] };
+    const environment = await create({ config: { type: "cloud", ...extra } });
+    assert.deepEqual(environment.config, { ...cloud, ...extra });
+    const steps: [object, object][] = [
+      [{ resources: { cpu: null, disk_mb: 100 } }, { ...extra, resources: { memory_mb: 512, disk_mb: 100 } }],
+      [{ resources: { memory_mb: null, disk_mb: null } }, { image: "debian", setup: ["make deps"] }],
+      [{ image: null }, { setup: ["make deps"] }],
+      [{ setup: [] }, {}],
+    ];
+    for (const [given, left] of steps) {
+      const { body } = await update(environment.id, { config: { type: "cloud", ...given } });
+      assert.deepEqual(body.config, { ...cloud, ...left });
+    }
+  });
+
+  test("refuses more than the server gives, and changes nothing", async () => {
+    const environment = await create();
+    const config = { type: "cloud", image: "debian", resources: { disk_mb: 102_401 } };
+    const { status, body } = await update(environment.id, { config });
+    assert.equal(status, 400);
+    assert.match(body.error.message, /^config\.resources\.disk_mb: /);
+    assert.deepEqual((await call("GET", `/v1/environments/${environment.id}`)).body, environment);
   });
 
   test("null and an empty string remove a metadata key; description keeps an empty string", async () => {

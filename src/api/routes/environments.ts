@@ -7,6 +7,7 @@ import {
 } from "../../protocol/environments.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf } from "../../protocol/page.ts";
+import type { ResourceLimits } from "../../protocol/sandbox-resources.ts";
 import { environmentStore } from "../../resources/environments.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
@@ -14,7 +15,8 @@ import { managedAgentsBeta } from "../versions.ts";
 const beta = managedAgentsBeta;
 const params = { environment_id: idOf("environment") };
 
-export const environmentRoutes: Route[] = [
+/** `maximum`: what the server gives a sandbox. */
+export const environmentRoutes = (maximum: ResourceLimits): Route[] => [
   route({
     method: "POST",
     path: "/v1/environments",
@@ -22,7 +24,7 @@ export const environmentRoutes: Route[] = [
     summary: "Create an environment",
     body: createEnvironmentBody,
     response: environment,
-    handle: ({ db, principal, body }) => environmentStore(db).create(principal.workspaceId, body),
+    handle: ({ db, principal, body }) => environmentStore(db).create(principal.workspaceId, body, maximum),
   }),
   route({
     method: "GET",
@@ -52,7 +54,7 @@ export const environmentRoutes: Route[] = [
     body: updateEnvironmentBody,
     response: environment,
     handle: ({ db, principal, params, body }) =>
-      environmentStore(db).update(principal.workspaceId, params.environment_id, body),
+      environmentStore(db).update(principal.workspaceId, params.environment_id, body, maximum),
   }),
   route({
     method: "DELETE",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
 import { type Driver, type KeptFolder, type Sandbox, Unavailable } from "../driver.ts";
+import { plainSpec } from "../plain-spec.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type Bwrap, explainFailure, findBwrap } from "./bwrap.ts";
 import { type Cgroup, type Cgroups, findCgroups } from "./cgroups.ts";
@@ -25,9 +26,14 @@ const pipesInside = "/run/drover";
 const initInside = "/run/init";
 const toolResultsInside = "/mnt/session/tool_results";
 const checkSpec: SandboxSpec = {
-  image: null,
-  network: { type: "none" },
-  limits: { processes: 64, memory_bytes: 256 << 20, tmp_bytes: 1 << 20, file_bytes: 1 << 20 },
+  ...plainSpec,
+  limits: {
+    ...plainSpec.limits,
+    processes: 64,
+    memory_bytes: 256 << 20,
+    tmp_bytes: 1 << 20,
+    file_bytes: 1 << 20,
+  },
 };
 const defaultUids = { first: 1_900_000_000, count: 100_000 };
 const stderrBytesKept = 4_096;
@@ -53,9 +59,8 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   let found: Bwrap | null = null;
 
   async function provision(id: string, spec: SandboxSpec): Promise<Sandbox> {
-    if (spec.image !== null) {
-      throw new Unavailable(`bubblewrap runs on the host's own /usr and has no image ${spec.image}`);
-    }
+    const refusal = refusalOf(spec, cgroups);
+    if (refusal !== null) throw new Unavailable(refusal);
     found ??= await findBwrap();
     const folder = folders.open(id);
     const cgroup = cgroups?.create(id, {
@@ -118,6 +123,20 @@ function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFo
       owner: owner && { uid: process.getuid?.() ?? 0, gid: owner.gid },
     },
   ];
+}
+
+/** What of the spec cannot be done here. */
+function refusalOf(spec: SandboxSpec, cgroups: Cgroups | null): string | null {
+  const { image, packages, setup, network, demanded } = spec;
+  if (image !== null) return `bubblewrap runs on the host's own /usr and has no image ${image}`;
+  if (Object.values(packages).some((names) => names.length > 0)) return "bubblewrap installs no packages";
+  if (setup.length > 0) return "bubblewrap runs no setup commands";
+  if (network.type !== "none") return "bubblewrap gives sandboxes no network";
+  if (demanded.includes("cpu")) return "the processor time of a sandbox cannot be limited here";
+  if (demanded.includes("disk_bytes")) return "the disk space of a sandbox cannot be limited here";
+  if (demanded.includes("memory_bytes") && !cgroups?.limitsMemory)
+    return "the memory of a sandbox as a whole cannot be limited here, without cgroups that can be written";
+  return null;
 }
 
 function architecture(): Architecture {
