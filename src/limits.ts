@@ -304,6 +304,9 @@ export const limits = {
   net_resolve_ms: 3_000,
   net_connect_ms: 10_000,
 
+  /** The line before the bytes of a sandbox's connection: it names the hosts that may be reached. */
+  egress_line_bytes_max: 256 << 10,
+
   /** One call of web_fetch, and how many a process makes at a time. */
   web_fetch_ms: 30_000,
   web_fetches_parallel_max: 32,

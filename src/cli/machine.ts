@@ -122,6 +122,9 @@ export const apiKeyFile = (dataDir: string) => join(dataDir, "api-key");
 
 export const handsSocketOf = (config: Pick<Config, "runtime_dir">) => join(config.runtime_dir, "hands.sock");
 
+export const egressSocketOf = (config: Pick<Config, "runtime_dir">) =>
+  join(config.runtime_dir, "egress.sock");
+
 /** The key that the server of this data directory has made, if this user may read it. */
 export function readApiKey(dataDir: string): string | undefined {
   try {

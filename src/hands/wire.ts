@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { openNetwork } from "../net/egress-wire.ts";
 import { packageManagers } from "../protocol/environments.ts";
 
 /**
@@ -19,17 +20,7 @@ export const sandboxSpec = z.object({
   /** Commands that are run once in each new workspace, by bash. */
   setup: z.array(z.string()),
   /** `none`: nothing but a loopback of its own. The others lead through the egress process alone. */
-  network: z.discriminatedUnion("type", [
-    z.object({ type: z.literal("none") }),
-    z.object({ type: z.literal("unrestricted") }),
-    z.object({
-      type: z.literal("limited"),
-      /** Names, or all names under one: `*.example.com`. */
-      hosts: z.array(z.string()),
-      /** The registries of the package managers too. */
-      package_managers: z.boolean(),
-    }),
-  ]),
+  network: z.discriminatedUnion("type", [z.object({ type: z.literal("none") }), openNetwork]),
   limits: z.object({
     /** Processor cores; null is no limit. */
     cpu: z.number().positive().nullable(),
