@@ -1,91 +1,14 @@
+import { allowed, checked, refused, type SystemCall } from "./system-calls.ts";
+
 /**
- * The system call filter of a sandbox, as a classic BPF program. A deny-list over what user namespaces and dropped
- * capabilities already refuse: interfaces that are not namespaced, that widen the kernel's attack surface, or that
- * would make new namespaces.
+ * The system call filter of a sandbox, as a classic BPF program: an allow-list. What is dangerous answers EPERM, as it
+ * would without the privilege that it needs; what is unknown answers ENOSYS, as an older kernel would, so that libraries
+ * fall back to what they used before.
  */
 
 export type Architecture = "x64" | "arm64";
 
-const architectures = {
-  x64: { column: 0, audit: 0xc000003e },
-  arm64: { column: 1, audit: 0xc00000b7 },
-} as const;
-
-/** Numbers on x86_64 and arm64; null where the architecture lacks the call. */
-const refused: Record<string, [number | null, number | null]> = {
-  mount: [165, 40],
-  umount2: [166, 39],
-  pivot_root: [155, 41],
-  chroot: [161, 51],
-  open_tree: [428, 428],
-  move_mount: [429, 429],
-  fsopen: [430, 430],
-  fsconfig: [431, 431],
-  fsmount: [432, 432],
-  fspick: [433, 433],
-  mount_setattr: [442, 442],
-  open_tree_attr: [467, 467],
-  unshare: [272, 97],
-  setns: [308, 268],
-  bpf: [321, 280],
-  perf_event_open: [298, 241],
-  add_key: [248, 217],
-  request_key: [249, 218],
-  keyctl: [250, 219],
-  userfaultfd: [323, 282],
-  io_uring_setup: [425, 425],
-  io_uring_enter: [426, 426],
-  io_uring_register: [427, 427],
-  ptrace: [101, 117],
-  process_vm_readv: [310, 270],
-  process_vm_writev: [311, 271],
-  pidfd_getfd: [438, 438],
-  kcmp: [312, 272],
-  open_by_handle_at: [304, 265],
-  fanotify_init: [300, 262],
-  init_module: [175, 105],
-  finit_module: [313, 273],
-  delete_module: [176, 106],
-  create_module: [174, null],
-  query_module: [178, null],
-  get_kernel_syms: [177, null],
-  kexec_load: [246, 104],
-  kexec_file_load: [320, 294],
-  reboot: [169, 142],
-  swapon: [167, 224],
-  swapoff: [168, 225],
-  acct: [163, 89],
-  quotactl: [179, 60],
-  quotactl_fd: [443, 443],
-  nfsservctl: [180, 42],
-  lookup_dcookie: [212, 18],
-  syslog: [103, 116],
-  vhangup: [153, 58],
-  sethostname: [170, 161],
-  setdomainname: [171, 162],
-  settimeofday: [164, 170],
-  clock_settime: [227, 112],
-  clock_adjtime: [305, 266],
-  adjtimex: [159, 171],
-  migrate_pages: [256, 238],
-  move_pages: [279, 239],
-  ioperm: [173, null],
-  iopl: [172, null],
-  modify_ldt: [154, null],
-  uselib: [134, null],
-  ustat: [136, null],
-  sysfs: [139, null],
-  _sysctl: [156, null],
-};
-
-const checked = {
-  clone: [56, 220],
-  clone3: [435, 435],
-  ioctl: [16, 29],
-  personality: [135, 92],
-  socket: [41, 198],
-  socketpair: [53, 199],
-} as const;
+const audit = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
 
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
 const namespaceFlags = 0x7e020000;
@@ -93,9 +16,15 @@ const namespaceFlags = 0x7e020000;
 const refusedIoctls = [0x5412, 0x541c, 0x5423];
 /** The default, its 32-bit and 2.6-version looks, no address randomisation, and asking. */
 const personalities = [0, 8, 0x20000, 0x20008, 0x40000, 0xffffffff];
+/** Set in the mode of what would be a device, and in that of nothing else. */
+const deviceMode = 0o020000;
 const [unix, inet, inet6, netlink] = [1, 2, 10, 16];
+/** Chosen by the socket's type, ICMP, TCP, UDP, ICMPv6. Others would have the kernel load a module. */
+const protocols = [0, 1, 6, 17, 58];
+/** The level of TCP's options, and the one that stacks another protocol on a connection, from a module again. */
+const [tcp, upperLayerProtocol] = [6, 31];
 
-const errno = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 } as const;
+const errno = { EPERM: 1, ENOSYS: 38, ENOPROTOOPT: 92, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
 const allow = 0x7fff0000;
 const killProcess = 0x80000000;
 const fail = (name: keyof typeof errno) => 0x00050000 | errno[name];
@@ -114,65 +43,94 @@ const loadArchitecture = load(4);
 /** The low half of an argument; both architectures are little-endian. */
 const loadArgument = (n: number) => load(16 + 8 * n);
 const answer = (value: number): Instruction => ({ code: 0x06, yes: 0, no: 0, value });
+const jump = (distance: number): Instruction => ({ code: 0x05, yes: 0, no: 0, value: distance });
 const equal = (value: number, yes: number, no: number): Instruction => ({ code: 0x15, yes, no, value });
 const atLeast = (value: number, yes: number, no: number): Instruction => ({ code: 0x35, yes, no, value });
 const anyBit = (value: number, yes: number, no: number): Instruction => ({ code: 0x45, yes, no, value });
 
-const refuseIf = (values: number[], action: number) =>
-  values.flatMap((v) => [equal(v, 0, 1), answer(action)]);
-const allowIf = (values: number[]) => refuseIf(values, allow);
-
-function onCall(number: number, body: Instruction[]): Instruction[] {
-  return [equal(number, 0, body.length), ...body];
-}
-
-/** Sockets of families that no namespace confines (vsock, packet, alg, ...) do not exist in a sandbox. */
-const socketBody = [
-  loadArgument(0),
-  ...allowIf([unix, inet, inet6]),
-  equal(netlink, 1, 0),
-  answer(fail("EAFNOSUPPORT")),
-  loadArgument(2),
-  // NETLINK_ROUTE, which getaddrinfo asks for addresses.
-  equal(0, 0, 1),
+const answerIf = (values: number[], action: number) =>
+  values.flatMap((value) => [equal(value, 0, 1), answer(action)]);
+const refuseBits = (argument: number, bits: number) => [
+  loadArgument(argument),
+  anyBit(bits, 0, 1),
+  answer(fail("EPERM")),
   answer(allow),
-  answer(fail("EAFNOSUPPORT")),
 ];
 
+/** Sockets of families that no namespace confines (vsock, packet, alg, ...) do not exist in a sandbox. */
+const socketRules = [
+  loadArgument(0),
+  ...answerIf([unix], allow),
+  ...[equal(inet, 2, 0), equal(inet6, 1, 0), jump(2 + 2 * protocols.length)],
+  ...[loadArgument(2), ...answerIf(protocols, allow), answer(fail("EPROTONOSUPPORT"))],
+  ...[equal(netlink, 1, 0), answer(fail("EAFNOSUPPORT"))],
+  // NETLINK_ROUTE, which getaddrinfo asks for addresses.
+  ...[loadArgument(2), ...answerIf([0], allow), answer(fail("EAFNOSUPPORT"))],
+];
+
+const rules: Record<string, Instruction[]> = {
+  clone: refuseBits(0, namespaceFlags),
+  ioctl: [loadArgument(1), ...answerIf(refusedIoctls, fail("EPERM")), answer(allow)],
+  mknod: refuseBits(1, deviceMode),
+  mknodat: refuseBits(2, deviceMode),
+  personality: [loadArgument(0), ...answerIf(personalities, allow), answer(fail("EPERM"))],
+  setsockopt: [
+    ...[loadArgument(1), equal(tcp, 1, 0), answer(allow)],
+    ...[loadArgument(2), ...answerIf([upperLayerProtocol], fail("ENOPROTOOPT")), answer(allow)],
+  ],
+  socket: socketRules,
+  socketpair: socketRules,
+};
+
 export function seccompFilter(architecture: Architecture): Buffer {
-  const { column, audit } = architectures[architecture];
-  const numbers = Object.values(refused).flatMap((row) => row[column] ?? []);
-  const program = [
+  const verdicts = new Map<number, Instruction[]>();
+  const add = (calls: SystemCall[], verdict: (name: string) => Instruction[]) => {
+    for (const call of calls) {
+      const number = call[architecture];
+      if (number !== null) verdicts.set(number, verdict(call.name));
+    }
+  };
+  const [allowing, refusing, unknown] = [[answer(allow)], [answer(fail("EPERM"))], [answer(fail("ENOSYS"))]];
+  add(allowed, () => allowing);
+  add(refused, () => refusing);
+  add(checked, (name) => rules[name] ?? refusing);
+  return encode([
     loadArchitecture,
-    equal(audit, 1, 0),
+    equal(audit[architecture], 1, 0),
     answer(killProcess),
     loadNumber,
-    // x32 calls carry this bit, and would slip past the numbers below.
+    // x32 calls carry this bit, and would be taken for others.
     ...(architecture === "x64" ? [atLeast(0x40000000, 0, 1), answer(killProcess)] : []),
-    ...refuseIf(numbers, fail("EPERM")),
-    // Its flags lie in memory, where a filter cannot look; C libraries fall back to clone.
-    ...refuseIf([checked.clone3[column]], fail("ENOSYS")),
-    ...onCall(checked.clone[column], [
-      loadArgument(0),
-      anyBit(namespaceFlags, 0, 1),
-      answer(fail("EPERM")),
-      answer(allow),
-    ]),
-    ...onCall(checked.ioctl[column], [
-      loadArgument(1),
-      ...refuseIf(refusedIoctls, fail("EPERM")),
-      answer(allow),
-    ]),
-    ...onCall(checked.personality[column], [
-      loadArgument(0),
-      ...allowIf(personalities),
-      answer(fail("EPERM")),
-    ]),
-    ...onCall(checked.socket[column], socketBody),
-    ...onCall(checked.socketpair[column], socketBody),
-    answer(allow),
-  ];
-  return encode(program);
+    ...search(ranges(verdicts, unknown)),
+  ]);
+}
+
+/** From this number on, up to the next range. */
+interface Range {
+  from: number;
+  verdict: Instruction[];
+}
+
+function ranges(verdicts: Map<number, Instruction[]>, unknown: Instruction[]): Range[] {
+  const last = Math.max(...verdicts.keys());
+  const each = Array.from({ length: last + 2 }, (_, from) => ({
+    from,
+    verdict: verdicts.get(from) ?? unknown,
+  }));
+  return each.filter(({ verdict }, i) => verdict !== each[i - 1]?.verdict);
+}
+
+/** By halves: the kernel asks some eight questions instead of hundreds. A test jumps over 255 instructions at most. */
+function search(list: Range[]): Instruction[] {
+  const [only, ...others] = list;
+  if (!only || others.length === 0) return only?.verdict ?? [];
+  const middle = Math.ceil(list.length / 2);
+  const [low, high] = [list.slice(0, middle), list.slice(middle)];
+  const below = search(low);
+  const from = high[0]?.from ?? 0;
+  const test =
+    below.length <= 255 ? [atLeast(from, below.length, 0)] : [atLeast(from, 0, 1), jump(below.length)];
+  return [...test, ...below, ...search(high)];
 }
 
 function encode(program: Instruction[]): Buffer {
