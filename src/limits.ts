@@ -275,6 +275,31 @@ export const limits = {
   checkpoint_worker_idle_ms: 60_000,
   checkpoint_worker_heap_mb: 2_048,
 
+  /** Network namespaces that are ready before a sandbox needs one: this many, or as many as were taken lately. */
+  network_slots_spare: 4,
+  network_slots_spare_max: 16,
+  network_slots_lately_ms: 10_000,
+  /** Those that are made at a time, where sandboxes wait for them, and how long one may take. */
+  network_slots_making_max: 4,
+  network_slot_ms_max: 10_000,
+  /** Connections that a sandbox may have open, and what else of it is answered: connections and names in a second. */
+  network_connections_max: 128,
+  network_requests_per_second_max: 500,
+  /** Beside those, connections that are refused in words, and those over which names are asked for. */
+  network_refused_open_max: 32,
+  network_name_connections_max: 16,
+  network_name_ms_max: 10_000,
+  /** How often what a sandbox has used is written down. */
+  network_meter_save_ms: 5_000,
+  /** What is told of refused connections with the result of a call: different ones, and how much of each. */
+  network_refused_told_max: 20,
+  network_refused_host_chars_max: 255,
+  network_refused_reason_chars_max: 500,
+  /** How long a connection waits for the egress process, how often it is tried, and how long the answer may take that it is not there. */
+  egress_wait_ms: 5_000,
+  egress_retry_ms: 100,
+  egress_goodbye_ms: 2_000,
+
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,
   /** Settled calls of a session that `hands` remembers, and the largest result that it keeps, in base64. */

@@ -176,7 +176,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const findCap = capsOf(db, caps, spending);
   if (does("brain"))
     brain = startBrain({
-      sandbox_defaults: options.sandboxes.defaults,
+      sandboxes: options.sandboxes,
       db,
       log,
       watches,

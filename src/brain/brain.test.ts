@@ -61,7 +61,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     member: { id: () => owner, rejoin: (reason) => rejoined.push(reason) },
     hands: { handsOf: () => hands, met: () => [] },
     host_gone_ms: 0,
-    sandbox_defaults: builtInSandboxes.defaults,
+    sandboxes: builtInSandboxes,
     web: { tools: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({

@@ -1,3 +1,4 @@
+import type { SandboxSettings } from "../config/sandboxes.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
 import { failpoint } from "../failpoints.ts";
@@ -15,7 +16,6 @@ import type { Watches } from "../log/watch.ts";
 import type { Models } from "../models/model.ts";
 import type { CloudConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
-import type { ResourceLimits } from "../protocol/sandbox-resources.ts";
 import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import { cancelTool, runTool } from "../tools/toolset.ts";
@@ -56,7 +56,7 @@ export interface BrainParts {
   /** After so long without a word of it a sandbox host is gone. */
   host_gone_ms: number;
   /** What a sandbox may use if its environment does not say. */
-  sandbox_defaults: ResourceLimits;
+  sandboxes: Pick<SandboxSettings, "defaults" | "network">;
   web: WebTools;
   models: Models;
   spending: Spending;
@@ -181,7 +181,11 @@ export function startBrain(parts: BrainParts): Brain {
       epoch: lease.epoch,
     };
     const hands = parts.hands.handsOf(lease);
-    const spec = sandboxSpec(lease.environment as CloudConfig, parts.sandbox_defaults);
+    const spec = sandboxSpec({
+      environment: lease.environment as CloudConfig,
+      agent: lease.agent as AgentFacts,
+      settings: parts.sandboxes,
+    });
     const clockAhead = lease.claimed_at_ms - Date.now();
     return {
       read: (seq) => watch.after(seq),

@@ -18,6 +18,7 @@ export interface AgentFacts {
   name: string;
   model: { id: string; effort?: { type: Effort }; speed?: "standard" | "fast" };
   system: string | null;
+  mcp_servers: { url: string }[];
   tools: (
     | {
         type: "agent_toolset_20260401";

@@ -34,6 +34,7 @@ export const testAgent: AgentFacts = {
   id: "agent_1",
   name: "tester",
   model: { id: "scripted" },
+  mcp_servers: [],
   system: "Do as you are told.",
   tools: [
     {

@@ -1,11 +1,31 @@
 import { z } from "zod";
+import { limits } from "../limits.ts";
 import { type ResourceLimits, resourceNames, resourceShapes } from "../protocol/sandbox-resources.ts";
 
 /** What the configuration file says of sandboxes: what each may use if its environment does not say, and at most. */
 export interface SandboxSettings {
   defaults: ResourceLimits;
   maximum: ResourceLimits;
+  network: NetworkLimits;
 }
+
+/** What a sandbox may use of the network, whatever its environment says. */
+export interface NetworkLimits {
+  /** Both ways together, for as long as its workspace is on one host; null is no limit. */
+  bytes_max_mb: number | null;
+  /** At once. */
+  connections_max: number;
+}
+
+const networkShape = z.strictObject({
+  bytes_max_mb: z
+    .int()
+    .min(1)
+    .max(1 << 30)
+    .nullable()
+    .optional(),
+  connections_max: z.int().min(1).max(10_000).optional(),
+});
 
 const shape = z.strictObject({
   cpu: resourceShapes.cpu.nullable().optional(),
@@ -14,12 +34,17 @@ const shape = z.strictObject({
   processes: resourceShapes.processes.optional(),
 });
 
-export const sandboxesShape = z.strictObject({ defaults: shape.optional(), maximum: shape.optional() });
+export const sandboxesShape = z.strictObject({
+  defaults: shape.optional(),
+  maximum: shape.optional(),
+  network: networkShape.optional(),
+});
 export type SandboxesFile = z.infer<typeof sandboxesShape>;
 
 export const builtInSandboxes: SandboxSettings = {
   defaults: { cpu: null, memory_mb: 4_096, disk_mb: 10_240, processes: 256 },
   maximum: { cpu: 16, memory_mb: 32_768, disk_mb: 102_400, processes: 8_192 },
+  network: { bytes_max_mb: null, connections_max: limits.network_connections_max },
 };
 
 /** Problems name the setting. */
@@ -32,7 +57,8 @@ export function sandboxSettings(file: SandboxesFile): { sandboxes: SandboxSettin
     disk_mb: lesser(disk_mb, maximum.disk_mb),
     processes: Math.min(processes, maximum.processes),
   };
-  const sandboxes = { defaults: { ...usual, ...file.defaults }, maximum };
+  const network = { ...builtInSandboxes.network, ...file.network };
+  const sandboxes = { defaults: { ...usual, ...file.defaults }, maximum, network };
   const problems = resourceNames.flatMap((name) => {
     const [given, most] = [file.defaults?.[name], maximum[name]];
     if (given === undefined || most === null || (given !== null && given <= most)) return [];

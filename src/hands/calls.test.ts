@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { createCalls } from "./calls.ts";
 import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { Journal } from "./journal.ts";
+import { noNetwork } from "./network/network.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { testSpec } from "./testing.ts";
 import type { HandsRequest } from "./wire.ts";
@@ -28,10 +29,11 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
   };
   const stage = () => assert.fail("nothing is restored");
   const driver = { name: "none", check: fails, forget: fails, provision, keptFolders: () => null, stage };
-  const options = { count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000, checkpoints: noCheckpoints };
+  const parts = { driver, checkpoints: noCheckpoints, network: noNetwork };
+  const options = { ...parts, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 };
   const calls = createCalls({
     journals: { use: (_session, work) => work(journal), close: fails },
-    sandboxes: createSandboxes({ driver, ...options }),
+    sandboxes: createSandboxes(options),
     checkpoints: noCheckpoints,
   });
   const answer = await calls.handle(request);

@@ -7,15 +7,26 @@ export interface Driver {
   /** Null when this machine can run it, else what to change. */
   check(): Promise<string | null>;
   /**
-   * Starts a sandbox over the workspace folder of `id`, which outlives it. Throws `Unavailable` when it cannot.
+   * Starts a sandbox over the workspace folder of `id`, which outlives it. Throws `Unavailable` when it cannot. It joins
+   * `network` and has no other one, nor any capability over it; without one it is alone with a loopback.
    */
-  provision(id: string, spec: SandboxSpec): Promise<Sandbox>;
+  provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox>;
   /** Removes the workspace of a sandbox that no longer runs. */
   forget(id: string): Promise<void>;
   /** What outlives the sandbox `id`; null when this host has nothing of it. */
   keptFolders(id: string): KeptFolder[] | null;
   /** Begins a workspace for `id`, of which this host has nothing. */
   stage(id: string): Staging;
+}
+
+/**
+ * A network namespace, in which this host listens on the loopback and nothing else is. Paths, good for this process and
+ * its children until the sandbox is up.
+ */
+export interface Namespace {
+  net: string;
+  /** The user namespace that it belongs to. Null: this process's own, which is root's. */
+  user: string | null;
 }
 
 /** A folder on the host's disk. */

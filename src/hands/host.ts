@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { limits } from "../limits.ts";
 import { type Calls, createCalls } from "./calls.ts";
 import { type CheckpointsOptions, createCheckpoints, noCheckpoints } from "./checkpoints/checkpoints.ts";
@@ -9,6 +9,7 @@ import { hostIdOf } from "./host-id.ts";
 import { openJournals } from "./journals.ts";
 import { readLines } from "./lines.ts";
 import { listenLocally, listenOnNetwork, type NetworkListener } from "./listen.ts";
+import { createNetwork } from "./network/network.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { type HandsRequest, type HandsResponse, type HostFacts, handsRequest } from "./wire.ts";
 
@@ -20,6 +21,8 @@ export interface HandsOptions {
   owner?: { uid: number; gid: number };
   /** Where it can be reached from other machines; nowhere without it. */
   network?: NetworkListener;
+  /** Where the egress process of this machine listens, which need not be there. Default: beside the socket. */
+  egress_socket?: string;
   sandboxes_max?: number;
   idle_ms?: number;
   idle_with_jobs_ms?: number;
@@ -45,10 +48,13 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   const checkpoints = options.checkpoints
     ? createCheckpoints({ ...options.checkpoints, driver, data_dir })
     : noCheckpoints;
+  const egress_socket = options.egress_socket ?? join(dirname(options.socket_path), "egress.sock");
+  const way = createNetwork({ egress_socket, data_dir });
   const count_max = options.sandboxes_max ?? limits.sandboxes_max;
   const sandboxes = createSandboxes({
     driver,
     checkpoints,
+    network: way,
     count_max,
     idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
     idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,
@@ -84,6 +90,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       network?.close();
       for (const socket of sockets) say(socket, { type: "leaving", n: -1 });
       await sandboxes.close();
+      await way.close();
       await calls.settled();
       await checkpoints.close();
       await journals.close();

@@ -42,6 +42,7 @@ const result = (text: string): ExecuteResult => ({
   kept: null,
   fresh_shell: false,
   restored: null,
+  network: null,
 });
 
 test("remembers over a restart what was started, what finished and the highest epoch", async () => {

@@ -13,6 +13,8 @@ export const plainSpec: SandboxSpec = {
     disk_bytes: null,
     tmp_bytes: 2 ** 30,
     file_bytes: 4 * 2 ** 30,
+    network_bytes: null,
+    network_connections: 128,
   },
   demanded: [],
 };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
+import { noNetwork } from "./network/network.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { testFolder } from "./testing.ts";
 import { exec, never, request } from "./testing-host.ts";
@@ -13,6 +14,7 @@ function sandboxes(count_max: number, driver = bubblewrap({ data_dir: folder.pat
   const made = createSandboxes({
     driver,
     checkpoints: noCheckpoints,
+    network: noNetwork,
     count_max,
     idle_ms: 60_000,
     idle_with_jobs_ms: 60_000,

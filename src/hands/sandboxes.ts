@@ -2,6 +2,7 @@ import type { Checkpoints } from "./checkpoints/checkpoints.ts";
 import { type Driver, NoRoom, type Sandbox, Unavailable } from "./driver.ts";
 import { exec } from "./exec.ts";
 import { describeFailure } from "./host-failure.ts";
+import type { Network } from "./network/network.ts";
 import { fileFor, type RunOptions, type Shell, startShell } from "./shell.ts";
 import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 
@@ -46,6 +47,7 @@ export interface SandboxCall extends RunOptions, Origin {
 export interface SandboxesOptions {
   driver: Driver;
   checkpoints: Checkpoints;
+  network: Network;
   count_max: number;
   idle_ms: number;
   idle_with_jobs_ms: number;
@@ -110,7 +112,20 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     admission = turn.catch(() => {});
     await turn;
     await options.checkpoints.fill(slot.id, origin.restore ? origin.session_id : null);
-    return options.driver.provision(slot.id, origin.spec);
+    return provision(slot.id, origin);
+  }
+
+  async function provision(sandbox_id: string, { session_id, spec }: Origin): Promise<Sandbox> {
+    const way = await options.network.attach({ session_id, sandbox_id, spec });
+    try {
+      const sandbox = await options.driver.provision(sandbox_id, spec, way?.namespace);
+      way?.joined();
+      sandbox.ended.then(() => way?.close());
+      return sandbox;
+    } catch (error) {
+      way?.close();
+      throw error;
+    }
   }
 
   /** Ends the sandboxes that were unused for longest, if there are too many with one more. */
@@ -205,7 +220,11 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     try {
       const result = await perform(slot, call);
       if (result.status !== "finished") return result;
-      return { ...result, restored: options.checkpoints.report(call.id, call.restore_known) };
+      return {
+        ...result,
+        restored: options.checkpoints.report(call.id, call.restore_known),
+        network: options.network.tell(call.id),
+      };
     } catch (error) {
       const reason = error instanceof Unavailable ? error.message : describeFailure(error);
       if (started) return { status: "lost", reason };
@@ -247,7 +266,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     if (result.status === "lost") return lost;
     const { output, earlier, ...rest } = result;
     const bytes = { output_base64: output.toString("base64"), earlier_base64: earlier.toString("base64") };
-    return { ...rest, ...bytes, stderr_base64: "", fresh_shell: fresh, restored: null };
+    return { ...rest, ...bytes, stderr_base64: "", fresh_shell: fresh, restored: null, network: null };
   }
 
   async function restartShell(slot: Slot): Promise<ExecuteResult> {
@@ -292,7 +311,10 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     async destroy(id, { keep_workspace, keep_checkpoints, session_id }) {
       const slot = slotOf(id);
       const of = keep_checkpoints ? null : session_id;
-      const remove = () => options.checkpoints.forget(id, of, () => options.driver.forget(id));
+      const remove = async () => {
+        await options.checkpoints.forget(id, of, () => options.driver.forget(id));
+        options.network.forget(id);
+      };
       slot.generation += 1;
       await end(slot, keep_workspace ? undefined : remove);
       if (slot.calls > 0 || slots.get(id) !== slot || slot.sandbox) return;
@@ -324,6 +346,7 @@ const done: Extract<ExecuteResult, { status: "finished" }> = {
   kept: null,
   fresh_shell: false,
   restored: null,
+  network: null,
 };
 const cancelled: ExecuteResult = { ...done, exit_code: null, cancelled: true };
 const lost: ExecuteResult = { status: "lost", reason: "the sandbox ended while the command ran" };

@@ -34,6 +34,10 @@ export const sandboxSpec = z.object({
     tmp_bytes: z.int().positive(),
     /** Largest single file, in `bytes`. */
     file_bytes: z.int().positive(),
+    /** What it may send and receive in all, in `bytes`; null is no limit. */
+    network_bytes: z.int().positive().nullable(),
+    /** Connections that lead out of it at once. */
+    network_connections: z.int().positive(),
   }),
   /** Limits that the environment names itself. Where one cannot be enforced there is no sandbox; of the others, none is implied. */
   demanded: z.array(z.enum(["cpu", "processes", "memory_bytes", "disk_bytes"])),
@@ -171,6 +175,19 @@ export const keptOutput = z.object({
 });
 export type KeptOutput = z.infer<typeof keptOutput>;
 
+/** What a sandbox has used of the network, and what it was refused. */
+export const networkUse = z.object({
+  connections: z.int().nonnegative(),
+  bytes_sent: z.int().nonnegative(),
+  bytes_received: z.int().nonnegative(),
+  /** The first different ones, and how many of others there were. */
+  refused: z.array(
+    z.object({ host: z.string(), port: z.int(), reason: z.string(), count: z.int().positive() }),
+  ),
+  refused_more: z.int().nonnegative(),
+});
+export type NetworkUse = z.infer<typeof networkUse>;
+
 export const executeResult = z.discriminatedUnion("status", [
   z.object({
     status: z.literal("finished"),
@@ -193,6 +210,8 @@ export const executeResult = z.discriminatedUnion("status", [
     fresh_shell: z.boolean(),
     /** Of the workspace, said by every call until one knows of it: the result of the first may have reached nobody. */
     restored: restored.nullable(),
+    /** Of all that runs in the sandbox, since the result before this one; null when there is nothing to say. */
+    network: networkUse.nullable(),
   }),
   /** It was started, and nobody can say how it ended. */
   z.object({ status: z.literal("lost"), reason: z.string() }),

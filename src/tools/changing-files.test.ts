@@ -35,6 +35,7 @@ const sandboxWith = (before: string, happens: () => void): ToolSandbox => ({
       kept: null,
       fresh_shell: false,
       restored: null,
+      network: null,
     };
   },
 });

@@ -1,7 +1,8 @@
+import type { SandboxSettings } from "../config/sandboxes.ts";
 import type { SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import type { CloudConfig } from "../protocol/environments.ts";
-import { type ResourceLimits, type ResourceName, resourceNames } from "../protocol/sandbox-resources.ts";
+import { type ResourceName, resourceNames } from "../protocol/sandbox-resources.ts";
 
 const limitOf = {
   cpu: "cpu",
@@ -10,16 +11,23 @@ const limitOf = {
   processes: "processes",
 } as const satisfies Record<ResourceName, keyof SandboxSpec["limits"]>;
 
-/** What the sandbox of a session is made of: what its environment says, and the server's defaults for the rest. */
-export function sandboxSpec(environment: CloudConfig, defaults: ResourceLimits): SandboxSpec {
+export interface SandboxSources {
+  environment: CloudConfig;
+  agent: { mcp_servers: readonly { url: string }[] };
+  settings: Pick<SandboxSettings, "defaults" | "network">;
+}
+
+/** What the sandbox of a session is made of: what its environment says, and the server's settings for the rest. */
+export function sandboxSpec({ environment, agent, settings }: SandboxSources): SandboxSpec {
   const { resources = {}, image, packages, setup } = environment;
   const { type: _, ...managers } = packages;
-  const { cpu, memory_mb, disk_mb, processes } = { ...defaults, ...resources };
+  const { cpu, memory_mb, disk_mb, processes } = { ...settings.defaults, ...resources };
+  const { bytes_max_mb, connections_max } = settings.network;
   return {
     image: image ?? null,
     packages: managers,
     setup: setup ?? [],
-    network: { type: "none" },
+    network: networkOf(environment.networking, agent.mcp_servers),
     limits: {
       cpu,
       processes,
@@ -27,8 +35,24 @@ export function sandboxSpec(environment: CloudConfig, defaults: ResourceLimits):
       disk_bytes: disk_mb === null ? null : disk_mb * megabyte,
       tmp_bytes: limits.sandbox_tmp_bytes,
       file_bytes: limits.sandbox_file_bytes_max,
+      network_bytes: bytes_max_mb === null ? null : bytes_max_mb * megabyte,
+      network_connections: connections_max,
     },
     demanded: resourceNames.filter((name) => resources[name] !== undefined).map((name) => limitOf[name]),
+  };
+}
+
+function networkOf(
+  networking: CloudConfig["networking"],
+  servers: SandboxSources["agent"]["mcp_servers"],
+): SandboxSpec["network"] {
+  if (networking.type === "unrestricted") return networking;
+  const { allowed_hosts, allow_mcp_servers, allow_package_managers } = networking;
+  const ofServers = allow_mcp_servers ? servers.map(({ url }) => new URL(url).hostname) : [];
+  return {
+    type: "limited",
+    hosts: [...new Set([...allowed_hosts, ...ofServers])],
+    package_managers: allow_package_managers,
   };
 }
 

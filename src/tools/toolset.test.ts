@@ -46,6 +46,7 @@ describe("a call whose host has died", () => {
     kept: null,
     fresh_shell: false,
     restored: null,
+    network: null,
   };
   const lossy = (asked: string[]): Hands => ({
     async provision() {},

@@ -3,12 +3,14 @@ import { chmodSync, closeSync, copyFileSync, openSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
-import { type Driver, type KeptFolder, type Sandbox, Unavailable } from "../driver.ts";
+import { type Driver, type KeptFolder, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
+import { proxyEnvironment } from "../network/inside.ts";
 import { plainSpec } from "../plain-spec.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type Bwrap, explainFailure, findBwrap } from "./bwrap.ts";
 import { type Cgroup, type Cgroups, findCgroups } from "./cgroups.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
+import { joining } from "./joining.ts";
 import { outputFiles } from "./output-files.ts";
 import { pipeSets } from "./pipes.ts";
 import { inside, readOnlyRoot, writeEtc } from "./root-filesystem.ts";
@@ -58,7 +60,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
 
   let found: Bwrap | null = null;
 
-  async function provision(id: string, spec: SandboxSpec): Promise<Sandbox> {
+  async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
     const refusal = refusalOf(spec, cgroups);
     if (refusal !== null) throw new Unavailable(refusal);
     found ??= await findBwrap();
@@ -67,18 +69,20 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
       memory_bytes: spec.limits.memory_bytes,
       processes: spec.limits.processes + 32,
     });
+    const start = joining(network, folder.user, [
+      ...[found.path, ...isolation(found, network)],
+      ...readOnlyRoot(etc, network ? "open" : "none"),
+      ...["--ro-bind", program, initInside],
+      ...ownFilesystem(folder, spec, network),
+      ...["bash", "--norc", "--noprofile", initInside, ...limitsOf(spec, cgroups)],
+    ]);
     const seccomp = openSync(filter, "r");
-    const child = spawn(
-      found.path,
-      [
-        ...isolation(found),
-        ...readOnlyRoot(etc),
-        ...["--ro-bind", program, initInside],
-        ...ownFilesystem(folder, spec),
-        ...["bash", "--norc", "--noprofile", initInside, ...limitsOf(spec, cgroups)],
-      ],
-      { ...folder.user, cwd: "/", env: {}, stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", seccomp] },
-    );
+    const child = spawn(start.command, start.args, {
+      ...start.user,
+      cwd: "/",
+      env: {},
+      stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", seccomp],
+    });
     closeSync(seccomp);
     return started({ id, child, folder, cgroup, bwrap: found });
   }
@@ -127,11 +131,10 @@ function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFo
 
 /** What of the spec cannot be done here. */
 function refusalOf(spec: SandboxSpec, cgroups: Cgroups | null): string | null {
-  const { image, packages, setup, network, demanded } = spec;
+  const { image, packages, setup, demanded } = spec;
   if (image !== null) return `bubblewrap runs on the host's own /usr and has no image ${image}`;
   if (Object.values(packages).some((names) => names.length > 0)) return "bubblewrap installs no packages";
   if (setup.length > 0) return "bubblewrap runs no setup commands";
-  if (network.type !== "none") return "bubblewrap gives sandboxes no network";
   if (demanded.includes("cpu")) return "the processor time of a sandbox cannot be limited here";
   if (demanded.includes("disk_bytes")) return "the disk space of a sandbox cannot be limited here";
   if (demanded.includes("memory_bytes") && !cgroups?.limitsMemory)
@@ -144,16 +147,10 @@ function architecture(): Architecture {
   throw new Error(`there is no system call filter for ${process.arch}; sandboxes need x64 or arm64`);
 }
 
-function isolation(bwrap: Bwrap): string[] {
+function isolation(bwrap: Bwrap, network: Namespace | undefined): string[] {
   return [
-    ...[
-      "--unshare-user",
-      "--unshare-pid",
-      "--unshare-net",
-      "--unshare-ipc",
-      "--unshare-uts",
-      "--unshare-cgroup",
-    ],
+    ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"],
+    ...(network ? [] : ["--unshare-net"]),
     ...(bwrap.disablesUserns ? ["--disable-userns"] : []),
     ...["--uid", String(inside.uid), "--gid", String(inside.gid), "--hostname", "sandbox"],
     ...["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"],
@@ -161,7 +158,8 @@ function isolation(bwrap: Bwrap): string[] {
   ];
 }
 
-function ownFilesystem(folder: SandboxFolder, spec: SandboxSpec): string[] {
+function ownFilesystem(folder: SandboxFolder, spec: SandboxSpec, network: Namespace | undefined): string[] {
+  const variables = { ...environment, ...(network && proxyEnvironment) };
   const tmp = ["--size", String(spec.limits.tmp_bytes), "--tmpfs"];
   return [
     ...["--proc", "/proc", "--dev", "/dev", ...tmp, "/dev/shm", "--perms", "1777", ...tmp, "/tmp"],
@@ -170,7 +168,7 @@ function ownFilesystem(folder: SandboxFolder, spec: SandboxSpec): string[] {
     ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
     ...["--bind", folder.outputs, "/mnt/session/outputs"],
     ...["--ro-bind", folder.tool_results, toolResultsInside, "--remount-ro", "/", "--chdir", "/workspace"],
-    ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),
+    ...Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
   ];
 }
 

@@ -14,10 +14,7 @@ const minimum = { major: 0, minor: 5 };
 
 /** Throws `Unavailable` with what to install. */
 export async function findBwrap(): Promise<Bwrap> {
-  const path = (process.env.PATH ?? "/usr/bin:/bin")
-    .split(delimiter)
-    .map((folder) => join(folder, "bwrap"))
-    .find(isExecutable);
+  const path = findProgram("bwrap");
   if (!path) throw new Unavailable("bubblewrap is not installed; install the package `bubblewrap`");
   const run = promisify(execFile);
   const help = await run(path, ["--help"], { env: {} });
@@ -30,6 +27,12 @@ export async function findBwrap(): Promise<Bwrap> {
   }
   return { path, disablesUserns: /--disable-userns/.test(help.stdout + help.stderr) };
 }
+
+export const findProgram = (name: string): string | undefined =>
+  (process.env.PATH ?? "/usr/bin:/bin")
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find(isExecutable);
 
 function isExecutable(path: string): boolean {
   try {

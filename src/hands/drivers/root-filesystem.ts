@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { resolvConf } from "../network/inside.ts";
 
 /** Who the sandbox believes to be, whatever its host uid. */
 export const inside = { uid: 1000, gid: 1000, user: "agent", home: "/home/agent" } as const;
@@ -45,7 +46,6 @@ nogroup:x:65534:
 `,
   hosts: "127.0.0.1 localhost sandbox\n::1 localhost\n",
   hostname: "sandbox\n",
-  "resolv.conf": "# The sandbox has no network.\n",
   "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
   "host.conf": "multi on\n",
 };
@@ -53,16 +53,21 @@ nogroup:x:65534:
 /** Writes the files of /etc that every sandbox has in place of the host's. */
 export function writeEtc(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  for (const [name, text] of Object.entries(ownEtc)) writeFileSync(join(folder, name), text, { mode: 0o644 });
+  const names = Object.entries(resolvConf).map(
+    ([network, text]) => [`resolv.conf.${network}`, text] as const,
+  );
+  for (const [name, text] of [...Object.entries(ownEtc), ...names])
+    writeFileSync(join(folder, name), text, { mode: 0o644 });
 }
 
-/** Arguments of bwrap for everything that is read-only and alike in all sandboxes. */
-export function readOnlyRoot(etcFolder: string): string[] {
+/** Arguments of bwrap for everything that is read-only and alike in all sandboxes of such a network. */
+export function readOnlyRoot(etcFolder: string, network: keyof typeof resolvConf): string[] {
   return [
     ...["--ro-bind", "/usr", "/usr"],
     ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap(topLevelFolder),
     ...sharedEtc.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
     ...Object.keys(ownEtc).flatMap((name) => ["--ro-bind", join(etcFolder, name), `/etc/${name}`]),
+    ...["--ro-bind", join(etcFolder, `resolv.conf.${network}`), "/etc/resolv.conf"],
   ];
 }
 
