@@ -73,7 +73,7 @@ export function createEgress({
 /** Null when nobody listens there. */
 function open(path: string, line: EgressLine): Promise<Socket | null> {
   return new Promise((resolve) => {
-    const socket = connect({ path, allowHalfOpen: true });
+    const socket = connect({ path, allowHalfOpen: line.type === "carry" });
     const failed = () => resolve(null);
     socket.once("error", failed);
     socket.once("connect", () => {

@@ -65,6 +65,7 @@ export function answerHead(socket: Socket, { as, refuse }: CarryLine, begun: Buf
     );
   };
   socket.on("data", hear);
+  socket.resume();
   hear(begun);
 }
 
