@@ -1,51 +1,7 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, unlinkSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { dirname } from "node:path";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { limits } from "../limits.ts";
 import { type Identity, tlsOptions, wrongRole } from "./identity.ts";
-
-/** The kernel takes 108, the NUL at the end included. */
-const socketPathBytesMax = 107;
-
-/** A unix socket for one user, besides root. */
-export async function listenLocally(
-  { socket_path, owner }: { socket_path: string; owner?: { uid: number; gid: number } },
-  onConnection: (socket: Socket) => void,
-): Promise<Server> {
-  if (Buffer.byteLength(socket_path) > socketPathBytesMax) {
-    throw new Error(
-      `the socket path ${socket_path} is longer than ${socketPathBytesMax} bytes; choose a shorter folder`,
-    );
-  }
-  mkdirSync(dirname(socket_path), { recursive: true });
-  if (existsSync(socket_path)) {
-    if (await answers(socket_path)) throw new Error(`another process already serves ${socket_path}`);
-    unlinkSync(socket_path);
-  }
-  const server = createServer(onConnection);
-  // Nobody may connect between its making and the change of its owner.
-  const umask = process.umask(0o177);
-  try {
-    await listening(server, () => server.listen(socket_path));
-  } finally {
-    process.umask(umask);
-  }
-  chmodSync(socket_path, 0o600);
-  if (owner) chownSync(socket_path, owner.uid, owner.gid);
-  return server;
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
 
 export interface NetworkListener {
   host: string;

@@ -1,9 +1,7 @@
-import { lookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import { Agent, buildConnector, fetch, type RequestInit, type Response } from "undici";
 import { limits } from "../limits.ts";
-import { isPublic, openedHosts, ownAddresses } from "./addresses.ts";
-import { resolvePublicly } from "./resolve.ts";
+import { AddressRefused, createReach, hostOf, type ReachOptions } from "./reach.ts";
 
 /**
  * The way out for every request whose address a model, an agent's configuration or a page chose. Whatever the URL is, a
@@ -21,25 +19,8 @@ export interface Guard {
   close(): Promise<void>;
 }
 
-export interface GuardOptions {
-  /** Names, addresses and subnets that may be reached although they are not public. */
-  allow_private_hosts: readonly string[];
-  /** The addresses of a name that was not opened. */
-  resolve?(name: string): Promise<string[]>;
-  /** The addresses of this machine, which are not reached however public they are. */
-  own?(): string[];
-}
-
-/** The guard does not let the request through. */
-export class AddressRefused extends Error {
-  override readonly name = "AddressRefused";
-}
-
-export function createGuard(options: GuardOptions): Guard {
-  const { allow_private_hosts, resolve = resolvePublicly, own = ownAddresses } = options;
-  const opened = openedHosts(allow_private_hosts);
-  const mayReach = (address: string) =>
-    opened.address(address) || (isPublic(address) && !own().includes(address));
+export function createGuard(options: ReachOptions): Guard {
+  const reach = createReach(options);
 
   function problemOf(url: URL): string | null {
     if (url.protocol !== "http:" && url.protocol !== "https:")
@@ -48,23 +29,11 @@ export function createGuard(options: GuardOptions): Guard {
     if (url.port !== "" && Number(url.port) < 1_024 && url.port !== "80" && url.port !== "443") {
       return `port ${url.port} is not one of the web's`;
     }
-    const host = hostOf(url.hostname);
-    if (host.split(".").includes("")) return `${url.hostname} is not the name of a host`;
-    if (isIP(host) !== 0 && !mayReach(host)) return notPublic(host);
-    return null;
-  }
-
-  /** What the system would say of a name that was opened; of every other one, addresses that may be reached. */
-  async function addressesOf(name: string): Promise<string[]> {
-    if (opened.name(name)) return (await lookup(name, { all: true })).map(({ address }) => address);
-    const addresses = await resolve(name);
-    if (addresses.length === 0) throw new Error(`${name} has no address in the DNS`);
-    if (!addresses.every(mayReach)) throw new AddressRefused(notPublic(name));
-    return addresses;
+    return reach.problemOf(hostOf(url.hostname));
   }
 
   const lookUp: LookupFunction = (hostname, { all }, done) => {
-    addressesOf(hostOf(hostname)).then(
+    reach.addressesOf(hostOf(hostname)).then(
       (addresses) => {
         const found = addresses.map((address) => ({ address, family: isIP(address) }));
         const [first] = found;
@@ -105,13 +74,3 @@ export function refusalIn(error: unknown): string | null {
   }
   return null;
 }
-
-const notPublic = (host: string) =>
-  `${host} is not a public address, or one of the server's own; its administrator can open it with DROVER_ALLOW_PRIVATE_HOSTS`;
-
-/** As a URL has it, without the brackets of IPv6 and the dot that may end a name. */
-const hostOf = (hostname: string) =>
-  hostname
-    .replace(/^\[(.*)\]$/, "$1")
-    .replace(/\.$/, "")
-    .toLowerCase();
