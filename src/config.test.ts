@@ -437,5 +437,22 @@ describe("sandboxes", () => {
     );
     refused({ defaults: { disk_mb: null } }, /sandboxes\.defaults\.disk_mb: is no limit/);
     refused({ maximum: { cpus: 1 } }, /sandboxes\.maximum\.cpus: is not a setting/);
+    refused(
+      { package_hosts: ["https://a/"] },
+      /sandboxes\.package_hosts\.0: must be a host name, or one under/,
+    );
+  });
+
+  test("reach the registries that the file names, and those of the variable instead", () => {
+    const file = () => JSON.stringify({ sandboxes: { package_hosts: ["mirror.corp"] } });
+    const hostsOf = (env: NodeJS.ProcessEnv) =>
+      readConfig({ DROVER_CONFIG: "/drover.yaml", ...env }, root, file).sandboxes.package_hosts;
+    assert.deepEqual(readConfig({}, root).sandboxes.package_hosts, []);
+    assert.deepEqual(hostsOf({}), ["mirror.corp"]);
+    assert.deepEqual(hostsOf({ DROVER_PACKAGE_HOSTS: "a.corp, *.b.corp" }), ["a.corp", "*.b.corp"]);
+    assert.throws(
+      () => hostsOf({ DROVER_PACKAGE_HOSTS: "a:80" }),
+      /DROVER_PACKAGE_HOSTS: each must be a host name/,
+    );
   });
 });

@@ -12,7 +12,7 @@ import {
   providerUrl,
   resolveModel,
 } from "./config/models.ts";
-import { type SandboxSettings, sandboxSettings } from "./config/sandboxes.ts";
+import { type SandboxSettings, sandboxesVariables, sandboxSettings } from "./config/sandboxes.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
@@ -90,6 +90,7 @@ const shape = {
     .refine((address) => address !== null, "must be host:port, such as 127.0.0.1:9464")
     .optional(),
   ...handsVariables,
+  ...sandboxesVariables,
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -120,7 +121,7 @@ export interface Config {
   /** What an hour of a running session costs, in US dollars. */
   runtime_price: number;
   caps: Caps;
-  /** What agents' web requests may reach beside public addresses. */
+  /** What agents' web requests and programs in sandboxes may reach beside public addresses. */
   allow_private_hosts: string[];
   /** Null: agents cannot search the web. */
   search: SearchSettings | null;
@@ -202,7 +203,7 @@ export function readConfig(
   problems.push(...ofSearch.map((problem) => inFile(problem, set)));
   const { hands, problems: ofHands } = handsSettings(parsed.data ?? {}, file.hands ?? {});
   problems.push(...ofHands.map((problem) => inFile(problem, set)));
-  const { sandboxes, problems: ofSandboxes } = sandboxSettings(file.sandboxes ?? {});
+  const { sandboxes, problems: ofSandboxes } = sandboxSettings(parsed.data ?? {}, file.sandboxes ?? {});
   problems.push(...ofSandboxes.map((problem) => inFile(problem, set)));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;

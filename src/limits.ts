@@ -328,9 +328,27 @@ export const limits = {
   /** To find a name's address (twice as long at most), and to connect to it, where others choose the address. */
   net_resolve_ms: 3_000,
   net_connect_ms: 10_000,
+  /** How often a connection that rests is asked for whether its other end is there. */
+  net_keep_alive_ms: 60_000,
 
   /** The line before the bytes of a sandbox's connection: it names the hosts that may be reached. */
   egress_line_bytes_max: 256 << 10,
+  egress_line_ms: 10_000,
+  /** Connections of all sandboxes at once, and requests on one that have no answer yet. */
+  egress_connections_max: 20_000,
+  egress_requests_per_connection_max: 32,
+  /** The head of one request, and how long the next one may take, the wait for it included. */
+  egress_head_bytes_max: 64 << 10,
+  egress_head_ms: 75_000,
+  /** The first message of a TLS connection, and how long it may take once it has begun. */
+  egress_hello_bytes_max: 16 << 10,
+  egress_hello_ms: 10_000,
+  /** How long a program that was answered with a refusal may go on with what it was saying. */
+  egress_linger_ms: 5_000,
+  /** A connection on which nothing came or went for so long is closed. */
+  egress_idle_ms: 15 * 60_000,
+  /** Refusals that a watcher has not read yet: with more, it is cut off. */
+  egress_watch_backlog_bytes_max: 4 << 20,
 
   /** One call of web_fetch, and how many a process makes at a time. */
   web_fetch_ms: 30_000,

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { backupCommand } from "./cli/backup.ts";
 import { certsCommand } from "./cli/certs.ts";
 import { doctorCommand } from "./cli/doctor.ts";
+import { egressCommand } from "./cli/egress.ts";
 import { handsCommand } from "./cli/hands.ts";
 import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
 import { modelsCommand } from "./cli/models.ts";
@@ -34,6 +35,7 @@ const program = new Command("drover")
   .addCommand(restoreCommand())
   .addCommand(serveCommand())
   .addCommand(handsCommand())
+  .addCommand(egressCommand())
   .addCommand(certsCommand());
 
 await program.parseAsync();

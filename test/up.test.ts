@@ -151,10 +151,10 @@ async function sessions(): Promise<{ id: string; status: string }[]> {
   return ((await response.json()) as { data: { id: string; status: string }[] }).data;
 }
 
-test("a fresh data directory plays one session, and hands holds no secret", async () => {
+test("a fresh data directory plays one session, and neither hands nor egress holds a secret", async () => {
   writeFileSync(
     configFile,
-    "models: { providers: { work: { type: openai, api_key_env: WORK_KEY } }, aliases: { default: work/x } }\nweb: { search: { provider: brave, key_env: BRAVE } }",
+    "models: { providers: { work: { type: openai, api_key_env: WORK_KEY } }, aliases: { default: work/x } }\nweb: { search: { provider: brave, key_env: BRAVE } }\nsandboxes: { package_hosts: [mirror.corp] }",
   );
   const first = await start({
     DROVER_CONFIG: configFile,
@@ -166,9 +166,18 @@ test("a fresh data directory plays one session, and hands holds no secret", asyn
   });
   await first.line(/idle end_turn/);
   assert.equal((await sessions()).length, 1);
-  const environment = readProc(String(childOf(first, "drover hands")), "environ");
-  assert.match(environment, /DROVER_DATA_DIR=/);
-  assert.doesNotMatch(environment, /secret|drover-key|postgres|KEY/);
+  for (const name of ["drover hands", "drover egress"]) {
+    const environment = readProc(String(childOf(first, name)), "environ");
+    assert.match(environment, /DROVER_DATA_DIR=/);
+    assert.doesNotMatch(environment, /secret|drover-key|postgres|KEY|DROVER_CONFIG/);
+  }
+  const egress = readProc(String(childOf(first, "drover egress")), "status");
+  // As root it stays root for nobody to find.
+  assert.doesNotMatch(egress, /^Uid:\t0\t/m);
+  assert.match(
+    readProc(String(childOf(first, "drover egress")), "environ"),
+    /DROVER_PACKAGE_HOSTS=mirror\.corp/,
+  );
   const serves = readProc(String(childOf(first, "drover serve")), "environ");
   assert.match(serves, /claude-judge-of-its-own/);
   assert.match(serves, /WORK_KEY=sk-secret-of-another-one/);
@@ -192,6 +201,8 @@ test("each part that is killed is back, and a line says so", async () => {
   await running.line(/serve is back/);
   process.kill(childOf(running, "drover hands"), "SIGKILL");
   await running.line(/hands is back/);
+  process.kill(childOf(running, "drover egress"), "SIGKILL");
+  await running.line(/egress is back/);
   const [pid = ""] = readFileSync(join(dataDir, "postgres/postmaster.pid"), "utf8").split("\n");
   process.kill(Number(pid), "SIGKILL");
   await running.line(/PostgreSQL is back/);

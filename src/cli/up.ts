@@ -10,6 +10,7 @@ import { logLines } from "./log-lines.ts";
 import {
   apiKeyOf,
   configOrExit,
+  egressSocketOf,
   handsSocketOf,
   hasOwnStorage,
   isRoot,
@@ -23,7 +24,7 @@ import { painter } from "./tree.ts";
 
 export function upCommand(main: string): Command {
   return new Command("up")
-    .description("Start everything on this machine: PostgreSQL, hands and serve")
+    .description("Start everything on this machine: PostgreSQL, egress, hands and serve")
     .action(async () => {
       process.title = "drover up";
       // A terminal that is gone, or a reader that has seen enough, is no reason to fall.
@@ -63,7 +64,13 @@ async function up(config: Config, main: string, stop: AbortSignal): Promise<void
     signal,
     onWait: () => say("waiting for the processes of an earlier drover up to end"),
   });
-  const users = isRoot() ? { serve: systemUser("drover"), postgres: systemUser("drover-postgres") } : null;
+  const users = isRoot()
+    ? {
+        serve: systemUser("drover"),
+        postgres: systemUser("drover-postgres"),
+        egress: systemUser("drover-egress"),
+      }
+    : null;
   const apiKey = apiKeyOf(config);
   const events = { say, log: logLines(process.stderr) };
 
@@ -91,6 +98,7 @@ async function up(config: Config, main: string, stop: AbortSignal): Promise<void
       databaseUrl = postgres.url;
     }
     if (config.hands.hosts.length > 0 && hasOwnStorage(config)) say(sayOwnStorage(config.storage));
+    await start(egressSpec(config, main, users?.egress ?? null));
     await start(handsSpec(config, main, users?.serve ?? null));
     const { url } = await start(serveSpec(config, main, databaseUrl, apiKey, users?.serve ?? null));
     welcome(config, String(url), apiKey);
@@ -120,7 +128,7 @@ function isFresh(dataDir: string): boolean {
   return true;
 }
 
-/** Only what a child needs: `hands` gets no key and no database. */
+/** Only what a child needs: `hands` and `egress` get no key and no database. */
 const plainEnv = (config: Config) => ({
   PATH: process.env.PATH,
   LANG: process.env.LANG,
@@ -128,6 +136,21 @@ const plainEnv = (config: Config) => ({
   DROVER_DATA_DIR: config.data_dir,
   DROVER_LOG: config.log_level,
 });
+
+/** Not the configuration file, which may hold keys: what it says of hosts is passed on by itself. */
+function egressSpec(config: Config, main: string, user: SystemUser | null): ChildSpec {
+  const runAs = user ? ["--run-as", `${user.uid}:${user.gid}`] : [];
+  return {
+    name: "egress",
+    command: process.execPath,
+    args: [main, "egress", "--supervised", "--socket", egressSocketOf(config), ...runAs],
+    env: {
+      ...plainEnv(config),
+      DROVER_ALLOW_PRIVATE_HOSTS: config.allow_private_hosts.join(","),
+      DROVER_PACKAGE_HOSTS: config.sandboxes.package_hosts.join(","),
+    },
+  };
+}
 
 function handsSpec(config: Config, main: string, client: SystemUser | null): ChildSpec {
   const owner = client ? ["--client", `${client.uid}:${client.gid}`] : [];

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
+import { isAllowedHost } from "../protocol/domains.ts";
 import { type ResourceLimits, resourceNames, resourceShapes } from "../protocol/sandbox-resources.ts";
 
 /** What the configuration file says of sandboxes: what each may use if its environment does not say, and at most. */
@@ -7,6 +8,8 @@ export interface SandboxSettings {
   defaults: ResourceLimits;
   maximum: ResourceLimits;
   network: NetworkLimits;
+  /** Registries of package managers that sandboxes may reach with those that everybody uses: mirrors, a company's own. */
+  package_hosts: string[];
 }
 
 /** What a sandbox may use of the network, whatever its environment says. */
@@ -34,21 +37,37 @@ const shape = z.strictObject({
   processes: resourceShapes.processes.optional(),
 });
 
+const hostProblem = 'must be a host name, or one under "*.", without scheme, port or path';
+
 export const sandboxesShape = z.strictObject({
   defaults: shape.optional(),
   maximum: shape.optional(),
   network: networkShape.optional(),
+  package_hosts: z.array(z.string(hostProblem).refine(isAllowedHost, hostProblem)).optional(),
 });
 export type SandboxesFile = z.infer<typeof sandboxesShape>;
+
+export const sandboxesVariables = {
+  DROVER_PACKAGE_HOSTS: z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))
+    .refine((hosts) => hosts.every(isAllowedHost), `each ${hostProblem}; they are separated by commas`)
+    .optional(),
+};
+type SandboxesVariables = z.infer<z.ZodObject<typeof sandboxesVariables>>;
 
 export const builtInSandboxes: SandboxSettings = {
   defaults: { cpu: null, memory_mb: 4_096, disk_mb: 10_240, processes: 256 },
   maximum: { cpu: 16, memory_mb: 32_768, disk_mb: 102_400, processes: 8_192 },
   network: { bytes_max_mb: null, connections_max: limits.network_connections_max },
+  package_hosts: [],
 };
 
-/** Problems name the setting. */
-export function sandboxSettings(file: SandboxesFile): { sandboxes: SandboxSettings; problems: string[] } {
+/** The variable holds before what the file says. Problems name the setting. */
+export function sandboxSettings(
+  env: SandboxesVariables,
+  file: SandboxesFile,
+): { sandboxes: SandboxSettings; problems: string[] } {
   const maximum = { ...builtInSandboxes.maximum, ...file.maximum };
   const { cpu, memory_mb, disk_mb, processes } = builtInSandboxes.defaults;
   const usual: ResourceLimits = {
@@ -58,7 +77,12 @@ export function sandboxSettings(file: SandboxesFile): { sandboxes: SandboxSettin
     processes: Math.min(processes, maximum.processes),
   };
   const network = { ...builtInSandboxes.network, ...file.network };
-  const sandboxes = { defaults: { ...usual, ...file.defaults }, maximum, network };
+  const sandboxes = {
+    defaults: { ...usual, ...file.defaults },
+    maximum,
+    network,
+    package_hosts: env.DROVER_PACKAGE_HOSTS ?? file.package_hosts ?? [],
+  };
   const problems = resourceNames.flatMap((name) => {
     const [given, most] = [file.defaults?.[name], maximum[name]];
     if (given === undefined || most === null || (given !== null && given <= most)) return [];

@@ -1,0 +1,83 @@
+import type { Socket } from "node:net";
+import { limits } from "../limits.ts";
+import type { RefusedLine } from "../net/egress-wire.ts";
+import { listenLocally } from "../net/local-socket.ts";
+import { createReach, type ReachOptions } from "../net/reach.ts";
+import { openTls } from "./connect-tunnel.ts";
+import { readFirstLine } from "./first-line.ts";
+import { packageHosts } from "./package-hosts.ts";
+import { createProxy } from "./proxy.ts";
+import { createWayOut } from "./way-out.ts";
+
+export interface EgressOptions extends ReachOptions {
+  socket_path: string;
+  /** Who may connect, besides root: `hands`. */
+  owner?: { uid: number; gid: number };
+  /** Registries of package managers, beside those that everybody uses. */
+  package_hosts: readonly string[];
+  /** Hears what should not have happened. */
+  onTrouble?(error: unknown): void;
+}
+
+export interface Egress {
+  /** Ends all connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * The way out of sandboxes: carries what `hands` hands over to where it may go. Stateless: all that holds for a connection
+ * is said at its beginning. One that goes wrong ends, and no other one does.
+ */
+export async function startEgress(options: EgressOptions): Promise<Egress> {
+  const { socket_path, owner, package_hosts, onTrouble = () => {} } = options;
+  const open = new Set<Socket>();
+  const watchers = new Set<Socket>();
+  const way = createWayOut({
+    reach: createReach(options),
+    package_hosts: [...packageHosts, ...package_hosts],
+    onRefused: tellWatchers,
+  });
+  const proxy = createProxy(way, onTrouble);
+
+  function tellWatchers(line: RefusedLine): void {
+    for (const watcher of watchers) {
+      watcher.write(`${JSON.stringify(line)}\n`);
+      if (watcher.writableLength > limits.egress_watch_backlog_bytes_max) watcher.destroy();
+    }
+  }
+
+  function watch(socket: Socket): void {
+    watchers.add(socket);
+    socket.on("close", () => watchers.delete(socket));
+    socket.on("end", () => socket.end());
+    socket.resume();
+  }
+
+  async function onConnection(socket: Socket): Promise<void> {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+    // Whoever carries it hears of its end as "close".
+    socket.on("error", () => {});
+    const line = await readFirstLine(socket);
+    if (line === null) socket.destroy();
+    else if (line.type === "watch") watch(socket);
+    else if (line.as === "tls") await openTls(way, line, socket);
+    else proxy.serve(socket, line);
+  }
+
+  const server = await listenLocally({ socket_path, owner, half_open: true }, (socket) => {
+    onConnection(socket).catch((error) => {
+      onTrouble(error);
+      socket.destroy();
+    });
+  });
+  server.maxConnections = limits.egress_connections_max;
+  server.on("error", onTrouble);
+  return {
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import type { Socket } from "node:net";
+import { limits } from "../limits.ts";
+import { type Opening, readOpening } from "./client-hello.ts";
+
+/** Carries bytes both ways, each no faster than the other side takes them, and the end of each way by itself. */
+export function carryBothWays(a: Socket, b: Socket): void {
+  bind(a, b);
+  a.pipe(b);
+  b.pipe(a);
+}
+
+/** Two sockets that end together: when one is gone, and when nothing has come or gone for too long. */
+export function bind(a: Socket, b: Socket): void {
+  const follow = (one: Socket, other: Socket) => {
+    one.on("error", () => {});
+    // What it had still said is on its way to the other side.
+    one.on("close", () => (one.readableEnded ? other.destroySoon() : other.destroy()));
+    one.setTimeout(limits.egress_idle_ms, () => one.destroy());
+    if (one.destroyed) other.destroy();
+  };
+  follow(a, b);
+  follow(b, a);
+}
+
+/** What the first bytes are, which stay on the socket. Null when it is gone before it has said enough. */
+export function hearOpening(socket: Socket): Promise<Opening | null> {
+  const { promise, resolve } = Promise.withResolvers<Opening | null>();
+  const heard: Buffer[] = [];
+  let bytes = 0;
+  let needs = 1;
+  let late: NodeJS.Timeout | undefined;
+  const settle = (opening: Opening | null) => {
+    clearTimeout(late);
+    socket.off("data", onData).off("end", onEnd).off("close", onClose);
+    socket.pause();
+    resolve(opening);
+  };
+  const onData = (chunk: Buffer) => {
+    late ??= setTimeout(() => settle({ kind: "broken" }), limits.egress_hello_ms);
+    heard.push(chunk);
+    bytes += chunk.length;
+    // Whoever sends byte by byte does not make it read all of them each time.
+    if (bytes < needs) return;
+    const all = Buffer.concat(heard);
+    const opening = readOpening(all, limits.egress_hello_bytes_max);
+    if (opening.kind === "undecided") {
+      needs = opening.needs;
+      return;
+    }
+    settle(opening);
+    socket.unshift(all);
+  };
+  const onEnd = () => settle({ kind: bytes === 0 ? "not_tls" : "broken" });
+  const onClose = () => settle(null);
+  socket.on("data", onData).on("end", onEnd).on("close", onClose).resume();
+  return promise;
+}
