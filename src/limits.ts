@@ -202,6 +202,11 @@ export const limits = {
   setup_command_chars_max: 16_384,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
+  /** Files that a program in a sandbox may have open, and to how many it can raise that. */
+  sandbox_open_files: 8_192,
+  sandbox_open_files_max: 65_536,
+  /** Of 1,000: how much sooner than a server a sandbox is ended where the machine has no memory left. */
+  sandbox_oom_score: 500,
 
   /** Sandboxes running at once on one host. */
   sandboxes_max: 64,

@@ -48,7 +48,7 @@ test("a machine in order passes, and a port that is taken is only a warning", as
   const findings = JSON.parse(said) as Finding[];
   assert.deepEqual(
     findings.map(({ name }) => name),
-    ["node", "sandbox", "memory", "database", "data", "port", "models", "web", "search"],
+    ["node", "sandbox", "limits", "database", "data", "port", "models", "web", "search"],
   );
   assert.ok(!findings.some(({ level }) => level === "fail"), said);
   assert.equal(findings.find(({ name }) => name === "port")?.level, "warn");

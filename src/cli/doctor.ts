@@ -9,8 +9,8 @@ import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedde
 import { findPrimary, urlsOf } from "../db/hosts.ts";
 import { anyChange, connectHost } from "../hands/client.ts";
 import type { HostAddress } from "../hands/connection.ts";
+import type { Enforcement, LimitName } from "../hands/driver.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
-import { findCgroups } from "../hands/drivers/cgroups.ts";
 import { expiryOf, type Identity, readIdentity } from "../hands/identity.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
@@ -38,7 +38,7 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  const sandboxes = [await sandbox(), memoryLimit()];
+  const sandboxes = await sandbox();
   const { database_url: url } = config;
   const database = url === null ? ownDatabase() : await givenDatabase(url);
   return [
@@ -67,23 +67,34 @@ function node(): Finding {
 }
 
 /** Starts one and lets it go again. */
-async function sandbox(): Promise<Finding> {
+async function sandbox(): Promise<Finding[]> {
   const folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));
   try {
-    const problem = await bubblewrap({ data_dir: folder }).check();
-    if (problem !== null) return warn("sandbox", `${problem} (until then, tools answer with this reason)`);
-    return ok("sandbox", `bubblewrap starts one${isRoot() ? ", with a user id of its own" : ""}`);
+    const driver = bubblewrap({ data_dir: folder });
+    const problem = await driver.check();
+    if (problem !== null) return [warn("sandbox", `${problem} (until then, tools answer with this reason)`)];
+    return [ok("sandbox", await driver.describe()), sandboxLimits(await driver.enforces())];
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function memoryLimit(): Finding {
-  const name = "memory";
-  const cgroups = findCgroups(`doctor ${process.pid}`);
-  if (cgroups?.limitsMemory) return ok(name, `of a sandbox is limited as a whole, by ${cgroups.description}`);
-  const remedy = isRoot() ? "mount the memory cgroup writable" : "start Drover as root, or give it a cgroup";
-  return warn(name, `is limited for each process of a sandbox, not for all together: ${remedy}`);
+const limitNouns = { cpu: "processors", memory_bytes: "memory", processes: "processes", disk_bytes: "disk" };
+
+/** What of a sandbox is limited, and what is not and why: an environment that asks for that gets no sandbox. */
+function sandboxLimits(enforcement: Enforcement): Finding {
+  const name = "limits";
+  const each = Object.entries(limitNouns).map(([limit, noun]) => ({
+    noun,
+    enforced: enforcement[limit as LimitName],
+  }));
+  const said = each.map(({ noun, enforced }) => {
+    if (enforced.scope === "sandbox") return `${noun} by ${enforced.by}`;
+    if (enforced.scope === "process") return `${noun} for each process alone, without ${enforced.needs}`;
+    return `${noun} not at all, without ${enforced.needs}`;
+  });
+  const hold = each.every(({ enforced }) => enforced.scope === "sandbox");
+  return (hold ? ok : warn)(name, `hold for a sandbox as a whole: ${said.join("; ")}`);
 }
 
 const connectMsMax = 3_000;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Driver, Sandbox } from "./driver.ts";
+import type { Driver, LimitName, Sandbox } from "./driver.ts";
 import { createNetwork } from "./network/network.ts";
 import { fakeEgress } from "./network/testing-egress.ts";
 import { runIn, sh, type TestFolder, testFolder, testSpec } from "./testing.ts";
@@ -279,6 +279,73 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
       const { code } = await runIn(sandbox, ["bash", "-c", "exec tail /dev/zero"]);
       assert.notEqual(code, 0);
       assert.equal(await sh(sandbox, "echo alive"), "alive");
+    });
+
+    describe("what is demanded", () => {
+      const demand = (name: LimitName, more: Partial<SandboxSpec["limits"]>): SandboxSpec => ({
+        ...testSpec,
+        limits: { ...testSpec.limits, ...more },
+        demanded: [name],
+      });
+
+      /** Null where the driver says that it cannot, and then has to refuse it. */
+      async function demanding(
+        name: LimitName,
+        more: Partial<SandboxSpec["limits"]>,
+      ): Promise<Sandbox | null> {
+        const id = `sbx_${name}`;
+        const { [name]: enforced } = await driver.enforces();
+        if (enforced.scope === "sandbox") return driver.provision(id, demand(name, more));
+        const refusal = { name: "Unavailable", message: /cannot be limited here, without/ };
+        await assert.rejects(driver.provision(id, demand(name, more)), refusal);
+        return null;
+      }
+
+      async function end(demanded: Sandbox): Promise<void> {
+        await demanded.destroy();
+        await driver.forget(demanded.id);
+      }
+
+      test("is a share of the processors for all processes together", async () => {
+        const slow = await demanding("cpu", { cpu: 0.2 });
+        if (!slow) return;
+        const spin = "timeout 1 bash -c 'while :; do :; done'";
+        const { stderr } = await runIn(slow, [
+          "bash",
+          "-c",
+          `TIMEFORMAT='%R %U %S'; time (${spin} & ${spin} & wait)`,
+        ]);
+        const [real = 0, user = 0, system = 0] = stderr.trim().split(" ").map(Number);
+        assert.ok(user + system < 0.5 * real, `${stderr.trim()}: all of it, of two processors`);
+        await end(slow);
+      });
+
+      test("is memory for all processes together", async () => {
+        const small = await demanding("memory_bytes", { memory_bytes: 256 << 20 });
+        if (!small) return;
+        const bytes = 160 << 20;
+        const held = await sh(
+          small,
+          `mkfifo a b; tail -n 1 <a | wc -c >m & tail -n 1 <b | wc -c >n & exec 5>a 6>b
+           (head -c ${bytes} /dev/zero >&5); (head -c ${bytes} /dev/zero >&6); exec 5>&- 6>&-; wait; cat m n; echo alive`,
+        );
+        const [m, n, alive] = held.split("\n");
+        assert.ok(Number(m) + Number(n) < 2 * bytes, held);
+        assert.equal(alive, "alive");
+        await end(small);
+      });
+
+      test("is processes and their threads", async () => {
+        const few = await demanding("processes", { processes: 40 });
+        if (!few) return;
+        const { stdout } = await runIn(few, [
+          "bash",
+          "-c",
+          "for i in $(seq 60); do sleep 100 & done 2>/dev/null & sleep 0.1; set -- /proc/[0-9]*; echo $#; kill $!",
+        ]);
+        assert.ok(Number(stdout) <= 40 + 32, `${stdout} processes`);
+        await end(few);
+      });
     });
 
     test("refuses what it cannot enforce", async () => {

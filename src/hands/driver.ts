@@ -6,6 +6,10 @@ export interface Driver {
   readonly name: string;
   /** Null when this machine can run it, else what to change. */
   check(): Promise<string | null>;
+  /** What its sandboxes are, in a few words for people. */
+  describe(): Promise<string>;
+  /** How the limits of a spec hold here. Of those that do not, one that is demanded means that there is no sandbox. */
+  enforces(): Promise<Enforcement>;
   /**
    * Starts a sandbox over the workspace folder of `id`, which outlives it. Throws `Unavailable` when it cannot. It joins
    * `network` and has no other one, nor any capability over it; without one it is alone with a loopback.
@@ -28,6 +32,16 @@ export interface Namespace {
   /** The user namespace that it belongs to. Null: this process's own, which is root's. */
   user: string | null;
 }
+
+export type LimitName = SandboxSpec["demanded"][number];
+
+export type Enforcement = Record<LimitName, Enforced>;
+
+/** Whether a limit holds for the sandbox as a whole, for each of its processes, or not at all, and what it would need. */
+export type Enforced =
+  | { scope: "sandbox"; by: string }
+  | { scope: "process"; by: string; needs: string }
+  | { scope: "none"; needs: string };
 
 /** A folder on the host's disk. */
 export interface KeptFolder {

@@ -9,13 +9,16 @@ import { fileURLToPath } from "node:url";
 import { driverSpec } from "../driver.spec.ts";
 import { sh, testFolder, testSpec } from "../testing.ts";
 import { bubblewrap } from "./bubblewrap.ts";
+import { userNamespacesForbidden as forbidden, withoutUserNamespaces } from "./testing-namespaces.ts";
 
 const asRoot = process.getuid?.() === 0;
 const nobody = { uid: 65534, gid: 65534 };
 
 driverSpec((data_dir) => bubblewrap({ data_dir }));
 
-test("an ordinary user has the same sandboxes", { skip: !asRoot && "this is that user" }, async (t) => {
+test("an ordinary user has the same sandboxes", {
+  skip: (!asRoot && "this is that user") || (forbidden && "needs user namespaces"),
+}, async (t) => {
   const env = { PATH: process.env.PATH, TMPDIR: "/tmp" };
   const reach = spawn(process.execPath, ["-e", "0"], { ...nobody, cwd: "/", env, stdio: "ignore" });
   const reachable = await once(reach, "exit").then(
@@ -32,6 +35,27 @@ test("an ordinary user has the same sandboxes", { skip: !asRoot && "this is that
   });
   const [output, errors, [code]] = await Promise.all([text(run.stdout), text(run.stderr), once(run, "exit")]);
   assert.equal(code, 0, output + errors);
+});
+
+for (const name of ["bubblewrap", "hostile", "programs"]) {
+  const skip = (!asRoot && "needs root") || (forbidden && "this is such a place");
+  test(`where user namespaces are forbidden, root has the same sandboxes: ${name}`, { skip }, async () => {
+    const file = fileURLToPath(import.meta.resolve(`./${name}.test.ts`));
+    const { code, output } = await withoutUserNamespaces([process.execPath, file]);
+    assert.equal(code, 0, output);
+  });
+}
+
+test("says by which way sandboxes come up", {
+  skip: (!asRoot || forbidden) && "needs a root who may make them",
+}, async () => {
+  const folder = testFolder();
+  const script = `import { bubblewrap } from ${JSON.stringify(import.meta.resolve("./bubblewrap.ts"))};
+    console.log(await bubblewrap({ data_dir: ${JSON.stringify(folder.path)} }).describe());`;
+  const node = [process.execPath, "--input-type=module-typescript", "-e", script];
+  assert.match((await withoutUserNamespaces(node)).output, /begun by root/);
+  assert.match(await bubblewrap({ data_dir: folder.path }).describe(), /in user namespaces, each with/);
+  folder.remove();
 });
 
 test("each sandbox has a host user of its own, and keeps it", { skip: !asRoot && "needs root" }, async () => {
@@ -59,7 +83,7 @@ test("each sandbox has a host user of its own, and keeps it", { skip: !asRoot &&
 });
 
 test("says what to change when the data directory is out of reach", {
-  skip: !asRoot && "needs root",
+  skip: (!asRoot && "needs root") || (forbidden && "root makes its own way there"),
 }, async () => {
   const folder = testFolder();
   const shut = join(folder.path, "shut");

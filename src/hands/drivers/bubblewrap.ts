@@ -1,19 +1,37 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, closeSync, copyFileSync, openSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
 import { type Driver, type KeptFolder, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
-import { proxyEnvironment } from "../network/inside.ts";
 import { plainSpec } from "../plain-spec.ts";
 import type { SandboxSpec } from "../wire.ts";
-import { type Bwrap, explainFailure, findBwrap } from "./bwrap.ts";
-import { type Cgroup, type Cgroups, findCgroups } from "./cgroups.ts";
+import { type BwrapHere, explainFailure, findBwrapHere } from "./bwrap.ts";
+import { type Cgroup, findCgroups } from "./cgroups.ts";
+import { enforcementBy, refusalOf } from "./enforcement.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
+import {
+  become,
+  initInside,
+  isolation,
+  outputsInside,
+  ownFilesystem,
+  pipesInside,
+  toolResultsInside,
+} from "./isolation.ts";
 import { joining } from "./joining.ts";
 import { outputFiles } from "./output-files.ts";
 import { pipeSets } from "./pipes.ts";
-import { inside, readOnlyRoot, writeEtc } from "./root-filesystem.ts";
+import { ownProc } from "./proc.ts";
+import { inside, openFolders, readOnlyRoot, users, writeEtc, writeUsers } from "./root-filesystem.ts";
 import { type SandboxFolder, sandboxFolders } from "./sandbox-folders.ts";
 import { type Architecture, seccompFilter } from "./seccomp.ts";
 
@@ -22,11 +40,10 @@ export interface BubblewrapOptions {
   data_dir: string;
   /** Host user ids for sandboxes, one each, when this process is root. */
   uids?: { first: number; count: number };
+  /** Whether the host hands memory dumps to a program; without it, that is looked up. */
+  cores_are_piped?: boolean;
 }
 
-const pipesInside = "/run/drover";
-const initInside = "/run/init";
-const toolResultsInside = "/mnt/session/tool_results";
 const checkSpec: SandboxSpec = {
   ...plainSpec,
   limits: {
@@ -39,10 +56,12 @@ const checkSpec: SandboxSpec = {
 };
 const defaultUids = { first: 1_900_000_000, count: 100_000 };
 const stderrBytesKept = 4_096;
+/** The sandbox's first process and those that start others, when a fork bomb has taken the rest. */
+const processesToSpare = 32;
 
 /**
- * Sandboxes by bubblewrap: every namespace, a system call filter, no capabilities, the host's /usr read-only. Never
- * with host uid 0, to which much of /proc/sys stays writable inside: under root each sandbox has a uid of its own.
+ * Sandboxes by bubblewrap: every namespace, a system call filter, no capabilities, the host's /usr read-only. No program
+ * in one has host uid 0: under root each sandbox has a uid of its own.
  */
 export function bubblewrap(options: BubblewrapOptions): Driver {
   const asRoot = process.getuid?.() === 0;
@@ -51,6 +70,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   const cgroups = findCgroups(options.data_dir);
   const etc = join(options.data_dir, "etc");
   writeEtc(etc);
+  const proc = ownProc(etc);
   const filter = join(options.data_dir, "seccomp.bpf");
   writeFileSync(filter, seccompFilter(architecture()));
   // Copied to where the sandboxes' users can reach it, which need not hold for our own folder.
@@ -58,23 +78,26 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   copyFileSync(initProgram, program);
   chmodSync(program, 0o644);
 
-  let found: Bwrap | null = null;
+  const coresArePiped = options.cores_are_piped ?? pipesCores();
+  const enforcement = enforcementBy(cgroups, "a file system for each sandbox");
+  let found: BwrapHere | null = null;
 
   async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
-    const refusal = refusalOf(spec, cgroups);
+    const refusal = refusalOf(spec, enforcement);
     if (refusal !== null) throw new Unavailable(refusal);
-    found ??= await findBwrap();
     const folder = folders.open(id);
-    const cgroup = cgroups?.create(id, {
-      memory_bytes: spec.limits.memory_bytes,
-      processes: spec.limits.processes + 32,
-    });
-    const start = joining(network, folder.user, [
+    found ??= await findBwrapHere(folders.anyUser());
+    const { cpu, memory_bytes, processes } = spec.limits;
+    const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
+    const start = joining(network, found.way === "user" ? folder.user : {}, [
+      ...(coresArePiped ? noPipedCores : []),
       ...[found.path, ...isolation(found, network)],
-      ...readOnlyRoot(etc, network ? "open" : "none"),
-      ...["--ro-bind", program, initInside],
+      ...openFolders([inside.home, initInside, outputsInside]),
+      ...[...readOnlyRoot(etc, network ? "open" : "none"), ...proc],
+      ...["--ro-bind", program, initInside, ...usersOf(folder, found, etc)],
       ...ownFilesystem(folder, spec, network),
-      ...["bash", "--norc", "--noprofile", initInside, ...limitsOf(spec, cgroups)],
+      ...[...become(found, folder.user), "bash", "--norc", "--noprofile", initInside],
+      ...limitsOf(spec, { cgroup: cgroups?.limits("memory") ?? false, coresArePiped }),
     ]);
     const seccomp = openSync(filter, "r");
     const child = spawn(start.command, start.args, {
@@ -90,6 +113,13 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   return {
     name: "bubblewrap",
     provision,
+    async describe() {
+      found ??= await findBwrapHere(folders.anyUser());
+      const user = asRoot ? ", each with a host user id of its own" : "";
+      if (found.way === "user") return `bubblewrap, in user namespaces${user}`;
+      return `bubblewrap, begun by root since this machine forbids user namespaces${user}, and without privileges`;
+    },
+    enforces: async () => enforcement,
     forget: (id) => folders.remove(id),
     keptFolders(id) {
       const folder = folders.find(id);
@@ -119,7 +149,7 @@ function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFo
   return [
     { name: "workspace", path: workspace, inside: "/workspace", owner },
     { name: "home", path: home, inside: inside.home, owner },
-    { name: "outputs", path: outputs, inside: "/mnt/session/outputs", owner },
+    { name: "outputs", path: outputs, inside: outputsInside, owner },
     {
       name: "tool_results",
       path: tool_results,
@@ -129,67 +159,44 @@ function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFo
   ];
 }
 
-/** What of the spec cannot be done here. */
-function refusalOf(spec: SandboxSpec, cgroups: Cgroups | null): string | null {
-  const { image, packages, setup, demanded } = spec;
-  if (image !== null) return `bubblewrap runs on the host's own /usr and has no image ${image}`;
-  if (Object.values(packages).some((names) => names.length > 0)) return "bubblewrap installs no packages";
-  if (setup.length > 0) return "bubblewrap runs no setup commands";
-  if (demanded.includes("cpu")) return "the processor time of a sandbox cannot be limited here";
-  if (demanded.includes("disk_bytes")) return "the disk space of a sandbox cannot be limited here";
-  if (demanded.includes("memory_bytes") && !cgroups?.limitsMemory)
-    return "the memory of a sandbox as a whole cannot be limited here, without cgroups that can be written";
-  return null;
-}
-
 function architecture(): Architecture {
   if (process.arch === "x64" || process.arch === "arm64") return process.arch;
   throw new Error(`there is no system call filter for ${process.arch}; sandboxes need x64 or arm64`);
 }
 
-function isolation(bwrap: Bwrap, network: Namespace | undefined): string[] {
-  return [
-    ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"],
-    ...(network ? [] : ["--unshare-net"]),
-    ...(bwrap.disablesUserns ? ["--disable-userns"] : []),
-    ...["--uid", String(inside.uid), "--gid", String(inside.gid), "--hostname", "sandbox"],
-    ...["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"],
-    ...["--json-status-fd", "3", "--block-fd", "4", "--seccomp", "5"],
-  ];
+/** Where it does not begin in a user namespace, the sandbox knows itself by its user id on the host. */
+function usersOf({ etc, user: { uid, gid } }: SandboxFolder, { way }: BwrapHere, shared: string): string[] {
+  if (way === "user" || uid === undefined || gid === undefined) return users(shared);
+  mkdirSync(etc, { recursive: true, mode: 0o755 });
+  writeUsers(etc, { uid, gid });
+  return users(etc);
 }
-
-function ownFilesystem(folder: SandboxFolder, spec: SandboxSpec, network: Namespace | undefined): string[] {
-  const variables = { ...environment, ...(network && proxyEnvironment) };
-  const tmp = ["--size", String(spec.limits.tmp_bytes), "--tmpfs"];
-  return [
-    ...["--proc", "/proc", "--dev", "/dev", ...tmp, "/dev/shm", "--perms", "1777", ...tmp, "/tmp"],
-    ...["--symlink", "/tmp", "/var/tmp", "--dir", "/run", "--dir", "/mnt/session/uploads"],
-    ...["--ro-bind", folder.pipes, pipesInside],
-    ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
-    ...["--bind", folder.outputs, "/mnt/session/outputs"],
-    ...["--ro-bind", folder.tool_results, toolResultsInside, "--remount-ro", "/", "--chdir", "/workspace"],
-    ...Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
-  ];
-}
-
-const environment = {
-  PATH: `${inside.home}/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
-  HOME: inside.home,
-  USER: inside.user,
-  LOGNAME: inside.user,
-  SHELL: "/bin/bash",
-  LANG: "C.UTF-8",
-  TERM: "dumb",
-};
 
 /** Arguments of the init program. */
-function limitsOf(spec: SandboxSpec, cgroups: Cgroups | null): string[] {
+function limitsOf({ limits: each }: SandboxSpec, by: { cgroup: boolean; coresArePiped: boolean }): string[] {
   const kibibytes = (bytes: number) => String(Math.ceil(bytes / 1024));
   return [
-    String(spec.limits.processes),
-    kibibytes(spec.limits.file_bytes),
-    cgroups?.limitsMemory ? "unlimited" : kibibytes(spec.limits.memory_bytes),
+    String(each.processes),
+    kibibytes(each.file_bytes),
+    by.cgroup ? "unlimited" : kibibytes(each.memory_bytes),
+    by.coresArePiped ? "" : "0",
+    ...[limits.sandbox_open_files, limits.sandbox_open_files_max, limits.sandbox_oom_score].map(String),
   ];
+}
+
+/** Where the host hands memory dumps to a program of its own, that runs as root there whatever the limit is, this one excepted. */
+const noPipedCores = ["/usr/bin/prlimit", "--core=1:1"];
+const pipesCores = () => readFileSync("/proc/sys/kernel/core_pattern", "utf8").startsWith("|");
+
+/** Where memory is short the kernel ends a sandbox before a server. Written by root, no sandbox takes it back. */
+function makeVictim(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(limits.sandbox_oom_score));
+  } catch (error) {
+    // It is gone; or it is not root's to say, and the sandbox's first process says it of itself.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT" && code !== "ESRCH" && code !== "EACCES" && code !== "EPERM") throw error;
+  }
 }
 
 async function started(made: {
@@ -197,7 +204,7 @@ async function started(made: {
   child: ChildProcess;
   folder: SandboxFolder;
   cgroup: Cgroup | undefined;
-  bwrap: Bwrap;
+  bwrap: BwrapHere;
 }): Promise<Sandbox> {
   const { child, cgroup } = made;
   const [commands, answers, errors, status, block] = child.stdio.slice(0, 5).map(duplex);
@@ -216,12 +223,14 @@ async function started(made: {
     // The first process takes all others with it, and bwrap ends after them; killing bwrap first would not wait.
     const first = await Promise.race([pid, ended]);
     if (first === undefined || !killed(first)) child.kill("SIGKILL");
+    cgroup?.kill();
     await ended;
   }
 
   const timer = setTimeout(() => child.kill("SIGKILL"), limits.sandbox_start_ms_max);
   const first = await Promise.race([pid, ended]);
   try {
+    if (first !== undefined) makeVictim(first);
     if (first !== undefined && (cgroup?.add(first) ?? true)) block.end("x");
   } catch (error) {
     await destroy();

@@ -3,11 +3,22 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { Unavailable } from "../driver.ts";
+import { hostPrograms } from "./root-filesystem.ts";
+import type { User } from "./sandbox-folders.ts";
 
 export interface Bwrap {
   path: string;
   /** Older ones leave nested user namespaces to the system call filter alone. */
   disablesUserns: boolean;
+}
+
+/** And how it begins sandboxes on this machine. */
+export interface BwrapHere extends Bwrap {
+  /**
+   * `user`: it makes a user namespace first, and is nobody on the host at any time. `root`: where the machine forbids
+   * those, root makes the others, and the sandbox's first program gives all of that up before it begins.
+   */
+  way: "user" | "root";
 }
 
 const minimum = { major: 0, minor: 5 };
@@ -26,6 +37,17 @@ export async function findBwrap(): Promise<Bwrap> {
     );
   }
   return { path, disablesUserns: /--disable-userns/.test(help.stdout + help.stderr) };
+}
+
+/** `user` is one of those that sandboxes run as; empty: this process's own, who has one way alone. */
+export async function findBwrapHere(user: User): Promise<BwrapHere> {
+  const bwrap = await findBwrap();
+  if (user.uid === undefined) return { ...bwrap, way: "user" };
+  const probe = ["--unshare-user", ...hostPrograms(), "true"];
+  return promisify(execFile)(bwrap.path, probe, { ...user, cwd: "/", env: {} }).then(
+    () => ({ ...bwrap, way: "user" }),
+    () => ({ ...bwrap, way: "root" }),
+  );
 }
 
 export const findProgram = (name: string): string | undefined =>

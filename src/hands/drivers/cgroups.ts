@@ -13,13 +13,17 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** Limits on a sandbox as a whole. */
 export interface Cgroups {
-  /** Such as `cgroup v2 (memory, pids)`. */
+  /** `cgroup v2` or `cgroup v1`. */
   readonly description: string;
-  readonly limitsMemory: boolean;
+  limits(controller: Controller): boolean;
   create(name: string, limits: CgroupLimits): Cgroup;
 }
 
+export type Controller = "cpu" | "memory" | "pids";
+
 export interface CgroupLimits {
+  /** Processor cores; null is no limit. */
+  cpu: number | null;
   memory_bytes: number;
   processes: number;
 }
@@ -27,6 +31,8 @@ export interface CgroupLimits {
 export interface Cgroup {
   /** False when the process is gone already. */
   add(pid: number): boolean;
+  /** Every process in it, whatever has become of its first. Only version 2 can. */
+  kill(): void;
   /** Once its processes are gone. */
   remove(): Promise<void>;
 }
@@ -34,13 +40,16 @@ export interface Cgroup {
 /** One folder under which sandboxes get theirs, and how its controllers spell their limits. */
 interface Tree {
   folder: string;
-  controllers: string[];
+  /** Those that limit something; known once it is open. */
+  controllers: Controller[];
   /** Makes the folder; true when sandboxes can get limits under it. */
   open(): boolean;
   write(folder: string, limits: CgroupLimits): void;
 }
 
-const controllers = ["memory", "pids"];
+const controllers: Controller[] = ["cpu", "memory", "pids"];
+/** The time over which a share of the processors is counted, in `us`. */
+const cpuPeriod = 100_000;
 
 /** Null where no cgroup can be made here. What an earlier process left behind under the same `owner` is removed. */
 export function findCgroups(owner: string): Cgroups | null {
@@ -52,8 +61,8 @@ export function findCgroups(owner: string): Cgroups | null {
   if (trees.length === 0) return null;
   const limited = trees.flatMap((tree) => tree.controllers);
   return {
-    description: `cgroup ${v2 ? "v2" : "v1"} (${limited.join(", ")})`,
-    limitsMemory: limited.includes("memory"),
+    description: `cgroup ${v2 ? "v2" : "v1"}`,
+    limits: (controller) => limited.includes(controller),
     create: (sandbox, limits) => createCgroup(trees, sandbox, limits),
   };
 }
@@ -76,6 +85,7 @@ function createCgroup(trees: Tree[], name: string, limits: CgroupLimits): Cgroup
         throw error;
       }
     },
+    kill: () => folders.forEach(killAll),
     async remove() {
       for (const folder of folders) {
         // A reaped process leaves its cgroup a moment later.
@@ -112,19 +122,25 @@ function ownCgroup(controller: string): string {
   return "/";
 }
 
-function v1Tree(mounts: Mount[], controller: string, name: string): Tree | null {
+function v1Tree(mounts: Mount[], controller: Controller, name: string): Tree | null {
   const mount = mounts.find((each) => each.type === "cgroup" && each.options.includes(controller));
   if (!mount) return null;
   for (const parent of [join(mount.folder, ownCgroup(controller)), mount.folder]) {
     const folder = join(parent, name);
     const open = () => makeFolder(folder);
-    const tree = { folder, controllers: [controller], open, write: v1Limits[controller] ?? (() => {}) };
+    const tree = { folder, controllers: [controller], open, write: v1Limits[controller] };
     if (works(tree)) return tree;
   }
   return null;
 }
 
-const v1Limits: Record<string, Tree["write"]> = {
+const v1Limits: Record<Controller, Tree["write"]> = {
+  cpu(folder, { cpu }) {
+    const quota = cpu === null ? -1 : Math.ceil(cpu * cpuPeriod);
+    writeControl(join(folder, "cpu.cfs_period_us"), String(cpuPeriod));
+    // More than a cgroup above has is refused, and that one's limit is the stricter.
+    orLess(() => writeControl(join(folder, "cpu.cfs_quota_us"), String(quota)));
+  },
   memory(folder, { memory_bytes }) {
     writeControl(join(folder, "memory.limit_in_bytes"), String(memory_bytes));
     const withSwap = join(folder, "memory.memsw.limit_in_bytes");
@@ -144,24 +160,37 @@ function v2Tree(mount: Mount, name: string): Tree | null {
   const delegated = own === mount.folder ? own : dirname(own);
   for (const parent of new Set([own, delegated, mount.folder])) {
     const folder = join(parent, name);
-    const open = () => delegate(parent) && makeFolder(folder) && delegate(folder);
-    const tree: Tree = { folder, controllers, open, write: v2Limits };
+    const tree: Tree = { folder, controllers: [], open, write };
+    function open(): boolean {
+      const given = controllers.filter((each) => delegate(parent, each));
+      tree.controllers = makeFolder(folder) ? given.filter((each) => delegate(folder, each)) : [];
+      return tree.controllers.length > 0;
+    }
+    function write(sandbox: string, limits: CgroupLimits): void {
+      for (const controller of tree.controllers) v2Limits[controller](sandbox, limits);
+    }
     if (works(tree)) return tree;
   }
   return null;
 }
 
-function v2Limits(folder: string, { memory_bytes, processes }: CgroupLimits): void {
-  writeControl(join(folder, "memory.max"), String(memory_bytes));
-  const swap = join(folder, "memory.swap.max");
-  if (existsSync(swap)) writeControl(swap, "0");
-  writeControl(join(folder, "pids.max"), String(processes));
-}
+const v2Limits: Record<Controller, Tree["write"]> = {
+  cpu(folder, { cpu }) {
+    const quota = cpu === null ? "max" : Math.ceil(cpu * cpuPeriod);
+    writeControl(join(folder, "cpu.max"), `${quota} ${cpuPeriod}`);
+  },
+  memory(folder, { memory_bytes }) {
+    writeControl(join(folder, "memory.max"), String(memory_bytes));
+    const swap = join(folder, "memory.swap.max");
+    if (existsSync(swap)) writeControl(swap, "0");
+  },
+  pids(folder, { processes }) {
+    writeControl(join(folder, "pids.max"), String(processes));
+  },
+};
 
-function delegate(folder: string): boolean {
-  return succeeds(() =>
-    writeControl(join(folder, "cgroup.subtree_control"), controllers.map((each) => `+${each}`).join(" ")),
-  );
+function delegate(folder: string, controller: Controller): boolean {
+  return succeeds(() => writeControl(join(folder, "cgroup.subtree_control"), `+${controller}`));
 }
 
 function works(tree: Tree): boolean {
@@ -172,7 +201,7 @@ function works(tree: Tree): boolean {
     succeeds(() => {
       mkdirSync(probe, { recursive: true });
       accessSync(join(probe, "cgroup.procs"));
-      tree.write(probe, { memory_bytes: 1 << 30, processes: 64 });
+      tree.write(probe, { cpu: 0.1, memory_bytes: 1 << 30, processes: 64 });
     });
   tryRmdir(probe);
   if (ok) removeLeftovers(tree.folder);
@@ -182,7 +211,20 @@ function works(tree: Tree): boolean {
 
 function removeLeftovers(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) tryRmdir(join(folder, entry.name));
+    if (!entry.isDirectory()) continue;
+    killAll(join(folder, entry.name));
+    tryRmdir(join(folder, entry.name));
+  }
+}
+
+/** Where there is no such control, processes end with the first one of their sandbox alone. */
+const killAll = (folder: string): void => void succeeds(() => writeControl(join(folder, "cgroup.kill"), "1"));
+
+function orLess(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
   }
 }
 

@@ -1,15 +1,26 @@
 # The first process of a sandbox. It obeys its host: commands end in a NUL and come on stdin, answers are lines on
 # stdout. Being pid 1 it cannot be killed from inside, and killing others needs no fork, so a full process table does
-# not stop it. Arguments: processes allowed to what it runs, largest file in KiB, largest data segment in KiB.
+# not stop it. Arguments: processes allowed to what it runs, largest file in KiB, largest data segment in KiB, largest memory
+# dump in KiB (empty: as it is), open files of a program and how many it may ask for, how gladly the kernel ends it.
 for fd in /proc/$$/fd/*; do
   # What the host's parent left open must not reach the sandbox. One of them is this file.
   ((${fd##*/} <= 2)) || [[ $fd -ef $0 ]] || eval "exec ${fd##*/}>&-"
 done
+# Not for whoever has begun the sandbox to enter.
+cd /workspace || exit
 set -m
 umask 022
 trap : HUP INT QUIT TERM USR1 USR2 ALRM
 processes=$1
-ulimit -c 0
+[[ ! $4 ]] || ulimit -c "$4"
+# Where the host allows less, that stays.
+{
+  ulimit -Sn "$5"
+  ulimit -Hn "$6"
+  # No less than its host has said already.
+  read -r score </proc/self/oom_score_adj
+  ((score >= $7)) || echo "$7" >/proc/self/oom_score_adj
+} 2>/dev/null
 ulimit -f "$2"
 ulimit -d "$3"
 # A few above what the sandbox may have, so that a process can be started when a fork bomb has taken the rest.

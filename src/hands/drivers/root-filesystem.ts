@@ -1,5 +1,5 @@
-import { lstatSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, lstatSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { resolvConf } from "../network/inside.ts";
 
 /** Who the sandbox believes to be, whatever its host uid. */
@@ -36,14 +36,6 @@ const sharedEtc = [
 ];
 
 const ownEtc: Record<string, string> = {
-  passwd: `root:x:0:0:root:/root:/usr/sbin/nologin
-${inside.user}:x:${inside.uid}:${inside.gid}:${inside.user}:${inside.home}:/bin/bash
-nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-`,
-  group: `root:x:0:
-${inside.user}:x:${inside.gid}:
-nogroup:x:65534:
-`,
   hosts: "127.0.0.1 localhost sandbox\n::1 localhost\n",
   hostname: "sandbox\n",
   "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
@@ -58,17 +50,47 @@ export function writeEtc(folder: string): void {
   );
   for (const [name, text] of [...Object.entries(ownEtc), ...names])
     writeFileSync(join(folder, name), text, { mode: 0o644 });
+  writeUsers(folder, inside);
 }
+
+/** Who its users are: the one that it runs as, and those that systems expect. */
+export function writeUsers(folder: string, { uid, gid }: { uid: number; gid: number }): void {
+  const passwd = `root:x:0:0:root:/root:/usr/sbin/nologin
+${inside.user}:x:${uid}:${gid}:${inside.user}:${inside.home}:/bin/bash
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+`;
+  const group = `root:x:0:
+${inside.user}:x:${gid}:
+nogroup:x:65534:
+`;
+  for (const [name, text] of Object.entries({ passwd, group }))
+    writeFileSync(join(folder, name), text, { mode: 0o644 });
+}
+
+export const users = (folder: string): string[] =>
+  ["passwd", "group"].flatMap((name) => ["--ro-bind", join(folder, name), `/etc/${name}`]);
+
+/** Arguments of bwrap for what the host has installed. */
+export const hostPrograms = (): string[] => [
+  ...["--ro-bind", "/usr", "/usr"],
+  ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap(topLevelFolder),
+];
 
 /** Arguments of bwrap for everything that is read-only and alike in all sandboxes of such a network. */
 export function readOnlyRoot(etcFolder: string, network: keyof typeof resolvConf): string[] {
   return [
-    ...["--ro-bind", "/usr", "/usr"],
-    ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap(topLevelFolder),
+    ...hostPrograms(),
+    ...openFolders(sharedEtc.map((name) => `/etc/${name}`).filter((path) => existsSync(path))),
     ...sharedEtc.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
     ...Object.keys(ownEtc).flatMap((name) => ["--ro-bind", join(etcFolder, name), `/etc/${name}`]),
     ...["--ro-bind", join(etcFolder, `resolv.conf.${network}`), "/etc/resolv.conf"],
   ];
+}
+
+/** The folders above what is shown, which would be closed to all but whoever begins the sandbox. */
+export function openFolders(paths: string[]): string[] {
+  const above = (path: string): string[] => (path === "/" ? [] : [...above(dirname(path)), path]);
+  return [...new Set(paths.flatMap((path) => above(dirname(path))))].flatMap((path) => ["--dir", path]);
 }
 
 /** A link into /usr where the host has merged the two, else the folder itself. */

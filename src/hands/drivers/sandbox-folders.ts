@@ -25,6 +25,8 @@ export interface SandboxFolder {
   /** The host's own, which the sandbox may read. */
   tool_results: string;
   pipes: string;
+  /** For what of /etc is of this sandbox alone. */
+  etc: string;
   /** Whom they belong to and whom the sandbox runs as. Empty: as this process does. */
   user: User;
 }
@@ -36,6 +38,8 @@ export interface SandboxFolders {
   /** Makes the folders of a sandbox that has none, in a place that only this process can pass. */
   stage(id: string): { path: string; folder: SandboxFolder; commit(): void; discard(): Promise<void> };
   remove(id: string): Promise<void>;
+  /** One such as sandboxes run as, be it no sandbox's. */
+  anyUser(): User;
 }
 
 /**
@@ -137,6 +141,7 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
       await emptyTrash(trash);
       if (uid !== null) taken.delete(uid);
     },
+    anyUser: () => (uids ? { uid: uids.first, gid: uids.first } : {}),
   };
 }
 
@@ -147,6 +152,7 @@ function foldersIn(path: string, user: User): SandboxFolder {
     home: join(path, "home"),
     tool_results: join(path, "tool_results"),
     pipes: join(path, "pipes"),
+    etc: join(path, "etc"),
     user,
   };
 }

@@ -1,0 +1,40 @@
+import type { Enforcement, LimitName } from "../driver.ts";
+import type { SandboxSpec } from "../wire.ts";
+import type { Cgroups, Controller } from "./cgroups.ts";
+
+/** How bubblewrap holds sandboxes to their limits on this machine. `disk`: why their disk cannot be limited, if so. */
+export function enforcementBy(cgroups: Cgroups | null, disk: string | null): Enforcement {
+  const missing = "cgroups that Drover can write: start it as root, or give it a cgroup of its own";
+  const group = (controller: Controller) =>
+    cgroups?.limits(controller)
+      ? ({ scope: "sandbox", by: `${cgroups.description}, ${controller}` } as const)
+      : null;
+  return {
+    cpu: group("cpu") ?? { scope: "none", needs: missing },
+    memory_bytes: group("memory") ?? { scope: "process", by: "rlimit", needs: missing },
+    processes: group("pids") ?? { scope: "sandbox", by: "rlimit" },
+    disk_bytes:
+      disk === null ? { scope: "sandbox", by: "a file system of its own" } : { scope: "none", needs: disk },
+  };
+}
+
+const nouns: Record<LimitName, string> = {
+  cpu: "processor time",
+  memory_bytes: "memory",
+  processes: "processes",
+  disk_bytes: "disk space",
+};
+
+/** What of the spec cannot be done here. */
+export function refusalOf(spec: SandboxSpec, enforcement: Enforcement): string | null {
+  const { image, packages, setup, demanded } = spec;
+  if (image !== null) return `bubblewrap runs on the host's own /usr and has no image ${image}`;
+  if (Object.values(packages).some((names) => names.length > 0)) return "bubblewrap installs no packages";
+  if (setup.length > 0) return "bubblewrap runs no setup commands";
+  for (const name of demanded) {
+    const enforced = enforcement[name];
+    if (enforced.scope !== "sandbox")
+      return `the ${nouns[name]} of a sandbox as a whole cannot be limited here, without ${enforced.needs}`;
+  }
+  return null;
+}

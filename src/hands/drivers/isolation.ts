@@ -1,0 +1,67 @@
+import type { Namespace } from "../driver.ts";
+import { proxyEnvironment } from "../network/inside.ts";
+import type { SandboxSpec } from "../wire.ts";
+import type { BwrapHere } from "./bwrap.ts";
+import { inside } from "./root-filesystem.ts";
+import type { SandboxFolder, User } from "./sandbox-folders.ts";
+
+/** What bwrap is told of a sandbox: what it is cut off from, what it sees of the disk, and as whom it begins. */
+
+export const pipesInside = "/run/drover";
+export const initInside = "/run/init";
+export const toolResultsInside = "/mnt/session/tool_results";
+export const outputsInside = "/mnt/session/outputs";
+
+/** Descriptors of bwrap, beside the standard ones. */
+export const descriptors = { status: 3, block: 4, seccomp: 5 } as const;
+
+export function isolation({ way, disablesUserns }: BwrapHere, network: Namespace | undefined): string[] {
+  const { status, block, seccomp } = descriptors;
+  return [
+    ...(way === "user" ? ["--unshare-user", "--uid", String(inside.uid), "--gid", String(inside.gid)] : []),
+    ...(way === "user" && disablesUserns ? ["--disable-userns"] : []),
+    ...(network ? [] : ["--unshare-net"]),
+    ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"],
+    ...["--hostname", "sandbox", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"],
+    // For as long as `become` takes.
+    ...(way === "root" ? ["SETUID", "SETGID", "SETPCAP"].flatMap((cap) => ["--cap-add", `CAP_${cap}`]) : []),
+    ...["--json-status-fd", String(status), "--block-fd", String(block), "--seccomp", String(seccomp)],
+  ];
+}
+
+/** What comes before the first program where it begins as root, so that it never runs as root. */
+export function become({ way }: BwrapHere, { uid, gid }: User): string[] {
+  if (way === "user") return [];
+  const nothing = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"];
+  const user = [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
+  // The signal is forgotten with the change of user.
+  return ["setpriv", ...user, ...nothing, "--pdeathsig=KILL", "--"];
+}
+
+export function ownFilesystem(
+  folder: SandboxFolder,
+  { limits }: SandboxSpec,
+  network: Namespace | undefined,
+): string[] {
+  const variables = { ...environment, ...(network && proxyEnvironment) };
+  const shared = ["--perms", "1777", "--size", String(limits.tmp_bytes), "--tmpfs"];
+  return [
+    ...["--dev", "/dev", ...shared, "/dev/shm", ...shared, "/tmp"],
+    ...["--symlink", "/tmp", "/var/tmp", "--dir", "/mnt/session/uploads"],
+    ...["--ro-bind", folder.pipes, pipesInside],
+    ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
+    ...["--bind", folder.outputs, outputsInside],
+    ...["--ro-bind", folder.tool_results, toolResultsInside, "--remount-ro", "/"],
+    ...Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
+  ];
+}
+
+const environment = {
+  PATH: `${inside.home}/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+  HOME: inside.home,
+  USER: inside.user,
+  LOGNAME: inside.user,
+  SHELL: "/bin/bash",
+  LANG: "C.UTF-8",
+  TERM: "dumb",
+};
