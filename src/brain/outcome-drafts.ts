@@ -13,8 +13,9 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
   const shown = writer(thread, pen, "session");
   switch (outcome.type) {
     case "tool_finished": {
-      const { tool_use_id, content, is_error, recovery, restored } = outcome;
-      const result = { tool_use_id, content, is_error, ...(recovery && { recovery }) };
+      const { tool_use_id, content, is_error, recovery, network, restored } = outcome;
+      const extra = { ...(recovery && { recovery }), ...(network && { network }) };
+      const result = { tool_use_id, content, is_error, ...extra };
       if (!restored || restored.id === state.restore_known) {
         return {
           ...none(),

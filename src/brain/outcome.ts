@@ -11,6 +11,7 @@ import {
 } from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
 import type { Evaluation, Recovery } from "../protocol/events.ts";
+import type { NetworkUse } from "../protocol/network-use.ts";
 import type { PreviewedIds } from "./preview.ts";
 import type { State, Thread } from "./state.ts";
 
@@ -62,6 +63,8 @@ export type Outcome =
       recovery?: Recovery;
       /** What became of the workspace, where the sandbox was not there any more. */
       restored?: Restored;
+      /** What the sandbox used of the network, since it was told of last. */
+      network?: NetworkUse | undefined;
       /** The newest call in the sandbox before this one began. */
       call_before?: string | undefined;
       /** Searches of the web that the call has made; none where it says nothing. */

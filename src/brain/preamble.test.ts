@@ -9,6 +9,7 @@ test("the preamble names the tools that are there and those that are not", () =>
   const text = preamble(["bash", "read", "web_fetch"]) ?? "";
   assert.match(text, /^Your tools bash, read act in a Linux sandbox/);
   assert.match(text, /- Not available in this session: write, edit, glob, grep, web_search\.$/);
+  assert.match(text, /HTTP proxy.*where one is refused, the answer says why/);
   assert.ok(text.length < 1_000);
   assert.doesNotMatch(preamble(["read"]) ?? "", /Commands get no input/);
 });

@@ -13,7 +13,7 @@ export function preamble(offered: readonly string[]): string | null {
     "- /workspace is the working directory. It and your home directory are kept for as long as the session; /tmp is not.",
     "- /mnt/session/outputs is where files go that the user should get.",
     "- /mnt/session/tool_results holds tool outputs that were too long to be shown whole. You can only read there.",
-    "- The sandbox has no network access: nothing can be downloaded in it or installed from the internet.",
+    "- What it may reach of the network is set by its environment. Programs go out through an HTTP proxy, which most of them find by themselves (HTTP_PROXY); where one is refused, the answer says why.",
     ...(inside.includes("bash") ? ["- Commands get no input: nobody sits at a terminal."] : []),
     ...(off.length > 0 ? [`- Not available in this session: ${off.join(", ")}.`] : []),
   ].join("\n");

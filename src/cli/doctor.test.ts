@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
+import { readConfig } from "../config.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
-import { isRoot } from "./machine.ts";
+import { isRoot, thisMachine } from "./machine.ts";
 
 interface Finding {
   name: string;
@@ -48,11 +49,24 @@ test("a machine in order passes, and a port that is taken is only a warning", as
   const findings = JSON.parse(said) as Finding[];
   assert.deepEqual(
     findings.map(({ name }) => name),
-    ["node", "sandbox", "limits", "database", "data", "port", "models", "web", "search"],
+    ["node", "sandbox", "limits", "network", "database", "data", "port", "models", "web", "search"],
   );
   assert.ok(!findings.some(({ level }) => level === "fail"), said);
   assert.equal(findings.find(({ name }) => name === "port")?.level, "warn");
   assert.equal(code, 0);
+});
+
+test("whether egress answers is said where sandboxes run", async () => {
+  const own = { DROVER_DATA_DIR: join(folder, "data"), XDG_RUNTIME_DIR: folder };
+  const { runtime_dir } = readConfig(own, thisMachine());
+  const sockets = { hands: createServer(), egress: createServer() };
+  assert.doesNotMatch((await doctor(own)).said, /egress {4}/);
+  mkdirSync(runtime_dir, { recursive: true });
+  await once(sockets.hands.listen(join(runtime_dir, "hands.sock")), "listening");
+  assert.match((await doctor(own)).said, /warn {2}egress {4}no drover egress answers.*start it beside/);
+  await once(sockets.egress.listen(join(runtime_dir, "egress.sock")), "listening");
+  assert.match((await doctor(own)).said, /ok {4}egress {4}answers at .*egress\.sock/);
+  for (const socket of Object.values(sockets)) socket.close();
 });
 
 test("the search provider is named, and that there is none is said", async () => {

@@ -12,9 +12,19 @@ import type { HostAddress } from "../hands/connection.ts";
 import type { Enforcement, LimitName } from "../hands/driver.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { expiryOf, type Identity, readIdentity } from "../hands/identity.ts";
+import { checkSlots } from "../hands/network/network.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
-import { configOrExit, hasOwnStorage, isRoot, sayOwnStorage } from "./machine.ts";
+import {
+  answersLocally,
+  configOrExit,
+  egressSocketOf,
+  handsSocketOf,
+  hasOwnStorage,
+  isRoot,
+  sayNoEgress,
+  sayOwnStorage,
+} from "./machine.ts";
 import { modelsLine } from "./models.ts";
 import { painter } from "./tree.ts";
 
@@ -38,7 +48,7 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  const sandboxes = await sandbox();
+  const sandboxes = [...(await sandbox()), await network(), ...(await egress(config))];
   const { database_url: url } = config;
   const database = url === null ? ownDatabase() : await givenDatabase(url);
   return [
@@ -95,6 +105,21 @@ function sandboxLimits(enforcement: Enforcement): Finding {
   });
   const hold = each.every(({ enforced }) => enforced.scope === "sandbox");
   return (hold ? ok : warn)(name, `hold for a sandbox as a whole: ${said.join("; ")}`);
+}
+
+/** Prepares one and lets it go again. */
+async function network(): Promise<Finding> {
+  const problem = await checkSlots();
+  return problem === null
+    ? ok("network", "of a sandbox can be prepared, with nothing in it but a way to drover egress")
+    : warn("network", `${problem} (until then, sandboxes with a network answer with this reason)`);
+}
+
+/** Looked at where there are sandboxes now: what is not started is no finding. */
+async function egress(config: Config): Promise<Finding[]> {
+  const path = egressSocketOf(config);
+  if (await answersLocally(path)) return [ok("egress", `answers at ${path}`)];
+  return (await answersLocally(handsSocketOf(config))) ? [warn("egress", sayNoEgress)] : [];
 }
 
 const connectMsMax = 3_000;

@@ -11,12 +11,22 @@ import type { NetworkListener } from "../hands/listen.ts";
 import type { Checkpoint } from "../hands/wire.ts";
 import { lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
-import { configOrExit, handsSocketOf, hasOwnStorage, prepareFolders, sayOwnStorage } from "./machine.ts";
+import {
+  answersLocally,
+  configOrExit,
+  egressSocketOf,
+  handsSocketOf,
+  hasOwnStorage,
+  prepareFolders,
+  sayNoEgress,
+  sayOwnStorage,
+} from "./machine.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
 
 interface HandsOptions {
   socket?: string;
   listen?: { host: string; port: number };
+  egress?: string;
   client?: UserIds;
   supervised?: boolean;
 }
@@ -29,6 +39,10 @@ export function handsCommand(): Command {
       "--listen <host:port>",
       "where to listen for servers on other machines, over mutual TLS",
       hostAndPort,
+    )
+    .option(
+      "--egress <path>",
+      "where drover egress takes the connections of sandboxes (default: the socket of this data directory)",
     )
     .option("--client <uid:gid>", "the user who may connect, besides root", userIds)
     .option("--supervised", "run as a child of drover up")
@@ -47,6 +61,7 @@ async function hands(options: HandsOptions): Promise<void> {
     const network = options.listen ? networkListener(options.listen, config, logger) : undefined;
     const driver = bubblewrap({ data_dir: folder });
     const socket_path = options.socket ?? handsSocketOf(config);
+    const egress_socket = options.egress ?? egressSocketOf(config);
     const checkpoints = {
       storage: config.storage,
       onKept: (checkpoint: Checkpoint) => logger.debug({ checkpoint }, "workspace kept"),
@@ -58,6 +73,7 @@ async function hands(options: HandsOptions): Promise<void> {
       socket_path,
       data_dir: folder,
       driver,
+      egress_socket,
       owner: options.client,
       network,
       checkpoints,
@@ -65,6 +81,7 @@ async function hands(options: HandsOptions): Promise<void> {
     const problem = await driver.check();
     if (options.listen && hasOwnStorage(config)) logger.warn(sayOwnStorage(config.storage));
     if (problem !== null) logger.warn({ driver: driver.name }, `no sandbox can be started: ${problem}`);
+    if (!(await answersLocally(egress_socket))) logger.warn({ egress_socket }, sayNoEgress);
     life.reportReady({});
     if (!options.supervised) {
       const { host_id, port } = host;

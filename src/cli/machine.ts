@@ -10,6 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { connect } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { restoringFolder } from "../backup/restoring.ts";
@@ -124,6 +125,21 @@ export const handsSocketOf = (config: Pick<Config, "runtime_dir">) => join(confi
 
 export const egressSocketOf = (config: Pick<Config, "runtime_dir">) =>
   join(config.runtime_dir, "egress.sock");
+
+export const sayNoEgress =
+  "no drover egress answers, so that sandboxes of this machine reach no network; start it beside drover hands";
+
+/** Whether somebody listens on that unix socket. */
+export function answersLocally(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
 
 /** The key that the server of this data directory has made, if this user may read it. */
 export function readApiKey(dataDir: string): string | undefined {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { openNetwork } from "../net/egress-wire.ts";
 import { packageManagers } from "../protocol/environments.ts";
+import { networkUse } from "../protocol/network-use.ts";
 
 /**
  * What a brain says to `hands` and hears back: one JSON object a line over a unix socket or TLS, many calls at a time,
@@ -174,19 +175,6 @@ export const keptOutput = z.object({
   complete: z.boolean(),
 });
 export type KeptOutput = z.infer<typeof keptOutput>;
-
-/** What a sandbox has used of the network, and what it was refused. */
-export const networkUse = z.object({
-  connections: z.int().nonnegative(),
-  bytes_sent: z.int().nonnegative(),
-  bytes_received: z.int().nonnegative(),
-  /** The first different ones, and how many of others there were. */
-  refused: z.array(
-    z.object({ host: z.string(), port: z.int(), reason: z.string(), count: z.int().positive() }),
-  ),
-  refused_more: z.int().nonnegative(),
-});
-export type NetworkUse = z.infer<typeof networkUse>;
 
 export const executeResult = z.discriminatedUnion("status", [
   z.object({

@@ -2,11 +2,12 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { HostConnection } from "../hands/client.ts";
 import type { Placements } from "../hands/placement.ts";
 import type { Restored } from "../hands/wire.ts";
+import { refusalsIn } from "../protocol/network-use.ts";
 import type { ToolResult } from "../tools/tool.ts";
 
 /** What one process counts from its start. No label holds an id or anything that a tenant has chosen. */
 export interface Metrics {
-  toolCalled(name: string, result: Pick<ToolResult, "recovery">): void;
+  toolCalled(name: string, result: Pick<ToolResult, "recovery" | "network">): void;
   workspaceRestored(restored: Restored): void;
   /** So many sessions were freed whose process had died, was cut off or stood still. */
   takenOver(sessions: number): void;
@@ -42,6 +43,22 @@ export function createMetrics({
     labelNames: ["result"] as const,
     registers,
   });
+  const connections = new Counter({
+    name: "drover_sandbox_connections_total",
+    help: "Connections that programs in sandboxes have made to the network, as told with the results of calls.",
+    registers,
+  });
+  const bytes = new Counter({
+    name: "drover_sandbox_bytes_total",
+    help: "Bytes that programs in sandboxes have sent and received.",
+    labelNames: ["direction"] as const,
+    registers,
+  });
+  const refusals = new Counter({
+    name: "drover_sandbox_refusals_total",
+    help: "Connections and requests of programs in sandboxes that were refused.",
+    registers,
+  });
   const takenOver = new Counter({
     name: "drover_sessions_taken_over_total",
     help: "Sessions in work that were freed because their process had died, was cut off or stood still.",
@@ -65,12 +82,18 @@ export function createMetrics({
   });
   // A series that begins at 0 shows its first increase.
   for (const tool of tools) for (const outcome of outcomes) calls.inc({ tool, outcome }, 0);
+  for (const direction of ["sent", "received"] as const) bytes.inc({ direction }, 0);
   for (const result of restores) restored.inc({ result }, 0);
 
   return {
-    toolCalled(name, { recovery }) {
+    toolCalled(name, { recovery, network }) {
       const tool = tools.includes(name) ? name : "other";
       calls.inc({ tool, outcome: recovery?.type ?? "settled" });
+      if (!network) return;
+      connections.inc(network.connections);
+      bytes.inc({ direction: "sent" }, network.bytes_sent);
+      bytes.inc({ direction: "received" }, network.bytes_received);
+      refusals.inc(refusalsIn(network));
     },
     workspaceRestored: (filled) => restored.inc({ result: completenessOf(filled) }),
     takenOver: (sessions) => takenOver.inc(sessions),

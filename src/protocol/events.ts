@@ -10,6 +10,7 @@ import {
 import { idOf } from "./ids.ts";
 import { excessAdvice, excessOf, loadOf, mediaOf } from "./media.ts";
 import { budget, monetaryAmount } from "./money.ts";
+import { networkUse } from "./network-use.ts";
 import { sessionAgentSnapshot } from "./snapshots.ts";
 
 /**
@@ -197,6 +198,8 @@ const agentToolResult = z.object({
   content: z.array(toolResultContentBlock),
   is_error: z.boolean(),
   recovery: recovery.optional(),
+  /** Since the result before it, of all that runs in the session's sandbox. */
+  network: networkUse.optional(),
   processed_at: at,
 });
 

@@ -4,6 +4,7 @@ import { limits } from "../limits.ts";
 import type { ToolDefinition } from "../models/model.ts";
 import type { ToolResultContentBlock } from "../protocol/content.ts";
 import type { Recovery } from "../protocol/events.ts";
+import type { NetworkUse } from "../protocol/network-use.ts";
 
 export interface ToolResult {
   content: ToolResultContentBlock[];
@@ -12,6 +13,8 @@ export interface ToolResult {
   recovery?: Recovery;
   /** What became of the workspace, where the sandbox was not there any more. */
   restored?: Restored;
+  /** What the sandbox used of the network, since it was told of last. */
+  network?: NetworkUse | undefined;
 }
 
 /**

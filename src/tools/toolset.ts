@@ -8,10 +8,12 @@ import {
 } from "../hands/client.ts";
 import type { Restored } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
+import type { NetworkUse } from "../protocol/network-use.ts";
 import { bash } from "./bash.ts";
 import { edit } from "./edit.ts";
 import { glob } from "./glob.ts";
 import { grep } from "./grep.ts";
+import { networkOf } from "./network-use.ts";
 import { bounded } from "./preview.ts";
 import { read } from "./read.ts";
 import { afterReplays, outcomeUnknown } from "./replay.ts";
@@ -40,10 +42,12 @@ export async function runTool(
   const tool = toolNamed(call.name);
   if (!tool) return failed(`The tool "${call.name}" is not available on this server.`);
   const told: Restored[] = [];
+  const used: NetworkUse[] = [];
   const result = await attempts(tool);
   // Run again at another host, it ended in the workspace that was brought back last.
   const restored = told.at(-1);
-  return { ...result, ...(restored && { restored }) };
+  const network = networkOf(used);
+  return { ...result, ...(restored && { restored }), ...(network && { network }) };
 
   async function attempts(tool: Tool): Promise<ToolResult> {
     let reason = "";
@@ -92,6 +96,7 @@ export async function runTool(
     if (result.status === "lost") throw new Lost(result.reason);
     if (result.status === "unavailable") throw new NoSandbox(result.reason);
     if (result.restored) told.push(result.restored);
+    if (result.network) used.push(result.network);
     return result;
   }
 }

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { z } from "zod";
 import { limits } from "../../limits.ts";
 import type { RefusedLine } from "../../net/egress-wire.ts";
-import { type NetworkUse, networkUse } from "../wire.ts";
+import { type NetworkUse, networkUse } from "../../protocol/network-use.ts";
 
 /** What one sandbox has used of the network, whatever process of the host it was under. */
 export interface Meter {

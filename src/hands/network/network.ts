@@ -1,9 +1,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { limits } from "../../limits.ts";
+import type { NetworkUse } from "../../protocol/network-use.ts";
 import { type Namespace, Unavailable } from "../driver.ts";
 import { type Bwrap, findBwrap } from "../drivers/bwrap.ts";
-import type { NetworkUse, SandboxSpec } from "../wire.ts";
+import type { SandboxSpec } from "../wire.ts";
 import { createCarrier } from "./carry.ts";
 import { createEgress } from "./egress.ts";
 import { listen } from "./listen.ts";

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo, Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { type Egress, startEgress } from "../src/egress/egress.ts";
+import type { NetworkUse } from "../src/protocol/network-use.ts";
+import { certificateOf } from "./harness/egress.ts";
+import { scraped } from "./harness/metrics.ts";
+import { startTestServer, type TestServer } from "./harness/server.ts";
+import {
+  type Facts,
+  isOf,
+  newSession,
+  prepare,
+  resultsIn,
+  type StreamEvent,
+  turn,
+} from "./harness/session.ts";
+
+/** Of the loopback, an address of this process's own: all names lead there, and it is the one private address that is open. */
+const [high = 0, low = 0] = [process.pid >> 8, process.pid & 255];
+const upstream = `127.${64 + ((high >> 8) & 63)}.${high & 255}.${low || 1}`;
+const elsewhere = "127.0.0.2";
+
+const asRoot = process.getuid?.() === 0;
+const networkOf = (events: StreamEvent[]): NetworkUse | undefined =>
+  events.filter(isOf("agent.tool_result")).map((event) => (event as { network?: NetworkUse }).network)[0];
+
+describe("the network of a session's sandbox", () => {
+  let api: TestServer;
+  let egress: Egress;
+  let folder: string;
+  let facts: Facts;
+  let ca: string;
+  const servers: Server[] = [];
+  const ports = { http: 0, https: 0 };
+  /** Files that the upstream hands out, by path. */
+  const files = new Map<string, Buffer>();
+
+  const answer: RequestListener = (request, response) => {
+    const { pathname } = new URL(request.url ?? "", "http://here");
+    const file = files.get(pathname);
+    const isMissing = !file && pathname.startsWith("/repo");
+    response.writeHead(isMissing ? 404 : 200, pathname.endsWith("/") ? { "content-type": "text/html" } : {});
+    response.end(file ?? (isMissing ? "" : `${request.headers.host}${request.url}\n`));
+  };
+
+  async function listen(server: Server, port: number): Promise<number> {
+    servers.push(server);
+    await once(server.listen(port, upstream), "listening");
+    return (server.address() as AddressInfo).port;
+  }
+
+  before(async () => {
+    api = await startTestServer({ metrics: true });
+    folder = mkdtempSync(join(tmpdir(), "drover-upstream-"));
+    const tls = await certificateOf(folder, "a.test");
+    ca = tls.ca;
+    ports.http = await listen(createHttpServer(answer), asRoot ? 80 : 0);
+    ports.https = await listen(createHttpsServer(tls, answer), asRoot ? 443 : 0);
+    egress = await startEgress({
+      socket_path: join(api.hands.folder, "egress.sock"),
+      allow_private_hosts: [upstream],
+      package_hosts: [],
+      resolve: async (name) => [name === "inner.test" ? elsewhere : upstream],
+    });
+    facts = await prepare(api.client);
+  });
+  after(async () => {
+    await api.close();
+    await egress.close();
+    for (const server of servers) server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const http = (host: string) => `http://${host}:${ports.http}/`;
+
+  async function sessionIn(networking: object) {
+    const { id: environment_id } = await api.client.beta.environments.create({
+      name: "networked",
+      config: { type: "cloud", networking: networking as { type: "unrestricted" } },
+    });
+    return newSession(api.client, { ...facts, environment_id });
+  }
+  const limited = (more: object = {}) => sessionIn({ type: "limited", ...more });
+
+  /** What a command says in a new turn of that session, and what it used of the network. */
+  async function run(id: string, command: string) {
+    const events = await turn(api.client, id, `bash ${command}`);
+    return { said: resultsIn(events)[0] ?? "", network: networkOf(events) };
+  }
+
+  test("limited: a host that is not listed is refused in words, and the log says so", async () => {
+    const { id } = await limited({ allowed_hosts: ["a.test", "*.b.test"] });
+    const refused = await run(id, `curl -sS -w '%{http_code}' ${http("c.test")}`);
+    assert.match(refused.said, /c\.test.*allowed_hosts.*whoever manages the environment can add it.*403$/s);
+    assert.deepEqual(
+      refused.network?.refused.map(({ host, port, count }) => ({ host, port, count })),
+      [{ host: "c.test", port: ports.http, count: 1 }],
+    );
+    assert.match(refused.network?.refused[0]?.reason ?? "", /allowed_hosts/);
+    const listed = await run(id, `curl -sS ${http("a.test")}; curl -sS ${http("x.y.b.test")}`);
+    assert.equal(listed.said, `a.test:${ports.http}/\nx.y.b.test:${ports.http}/`.replaceAll(":80/", "/"));
+    assert.deepEqual([listed.network?.connections, listed.network?.refused], [2, []]);
+    assert.equal((await run(id, "true")).network, undefined);
+    assert.equal((await run(id, `curl -sS -o /dev/null -w '%{http_code}' ${http("b.test")}`)).said, "403");
+    const over = await run(id, `curl -sS https://c.test:${ports.https}/`);
+    assert.match(over.said, /403/);
+    const counted = await scraped(api.server.metrics_url);
+    assert.ok((counted.get("drover_sandbox_refusals_total") ?? 0) >= 3);
+    assert.ok((counted.get('drover_sandbox_bytes_total{direction="received"}') ?? 0) > 0);
+  });
+
+  test("limited: the registries of package managers are open by their flag alone", async () => {
+    const status = (id: string) =>
+      run(id, `curl -sS -o /dev/null -w '%{http_code}' ${http("registry.npmjs.org")}`);
+    assert.equal((await status((await limited()).id)).said, "403");
+    assert.equal((await status((await limited({ allow_package_managers: true })).id)).said, "200");
+  });
+
+  test("unrestricted: what is nobody's on the internet stays out of reach", async () => {
+    const { id } = await sessionIn({ type: "unrestricted" });
+    assert.match((await run(id, `curl -sS ${http("any.test")}`)).said, /^any\.test/);
+    const closed = [
+      "10.0.0.1",
+      "192.168.1.1",
+      "169.254.169.254",
+      "inner.test",
+      elsewhere,
+      "[::ffff:10.0.0.1]",
+    ];
+    const urls = closed.map((host) => `http://${host}:${ports.http}/`).join(" ");
+    const { said, network } = await run(
+      id,
+      `for url in ${urls}; do curl -gsS -o /dev/null -w '%{http_code} ' $url; done`,
+    );
+    assert.equal(said.trim(), closed.map(() => "403").join(" "));
+    assert.equal(network?.refused.length, closed.length);
+  });
+
+  test("curl, git, npm and pip need not be told", async (t) => {
+    const { id } = await sessionIn({ type: "unrestricted" });
+    const has = async (program: string) => (await run(id, `${program} --version`)).said.length > 0;
+    const repository = join(folder, "work");
+    const git = (...args: string[]) =>
+      execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@b.test", ...args], { cwd: folder });
+    mkdirSync(repository);
+    git("init", "-q", repository);
+    writeFileSync(join(repository, "file"), "cloned\n");
+    git("-C", repository, "add", ".");
+    git("-C", repository, "commit", "-qm", "one");
+    git("clone", "-q", "--bare", repository, join(folder, "repo"));
+    git("-C", join(folder, "repo"), "update-server-info");
+    for (const path of execFileSync("find", [".", "-type", "f"], { cwd: join(folder, "repo") })
+      .toString()
+      .split("\n")
+      .filter((line) => line !== ""))
+      files.set(`/repo${path.slice(1)}`, readFileSync(join(folder, "repo", path)));
+    files.set(
+      "/left",
+      Buffer.from(
+        JSON.stringify({
+          name: "left",
+          "dist-tags": { latest: "1.2.3" },
+          versions: { "1.2.3": { name: "left", version: "1.2.3" } },
+        }),
+      ),
+    );
+    files.set("/simple/right/", Buffer.from('<a href="/right-4.5.6.tar.gz">right-4.5.6.tar.gz</a>'));
+    const tools: Record<string, [command: string, said: RegExp]> = {
+      git: [`git clone -q ${http("git.test")}repo cloned && cat cloned/file`, /^cloned$/],
+      npm: [`npm view left version --registry ${http("npm.test")}`, /1\.2\.3/],
+      pip: [
+        `pip download --no-deps --index-url ${http("pip.test")}simple --trusted-host pip.test right 2>&1`,
+        /right-4\.5\.6/,
+      ],
+      wget: [`wget -qO- ${http("wget.test")}`, /^wget\.test/],
+    };
+    for (const [program, [command, said]] of Object.entries(tools)) {
+      const isThere = (await run(id, `command -v ${program}`)).said.startsWith("/");
+      await t.test(program, { skip: !isThere && `there is no ${program}` }, async () => {
+        assert.match((await run(id, command)).said, said);
+      });
+    }
+    assert.ok(await has("curl"));
+  });
+
+  test("programs that heed no proxy reach hosts by name", {
+    skip: !asRoot && "needs ports 80 and 443",
+  }, async () => {
+    const { id } = await limited({ allowed_hosts: ["a.test"] });
+    const plain = `exec 3<>/dev/tcp/a.test/80; printf 'GET /plain HTTP/1.1\\r\\nHost: a.test\\r\\nConnection: close\\r\\n\\r\\n' >&3; tail -n 1 <&3`;
+    assert.equal((await run(id, plain)).said, "a.test/plain");
+    writeFileSync(api.workspace(id).path("ca.crt"), ca, { mode: 0o644 });
+    const tls = (host: string) => `curl -sS --noproxy '*' --cacert ca.crt https://${host}/tls 2>&1`;
+    assert.equal((await run(id, tls("a.test"))).said, "a.test/tls");
+    const refused = await run(id, tls("c.test"));
+    assert.match(refused.said, /curl: \(35\)|curl: \(56\)|SSL/);
+    assert.deepEqual(
+      refused.network?.refused.map(({ host, port }) => ({ host, port })),
+      [{ host: "c.test", port: 443 }],
+    );
+  });
+});
