@@ -66,6 +66,20 @@ describe("metrics", () => {
     ]);
   });
 
+  test("count what sandboxes have used of the network, and what they were refused", async () => {
+    const metrics = createMetrics({ tools: [], hosts: [] });
+    const refused = [{ host: "a.example", port: 443, reason: "it is not allowed", count: 3 }];
+    metrics.toolCalled("bash", {
+      network: { connections: 2, bytes_sent: 10, bytes_received: 500, refused, refused_more: 4 },
+    });
+    metrics.toolCalled("bash", {});
+    const text = await metrics.text();
+    assert.match(text, /^drover_sandbox_connections_total 2$/m);
+    assert.match(text, /^drover_sandbox_bytes_total\{direction="sent"\} 10$/m);
+    assert.match(text, /^drover_sandbox_bytes_total\{direction="received"\} 500$/m);
+    assert.match(text, /^drover_sandbox_refusals_total 7$/m);
+  });
+
   test("say that a host cannot be reached", async () => {
     const metrics = createMetrics({ tools: [], hosts: [{ isUp: () => false, facts: () => null }] });
     assert.match(await metrics.text(), /^drover_sandbox_hosts\{state="unreachable"\} 1$/m);

@@ -32,7 +32,7 @@ test("the tools have the input shapes of the SDK", () => {
   });
 });
 
-describe("a call whose host has died", () => {
+describe("a call", () => {
   const finished: ExecuteResult = {
     status: "finished",
     exit_code: 0,
@@ -57,7 +57,7 @@ describe("a call whose host has died", () => {
     },
   });
 
-  test("is run again when it only reads", async () => {
+  test("whose host has died is run again when it only reads", async () => {
     const asked: string[] = [];
     const result = await runTool(
       { id: "c", name: "read", input: { file_path: "x" }, started_seq: null },
@@ -84,6 +84,22 @@ describe("a call whose host has died", () => {
     };
     const call = { id: "c", name: "read", input: { file_path: "x" }, started_seq: null };
     assert.equal((await runTool(call, hands, scope, never)).restored?.id, "second");
+  });
+
+  test("that has more steps tells what all of them used of the network", async () => {
+    const refusal = { host: "a.example", port: 443, reason: "it is not allowed", count: 2 };
+    const network = { connections: 1, bytes_sent: 2, bytes_received: 3, refused: [refusal], refused_more: 4 };
+    const hands: Hands = { ...lossy([]), execute: async () => ({ ...finished, network }) };
+    const call = { id: "c", name: "read", input: { file_path: "x" }, started_seq: null };
+    assert.deepEqual((await runTool(call, hands, scope, never)).network, {
+      connections: 2,
+      bytes_sent: 4,
+      bytes_received: 6,
+      refused: [refusal, refusal],
+      refused_more: 8,
+    });
+    const quiet: Hands = { ...lossy([]), execute: async () => finished };
+    assert.equal((await runTool(call, quiet, scope, never)).network, undefined);
   });
 
   test("is run again only so often", async () => {

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { startCluster } from "../../src/db/testing.ts";
+import { startEgress } from "../../src/egress/egress.ts";
 import { testKey } from "../harness/headers.ts";
 import { startTestServer } from "../harness/server.ts";
 import type { Target } from "./context.ts";
@@ -14,10 +16,16 @@ export async function startOwnServer(options: { anthropic_url?: string } = {}): 
   const cluster = process.env.DROVER_TEST_POSTGRES ? null : await startCluster();
   if (cluster) process.env.DROVER_TEST_POSTGRES = cluster.url;
   const server = await startTestServer(options);
+  const egress = await startEgress({
+    socket_path: join(server.hands.folder, "egress.sock"),
+    allow_private_hosts: [],
+    package_hosts: [],
+  });
   return {
     target: { url: server.url, api_key: testKey, model: "simulated", wait_ms: 60_000 },
     async close() {
       await server.close();
+      await egress.close();
       await cluster?.stop();
     },
   };

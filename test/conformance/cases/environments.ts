@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Group, item, notYet } from "../suite.ts";
+import { saidIn } from "../../harness/session.ts";
+import { bash, echoes, next } from "../script.ts";
+import { type Group, item } from "../suite.ts";
 
 export const environments: Group = {
   title: "Environments",
@@ -54,6 +56,17 @@ export const environments: Group = {
         assert.deepEqual(await client.beta.environments.delete(id), { id, type: "environment_deleted" });
       },
     ),
-    notYet(24, "Limited networking blocks what it does not list", "sandboxes have no network yet"),
+    item(24, "Limited networking blocks what it does not list", async ({ environment, session, turn }) => {
+      const networking = { type: "limited" as const, allowed_hosts: ["api.example.com", "*.example.net"] };
+      const { id: environment_id } = await environment({ config: { type: "cloud", networking } });
+      const { id } = await session({ environment_id });
+      const closed = ["example.com", "example.net", "api.example.com.example.org", "169.254.169.254"];
+      for (const host of closed) {
+        const status = `curl -s -m 20 -o /dev/null -w 'status %{http_code}' http://${host}/`;
+        const said = saidIn(await turn(id, bash(status), next, echoes));
+        // How it is refused is not written down: by an answer of the proxy, or by none at all.
+        assert.match(said, /status (000|[45]\d\d)/, host);
+      }
+    }),
   ],
 };
