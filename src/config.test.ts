@@ -420,6 +420,10 @@ describe("sandboxes", () => {
   test("have defaults and a maximum, each of which the file can change", () => {
     const built = readConfig({}, root).sandboxes;
     assert.deepEqual(sandboxesIn({}), built);
+    assert.deepEqual(sandboxesIn({ network: { bytes_max_mb: 10 } }).network, {
+      ...built.network,
+      bytes_max_mb: 10,
+    });
     const { defaults, maximum } = sandboxesIn({ defaults: { cpu: 2 }, maximum: { cpu: 3, processes: 100 } });
     assert.deepEqual(defaults, { ...built.defaults, cpu: 2, processes: 100 });
     assert.deepEqual(maximum, { ...built.maximum, cpu: 3, processes: 100 });
@@ -435,6 +439,8 @@ describe("sandboxes", () => {
       { defaults: { memory_mb: 40_000 } },
       /sandboxes\.defaults\.memory_mb: is 40000, more than .*32768/,
     );
+    refused({ network: { connections_max: 0 } }, /sandboxes\.network\.connections_max/);
+    refused({ network: { bytes_max_mb: 0.5 } }, /sandboxes\.network\.bytes_max_mb/);
     refused({ defaults: { disk_mb: null } }, /sandboxes\.defaults\.disk_mb: is no limit/);
     refused({ maximum: { cpus: 1 } }, /sandboxes\.maximum\.cpus: is not a setting/);
     refused(

@@ -27,6 +27,7 @@ export function createEgress({
 }: EgressOptions): Egress {
   const closed = new AbortController();
   let watch: Promise<Socket | null> | null = null;
+  let watched: Socket | null = null;
 
   /** It stays, and is made anew when it ends: what is refused while nobody carries anything is told too. */
   function watching(): Promise<Socket | null> {
@@ -35,7 +36,7 @@ export function createEgress({
         watch = null;
         return null;
       }
-      closed.signal.addEventListener("abort", () => socket.destroy(), { once: true });
+      watched = socket;
       if (closed.signal.aborted) socket.destroy();
       readLines(socket, limits.egress_line_bytes_max, {
         line: (text) => hear(text, onRefused),
@@ -66,7 +67,10 @@ export function createEgress({
       }
       return null;
     },
-    close: () => closed.abort(),
+    close() {
+      closed.abort();
+      watched?.destroy();
+    },
   };
 }
 

@@ -23,7 +23,6 @@ export function listen(slot: Slot, carrier: Carrier): void {
     if (role === "dns") server.maxConnections = limits.network_name_connections_max;
     serve(server, role === "dns" ? answerNames : (socket) => carrier.accept(socket, role));
   }
-  slot.names.on("error", () => {});
   slot.names.on("message", (message, { address, port }) => {
     const answer = rate.take() ? answerName(message) : null;
     if (answer) slot.names.send(answer, port, address);

@@ -54,11 +54,19 @@ export async function makeSlot(bwrap: string, { inBackground }: { inBackground: 
   });
   child.on("message", (message, handle) => {
     const { role, pid } = said.parse(message);
-    // While it waits for its next message to be taken, it is there.
-    if (fds.length === 0) fds.push(...openNamespaces(pid, asRoot));
+    // An error of a listener, such as that no more files can be opened, is one of the connection that was to come.
+    if (handle instanceof Server || handle instanceof UdpSocket) handle.on("error", () => {});
     const asked = tcpListeners.find((listener) => listener.role === role);
     if (asked && handle instanceof Server) listeners.push({ role: asked.role, server: handle });
     else if (handle instanceof UdpSocket) names = handle;
+    if (fds.length > 0) return;
+    try {
+      // While it waits for its next message to be taken, it is there.
+      fds.push(...openNamespaces(pid, asRoot));
+    } catch (error) {
+      stderr = (error as Error).message;
+      child.kill("SIGKILL");
+    }
   });
 
   const timer = setTimeout(() => child.kill("SIGKILL"), limits.network_slot_ms_max);
