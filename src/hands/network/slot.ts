@@ -3,6 +3,7 @@ import { Socket as UdpSocket } from "node:dgram";
 import { closeSync, openSync } from "node:fs";
 import { Server } from "node:net";
 import os from "node:os";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { limits } from "../../limits.ts";
 import { type Namespace, Unavailable } from "../driver.ts";
@@ -23,7 +24,7 @@ export interface Slot {
   close(): void;
 }
 
-const program = new URL("./listen-inside.js", import.meta.url).pathname;
+const program = fileURLToPath(new URL("./listen-inside.cjs", import.meta.url));
 const said = z.object({ role: z.string(), pid: z.int() });
 const stderrCharsKept = 2_000;
 
