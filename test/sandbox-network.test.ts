@@ -9,6 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type Egress, startEgress } from "../src/egress/egress.ts";
+import { plainSpec } from "../src/hands/plain-spec.ts";
+import { connectHands } from "../src/hands/testing-client.ts";
+import { finished, never, request, shell, textOf } from "../src/hands/testing-host.ts";
+import type { SandboxSpec } from "../src/hands/wire.ts";
 import type { NetworkUse } from "../src/protocol/network-use.ts";
 import { certificateOf } from "./harness/egress.ts";
 import { scraped } from "./harness/metrics.ts";
@@ -142,6 +146,28 @@ describe("the network of a session's sandbox", () => {
     );
     assert.equal(said.trim(), closed.map(() => "403").join(" "));
     assert.equal(network?.refused.length, closed.length);
+  });
+
+  test("a sandbox that has used what it may is refused with the setting that says so", async (t) => {
+    const hands = connectHands({ socket_path: api.hands.socket });
+    t.after(() => hands.close());
+    const spec: SandboxSpec = {
+      ...plainSpec,
+      network: { type: "unrestricted" },
+      limits: { ...plainSpec.limits, network_bytes: 1 << 20 },
+    };
+    files.set("/large", Buffer.alloc(2 << 20));
+    const curl = async (path: string) => {
+      const command = shell(`curl -s -o got -w '%{http_code} ' ${http("a.test")}${path}; tail -c 200 got`);
+      return finished(await hands.execute(request("used", command, { spec }), never));
+    };
+    assert.doesNotMatch(textOf(await curl("large")), /403/);
+    const refused = await curl("");
+    assert.match(textOf(refused), /^403 .*sandboxes\.network\.bytes_max_mb/s);
+    assert.deepEqual(
+      refused.network?.refused.map(({ host, port }) => ({ host, port })),
+      [{ host: "a.test", port: ports.http }],
+    );
   });
 
   test("curl, git, npm and pip need not be told", async (t) => {
