@@ -372,6 +372,25 @@ describe("a connection to the proxy", () => {
     assert.match(answer, /"url":"\/still"/);
   });
 
+  test("hears each part of an answer as it comes, the head first", async () => {
+    let respond: ServerResponse | undefined;
+    const slow = createHttpServer((_, response) => {
+      respond = response;
+      response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+    });
+    const port = await listen(slow);
+    const socket = rig.dial();
+    socket.write(get("/").replace(String(ports.http), String(port)));
+    let heard = "";
+    for (const part of ["HTTP/1.1 200 OK", "first", "second"]) {
+      while (!heard.includes(part)) heard += (await once(socket, "data"))[0];
+      respond?.write(part === "first" ? "second" : "first");
+    }
+    socket.destroy();
+    slow.closeAllConnections();
+    slow.close();
+  });
+
   test("breaks off where the host breaks off its answer", async () => {
     const breaking = createHttpServer((_, response) => {
       response.writeHead(200, { "content-length": "100" });

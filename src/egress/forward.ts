@@ -35,11 +35,12 @@ export function forward(
   let answerIsWhole = () => false;
   const fail = (error: unknown) => {
     // A host may answer, and close, before it has read all of a request.
-    if (answerIsWhole()) return;
+    if (answerIsWhole() || response.writableEnded) return;
     upstream.destroy();
-    // An answer that breaks off must look like one.
-    if (response.headersSent) response.destroy();
-    else answer(response, unreachable(target, error));
+    if (!response.headersSent) answer(response, unreachable(target, error));
+    // An answer that breaks off is carried as far as it came, and looks like one.
+    else if (response.socket) response.socket.destroySoon();
+    else response.destroy();
   };
   /** What the two ends say is theirs: nothing that this end cannot write may go further than this request. */
   const orFail =
@@ -52,6 +53,9 @@ export function forward(
       }
     };
   upstream.on("error", fail);
+  upstream.on("close", () => {
+    if (!response.headersSent) fail(Object.assign(new Error("closed"), { code: "ECONNRESET" }));
+  });
   upstream.on(
     "continue",
     orFail(() => response.writeContinue()),
@@ -73,10 +77,13 @@ export function forward(
         ...endToEnd(from.rawHeaders),
         ...lengthOf(from),
       ]);
+      response.flushHeaders();
       from.pipe(response, { end: false });
     }),
   );
   response.on("error", fail);
+  // What the host has not waited for is read, for the next request is behind it.
+  response.on("finish", () => request.unpipe(upstream).resume());
   response.on("close", () => upstream.destroy());
   request.on("error", fail);
   request.on(

@@ -122,7 +122,7 @@ export function createProxy(way: WayOut, onTrouble: (error: unknown) => void): P
     (request, socket: Socket, head) => void onConnect(request, socket, head).catch(onlyFor(socket)),
   );
   http.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (conversationOf(socket).open_requests > 0 || !socket.writable) socket.destroy();
+    if (conversationOf(socket).open_requests > 0) socket.destroy();
     else answerAndEnd(socket, misread(error));
   });
 

@@ -119,7 +119,7 @@ export async function readAll(socket: Socket): Promise<string> {
   socket.on("data", (chunk) => {
     text += chunk.toString("latin1");
   });
-  await once(socket, "close");
+  await new Promise((resolve) => socket.on("close", resolve));
   return text;
 }
 
