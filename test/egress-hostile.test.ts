@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer, type ServerResponse } from "node:http";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, mock, test } from "node:test";
 import { type ConnectionOptions, createServer as createTlsServer, connect as tlsConnect } from "node:tls";
@@ -271,18 +271,27 @@ describe("too much", () => {
     }
   });
 
-  test("requests at once on one connection are answered in turn, the first of them by the host", async () => {
-    const count = 200;
-    const answer = await ask(
-      rig,
-      get(`http://up.test:${port}/`).replace("Connection: close\r\n", "").repeat(count),
-    );
-    const statuses = [...answer.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status ?? "");
-    assert.equal(statuses.length, count);
-    const first = statuses.slice(0, limits.egress_requests_per_connection_max);
-    assert.ok(
-      first.every((status) => status === "200") && statuses.every((status) => /^(200|503)$/.test(status)),
-    );
+  test("requests at once on one connection reach their host up to a number", async () => {
+    const [most, count] = [limits.egress_requests_per_connection_max, 200];
+    const waiting: ServerResponse[] = [];
+    const slow = createHttpServer((_, response) => {
+      waiting.push(response);
+      if (waiting.length === most) for (const each of waiting) each.end("here");
+    });
+    servers.push(slow);
+    const text = get(`http://up.test:${await listen(slow)}/`).replace("Connection: close\r\n", "");
+    const answer = await ask(rig, text.repeat(count));
+    const statuses = [...answer.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status);
+    const expected = Array.from({ length: count }, (_, i) => (i < most ? "200" : "503"));
+    assert.deepEqual(statuses, expected);
+  });
+
+  test("at once on one connection, a tunnel before an answer, ends it", async () => {
+    const silent = createHttpServer(() => {});
+    servers.push(silent);
+    const first = get(`http://up.test:${await listen(silent)}/`).replace("Connection: close\r\n", "");
+    const text = first + tunnelTo(`up.test:${port}`);
+    assert.equal(await ask(rig, text), "");
   });
 
   test("connections of one sandbox at once are all served", async () => {

@@ -70,7 +70,7 @@ function echoOnce(request: IncomingMessage, socket: Socket): void {
   const key = `${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
   const accept = createHash("sha1").update(key).digest("base64");
   socket.write(
-    `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
+    `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n${request.url === "/greeted" ? "welcome " : ""}`,
   );
   socket.on("error", () => {});
   socket.once("data", (frame: Buffer) => {
@@ -327,9 +327,12 @@ describe("an upgrade", () => {
       heard += chunk;
       if (heard.endsWith("hi")) socket.destroy();
     });
-    socket.write(`${asking()}\x81\x82\0\0\0\0hi`, "latin1");
+    socket.write(`${asking("/greeted")}\x81\x82\0\0\0\0hi`, "latin1");
     await once(socket, "close");
-    assert.match(heard, /^HTTP\/1\.1 101 Switching Protocols\r\n(.*\r\n)*upgrade: websocket\r\n/);
+    assert.match(
+      heard,
+      /^HTTP\/1\.1 101 Switching Protocols\r\n(.*\r\n)*upgrade: websocket\r\n(.*\r\n)*\r\nwelcome .*hi$/,
+    );
   });
 
   test("that the host does not want is answered with what it says instead", async () => {
@@ -420,6 +423,23 @@ describe("a connection to the proxy", () => {
       "HTTP/1.1 200 Connection established\r\n\r\n".length + `${bytes.length} `.length + bytes.length,
     );
   });
+});
+
+test("a program goes on speaking within CONNECT to a host that has ended", async () => {
+  const heard = Promise.withResolvers<string>();
+  const host = createTcpServer({ allowHalfOpen: true }, (socket) => {
+    socket.end("that is all");
+    readToEnd(socket).then((bytes) => heard.resolve(String(bytes)), heard.reject);
+  });
+  const port = await listen(host);
+  const socket = rig.dial();
+  const answer = readAll(socket);
+  socket.write(`CONNECT up.test:${port} HTTP/1.1\r\n\r\n`);
+  await once(socket, "end");
+  socket.end("not yet");
+  assert.equal(await heard.promise, "not yet");
+  assert.match(await answer, /that is all$/);
+  host.close();
 });
 
 async function readToEnd(socket: Socket): Promise<Buffer> {
