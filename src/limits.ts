@@ -202,6 +202,11 @@ export const limits = {
   setup_command_chars_max: 16_384,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
+  /** Disks of sandboxes that are made ahead, for how long one that nobody needs stays mounted, and the smallest. */
+  sandbox_disks_prepared: 2,
+  sandbox_disk_rest_ms: 10_000,
+  sandbox_disk_bytes_min: 16 << 20,
+  sandbox_disk_error_chars_max: 300,
   /** Files that a program in a sandbox may have open, and to how many it can raise that. */
   sandbox_open_files: 8_192,
   sandbox_open_files_max: 65_536,

@@ -5,6 +5,7 @@ import { packCluster } from "./cluster.ts";
 import { contentsIn } from "./contents.ts";
 import { inOrder, writeManifest } from "./manifest.ts";
 import { type Packing, packFolder, packText } from "./pack.ts";
+import { packSandboxes } from "./sandbox-disks.ts";
 
 /** What a server on this machine keeps, and where. */
 export interface Kept {
@@ -56,7 +57,10 @@ export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
   progress.begin("copying workspaces", null);
   if (kept.storage !== null && existsSync(kept.storage))
     packFolder(packing, "storage", kept.storage, isSettled, documentsFirst);
-  if (existsSync(kept.hands)) packFolder(packing, "hands", kept.hands, outlivesHands);
+  if (existsSync(kept.hands)) {
+    packFolder(packing, "hands", kept.hands, () => false);
+    packSandboxes(packing, kept.hands, outlivesHands);
+  }
   const hasKey = existsSync(kept.api_key);
   if (hasKey) {
     const { uid, gid } = lstatSync(kept.api_key);
@@ -94,7 +98,7 @@ const documentsFirst = (names: Buffer[]): Buffer[] =>
 const documents = Buffer.from("documents");
 
 /** The rest of it goes, or is made anew, when `hands` start: what nobody wants, what is not whole, and pipes. */
-const outlivesHands = (path: string) => !/^(trash|staging)\/|^sandboxes\/[^/]+\/pipes\//.test(path);
+const outlivesHands = (path: string) => !/^(trash|staging|prepared)\/|^sandboxes\/[^/]+\/pipes\//.test(path);
 
 /** What is still being written has no name in it yet. */
 const isSettled = (path: string) => !path.startsWith("incoming/");

@@ -79,12 +79,13 @@ function node(): Finding {
 /** Starts one and lets it go again. */
 async function sandbox(): Promise<Finding[]> {
   const folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));
+  const driver = bubblewrap({ data_dir: folder });
   try {
-    const driver = bubblewrap({ data_dir: folder });
     const problem = await driver.check();
     if (problem !== null) return [warn("sandbox", `${problem} (until then, tools answer with this reason)`)];
     return [ok("sandbox", await driver.describe()), sandboxLimits(await driver.enforces())];
   } finally {
+    await driver.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

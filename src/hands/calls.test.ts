@@ -28,7 +28,15 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
     ...working,
   };
   const stage = () => assert.fail("nothing is restored");
-  const unused = { check: fails, describe: fails, enforces: fails, forget: fails, keptFolders: () => null };
+  const unused = {
+    check: fails,
+    describe: fails,
+    enforces: fails,
+    forget: fails,
+    keptFolders: () => null,
+    hold: fails,
+    close: fails,
+  };
   const driver = { name: "none", provision, stage, ...unused };
   const parts = { driver, checkpoints: noCheckpoints, network: noNetwork };
   const options = { ...parts, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 };

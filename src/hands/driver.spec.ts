@@ -28,6 +28,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
     after(async () => {
       await sandbox.destroy();
       await driver.forget("sbx_spec");
+      await driver.close();
       folder.remove();
     });
 
@@ -333,6 +334,25 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
         assert.ok(Number(m) + Number(n) < 2 * bytes, held);
         assert.equal(alive, "alive");
         await end(small);
+      });
+
+      test("is disk space for workspace, home and outputs together, and deleting gives it back", async () => {
+        const full = await demanding("disk_bytes", { disk_bytes: 48 << 20 });
+        if (!full) return;
+        const said = await sh(
+          full,
+          `for d in /workspace ~ /mnt/session/outputs; do for n in 1 2; do head -c 10000000 /dev/zero >$d/$n || break; done; done 2>&1
+           du -scb /workspace ~ /mnt/session/outputs | tail -n 1 | cut -f 1; echo more >/tmp/more && cat /tmp/more`,
+        );
+        const [error, bytes, more] = said.split("\n");
+        assert.match(error ?? "", /No space left on device/);
+        assert.ok(Number(bytes) < 48 << 20, said);
+        assert.equal(more, "more");
+        assert.equal(
+          await sh(full, "rm /workspace/*; echo again >/workspace/a && cat /workspace/a"),
+          "again",
+        );
+        await end(full);
       });
 
       test("is processes and their threads", async () => {

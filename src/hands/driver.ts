@@ -19,8 +19,12 @@ export interface Driver {
   forget(id: string): Promise<void>;
   /** What outlives the sandbox `id`; null when this host has nothing of it. */
   keptFolders(id: string): KeptFolder[] | null;
+  /** What is in them can be read until the returned function is called. */
+  hold(id: string): Promise<() => void>;
   /** Begins a workspace for `id`, of which this host has nothing. */
-  stage(id: string): Staging;
+  stage(id: string, spec: SandboxSpec): Promise<Staging>;
+  /** When no sandbox runs any more. */
+  close(): Promise<void>;
 }
 
 /**

@@ -94,6 +94,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       await way.close();
       await calls.settled();
       await checkpoints.close();
+      await driver.close();
       await journals.close();
       await Promise.all([...sockets].map(endSocket));
     },

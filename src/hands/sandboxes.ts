@@ -111,7 +111,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     const turn = admission.then(makeRoom).then(admit);
     admission = turn.catch(() => {});
     await turn;
-    await options.checkpoints.fill(slot.id, origin.restore ? origin.session_id : null);
+    await options.checkpoints.fill(slot.id, origin.restore ? origin.session_id : null, origin.spec);
     return provision(slot.id, origin);
   }
 

@@ -7,6 +7,7 @@ import { after, afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Driver, Unavailable } from "../driver.ts";
 import { sandboxFolders } from "../drivers/sandbox-folders.ts";
+import { plainSpec } from "../plain-spec.ts";
 import { type TestFolder, testFolder } from "../testing.ts";
 import type { Checkpoint, Restored } from "../wire.ts";
 import { type Checkpoints, type CheckpointsOptions, createCheckpoints } from "./checkpoints.ts";
@@ -37,14 +38,15 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
   const kept = (path: string) => [{ name: "workspace", path, inside: "/workspace", owner: null }];
   const none = () => Promise.reject(new Error("there are no sandboxes"));
   const driver: Driver = {
-    ...{ name: "none", check: none, describe: none, enforces: none, provision: none },
+    ...{ name: "none", check: none, describe: none, enforces: none, close: none, provision: none },
     forget: (id) => sandboxes.remove(id),
     keptFolders(id) {
       const found = sandboxes.find(id);
       return found && kept(found.workspace);
     },
-    stage(id) {
-      const { folder, ...rest } = sandboxes.stage(id);
+    hold: sandboxes.hold,
+    async stage(id) {
+      const { folder, ...rest } = await sandboxes.stage(id, null);
       return { ...rest, folders: kept(folder.workspace) };
     },
   };
@@ -78,10 +80,10 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
     async rested() {
       while (!checkpoints.isKept(sandbox_id)) await delay(5);
     },
-    openSandbox: () => sandboxes.open(sandbox_id),
+    openSandbox: () => sandboxes.open(sandbox_id, null),
     /** Another sandbox of that host. */
-    other(id: string) {
-      fillWith(sandboxes.open(id).workspace, 500);
+    async other(id: string) {
+      fillWith((await sandboxes.open(id, null)).folder.workspace, 500);
       return { call: (name: string) => checkpoints.began(id, session_id)(name) };
     },
     kept: () => new Promise<Checkpoint>((resolve) => waiting.push(resolve)),
@@ -97,13 +99,13 @@ const listed = () => checkpointsOf(openSharedFolder(storage, { known: null, make
 
 test("a workspace is kept when no call has used it for a while, and brought back where it is not", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   const kept = a.kept();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   a.call("c2", () => {});
   assert.deepEqual((await kept).after_calls, ["c1", "c2"]);
   const b = host("b");
-  await b.checkpoints.fill(sandbox_id, session_id);
+  await b.checkpoints.fill(sandbox_id, session_id, plainSpec);
   assert.equal(readFileSync(join(b.workspace, "file"), "utf8"), "text");
   assert.deepEqual(await listed(), a.made);
   const report = b.checkpoints.report(sandbox_id, null);
@@ -115,13 +117,13 @@ test("a workspace is kept when no call has used it for a while, and brought back
 
 test("a checkpoint says how its workspace had begun, until that is known", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   await a.rested();
   /** What another host tells of what the one before has kept, when a call has changed it. */
   async function next(name: string, known: boolean): Promise<Restored> {
     const b = host(name);
-    await b.checkpoints.fill(sandbox_id, session_id);
+    await b.checkpoints.fill(sandbox_id, session_id, plainSpec);
     const report = b.checkpoints.report(sandbox_id, null) ?? assert.fail("it tells of nothing");
     if (known) b.checkpoints.report(sandbox_id, report.id);
     b.call(name, () => writeFileSync(join(b.workspace, "file"), name));
@@ -137,19 +139,19 @@ test("a checkpoint says how its workspace had begun, until that is known", async
 
 test("a workspace that is there is left as it is", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   const kept = a.kept();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "old"));
   await kept;
   writeFileSync(join(a.workspace, "file"), "new");
-  await a.checkpoints.fill(sandbox_id, session_id);
+  await a.checkpoints.fill(sandbox_id, session_id, plainSpec);
   assert.equal(readFileSync(join(a.workspace, "file"), "utf8"), "new");
   assert.equal(a.checkpoints.report(sandbox_id, null), null);
 });
 
 test("the process after one that was killed keeps what that one did not come to, and tells what it did not tell", async () => {
   const a = host("a", { after_ms: 1_000_000 });
-  a.openSandbox();
+  await a.openSandbox();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   a.checkpoints.began(sandbox_id, session_id);
   // Not closed: killed, as far as its disk can tell.
@@ -158,7 +160,7 @@ test("the process after one that was killed keeps what that one did not come to,
   assert.deepEqual((await next.kept()).after_calls, ["c1"]);
 
   const b = host("b");
-  await b.checkpoints.fill(sandbox_id, session_id);
+  await b.checkpoints.fill(sandbox_id, session_id, plainSpec);
   open.splice(open.indexOf(b.checkpoints), 1);
   const after_b = host("b");
   after_b.checkpoints.began(sandbox_id, session_id);
@@ -167,7 +169,7 @@ test("the process after one that was killed keeps what that one did not come to,
 
 test("a host that ends keeps what is left to keep", async () => {
   const a = host("a", { after_ms: 1_000_000 });
-  a.openSandbox();
+  await a.openSandbox();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   await a.checkpoints.close();
   assert.deepEqual(
@@ -180,7 +182,7 @@ test("a storage that fails is told of once, and workspaces are kept when it work
   rmSync(storage, { recursive: true });
   writeFileSync(storage, "no folder");
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   assert.match(await a.troubled, /ENOTDIR|EEXIST/);
   a.call("c2", () => {});
@@ -194,7 +196,7 @@ test("a storage that fails is told of once, and workspaces are kept when it work
 test("a storage that does not answer holds up no call, and no removal", async () => {
   execFileSync("mkfifo", [join(storage, "storage-id")]);
   const a = host("a", { closing_ms: 1 });
-  a.openSandbox();
+  await a.openSandbox();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   // Opened by the other end, which reads from now on.
   const held = await openFile(join(storage, "storage-id"), "w");
@@ -206,32 +208,32 @@ test("a storage that does not answer holds up no call, and no removal", async ()
 
 test("a workspace that may be in a storage that is away is not begun anew", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   const kept = a.kept();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   await kept;
   renameSync(storage, `${storage}.away`);
   const b = host("b");
-  await assert.rejects(b.checkpoints.fill(sandbox_id, session_id), Unavailable);
+  await assert.rejects(b.checkpoints.fill(sandbox_id, session_id, plainSpec), Unavailable);
   assert.ok(!existsSync(b.workspace));
   renameSync(`${storage}.away`, storage);
   damage(storage, "text");
-  await b.checkpoints.fill(sandbox_id, session_id);
+  await b.checkpoints.fill(sandbox_id, session_id, plainSpec);
   assert.equal(b.checkpoints.report(sandbox_id, null)?.missing_count, 1);
 });
 
 test("what is removed is not being kept any more, and what its calls had to say is not said of the next", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   fillWith(a.workspace, 1_000);
   const old = a.checkpoints.began(sandbox_id, session_id);
   a.checkpoints.began(sandbox_id, session_id)("c1");
-  const other = a.other("sbx_other");
+  const other = await a.other("sbx_other");
   other.call("c2");
   while (beingMade().length === 0) await delay(1);
   await a.checkpoints.forget("sbx_other", null, async () => assert.deepEqual(beingMade(), []));
   await a.checkpoints.forget(sandbox_id, null, async () => rmSync(a.workspace, { recursive: true }));
-  a.openSandbox();
+  await a.openSandbox();
   const kept = a.kept();
   const next = a.checkpoints.began(sandbox_id, session_id);
   old("old");
@@ -241,7 +243,7 @@ test("what is removed is not being kept any more, and what its calls had to say 
 
 test("what is removed has no checkpoint any more, nor gets another one", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   const kept = a.kept();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   await kept;
@@ -251,7 +253,7 @@ test("what is removed has no checkpoint any more, nor gets another one", async (
   );
   assert.deepEqual(await listed(), []);
   const b = host("b");
-  await b.checkpoints.fill(sandbox_id, session_id);
+  await b.checkpoints.fill(sandbox_id, session_id, plainSpec);
   assert.ok(!existsSync(b.workspace));
   assert.deepEqual(b.checkpoints.report(sandbox_id, null)?.checkpoint, null);
 });
@@ -269,12 +271,12 @@ function fillWith(path: string, files: number): void {
 
 test("a workspace does not rest while one of its calls goes on", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   const both = a.kept();
   const [first, second] = [1, 2].map(() => a.checkpoints.began(sandbox_id, session_id));
   first?.("c1");
   // What would have been kept before that has been, by now: they stand in one line.
-  const b = a.other("sbx_other");
+  const b = await a.other("sbx_other");
   const kept = a.kept();
   b.call("c");
   assert.deepEqual((await kept).after_calls, ["c"]);
@@ -289,7 +291,7 @@ test("a workspace does not rest while one of its calls goes on", async () => {
 
 test("a call that begins ends the checkpoint that is being made", async () => {
   const a = host("a");
-  a.openSandbox();
+  await a.openSandbox();
   fillWith(a.workspace, 1_000);
   a.call("c1", () => {});
   while (beingMade().length === 0) await delay(1);
@@ -312,7 +314,7 @@ describe("a workspace that never rests", () => {
 
   test("is kept all the same, between two calls that follow each other at once", async () => {
     const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
-    a.openSandbox();
+    await a.openSandbox();
     const kept = a.kept();
     a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
     const { after_calls, in_use } = await kept;
@@ -321,7 +323,7 @@ describe("a workspace that never rests", () => {
 
   test("is kept while a long call runs, and that call is not said to be in it", async () => {
     const a = host("a", { every_ms: 50 });
-    a.openSandbox();
+    await a.openSandbox();
     a.call("c1", () => {});
     const ended = a.checkpoints.began(sandbox_id, session_id);
     writeFileSync(join(a.workspace, "file"), "half");
@@ -336,14 +338,14 @@ describe("a workspace that never rests", () => {
 
   test("is kept for the first time sooner than later", async () => {
     const a = host("a", { after_ms: 1_000_000, every_ms: 1_000_000, first_ms: 50 });
-    a.openSandbox();
+    await a.openSandbox();
     // A sandbox runs before its first call begins.
     a.checkpoints.lives(sandbox_id, session_id);
     const kept = a.kept();
     a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
     assert.deepEqual((await kept).after_calls, ["c1"]);
     // Were it taken as the first again, it would come before this one.
-    const other = a.other("sbx_other");
+    const other = await a.other("sbx_other");
     const next = a.kept();
     a.call("c2", () => {});
     other.call("c3");
@@ -353,7 +355,7 @@ describe("a workspace that never rests", () => {
 
   test("is not given up for a call that begins, when it is overdue", async () => {
     const a = host("a", { after_ms: 1_000_000, every_ms: 50 });
-    a.openSandbox();
+    await a.openSandbox();
     fillWith(a.workspace, 1_000);
     let done = false;
     const kept = a.kept().finally(() => {
@@ -370,7 +372,7 @@ describe("a workspace that never rests", () => {
 
   test("is kept as resting soon after, when the call that went on ends meanwhile", async () => {
     const a = host("a", { every_ms: 50 });
-    a.openSandbox();
+    await a.openSandbox();
     fillWith(a.workspace, 1_000);
     const kept = a.kept();
     const ended = a.checkpoints.began(sandbox_id, session_id);
@@ -383,7 +385,7 @@ describe("a workspace that never rests", () => {
 
   test("is begun anew when it became overdue and was then given up", async () => {
     const a = host("a", { every_ms: 50, retry_ms: 1_000_000 });
-    a.openSandbox();
+    await a.openSandbox();
     fillWith(a.workspace, 1_000);
     const kept = a.kept();
     a.call("c1", () => {});
@@ -395,7 +397,7 @@ describe("a workspace that never rests", () => {
 
   test("is kept while something in its sandbox goes on without a call", async () => {
     const a = host("a", { after_ms: 1_000_000, every_ms: 500 });
-    a.openSandbox();
+    await a.openSandbox();
     a.checkpoints.lives(sandbox_id, session_id);
     for (const text of ["1", "2"]) {
       const kept = a.kept();

@@ -3,7 +3,7 @@ import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
 import { type Driver, Unavailable } from "../driver.ts";
 import { describeFailure } from "../host-failure.ts";
-import type { Restored } from "../wire.ts";
+import type { Restored, SandboxSpec } from "../wire.ts";
 import type { CopyRequest } from "./documents.ts";
 import type { Jobs } from "./jobs.ts";
 import { createKeeping, type KeepingParts } from "./keeping.ts";
@@ -16,7 +16,7 @@ export interface Checkpoints {
    * Fills the workspace of a sandbox that this host does not have with what the storage has of the session. Throws
    * `Unavailable` when that cannot be said now: an empty workspace in the place of a full one would be worse than none.
    */
-  fill(id: string, session_id: string | null): Promise<void>;
+  fill(id: string, session_id: string | null, spec: SandboxSpec): Promise<void>;
   /** A call is about to change the workspace. The returned function is called when it has ended. */
   began(id: string, session_id: string): (call_id: string) => void;
   /** The sandbox runs: what runs in it beside the calls may change the workspace at any time. */
@@ -87,8 +87,8 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
     return asking.run(name, asks, { signal: AbortSignal.timeout(ms_max), ms_max });
   }
 
-  async function restore(id: string, session_id: string): Promise<Restored> {
-    const staging = driver.stage(id);
+  async function restore(id: string, session_id: string, spec: SandboxSpec): Promise<Restored> {
+    const staging = await driver.stage(id, spec);
     let filled = false;
     try {
       const restored = await asking.run(
@@ -138,10 +138,10 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
   }
 
   return {
-    async fill(id, session_id) {
+    async fill(id, session_id, spec) {
       if (session_id === null || driver.keptFolders(id) !== null) return;
       failpoint("restore_asked");
-      reports.set(id, await restore(id, session_id));
+      reports.set(id, await restore(id, session_id, spec));
       failpoint("restore_done");
     },
     began: keeping.began,

@@ -89,7 +89,7 @@ function workspaceOf(driver: ReturnType<typeof bubblewrap>) {
       never,
     );
   async function restore() {
-    const staging = driver.stage(`sbx_restored${restores++}`);
+    const staging = await driver.stage(`sbx_restored${restores++}`, testSpec);
     const restored = await restoreCheckpoint(
       storage,
       {

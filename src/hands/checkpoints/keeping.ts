@@ -30,7 +30,7 @@ export interface Keeping {
 }
 
 export interface KeepingParts {
-  driver: Pick<Driver, "keptFolders">;
+  driver: Pick<Driver, "keptFolders" | "hold">;
   notes: Notes;
   worker: Worker;
   after_ms?: number;
@@ -158,10 +158,12 @@ export function createKeeping(parts: KeepingParts): Keeping {
     slot: Slot,
     { in_use, signal }: { in_use: boolean; signal: AbortSignal },
   ): Promise<"kept" | "stopped" | "failed"> {
+    let release = () => {};
     try {
       const folders = driver.keptFolders(id);
       const unkept = notes.unkept(id);
       if (!folders || !unkept) return "kept";
+      release = await driver.hold(id);
       const { changes } = slot;
       const asks = {
         session_id: unkept.session_id,
@@ -184,6 +186,8 @@ export function createKeeping(parts: KeepingParts): Keeping {
       if (error instanceof Stopped) return "stopped";
       parts.trouble(error);
       return "failed";
+    } finally {
+      release();
     }
   }
 

@@ -66,7 +66,7 @@ test("killed anywhere while a workspace is brought back: there is all of it, or 
   const report_path = join(root, "restored.json");
 
   async function bringBack(): Promise<void> {
-    const staging = sandboxFolders(join(root, "hands"), null).stage(sandbox_id);
+    const staging = await sandboxFolders(join(root, "hands"), null).stage(sandbox_id, null);
     const folders = [
       { name: "workspace", inside: "/workspace", path: staging.folder.workspace, owner: null },
     ];

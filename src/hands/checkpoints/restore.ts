@@ -38,7 +38,9 @@ export async function restoreCheckpoint(
   const { missing, missing_count, known } = await fill(storage, found.manifest, request.folders, signal);
   const document = nameOf(session_id, checkpoint);
   remember({ known_path }, { storage_id: storage.id, document, read_at_ms: Date.now(), files: known });
-  if (!(await syncFileSystem(request.staging))) throw new Error("`sync -f` failed");
+  // The folders may lie on a disk of their own.
+  for (const { path } of [...request.folders, { path: request.staging }])
+    if (!(await syncFileSystem(path))) throw new Error("`sync -f` failed");
   return report(request, { checkpoint, missing, missing_count, skipped, untold });
 }
 

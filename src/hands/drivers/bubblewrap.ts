@@ -16,6 +16,7 @@ import { plainSpec } from "../plain-spec.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type BwrapHere, explainFailure, findBwrapHere } from "./bwrap.ts";
 import { type Cgroup, findCgroups } from "./cgroups.ts";
+import { createDisks } from "./disks.ts";
 import { enforcementBy, refusalOf } from "./enforcement.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
 import {
@@ -66,7 +67,8 @@ const processesToSpare = 32;
 export function bubblewrap(options: BubblewrapOptions): Driver {
   const asRoot = process.getuid?.() === 0;
   const uids = asRoot ? (options.uids ?? defaultUids) : null;
-  const folders = sandboxFolders(options.data_dir, uids);
+  const disks = createDisks(options.data_dir, { possible: asRoot });
+  const folders = sandboxFolders(options.data_dir, uids, disks);
   const cgroups = findCgroups(options.data_dir);
   const etc = join(options.data_dir, "etc");
   writeEtc(etc);
@@ -79,13 +81,29 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   chmodSync(program, 0o644);
 
   const coresArePiped = options.cores_are_piped ?? pipesCores();
-  const enforcement = enforcementBy(cgroups, "a file system for each sandbox");
+  const enforces = async () => enforcementBy(cgroups, await disks.missing());
   let found: BwrapHere | null = null;
 
   async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
-    const refusal = refusalOf(spec, enforcement);
+    const refusal = await refusalOf(spec, enforces);
     if (refusal !== null) throw new Unavailable(refusal);
-    const folder = folders.open(id);
+    const { folder, release } = await folders.open(id, diskBytesOf(spec));
+    try {
+      const sandbox = await begin(id, spec, folder, network);
+      sandbox.ended.then(release);
+      return sandbox;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async function begin(
+    id: string,
+    spec: SandboxSpec,
+    folder: SandboxFolder,
+    network: Namespace | undefined,
+  ): Promise<Sandbox> {
     found ??= await findBwrapHere(folders.anyUser());
     const { cpu, memory_bytes, processes } = spec.limits;
     const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
@@ -119,14 +137,15 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
       if (found.way === "user") return `bubblewrap, in user namespaces${user}`;
       return `bubblewrap, begun by root since this machine forbids user namespaces${user}, and without privileges`;
     },
-    enforces: async () => enforcement,
+    enforces,
     forget: (id) => folders.remove(id),
     keptFolders(id) {
       const folder = folders.find(id);
       return folder && keptFolders(folder);
     },
-    stage(id) {
-      const { path, folder, commit, discard } = folders.stage(id);
+    hold: folders.hold,
+    async stage(id, spec) {
+      const { path, folder, commit, discard } = await folders.stage(id, diskBytesOf(spec));
       return { path, folders: keptFolders(folder), commit, discard };
     },
     async check() {
@@ -140,8 +159,13 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
         await folders.remove("sbx_check");
       }
     },
+    close: disks.close,
   };
 }
+
+/** A disk of its own costs more than a folder, and is for the environment that asks for a limit. */
+const diskBytesOf = ({ limits: { disk_bytes }, demanded }: SandboxSpec): number | null =>
+  demanded.includes("disk_bytes") ? disk_bytes : null;
 
 function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFolder): KeptFolder[] {
   const { uid, gid } = user;

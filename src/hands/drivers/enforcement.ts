@@ -14,7 +14,9 @@ export function enforcementBy(cgroups: Cgroups | null, disk: string | null): Enf
     memory_bytes: group("memory") ?? { scope: "process", by: "rlimit", needs: missing },
     processes: group("pids") ?? { scope: "sandbox", by: "rlimit" },
     disk_bytes:
-      disk === null ? { scope: "sandbox", by: "a file system of its own" } : { scope: "none", needs: disk },
+      disk === null
+        ? { scope: "sandbox", by: "a file system of its own, where its environment names a limit" }
+        : { scope: "none", needs: disk },
   };
 }
 
@@ -26,13 +28,16 @@ const nouns: Record<LimitName, string> = {
 };
 
 /** What of the spec cannot be done here. */
-export function refusalOf(spec: SandboxSpec, enforcement: Enforcement): string | null {
+export async function refusalOf(
+  spec: SandboxSpec,
+  enforces: () => Promise<Enforcement>,
+): Promise<string | null> {
   const { image, packages, setup, demanded } = spec;
   if (image !== null) return `bubblewrap runs on the host's own /usr and has no image ${image}`;
   if (Object.values(packages).some((names) => names.length > 0)) return "bubblewrap installs no packages";
   if (setup.length > 0) return "bubblewrap runs no setup commands";
   for (const name of demanded) {
-    const enforced = enforcement[name];
+    const { [name]: enforced } = await enforces();
     if (enforced.scope !== "sandbox")
       return `the ${nouns[name]} of a sandbox as a whole cannot be limited here, without ${enforced.needs}`;
   }

@@ -9,8 +9,10 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
+import { Unavailable } from "../driver.ts";
+import { createDisks, type Disks, diskIn, hasDisk } from "./disks.ts";
 
 export interface User {
   uid?: number;
@@ -32,21 +34,35 @@ export interface SandboxFolder {
 }
 
 export interface SandboxFolders {
-  open(id: string): SandboxFolder;
+  /** They can be used until they are released. With `disk_bytes` all that the sandbox can write lies on a disk of that size. */
+  open(id: string, disk_bytes: number | null): Promise<{ folder: SandboxFolder; release(): void }>;
   /** Null when there is none. */
   find(id: string): SandboxFolder | null;
+  /** What is in them can be read until the returned function is called. */
+  hold(id: string): Promise<() => void>;
   /** Makes the folders of a sandbox that has none, in a place that only this process can pass. */
-  stage(id: string): { path: string; folder: SandboxFolder; commit(): void; discard(): Promise<void> };
+  stage(id: string, disk_bytes: number | null): Promise<StagedFolder>;
   remove(id: string): Promise<void>;
   /** One such as sandboxes run as, be it no sandbox's. */
   anyUser(): User;
+}
+
+export interface StagedFolder {
+  path: string;
+  folder: SandboxFolder;
+  commit(): void;
+  discard(): Promise<void>;
 }
 
 /**
  * With `uids`, each sandbox gets a host uid of its own, remembered as the owner of its workspace. Only its owner gets
  * into its folders; their parents may be passed by all.
  */
-export function sandboxFolders(root: string, uids: { first: number; count: number } | null): SandboxFolders {
+export function sandboxFolders(
+  root: string,
+  uids: { first: number; count: number } | null,
+  disks: Disks = createDisks(root, { possible: false }),
+): SandboxFolders {
   const trash = join(root, "trash");
   const base = join(root, "sandboxes");
   const staging = join(root, "staging");
@@ -59,12 +75,13 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
   for (const name of readdirSync(staging)) renameSync(join(staging, name), join(trash, name));
   const taken = new Set<number>();
   for (const id of readdirSync(base)) {
-    const uid = ownerOf(join(base, id, "workspace"));
+    const uid = ownerOf(join(base, id));
     if (uid !== null) taken.add(uid);
   }
 
-  function ownerOf(workspace: string): number | null {
-    const uid = statSync(workspace, { throwIfNoEntry: false })?.uid;
+  /** Who may read what the host writes for it: the sandbox's own folders may lie on a disk that is not mounted. */
+  function ownerOf(path: string): number | null {
+    const uid = statSync(join(path, "tool_results"), { throwIfNoEntry: false })?.gid;
     return uids && uid !== undefined && uid >= uids.first && uid < uids.first + uids.count ? uid : null;
   }
 
@@ -75,9 +92,9 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
     );
   }
 
-  function userOf(workspace: string): User {
+  function userOf(path: string): User {
     if (!uids) return {};
-    const uid = ownerOf(workspace) ?? freeUid(uids);
+    const uid = ownerOf(path) ?? freeUid(uids);
     return { uid, gid: uid };
   }
 
@@ -100,45 +117,95 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
     mkdirSync(path, { recursive: true });
     chmodSync(path, 0o711);
     const folder = foldersIn(path, user);
+    // First, for it tells whose the others are.
+    openOwnFolder(folder.tool_results, user);
     for (const each of [folder.workspace, folder.outputs, folder.home]) openFolder(each, user);
     rmSync(folder.pipes, { recursive: true, force: true });
     openFolder(folder.pipes, user);
-    openOwnFolder(folder.tool_results, user);
     return folder;
   }
 
+  /** The files of a sandbox that was made without a disk, on one. */
+  async function giveDisk(path: string, bytes: number): Promise<void> {
+    const name = `${basename(path)}.${process.hrtime.bigint()}`;
+    const staged = join(staging, name);
+    await disks.make(staged, bytes);
+    const { workspace, outputs, home, tool_results } = foldersIn(path, {});
+    try {
+      await promisify(execFile)("cp", ["-a", "--", workspace, outputs, home, diskIn(staged)]);
+    } catch {
+      await discard(staged, name);
+      throw new Unavailable(`the files of the sandbox do not fit on a disk of ${bytes >> 20} MiB`);
+    }
+    renameSync(tool_results, join(staged, "tool_results"));
+    renameSync(path, join(trash, name));
+    disks.move(staged, path);
+    await emptyTrash(trash);
+  }
+
+  async function discard(path: string, name: string): Promise<void> {
+    await disks.drop(path);
+    renameSync(path, join(trash, name));
+    await emptyTrash(trash);
+  }
+
+  /** Until it is released. */
+  async function withDisk(path: string, bytes: number | null): Promise<() => void> {
+    const isNew = !existsSync(path);
+    if (isNew && bytes !== null) await disks.make(path, bytes);
+    else if (bytes !== null && !hasDisk(path)) await giveDisk(path, bytes);
+    return hasDisk(path) ? disks.hold(path, bytes) : () => {};
+  }
+
+  async function inUse(path: string, user: User, disk_bytes: number | null) {
+    const isNew = user.uid !== undefined && !taken.has(user.uid);
+    if (user.uid !== undefined) taken.add(user.uid);
+    let release = () => {};
+    try {
+      release = await withDisk(path, disk_bytes);
+      return { folder: openAll(path, user), release };
+    } catch (error) {
+      release();
+      if (isNew && user.uid !== undefined) taken.delete(user.uid);
+      throw error;
+    }
+  }
+
   return {
-    open(id) {
+    async open(id, disk_bytes) {
       const path = join(base, id);
-      return openAll(path, userOf(join(path, "workspace")));
+      return inUse(path, userOf(path), disk_bytes);
     },
     find(id) {
       const path = join(base, id);
-      const workspace = join(path, "workspace");
-      return existsSync(workspace) ? foldersIn(path, userOf(workspace)) : null;
+      const isThere = hasDisk(path) || existsSync(join(path, "workspace"));
+      return isThere ? foldersIn(path, userOf(path)) : null;
     },
-    stage(id) {
+    hold: (id) => withDisk(join(base, id), null),
+    async stage(id, disk_bytes) {
       const name = `${id}.${process.hrtime.bigint()}`;
       const path = join(staging, name);
-      const folder = openAll(path, userOf(join(base, id, "workspace")));
+      const { folder, release } = await inUse(path, userOf(join(base, id)), disk_bytes);
       return {
         path,
         folder,
-        commit: () => renameSync(path, join(base, id)),
+        commit() {
+          disks.move(path, join(base, id));
+          release();
+        },
         async discard() {
-          renameSync(path, join(trash, name));
+          release();
+          await discard(path, name);
           if (folder.user.uid !== undefined) taken.delete(folder.user.uid);
-          await emptyTrash(trash);
         },
       };
     },
     async remove(id) {
       const folder = join(base, id);
       if (!existsSync(folder)) return;
-      const uid = ownerOf(join(folder, "workspace"));
+      const uid = ownerOf(folder);
       // Renamed first, so that a half removed one is never taken for a workspace.
-      renameSync(folder, join(trash, `${id}.${process.hrtime.bigint()}`));
-      await emptyTrash(trash);
+      await discard(folder, `${id}.${process.hrtime.bigint()}`);
       if (uid !== null) taken.delete(uid);
     },
     anyUser: () => (uids ? { uid: uids.first, gid: uids.first } : {}),
@@ -146,10 +213,11 @@ export function sandboxFolders(root: string, uids: { first: number; count: numbe
 }
 
 function foldersIn(path: string, user: User): SandboxFolder {
+  const own = hasDisk(path) ? diskIn(path) : path;
   return {
-    workspace: join(path, "workspace"),
-    outputs: join(path, "outputs"),
-    home: join(path, "home"),
+    workspace: join(own, "workspace"),
+    outputs: join(own, "outputs"),
+    home: join(own, "home"),
     tool_results: join(path, "tool_results"),
     pipes: join(path, "pipes"),
     etc: join(path, "etc"),
