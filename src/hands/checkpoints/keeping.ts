@@ -160,10 +160,11 @@ export function createKeeping(parts: KeepingParts): Keeping {
   ): Promise<"kept" | "stopped" | "failed"> {
     let release = () => {};
     try {
+      if (!driver.keptFolders(id)) return "kept";
+      release = await driver.hold(id);
       const folders = driver.keptFolders(id);
       const unkept = notes.unkept(id);
       if (!folders || !unkept) return "kept";
-      release = await driver.hold(id);
       const { changes } = slot;
       const asks = {
         session_id: unkept.session_id,
