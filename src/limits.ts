@@ -200,6 +200,19 @@ export const limits = {
   /** Commands of an environment's `setup`. */
   setup_commands_max: 50,
   setup_command_chars_max: 16_384,
+  /** An image once unpacked: its files and folders, and the bytes of its layers; and how many of those it has. */
+  image_files_max: 2_000_000,
+  image_bytes_max: 64 * 1024 ** 3,
+  image_layers_max: 256,
+  /** What an archive of an image holds beside its layers, and each document of it. */
+  image_archive_parts_max: 10_000,
+  image_document_bytes_max: 8 << 20,
+  /** Of an image's own variables. */
+  image_variables_max: 200,
+  image_variable_chars_max: 32_768,
+  /** Memory of the program that unpacks, and a line that it says. */
+  image_heap_mb: 1_024,
+  image_line_bytes_max: 16 << 20,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
   /** Disks of sandboxes that are made ahead, for how long one that nobody needs stays mounted, and the smallest. */

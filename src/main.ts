@@ -5,6 +5,7 @@ import { certsCommand } from "./cli/certs.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { egressCommand } from "./cli/egress.ts";
 import { handsCommand } from "./cli/hands.ts";
+import { imageCommand } from "./cli/image.ts";
 import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
 import { modelsCommand } from "./cli/models.ts";
 import { restoreCommand } from "./cli/restore.ts";
@@ -36,6 +37,7 @@ const program = new Command("drover")
   .addCommand(serveCommand())
   .addCommand(handsCommand())
   .addCommand(egressCommand())
+  .addCommand(imageCommand())
   .addCommand(certsCommand());
 
 await program.parseAsync();

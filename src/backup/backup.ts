@@ -97,8 +97,9 @@ const documentsFirst = (names: Buffer[]): Buffer[] =>
   names.toSorted((a, b) => Number(b.equals(documents)) - Number(a.equals(documents)));
 const documents = Buffer.from("documents");
 
-/** The rest of it goes, or is made anew, when `hands` start: what nobody wants, what is not whole, and pipes. */
-const outlivesHands = (path: string) => !/^(trash|staging|prepared)\/|^sandboxes\/[^/]+\/pipes\//.test(path);
+/** The rest of it goes, or is made anew, when `hands` start or need it: what nobody wants, what is not whole, and pipes. */
+const outlivesHands = (path: string) =>
+  !/^(trash|staging|prepared|layers|images\/\.[^/]+)\/|^sandboxes\/[^/]+\/pipes\//.test(path);
 
 /** What is still being written has no name in it yet. */
 const isSettled = (path: string) => !path.startsWith("incoming/");

@@ -21,7 +21,7 @@ export function byteProgress(out: Terminal): Progress & { clear(): void } {
 
   function show(): void {
     const share = total ? ` of ${mib(total)}` : "";
-    const text = `${what}: ${mib(done)}${share} MiB`;
+    const text = total === null && done === 0 ? what : `${what}: ${mib(done)}${share} MiB`;
     out.write(out.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
     shown = true;
   }

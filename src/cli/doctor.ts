@@ -12,6 +12,7 @@ import type { HostAddress } from "../hands/connection.ts";
 import type { Enforcement, LimitName } from "../hands/driver.ts";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { expiryOf, type Identity, readIdentity } from "../hands/identity.ts";
+import { openImages } from "../hands/images/images.ts";
 import { checkSlots } from "../hands/network/network.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
@@ -56,6 +57,7 @@ async function examine(config: Config): Promise<Finding[]> {
     ...sandboxes,
     database,
     dataDir(config),
+    ...images(config),
     ...storage(config),
     await port(config),
     model(config),
@@ -191,6 +193,22 @@ function dataDir({ data_dir }: Config): Finding {
   const free = bavail * bsize;
   const text = `${data_dir}, ${(free / spareBytes).toFixed(1)} GiB free`;
   return free < spareBytes ? warn("data", `${text}: make room`) : ok("data", text);
+}
+
+/** Those that sandboxes of this machine can be made of. Whoever may not look into the folder is not told of any. */
+function images({ data_dir }: Config): Finding[] {
+  const folder = join(data_dir, "hands");
+  try {
+    const names = openImages(folder)
+      .list()
+      .map(({ name }) => name);
+    return names.length === 0 ? [] : [ok("images", names.join(", "))];
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "EACCES"
+      ? []
+      : [warn("images", `one in ${join(folder, "images")} cannot be read: ${message}`)];
+  }
 }
 
 /** The one that is shared with other hosts. What is in it belongs to `hands`. */

@@ -41,16 +41,17 @@ const allowedHosts = z
 
 const setup = z.array(z.string().min(1).max(limits.setup_command_chars_max)).max(limits.setup_commands_max);
 
+export const imageName = z
+  .string()
+  .max(200)
+  .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be the name of an image, such as debian or python:3.13");
+
 const cloudParams = z.strictObject({
   type: z.literal("cloud"),
   /** Beyond the official API, as are `image` and `setup`. */
   resources: resourceParams.nullish(),
   /** The root filesystem: the name of an image of the sandbox hosts. */
-  image: z
-    .string()
-    .max(200)
-    .regex(/^[a-z0-9][a-z0-9._/:@-]*$/, "must be the name of an image, such as debian or python:3.13")
-    .nullish(),
+  image: imageName.nullish(),
   /** Commands of bash that are run once in each new workspace, before the first call of a tool. */
   setup: setup.nullish(),
   networking: z

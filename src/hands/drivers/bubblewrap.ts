@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
 import { type Driver, type KeptFolder, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
+import { openImages, unknownImage } from "../images/images.ts";
 import { plainSpec } from "../plain-spec.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type BwrapHere, explainFailure, findBwrapHere } from "./bwrap.ts";
@@ -32,9 +33,19 @@ import { joining } from "./joining.ts";
 import { outputFiles } from "./output-files.ts";
 import { pipeSets } from "./pipes.ts";
 import { ownProc } from "./proc.ts";
-import { inside, openFolders, readOnlyRoot, users, writeEtc, writeUsers } from "./root-filesystem.ts";
+import {
+  hostRoot,
+  imageRoot,
+  inside,
+  openFolders,
+  ownEtcFiles,
+  type Root,
+  users,
+  writeEtc,
+  writeUsers,
+} from "./root-filesystem.ts";
 import { type SandboxFolder, sandboxFolders } from "./sandbox-folders.ts";
-import { type Architecture, seccompFilter } from "./seccomp.ts";
+import { architecture, seccompFilter } from "./seccomp.ts";
 
 export interface BubblewrapOptions {
   /** Holds the workspaces. Every user must be able to pass the folders above it. */
@@ -70,6 +81,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   const disks = createDisks(options.data_dir, { possible: asRoot });
   const folders = sandboxFolders(options.data_dir, uids, disks);
   const cgroups = findCgroups(options.data_dir);
+  const images = openImages(options.data_dir);
   const etc = join(options.data_dir, "etc");
   writeEtc(etc);
   const proc = ownProc(etc);
@@ -84,12 +96,20 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   const enforces = async () => enforcementBy(cgroups, await disks.missing());
   let found: BwrapHere | null = null;
 
+  function rootOf({ image: name }: SandboxSpec): Root {
+    if (name === null) return hostRoot();
+    const image = images.find(name);
+    if (image) return imageRoot(image);
+    throw new Unavailable(unknownImage(name, images.list()));
+  }
+
   async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
     const refusal = await refusalOf(spec, enforces);
     if (refusal !== null) throw new Unavailable(refusal);
+    const root = rootOf(spec);
     const { folder, release } = await folders.open(id, diskBytesOf(spec));
     try {
-      const sandbox = await begin(id, spec, folder, network);
+      const sandbox = await begin(id, spec, { folder, root }, network);
       sandbox.ended.then(release);
       return sandbox;
     } catch (error) {
@@ -101,19 +121,19 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   async function begin(
     id: string,
     spec: SandboxSpec,
-    folder: SandboxFolder,
+    { folder, root }: { folder: SandboxFolder; root: Root },
     network: Namespace | undefined,
   ): Promise<Sandbox> {
     found ??= await findBwrapHere(folders.anyUser());
     const { cpu, memory_bytes, processes } = spec.limits;
     const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
-    const start = joining(network, found.way === "user" ? folder.user : {}, [
+    const start = joining(network, found.way === "user" ? folder.user : {}, root.overlays, [
       ...(coresArePiped ? noPipedCores : []),
       ...[found.path, ...isolation(found, network)],
       ...openFolders([inside.home, initInside, outputsInside]),
-      ...[...readOnlyRoot(etc, network ? "open" : "none"), ...proc],
+      ...[...root.folders, ...ownEtcFiles(etc, network ? "open" : "none"), ...proc],
       ...["--ro-bind", program, initInside, ...usersOf(folder, found, etc)],
-      ...ownFilesystem(folder, spec, network),
+      ...ownFilesystem(folder, spec, network, root.env),
       ...[...become(found, folder.user), "bash", "--norc", "--noprofile", initInside],
       ...limitsOf(spec, { cgroup: cgroups?.limits("memory") ?? false, coresArePiped }),
     ]);
@@ -181,11 +201,6 @@ function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFo
       owner: owner && { uid: process.getuid?.() ?? 0, gid: owner.gid },
     },
   ];
-}
-
-function architecture(): Architecture {
-  if (process.arch === "x64" || process.arch === "arm64") return process.arch;
-  throw new Error(`there is no system call filter for ${process.arch}; sandboxes need x64 or arm64`);
 }
 
 /** Where it does not begin in a user namespace, the sandbox knows itself by its user id on the host. */

@@ -42,12 +42,13 @@ export function ownFilesystem(
   folder: SandboxFolder,
   { limits }: SandboxSpec,
   network: Namespace | undefined,
+  env: Readonly<Record<string, string>>,
 ): string[] {
-  const variables = { ...environment, ...(network && proxyEnvironment) };
+  const variables = { ...environment(env), ...(network && proxyEnvironment) };
   const shared = ["--perms", "1777", "--size", String(limits.tmp_bytes), "--tmpfs"];
   return [
     ...["--dev", "/dev", ...shared, "/dev/shm", ...shared, "/tmp"],
-    ...["--symlink", "/tmp", "/var/tmp", "--dir", "/mnt/session/uploads"],
+    ...["--dir", "/mnt/session/uploads"],
     ...["--ro-bind", folder.pipes, pipesInside],
     ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
     ...["--bind", folder.outputs, outputsInside],
@@ -56,12 +57,16 @@ export function ownFilesystem(
   ];
 }
 
-const environment = {
-  PATH: `${inside.home}/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** With what the programs of its root filesystem expect. */
+const environment = ({ PATH = systemPath, ...others }: Readonly<Record<string, string>>) => ({
+  LANG: "C.UTF-8",
+  ...others,
+  PATH: `${inside.home}/.local/bin:${PATH}`,
   HOME: inside.home,
   USER: inside.user,
   LOGNAME: inside.user,
   SHELL: "/bin/bash",
-  LANG: "C.UTF-8",
   TERM: "dumb",
-};
+});

@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { resolvConf } from "../network/inside.ts";
+import type { Overlay } from "./joining.ts";
 
 /** Who the sandbox believes to be, whatever its host uid. */
 export const inside = { uid: 1000, gid: 1000, user: "agent", home: "/home/agent" } as const;
@@ -73,19 +74,52 @@ export const users = (folder: string): string[] =>
 /** Arguments of bwrap for what the host has installed. */
 export const hostPrograms = (): string[] => [
   ...["--ro-bind", "/usr", "/usr"],
-  ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap(topLevelFolder),
+  ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap((path) => topLevelFolder(path)),
 ];
 
-/** Arguments of bwrap for everything that is read-only and alike in all sandboxes of such a network. */
-export function readOnlyRoot(etcFolder: string, network: keyof typeof resolvConf): string[] {
-  return [
+/** What the root of a sandbox is made of, beside what is its own. */
+export interface Root {
+  /** What is mounted before the sandbox begins, where only it sees that. */
+  overlays: Overlay[];
+  /** Arguments of bwrap for what is read-only. */
+  folders: string[];
+  /** Variables that the programs there expect. */
+  env: Readonly<Record<string, string>>;
+}
+
+/** The programs of the host, and what they need of its /etc. */
+export const hostRoot = (): Root => ({
+  overlays: [],
+  folders: [
     ...hostPrograms(),
     ...openFolders(sharedEtc.map((name) => `/etc/${name}`).filter((path) => existsSync(path))),
     ...sharedEtc.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
-    ...Object.keys(ownEtc).flatMap((name) => ["--ro-bind", join(etcFolder, name), `/etc/${name}`]),
-    ...["--ro-bind", join(etcFolder, `resolv.conf.${network}`), "/etc/resolv.conf"],
-  ];
-}
+    ...["--symlink", "/tmp", "/var/tmp"],
+  ],
+  env: {},
+});
+
+/** Those that every sandbox has of its own, or not at all. */
+const ownFolders = ["dev", "home", "mnt", "proc", "run", "sys", "tmp", "workspace"];
+
+/** What the folders of an image are. */
+export const imageRoot = ({ rootfs, env }: { rootfs: string; env: Record<string, string> }): Root => ({
+  overlays: [],
+  folders: topLevelFolders(rootfs),
+  env,
+});
+
+/** Arguments of bwrap for the folders in one that stands for the root; `shown` is where they are found then. */
+export const topLevelFolders = (folder: string, shown = folder): string[] =>
+  readdirSync(folder)
+    .filter((name) => !ownFolders.includes(name))
+    .flatMap((name) => topLevelFolder(`/${name}`, join(folder, name), join(shown, name)));
+
+/** Arguments of bwrap for what every sandbox of such a network has in /etc, over what its root has there. */
+export const ownEtcFiles = (etcFolder: string, network: keyof typeof resolvConf): string[] => [
+  ...Object.keys(ownEtc).flatMap((name) => ["--ro-bind", join(etcFolder, name), `/etc/${name}`]),
+  ...["--ro-bind", join(etcFolder, `resolv.conf.${network}`), "/etc/resolv.conf"],
+];
 
 /** The folders above what is shown, which would be closed to all but whoever begins the sandbox. */
 export function openFolders(paths: string[]): string[] {
@@ -93,9 +127,9 @@ export function openFolders(paths: string[]): string[] {
   return [...new Set(paths.flatMap((path) => above(dirname(path))))].flatMap((path) => ["--dir", path]);
 }
 
-/** A link into /usr where the host has merged the two, else the folder itself. */
-function topLevelFolder(path: string): string[] {
+/** A link into /usr where the two are merged, else the folder itself. */
+function topLevelFolder(inside: string, path = inside, shown = path): string[] {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (!found) return [];
-  return found.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path];
+  if (found?.isSymbolicLink()) return ["--symlink", readlinkSync(path), inside];
+  return found?.isDirectory() ? ["--ro-bind", shown, inside] : [];
 }

@@ -12,6 +12,7 @@ import {
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { Unavailable } from "../driver.ts";
+import { removeTree } from "../remove-tree.ts";
 import { createDisks, type Disks, diskIn, hasDisk } from "./disks.ts";
 
 export interface User {
@@ -225,13 +226,6 @@ function foldersIn(path: string, user: User): SandboxFolder {
   };
 }
 
-/** By `rm`, which reaches what lies deeper than a path can name. */
 async function emptyTrash(trash: string): Promise<void> {
-  const run = promisify(execFile);
-  for (const name of readdirSync(trash)) {
-    const path = join(trash, name);
-    // Folders that their owner cannot enter hide their contents from `rm`; links are not followed.
-    await run("chmod", ["-R", "u+rwX", "--", path]).catch(() => {});
-    await run("rm", ["-rf", "--", path]);
-  }
+  for (const name of readdirSync(trash)) await removeTree(join(trash, name));
 }

@@ -28,6 +28,8 @@ const errno = { EPERM: 1, ENOSYS: 38, ENOPROTOOPT: 92, EPROTONOSUPPORT: 93, EAFN
 const allow = 0x7fff0000;
 const killProcess = 0x80000000;
 const fail = (name: keyof typeof errno) => 0x00050000 | errno[name];
+/** The call is not made, and its caller is told that it worked: an error with the number 0. */
+const pretend = 0x00050000;
 
 interface Instruction {
   code: number;
@@ -82,7 +84,21 @@ const rules: Record<string, Instruction[]> = {
   socketpair: socketRules,
 };
 
-export function seccompFilter(architecture: Architecture): Buffer {
+/** This machine's. */
+export function architecture(): Architecture {
+  if (process.arch === "x64" || process.arch === "arm64") return process.arch;
+  throw new Error(`there is no system call filter for ${process.arch}; sandboxes need x64 or arm64`);
+}
+
+/** Calls that only a real root can make, and that installers make. */
+const rootsCalls = ["chown", "fchown", "lchown", "fchownat", "setgroups"];
+
+export interface FilterOptions {
+  /** Calls that give files and processes to other users are not made and succeed: for a root who is the only user. */
+  fakeRoot?: boolean;
+}
+
+export function seccompFilter(architecture: Architecture, { fakeRoot = false }: FilterOptions = {}): Buffer {
   const verdicts = new Map<number, Instruction[]>();
   const add = (calls: SystemCall[], verdict: (name: string) => Instruction[]) => {
     for (const call of calls) {
@@ -91,7 +107,8 @@ export function seccompFilter(architecture: Architecture): Buffer {
     }
   };
   const [allowing, refusing, unknown] = [[answer(allow)], [answer(fail("EPERM"))], [answer(fail("ENOSYS"))]];
-  add(allowed, () => allowing);
+  const pretending = [answer(pretend)];
+  add(allowed, (name) => (fakeRoot && rootsCalls.includes(name) ? pretending : allowing));
   add(refused, () => refusing);
   add(checked, (name) => rules[name] ?? refusing);
   return encode([
