@@ -5,7 +5,7 @@
 const { createSocket } = require("node:dgram");
 const { createServer } = require("node:net");
 
-const { tcp, udp } = JSON.parse(process.argv[2]);
+const { tcp, udp, ms_max } = JSON.parse(process.argv[2]);
 let left = tcp.length + 1;
 
 function handOver(role, handle) {
@@ -17,6 +17,8 @@ function handOver(role, handle) {
 }
 
 process.once("disconnect", () => process.exit(1));
+// A parent that dies while a handle is under way to it is not always noticed.
+setTimeout(() => process.exit(1), ms_max);
 for (const { role, host, port } of tcp) {
   const server = createServer().listen({ host, port, backlog: 511 }, () => handOver(role, server));
 }

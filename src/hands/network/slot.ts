@@ -36,11 +36,12 @@ export async function makeSlot(bwrap: string, { inBackground }: { inBackground: 
   const asRoot = process.getuid?.() === 0;
   // Of the capabilities in a namespace of its own an ordinary user needs one, for the ports below 1024.
   const user = asRoot ? [] : ["--unshare-user", "--cap-add", "CAP_NET_BIND_SERVICE"];
+  const work = { tcp: tcpListeners, udp: udpListener, ms_max: limits.network_slot_ms_max };
   const child = spawn(
     bwrap,
     [
       ...[...user, "--unshare-net", "--die-with-parent", "--dev-bind", "/", "/"],
-      ...[process.execPath, program, JSON.stringify({ tcp: tcpListeners, udp: udpListener })],
+      ...[process.execPath, program, JSON.stringify(work)],
     ],
     { env: {}, cwd: "/", stdio: ["ignore", "ignore", "pipe", "ipc"] },
   );
