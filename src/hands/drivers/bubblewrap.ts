@@ -107,9 +107,12 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
     const refusal = await refusalOf(spec, enforces);
     if (refusal !== null) throw new Unavailable(refusal);
     const root = rootOf(spec);
+    // Where there is none, nothing is begun that would have to be removed.
+    found ??= await findBwrapHere(folders.anyUser());
+    const bwrap = found;
     const { folder, release } = await folders.open(id, diskBytesOf(spec));
     try {
-      const sandbox = await begin(id, spec, { folder, root }, network);
+      const sandbox = await begin(id, spec, { bwrap, folder, root }, network);
       sandbox.ended.then(release);
       return sandbox;
     } catch (error) {
@@ -121,20 +124,19 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   async function begin(
     id: string,
     spec: SandboxSpec,
-    { folder, root }: { folder: SandboxFolder; root: Root },
+    { bwrap, folder, root }: { bwrap: BwrapHere; folder: SandboxFolder; root: Root },
     network: Namespace | undefined,
   ): Promise<Sandbox> {
-    found ??= await findBwrapHere(folders.anyUser());
     const { cpu, memory_bytes, processes } = spec.limits;
     const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
-    const start = joining(network, found.way === "user" ? folder.user : {}, root.overlays, [
+    const start = joining(network, bwrap.way === "user" ? folder.user : {}, root.overlays, [
       ...(coresArePiped ? noPipedCores : []),
-      ...[found.path, ...isolation(found, network)],
+      ...[bwrap.path, ...isolation(bwrap, network)],
       ...openFolders([inside.home, initInside, outputsInside]),
       ...[...root.folders, ...ownEtcFiles(etc, network ? "open" : "none"), ...proc],
-      ...["--ro-bind", program, initInside, ...usersOf(folder, found, etc)],
+      ...["--ro-bind", program, initInside, ...usersOf(folder, bwrap, etc)],
       ...ownFilesystem(folder, spec, network, root.env),
-      ...[...become(found, folder.user), "bash", "--norc", "--noprofile", initInside],
+      ...[...become(bwrap, folder.user), "bash", "--norc", "--noprofile", initInside],
       ...limitsOf(spec, { cgroup: cgroups?.limits("memory") ?? false, coresArePiped }),
     ]);
     const seccomp = openSync(filter, "r");
@@ -145,7 +147,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
       stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", seccomp],
     });
     closeSync(seccomp);
-    return started({ id, child, folder, cgroup, bwrap: found });
+    return started({ id, child, folder, cgroup, bwrap });
   }
 
   return {
