@@ -215,8 +215,12 @@ export const limits = {
   image_line_bytes_max: 16 << 20,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
-  /** Disks of sandboxes that are made ahead, for how long one that nobody needs stays mounted, and the smallest. */
+  /**
+   * Disks of sandboxes that are made ahead, how long after one was taken; for how long one that nobody needs stays mounted,
+   * and the smallest.
+   */
   sandbox_disks_prepared: 2,
+  sandbox_disk_ahead_ms: 100,
   sandbox_disk_rest_ms: 10_000,
   sandbox_disk_bytes_min: 16 << 20,
   sandbox_disk_error_chars_max: 300,

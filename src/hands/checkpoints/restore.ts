@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { limits } from "../../limits.ts";
 import type { Restored } from "../wire.ts";
 import { syncFileSystem } from "./batch.ts";
@@ -39,7 +39,8 @@ export async function restoreCheckpoint(
   const document = nameOf(session_id, checkpoint);
   remember({ known_path }, { storage_id: storage.id, document, read_at_ms: Date.now(), files: known });
   // The folders may lie on a disk of their own.
-  for (const { path } of [...request.folders, { path: request.staging }])
+  const paths = [...request.folders.map(({ path }) => path), request.staging];
+  for (const path of new Map(paths.map((path) => [statSync(path).dev, path])).values())
     if (!(await syncFileSystem(path))) throw new Error("`sync -f` failed");
   return report(request, { checkpoint, missing, missing_count, skipped, untold });
 }

@@ -80,7 +80,7 @@ export function createDisks(root: string, { possible }: { possible: boolean }): 
   let filling: Promise<void> | null = null;
   let probed: Promise<string | null> | null = null;
   let count = 0;
-  let closed = false;
+  const closing = new AbortController();
 
   function diskOf(folder: string): Disk {
     const found = disks.get(folder);
@@ -119,11 +119,13 @@ export function createDisks(root: string, { possible }: { possible: boolean }): 
     disks.delete(from);
   }
 
-  /** The next ones, like the last. */
+  /** The next ones, like the last, when the sandbox that this one is for has had time to start. */
   function refill(bytes: number): void {
     filling ??= (async () => {
+      await delay(limits.sandbox_disk_ahead_ms, null, { signal: closing.signal });
       for (const other of spare.filter((each) => each.bytes !== bytes)) await discard(other.folder);
-      while (!closed && spare.length < limits.sandbox_disks_prepared) spare.push(await prepare(bytes));
+      while (!closing.signal.aborted && spare.length < limits.sandbox_disks_prepared)
+        spare.push(await prepare(bytes));
     })()
       // The one who needs it hears of it.
       .catch(() => {})
@@ -155,7 +157,7 @@ export function createDisks(root: string, { possible }: { possible: boolean }): 
   }
 
   function rest(folder: string, disk: Disk): void {
-    if (disk.holders > 0 || closed) return;
+    if (disk.holders > 0 || closing.signal.aborted) return;
     disk.idle = setTimeout(
       () => void drop(folder).catch(() => rest(folder, disk)),
       limits.sandbox_disk_rest_ms,
@@ -206,7 +208,7 @@ export function createDisks(root: string, { possible }: { possible: boolean }): 
     move,
     drop,
     async close() {
-      closed = true;
+      closing.abort();
       await filling;
       for (const { folder } of [...spare]) await discard(folder);
       for (const [folder, { holders }] of [...disks]) if (holders === 0) await drop(folder);
