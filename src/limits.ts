@@ -200,6 +200,7 @@ export const limits = {
   /** Commands of an environment's `setup`. */
   setup_commands_max: 50,
   setup_command_chars_max: 16_384,
+  setup_command_ms_max: 20 * 60_000,
   /** An image once unpacked: its files and folders, and the bytes of its layers; and how many of those it has. */
   image_files_max: 2_000_000,
   image_bytes_max: 64 * 1024 ** 3,
@@ -213,6 +214,19 @@ export const limits = {
   /** Memory of the program that unpacks, and a line that it says. */
   image_heap_mb: 1_024,
   image_line_bytes_max: 16 << 20,
+  /** Installing the packages of an environment: the time, its memory and processes, and what it may put on the disk. */
+  layer_ms_max: 20 * 60_000,
+  layer_memory_bytes: 4 * 1024 ** 3,
+  layer_processes: 1_024,
+  layer_bytes_max: 16 * 1024 ** 3,
+  layer_bytes_watch_ms: 5_000,
+  layers_parallel_max: 2,
+  /** All layers of a host together: with more, those go that were not used for longest, and not within this time. */
+  layers_bytes_max: 32 * 1024 ** 3,
+  layers_unused_ms: 10 * 60_000,
+  /** What is told of one that failed, and a line of its progress. */
+  setup_failure_chars_max: 4_000,
+  setup_line_chars_max: 500,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
   /**

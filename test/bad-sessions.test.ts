@@ -137,12 +137,6 @@ refuses("sessions", (ground) => {
       says: /environment_id.*self_hosted/,
     },
     {
-      what: "in an environment with packages",
-      path,
-      body: sessionBody({ environment_id: ground.withPackages }),
-      says: /packages\.pip/,
-    },
-    {
       what: "with an MCP server",
       path,
       body: overriding({

@@ -35,10 +35,12 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
     forget: fails,
     keptFolders: () => null,
     hold: fails,
+    prepare: async () => {},
     close: fails,
   };
   const driver = { name: "none", provision, stage, ...unused };
-  const parts = { driver, checkpoints: noCheckpoints, network: noNetwork };
+  const noSetup = { due() {}, run: async () => {}, forget() {} };
+  const parts = { driver, checkpoints: noCheckpoints, network: noNetwork, setup: noSetup };
   const options = { ...parts, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 };
   const calls = createCalls({
     journals: { use: (_session, work) => work(journal), close: fails },

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import type { PackageManager } from "../protocol/environments.ts";
 import type { KeptOutput, SandboxSpec } from "./wire.ts";
 
 /** Makes sandboxes of one kind. What it cannot enforce of a spec it refuses, with the reason; it never ignores it. */
@@ -10,6 +11,11 @@ export interface Driver {
   describe(): Promise<string>;
   /** How the limits of a spec hold here. Of those that do not, one that is demanded means that there is no sandbox. */
   enforces(): Promise<Enforcement>;
+  /**
+   * Makes what sandboxes of such a spec share and this host does not have yet, its packages, which may take many minutes.
+   * Whoever asks for what is being made waits for it. Throws `SetupFailed`, and `Unavailable`.
+   */
+  prepare(spec: SandboxSpec, options: PrepareOptions): Promise<void>;
   /**
    * Starts a sandbox over the workspace folder of `id`, which outlives it. Throws `Unavailable` when it cannot. It joins
    * `network` and has no other one, nor any capability over it; without one it is alone with a loopback.
@@ -25,6 +31,22 @@ export interface Driver {
   stage(id: string, spec: SandboxSpec): Promise<Staging>;
   /** When no sandbox runs any more. */
   close(): Promise<void>;
+}
+
+export interface PrepareOptions {
+  onLine(line: SetupLine): void;
+  /** Ends the wait. What is being made is made nonetheless, for the next who needs it. */
+  signal: AbortSignal;
+  /** A network for what is to be made, known as `name`, that leads where `network` allows. */
+  attach(name: string, network: SandboxSpec["network"]): Promise<Attachment | null>;
+}
+
+/** A namespace that is listened in until it is closed. */
+export interface Attachment {
+  namespace: Namespace;
+  /** Nobody else joins it. */
+  joined(): void;
+  close(): void;
 }
 
 /**
@@ -111,6 +133,26 @@ export interface SandboxProcess {
 
 export class Unavailable extends Error {
   override readonly name = "Unavailable";
+}
+
+/** What an environment asks for could not be installed or set up. `message` holds the last words of what failed. */
+export class SetupFailed extends Unavailable {
+  /** What failed: the packages of a manager, or one of the environment's `setup` commands. */
+  readonly stage: SetupStage;
+
+  constructor(stage: SetupStage, message: string) {
+    super(message);
+    this.stage = stage;
+  }
+}
+
+export type SetupStage = { type: "packages"; manager: PackageManager } | { type: "setup"; command: string };
+
+/** What is being done for a sandbox before it can begin, line by line. */
+export interface SetupLine {
+  stage: SetupStage;
+  /** What a program says; without control characters. */
+  line: string;
 }
 
 /** The host runs as many sandboxes as it may, and none of them can be ended. */

@@ -12,6 +12,7 @@ import { readLines } from "./lines.ts";
 import { listenOnNetwork, type NetworkListener } from "./listen.ts";
 import { createNetwork } from "./network/network.ts";
 import { createSandboxes } from "./sandboxes.ts";
+import { openSetup } from "./setup.ts";
 import { type HandsRequest, type HandsResponse, type HostFacts, handsRequest } from "./wire.ts";
 
 export interface HandsOptions {
@@ -56,6 +57,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
     driver,
     checkpoints,
     network: way,
+    setup: openSetup(data_dir),
     count_max,
     idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
     idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,

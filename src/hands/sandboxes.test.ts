@@ -4,6 +4,7 @@ import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { noNetwork } from "./network/network.ts";
 import { createSandboxes } from "./sandboxes.ts";
+import { openSetup } from "./setup.ts";
 import { testFolder } from "./testing.ts";
 import { exec, never, request } from "./testing-host.ts";
 
@@ -15,6 +16,7 @@ function sandboxes(count_max: number, driver = bubblewrap({ data_dir: folder.pat
     driver,
     checkpoints: noCheckpoints,
     network: noNetwork,
+    setup: openSetup(folder.path),
     count_max,
     idle_ms: 60_000,
     idle_with_jobs_ms: 60_000,

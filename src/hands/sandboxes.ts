@@ -1,8 +1,16 @@
 import type { Checkpoints } from "./checkpoints/checkpoints.ts";
-import { type Driver, NoRoom, type Sandbox, Unavailable } from "./driver.ts";
+import {
+  type Driver,
+  NoRoom,
+  type PrepareOptions,
+  type Sandbox,
+  type SetupLine,
+  Unavailable,
+} from "./driver.ts";
 import { exec } from "./exec.ts";
 import { describeFailure } from "./host-failure.ts";
 import type { Network } from "./network/network.ts";
+import type { Setup } from "./setup.ts";
 import { fileFor, type RunOptions, type Shell, startShell } from "./shell.ts";
 import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 
@@ -10,6 +18,11 @@ import type { ExecuteResult, Operation, SandboxSpec } from "./wire.ts";
 export interface Sandboxes {
   /** Begins to start it. Whether that worked shows in the first call. */
   prepare(id: string, origin: Origin): void;
+  /**
+   * Starts it, and says what is being done until it can be used. Throws `SetupFailed` or another `Unavailable`, as every
+   * call does that needs the sandbox meanwhile; the next one tries again.
+   */
+  setUp(id: string, origin: Origin, onLine: (line: SetupLine) => void): Promise<void>;
   /** Never throws: what fails before `started` is unavailable, what fails after it is lost. */
   execute(call: SandboxCall): Promise<ExecuteResult>;
   /** Ends it; commands that run in it are lost. */
@@ -48,6 +61,7 @@ export interface SandboxesOptions {
   driver: Driver;
   checkpoints: Checkpoints;
   network: Network;
+  setup: Setup;
   count_max: number;
   idle_ms: number;
   idle_with_jobs_ms: number;
@@ -56,6 +70,10 @@ export interface SandboxesOptions {
 interface Slot {
   id: string;
   sandbox: Promise<Sandbox> | null;
+  /** Ends the wait for what the sandbox is made of. */
+  preparing: AbortController;
+  /** Who hears of it. */
+  listeners: Set<(line: SetupLine) => void>;
   shell: Shell | null;
   /** A shell that was started for an earlier call, be it gone. Null until a call has told. */
   had_shell: boolean | null;
@@ -81,14 +99,24 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     const found = slots.get(id);
     if (found) return found;
     const state = { sandbox: null, shell: null, had_shell: null, ending: null, idle: null };
-    const slot: Slot = { id, ...state, queue: Promise.resolve(), calls: 0, generation: 0, idle_since: 0 };
+    const setup = { preparing: new AbortController(), listeners: new Set<(line: SetupLine) => void>() };
+    const slot: Slot = {
+      id,
+      ...state,
+      ...setup,
+      queue: Promise.resolve(),
+      calls: 0,
+      generation: 0,
+      idle_since: 0,
+    };
     slots.set(id, slot);
     return slot;
   }
 
   function up(slot: Slot, origin: Origin): Promise<Sandbox> {
     if (slot.sandbox) return slot.sandbox;
-    const starting = start(slot, origin, () => admitted.add(starting));
+    const preparing = preparation(slot, origin);
+    const starting = start(slot, origin, { preparing, admit: () => admitted.add(starting) });
     slot.sandbox = starting;
     const gone = () => {
       if (slot.sandbox !== starting) return;
@@ -104,15 +132,52 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     return starting;
   }
 
-  async function start(slot: Slot, origin: Origin, admit: () => void): Promise<Sandbox> {
+  async function start(
+    slot: Slot,
+    origin: Origin,
+    { preparing, admit }: { preparing: PrepareOptions; admit(): void },
+  ): Promise<Sandbox> {
     if (closed) throw new Unavailable("the sandbox host is shutting down");
     await slot.ending;
     // One after the other, so that no newcomer counts another that finds no room.
     const turn = admission.then(makeRoom).then(admit);
     admission = turn.catch(() => {});
     await turn;
+    if (options.driver.keptFolders(slot.id) === null) options.setup.due(slot.id, origin.spec.setup);
     await options.checkpoints.fill(slot.id, origin.restore ? origin.session_id : null, origin.spec);
-    return provision(slot.id, origin);
+    // What was brought back was set up where it comes from.
+    if (options.checkpoints.report(slot.id, null)?.checkpoint) options.setup.forget(slot.id);
+    await options.driver.prepare(origin.spec, preparing);
+    const sandbox = await provision(slot.id, origin);
+    try {
+      await options.setup.run(sandbox, preparing);
+      return sandbox;
+    } catch (error) {
+      await sandbox.destroy();
+      throw error;
+    }
+  }
+
+  function preparation(slot: Slot, { session_id, spec }: Origin): PrepareOptions {
+    slot.preparing = new AbortController();
+    return {
+      signal: slot.preparing.signal,
+      onLine(line) {
+        for (const hear of slot.listeners) hear(line);
+      },
+      async attach(name, network) {
+        // What it carries is for many sandboxes, and is not counted as this one's.
+        const limits = { ...spec.limits, network_bytes: null };
+        const sandbox = { session_id, sandbox_id: name, spec: { ...spec, network, limits } };
+        const way = await options.network.attach(sandbox);
+        if (!way) return null;
+        const close = () => {
+          way.close();
+          options.network.forget(name);
+        };
+        return { ...way, close };
+      },
+    };
   }
 
   async function provision(sandbox_id: string, { session_id, spec }: Origin): Promise<Sandbox> {
@@ -163,6 +228,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
   async function end(slot: Slot, remove = async () => {}): Promise<void> {
     const { sandbox, ending: before } = slot;
     wake(slot);
+    slot.preparing.abort();
     slot.sandbox = null;
     slot.shell = null;
     slot.ending = (async () => {
@@ -252,8 +318,17 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     });
   }
 
+  /** Null for a call that was cancelled before: what a sandbox is made of may take minutes. */
+  function upFor(slot: Slot, call: SandboxCall): Promise<Sandbox | null> {
+    const { promise: cancelled, resolve } = Promise.withResolvers<null>();
+    if (call.signal.aborted) resolve(null);
+    call.signal.addEventListener("abort", () => resolve(null), { once: true });
+    return Promise.race([up(slot, call), cancelled]);
+  }
+
   async function runShell(slot: Slot, call: SandboxCall, command: string): Promise<ExecuteResult> {
-    const sandbox = await up(slot, call);
+    const sandbox = await upFor(slot, call);
+    if (!sandbox) return cancelled;
     const fresh = slot.shell === null && slot.had_shell === true;
     const shell = slot.shell ?? (await startShell(sandbox));
     slot.shell = shell;
@@ -281,8 +356,8 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     call: SandboxCall,
     { argv, stdin_base64 }: Extract<Operation, { type: "exec" }>,
   ): Promise<ExecuteResult> {
-    const sandbox = await up(slot, call);
-    if (call.signal.aborted) return cancelled;
+    const sandbox = await upFor(slot, call);
+    if (!sandbox || call.signal.aborted) return cancelled;
     await call.started();
     const result = await exec(sandbox, argv, Buffer.from(stdin_base64, "base64"), call);
     if (result.status === "lost") return lost;
@@ -292,7 +367,9 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
   }
 
   async function keep(slot: Slot, call: SandboxCall, data: Buffer): Promise<ExecuteResult> {
-    const file = fileFor(await up(slot, call), call)?.();
+    const sandbox = await upFor(slot, call);
+    if (!sandbox) return cancelled;
+    const file = fileFor(sandbox, call)?.();
     await call.started();
     file?.write(data);
     return { ...done, kept: (await file?.end()) ?? null };
@@ -307,6 +384,19 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
         () => rest(slot),
       );
     },
+    async setUp(id, origin, onLine) {
+      const slot = slotOf(id);
+      slot.listeners.add(onLine);
+      wake(slot);
+      slot.calls += 1;
+      try {
+        await up(slot, origin);
+      } finally {
+        slot.listeners.delete(onLine);
+        slot.calls -= 1;
+        rest(slot);
+      }
+    },
     execute,
     async destroy(id, { keep_workspace, keep_checkpoints, session_id }) {
       const slot = slotOf(id);
@@ -314,6 +404,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
       const remove = async () => {
         await options.checkpoints.forget(id, of, () => options.driver.forget(id));
         options.network.forget(id);
+        options.setup.forget(id);
       };
       slot.generation += 1;
       await end(slot, keep_workspace ? undefined : remove);

@@ -17,7 +17,7 @@ export const sandboxSpec = z.object({
   /** Null means the driver's own, such as the host's /usr, read-only. */
   image: z.string().nullable(),
   /** Installed once for all sandboxes of the host with the same image and packages. */
-  packages: z.record(z.enum(packageManagers), z.array(z.string())),
+  packages: z.record(z.enum(packageManagers), z.array(z.string().regex(/^[^-\s]\S*$/))),
   /** Commands that are run once in each new workspace, by bash. */
   setup: z.array(z.string()),
   /** `none`: nothing but a loopback of its own. The others lead through the egress process alone. */

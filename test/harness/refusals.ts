@@ -12,7 +12,6 @@ export interface Ground {
   archivedAgent: string;
   archivedEnvironment: string;
   selfHosted: string;
-  withPackages: string;
   /** A cursor of the list of sessions, one of another session's events, and one of a stream. */
   cursors: { sessions: string; events: string; stream: string };
 }
@@ -31,12 +30,6 @@ export async function prepareGround(options: TestServerOptions = {}): Promise<Gr
   const archivedEnvironment = (await client.beta.environments.archive(others.environment_id)).id;
   const selfHosted = (await client.beta.environments.create({ name: "own", config: { type: "self_hosted" } }))
     .id;
-  const withPackages = (
-    await client.beta.environments.create({
-      name: "pip",
-      config: { type: "cloud", packages: { pip: ["numpy"] } },
-    })
-  ).id;
   const sessions = await client.beta.sessions.list({ limit: 1 });
   const events = await client.beta.sessions.events.list(session, { limit: 1 });
   const [newest] = await api.db.query<{ incarnation: string }>(
@@ -56,7 +49,6 @@ export async function prepareGround(options: TestServerOptions = {}): Promise<Gr
     archivedAgent,
     archivedEnvironment,
     selfHosted,
-    withPackages,
     cursors,
   };
 }

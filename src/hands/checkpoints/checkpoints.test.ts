@@ -38,7 +38,15 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
   const kept = (path: string) => [{ name: "workspace", path, inside: "/workspace", owner: null }];
   const none = () => Promise.reject(new Error("there are no sandboxes"));
   const driver: Driver = {
-    ...{ name: "none", check: none, describe: none, enforces: none, close: none, provision: none },
+    ...{
+      name: "none",
+      check: none,
+      describe: none,
+      enforces: none,
+      close: none,
+      prepare: none,
+      provision: none,
+    },
     forget: (id) => sandboxes.remove(id),
     keptFolders(id) {
       const found = sandboxes.find(id);

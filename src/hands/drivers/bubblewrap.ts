@@ -12,7 +12,8 @@ import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
 import { type Driver, type KeptFolder, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
-import { openImages, unknownImage } from "../images/images.ts";
+import { type Image, openImages, unknownImage } from "../images/images.ts";
+import { createLayers, type LayersOptions } from "../layers/layers.ts";
 import { plainSpec } from "../plain-spec.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type BwrapHere, explainFailure, findBwrapHere } from "./bwrap.ts";
@@ -52,6 +53,8 @@ export interface BubblewrapOptions {
   data_dir: string;
   /** Host user ids for sandboxes, one each, when this process is root. */
   uids?: { first: number; count: number };
+  layers?: Pick<LayersOptions, "bytes_max" | "unused_ms">;
+  installers?: Pick<LayersOptions["fakeRoot"], "host_etc" | "variables">;
   /** Whether the host hands memory dumps to a program; without it, that is looked up. */
   cores_are_piped?: boolean;
 }
@@ -96,11 +99,26 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   const enforces = async () => enforcementBy(cgroups, await disks.missing());
   let found: BwrapHere | null = null;
 
-  function rootOf({ image: name }: SandboxSpec): Root {
-    if (name === null) return hostRoot();
+  const bwrapHere = async () => {
+    found ??= await findBwrapHere(folders.anyUser());
+    return found;
+  };
+  const layers = createLayers({
+    data_dir: options.data_dir,
+    fakeRoot: { bwrap: bwrapHere, etc, proc, cgroups, ...options.installers },
+    ...options.layers,
+  });
+
+  function imageOf({ image: name }: SandboxSpec): Image | null {
+    if (name === null) return null;
     const image = images.find(name);
-    if (image) return imageRoot(image);
+    if (image) return image;
     throw new Unavailable(unknownImage(name, images.list()));
+  }
+
+  function rootOf(spec: SandboxSpec): Root {
+    const image = imageOf(spec);
+    return layers.rootOf(spec, image) ?? (image ? imageRoot(image) : hostRoot());
   }
 
   async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
@@ -108,8 +126,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
     if (refusal !== null) throw new Unavailable(refusal);
     const root = rootOf(spec);
     // Where there is none, nothing is begun that would have to be removed.
-    found ??= await findBwrapHere(folders.anyUser());
-    const bwrap = found;
+    const bwrap = await bwrapHere();
     const { folder, release } = await folders.open(id, diskBytesOf(spec));
     try {
       const sandbox = await begin(id, spec, { bwrap, folder, root }, network);
@@ -152,11 +169,12 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
 
   return {
     name: "bubblewrap",
+    prepare: (spec, options) => layers.make(spec, imageOf(spec), options),
     provision,
     async describe() {
-      found ??= await findBwrapHere(folders.anyUser());
+      const { way } = await bwrapHere();
       const user = asRoot ? ", each with a host user id of its own" : "";
-      if (found.way === "user") return `bubblewrap, in user namespaces${user}`;
+      if (way === "user") return `bubblewrap, in user namespaces${user}`;
       return `bubblewrap, begun by root since this machine forbids user namespaces${user}, and without privileges`;
     },
     enforces,
@@ -181,7 +199,10 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
         await folders.remove("sbx_check");
       }
     },
-    close: disks.close,
+    async close() {
+      await layers.close();
+      await disks.close();
+    },
   };
 }
 

@@ -7,7 +7,7 @@ import type { Overlay } from "./joining.ts";
 export const inside = { uid: 1000, gid: 1000, user: "agent", home: "/home/agent" } as const;
 
 /** What programs need of /etc, and holds nothing of the host's own. */
-const sharedEtc = [
+export const sharedEtc: readonly string[] = [
   "alternatives",
   "ca-certificates",
   "ca-certificates.conf",
@@ -34,6 +34,34 @@ const sharedEtc = [
   "ssl/openssl.cnf",
   "terminfo",
   "timezone",
+];
+
+/** What beside that the package managers of a host need to install more: theirs, and no secret of the host's. */
+export const packagingEtc: readonly string[] = [
+  "adduser.conf",
+  "apt/preferences.d",
+  "apt/sources.list",
+  "apt/sources.list.d",
+  "apt/trusted.gpg.d",
+  "apt/keyrings",
+  "debconf.conf",
+  "debian_version",
+  "deluser.conf",
+  "dpkg",
+  "emacs",
+  "gai.conf",
+  "gemrc",
+  "login.defs",
+  "os-release",
+  "pam.conf",
+  "pam.d",
+  "profile.d",
+  "rpc",
+  "security",
+  "shells",
+  "skel",
+  "ucf.conf",
+  "xdg",
 ];
 
 const ownEtc: Record<string, string> = {
@@ -72,10 +100,16 @@ export const users = (folder: string): string[] =>
   ["passwd", "group"].flatMap((name) => ["--ro-bind", join(folder, name), `/etc/${name}`]);
 
 /** Arguments of bwrap for what the host has installed. */
-export const hostPrograms = (): string[] => [
-  ...["--ro-bind", "/usr", "/usr"],
-  ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap((path) => topLevelFolder(path)),
-];
+export const hostPrograms = (): string[] => ["--ro-bind", "/usr", "/usr", ...hostFolders()];
+
+const besideUsr = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/** Those beside /usr. */
+export const hostFolders = (): string[] => besideUsr.flatMap((path) => topLevelFolder(path));
+
+/** Whether those are links into it. */
+export const isUsrMerged = (): boolean =>
+  besideUsr.every((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? true);
 
 /** What the root of a sandbox is made of, beside what is its own. */
 export interface Root {
@@ -110,16 +144,25 @@ export const imageRoot = ({ rootfs, env }: { rootfs: string; env: Record<string,
 });
 
 /** Arguments of bwrap for the folders in one that stands for the root; `shown` is where they are found then. */
-export const topLevelFolders = (folder: string, shown = folder): string[] =>
-  readdirSync(folder)
+export const topLevelFolders = (folder: string, shown = folder, names = readdirSync(folder)): string[] =>
+  names
     .filter((name) => !ownFolders.includes(name))
     .flatMap((name) => topLevelFolder(`/${name}`, join(folder, name), join(shown, name)));
 
+/** Files of /etc that must be there, for a sandbox's own to be put over them. */
+export const ownEtcNames: readonly string[] = ["passwd", "group", ...Object.keys(ownEtc), "resolv.conf"];
+
+type NetworkKind = keyof typeof resolvConf;
+
 /** Arguments of bwrap for what every sandbox of such a network has in /etc, over what its root has there. */
-export const ownEtcFiles = (etcFolder: string, network: keyof typeof resolvConf): string[] => [
-  ...Object.keys(ownEtc).flatMap((name) => ["--ro-bind", join(etcFolder, name), `/etc/${name}`]),
-  ...["--ro-bind", join(etcFolder, `resolv.conf.${network}`), "/etc/resolv.conf"],
-];
+export const ownEtcFiles = (etcFolder: string, network: NetworkKind): string[] =>
+  [...Object.keys(ownEtc), "resolv.conf"].flatMap((name) => ownEtcFile(etcFolder, name, network));
+
+/** And for one of them. */
+export const ownEtcFile = (etcFolder: string, name: string, network: NetworkKind): string[] => {
+  const own = name === "resolv.conf" ? `${name}.${network}` : name;
+  return ["--ro-bind", join(etcFolder, own), `/etc/${name}`];
+};
 
 /** The folders above what is shown, which would be closed to all but whoever begins the sandbox. */
 export function openFolders(paths: string[]): string[] {

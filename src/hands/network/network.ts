@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { limits } from "../../limits.ts";
 import type { NetworkUse } from "../../protocol/network-use.ts";
-import { type Namespace, Unavailable } from "../driver.ts";
+import { type Attachment, Unavailable } from "../driver.ts";
 import { type Bwrap, findBwrap } from "../drivers/bwrap.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { createCarrier } from "./carry.ts";
@@ -24,14 +24,6 @@ export interface Network {
   /** The sandbox and its workspace are gone. */
   forget(sandbox_id: string): void;
   close(): Promise<void>;
-}
-
-/** A namespace that one sandbox joins, and is listened in until it ends. */
-export interface Attachment {
-  namespace: Namespace;
-  /** The sandbox is in it, or will never be. */
-  joined(): void;
-  close(): void;
 }
 
 export interface NetworkOptions {

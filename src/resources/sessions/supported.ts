@@ -24,12 +24,6 @@ export function requireSupportedEnvironment({ id, config }: Pick<Environment, "i
   if (config.type === "self_hosted") {
     throw invalid(`environment_id: ${id} is self_hosted, which sessions do not support yet`);
   }
-  const used = Object.entries(config.packages).find(([, names]) => Array.isArray(names) && names.length > 0);
-  if (used) {
-    throw invalid(
-      `environment_id: config.packages.${used[0]} of ${id} is not empty; packages are not supported yet`,
-    );
-  }
 }
 
 /** `path` is where the events stand in the request: `events` or `initial_events`. */

@@ -10,10 +10,10 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { ownEtcNames } from "../../drivers/root-filesystem.ts";
 import { bytesOf, type InsideRoot } from "./inside-root.ts";
 
 /** What sandboxes have in these places is their own. */
-const ownFiles = ["passwd", "group", "hosts", "hostname", "nsswitch.conf", "host.conf", "resolv.conf"];
 const ownFolders = ["dev", "proc", "sys", "run", "tmp"];
 const bundle = ["etc", "ssl", "certs", "ca-certificates.crt"];
 
@@ -31,7 +31,7 @@ export function finish(
     mkdirSync(`${rootfs}/${name}`);
   }
   const etc = realFolder(`${rootfs}/etc`);
-  for (const name of ownFiles) {
+  for (const name of ownEtcNames) {
     const found = lstatSync(`${etc}/${name}`, { throwIfNoEntry: false });
     if (found?.isFile()) continue;
     rmSync(`${etc}/${name}`, { recursive: true, force: true });

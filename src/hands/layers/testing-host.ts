@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import type { SetupFailed, SetupLine } from "../driver.ts";
+import { type BubblewrapOptions, bubblewrap } from "../drivers/bubblewrap.ts";
+import { isUsrMerged } from "../drivers/root-filesystem.ts";
+import { userNamespacesForbidden } from "../drivers/testing-namespaces.ts";
+import { createNetwork } from "../network/network.ts";
+import { sh, testFolder, testSpec } from "../testing.ts";
+import type { SandboxSpec } from "../wire.ts";
+import { fakeRegistries } from "./testing-registries.ts";
+
+const has = (...paths: string[]) => paths.every((path) => existsSync(path));
+const isDebian = has("/usr/bin/dpkg-deb", "/usr/bin/apt-get", "/var/lib/dpkg/status") && isUsrMerged();
+export const skip =
+  (userNamespacesForbidden && "needs user namespaces") || (!isDebian && "needs a Debian with /bin in /usr");
+export const withNpm = has("/usr/bin/npm", "/usr/bin/node");
+export const withPip = has("/usr/bin/python3", "/usr/lib/python3/dist-packages/pip");
+
+/** A host whose registries are fakes. */
+export async function host(t: TestContext, options: Partial<BubblewrapOptions> = {}) {
+  const folder = testFolder();
+  const registries = await fakeRegistries(join(folder.path, "egress.sock"));
+  const { host_etc, variables } = registries;
+  const data_dir = folder.path;
+  const installers = { host_etc, variables };
+  const driver = bubblewrap({ data_dir, installers, ...options });
+  const network = createNetwork({ egress_socket: join(folder.path, "egress.sock"), data_dir });
+  t.after(async () => {
+    await driver.close();
+    await network.close();
+    await registries.close();
+    folder.remove();
+  });
+  const layers = join(folder.path, "layers");
+  const names = (path: string) => (existsSync(path) ? readdirSync(path) : []);
+  return {
+    ...{ driver, folder, registries },
+    layers: () => names(layers).filter((name) => !name.startsWith(".")),
+    left: () => [...names(join(layers, ".staging")), ...names(join(layers, ".trash"))],
+    async prepare(spec: SandboxSpec, said: SetupLine[] = []) {
+      await driver.prepare(spec, {
+        onLine: (line) => void said.push(line),
+        signal: new AbortController().signal,
+        attach: (sandbox_id, network_) =>
+          network.attach({ session_id: "sesn_a", sandbox_id, spec: { ...spec, network: network_ } }),
+      });
+    },
+    async inSandbox(spec: SandboxSpec, script: string) {
+      const sandbox = await driver.provision("sbx_a", spec);
+      try {
+        return await sh(sandbox, `exec 2>&1; ${script}`);
+      } finally {
+        await sandbox.destroy();
+      }
+    },
+  };
+}
+
+export const specOf = (packages: Partial<SandboxSpec["packages"]>): SandboxSpec => ({
+  ...testSpec,
+  packages: { ...testSpec.packages, ...packages },
+});
+
+export const failureOf = async (promise: Promise<unknown>) =>
+  promise.then(
+    () => assert.fail("it was installed"),
+    (error: SetupFailed) => error,
+  );
