@@ -96,6 +96,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   chmodSync(program, 0o644);
 
   const coresArePiped = options.cores_are_piped ?? pipesCores();
+  const coreGuard = coresArePiped ? noPipedCores : [];
   const enforces = async () => enforcementBy(cgroups, await disks.missing());
   let found: BwrapHere | null = null;
 
@@ -105,7 +106,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   };
   const layers = createLayers({
     data_dir: options.data_dir,
-    fakeRoot: { bwrap: bwrapHere, etc, proc, cgroups, ...options.installers },
+    fakeRoot: { bwrap: bwrapHere, etc, proc, cgroups, noPipedCores: coreGuard, ...options.installers },
     ...options.layers,
   });
 
@@ -147,7 +148,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
     const { cpu, memory_bytes, processes } = spec.limits;
     const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
     const start = joining(network, bwrap.way === "user" ? folder.user : {}, root.overlays, [
-      ...(coresArePiped ? noPipedCores : []),
+      ...coreGuard,
       ...[bwrap.path, ...isolation(bwrap, network)],
       ...openFolders([inside.home, initInside, outputsInside]),
       ...[...root.folders, ...ownEtcFiles(etc, network ? "open" : "none"), ...proc],

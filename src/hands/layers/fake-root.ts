@@ -25,6 +25,8 @@ export interface FakeRoot {
   /** Arguments of bwrap for /proc. */
   proc: string[];
   cgroups: Cgroups | null;
+  /** What begins a program that must not hand its memory to one of the host's; nothing where none could. */
+  noPipedCores: string[];
   /** Of the host; the usual place without it. */
   host_etc?: string;
   /** For package managers, beside their usual ones: where their registries are, and the like. */
@@ -71,6 +73,7 @@ export async function runAsFakeRoot(run: FakeRootRun, here: FakeRoot): Promise<F
     run.user,
     [run.overlay],
     [
+      ...here.noPipedCores,
       bwrap.path,
       ...["--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-ipc", "--unshare-uts"],
       ...["--unshare-cgroup", ...(run.network ? [] : ["--unshare-net"])],
@@ -85,7 +88,7 @@ export async function runAsFakeRoot(run: FakeRootRun, here: FakeRoot): Promise<F
       ),
       ...[...here.proc, "--dev", "/dev", "--tmpfs", "/run", "--bind", run.tmp, "/tmp", "--chdir", "/"],
       ...Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
-      ...["bash", "-c", `exec 2>&1\n${run.script}`, "install", ...run.names],
+      ...["bash", "-c", `${limitedBy(here)}\nexec 2>&1\n${run.script}`, "install", ...run.names],
     ],
   );
   const filter = openFilter({ fakeRoot: true });
@@ -126,6 +129,13 @@ export async function runAsFakeRoot(run: FakeRootRun, here: FakeRoot): Promise<F
     run.signal.removeEventListener("abort", stop);
     await cgroup?.remove();
   }
+}
+
+/** Memory is that of each process, where it cannot be limited as a whole. */
+function limitedBy({ cgroups, noPipedCores }: FakeRoot): string {
+  const { memory_bytes, processes } = buildBounds;
+  const memory = cgroups?.limits("memory") ? "" : `-d ${memory_bytes / 1024}`;
+  return `ulimit -u ${processes} ${noPipedCores.length === 0 ? "-c 0" : ""} ${memory} || exit`;
 }
 
 const buildBounds = { memory_bytes: limits.layer_memory_bytes, processes: limits.layer_processes };

@@ -80,6 +80,7 @@ test("a package is root for itself alone, and leaves nothing that would make oth
     postinst: `
       set -e
       id -u >/opt/drover/id
+      [[ $(ulimit -u) == 1024 && $(ulimit -c) =~ ^[01]$ ]]
       chown daemon:daemon /opt/drover/data
       chmod 6755 /usr/bin/drover-mine
       chmod 600 /opt/drover/data
