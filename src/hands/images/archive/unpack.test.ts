@@ -196,6 +196,11 @@ const refused: [string, Buffer, RegExp][] = [
     /not what its digest says/,
   ],
   ["a changed layer", changed(layersOf([{ path: "a", content: "before" }])), /not what its digest says/],
+  [
+    "a layer that is packed in another way than it says",
+    repacked(ociArchive([tar([{ path: "a" }])], { pack: (layer) => gzipSync(layer) })),
+    /not what its digest says/,
+  ],
   ["another machine's", ociArchive([], { architecture: "s390x" }), /is for linux on s390x/],
   ["a compressed archive", gzipSync(layersOf([])), /unpack it first/],
   ["no archive", Buffer.from("hello".repeat(200)), /damaged/],
@@ -209,6 +214,12 @@ const refused: [string, Buffer, RegExp][] = [
 
 function changed(archive: Buffer): Buffer {
   archive.write("BEFORE", archive.indexOf("before"));
+  return archive;
+}
+
+/** Of what gzip says of itself, the time. */
+function repacked(archive: Buffer): Buffer {
+  archive.writeUInt32LE(1, archive.indexOf(Buffer.from([0x1f, 0x8b, 8])) + 4);
   return archive;
 }
 
