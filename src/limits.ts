@@ -227,6 +227,10 @@ export const limits = {
   /** What is told of one that failed, and a line of its progress. */
   setup_failure_chars_max: 4_000,
   setup_line_chars_max: 500,
+  /** Lines of progress: how many there are of one set-up at most, the pause between two, and by which part of its time that grows. */
+  setup_lines_max: 300,
+  setup_line_pause_ms: 1_000,
+  setup_line_pause_share: 1 / 50,
   sandbox_tmp_bytes: 1024 ** 3,
   sandbox_file_bytes_max: 4 * 1024 ** 3,
   /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,7 +12,8 @@ import { sandboxOf } from "../src/hands/placement.ts";
 import { appears, exec, finished, never, textOf } from "../src/hands/testing-host.ts";
 import type { Checkpoint } from "../src/hands/wire.ts";
 import { placementsIn } from "../src/log/placement.ts";
-import { call, holderOf, kill, otherThan, run, startHosts } from "./harness/hosts.ts";
+import { call, holderOf, kill, otherThan, run, setUpOf, startHosts } from "./harness/hosts.ts";
+import { heldCommand } from "./harness/workspace.ts";
 
 const db = await testDatabase();
 const hosts = startHosts(db);
@@ -113,6 +114,24 @@ describe("sessions are placed", () => {
   });
 });
 
+describe("a sandbox is set up", () => {
+  test("where there is room, and not where all is in use", async () => {
+    const host = await startHost({ sandboxes_max: 1 });
+    const { fleet } = await fleetOf([host]);
+    const [busy, late] = [await claimed(), await claimed()];
+    const held = fleet.handsOf(busy.lease).setUp(setUpOf(busy.lease, heldCommand), () => {}, never);
+    const workspace = host.workspace(sandboxOf(busy.session.id));
+    await appears(join(workspace, "runs"));
+    const setUpLate = () => fleet.handsOf(late.lease).setUp(setUpOf(late.lease, "true"), () => {}, never);
+    const refused = await setUpLate();
+    assert.equal(refused.status, "unavailable");
+    assert.match(JSON.stringify(refused), /in use/);
+    writeFileSync(join(workspace, "go"), "");
+    assert.deepEqual(await held, { status: "ready" });
+    assert.deepEqual(await setUpLate(), { status: "ready" });
+  });
+});
+
 describe("a host dies", () => {
   test("what was begun is lost, what was not goes on at another one, and what is left is freed", async () => {
     const hosts = [await startProcess(), await startProcess()];
@@ -139,6 +158,22 @@ describe("a host dies", () => {
       textOf(await hands.execute(call(lease, "echo still elsewhere"), never)),
       "still elsewhere\n",
     );
+  });
+
+  test("what was set up there is set up at another one", async () => {
+    const hosts = [await startProcess(), await startProcess()];
+    const { fleet } = await fleetOf(hosts);
+    const { session, lease } = await claimed();
+    const sandbox = sandboxOf(session.id);
+    const ended = fleet.handsOf(lease).setUp(setUpOf(lease, heldCommand), () => {}, never);
+    while (!hosts.some((host) => existsSync(join(host.workspace(sandbox), "runs")))) await delay(5);
+    const dies = holderOf(hosts, sandbox);
+    const next = otherThan(hosts, dies).workspace(`${sandbox}-1`);
+    await kill(dies.process());
+    await appears(join(next, "runs"));
+    writeFileSync(join(next, "go"), "");
+    assert.deepEqual(await ended, { status: "ready" });
+    assert.equal(readFileSync(join(next, "runs"), "utf8"), "run\n");
   });
 
   test("what an earlier brain may have begun there is not run again elsewhere", async () => {

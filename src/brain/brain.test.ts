@@ -51,6 +51,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     async cancel({ call_id }) {
       cancelled.push(call_id);
     },
+    setUp: () => new Promise(() => {}),
     execute: () => new Promise(() => {}),
   };
   brain = startBrain({

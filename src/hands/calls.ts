@@ -1,11 +1,13 @@
 import { failpoint } from "../failpoints.ts";
 import { limits } from "../limits.ts";
 import type { Checkpoints } from "./checkpoints/checkpoints.ts";
+import { NoRoom, SetupFailed, Unavailable } from "./driver.ts";
 import { describeFailure } from "./host-failure.ts";
 import { type Journal, type KeptCall, keyOf } from "./journal.ts";
 import type { Journals } from "./journals.ts";
+import { nowAndThen } from "./now-and-then.ts";
 import type { Sandboxes } from "./sandboxes.ts";
-import type { ExecuteResult, HandsRequest, HandsResponse } from "./wire.ts";
+import type { ExecuteResult, HandsRequest, HandsResponse, SetUpResult } from "./wire.ts";
 
 type Execute = Extract<HandsRequest, { type: "execute" }>;
 type CallRequest = Exclude<HandsRequest, { type: "hello" }>;
@@ -19,7 +21,8 @@ type CallRequest = Exclude<HandsRequest, { type: "hello" }>;
  * I3  A result is on disk before it is told, or that it was too large for that.
  */
 export interface Calls {
-  handle(request: CallRequest): Promise<HandsResponse>;
+  /** `tell` hears what is being done, in a line at a time. */
+  handle(request: CallRequest, tell: (text: string) => void): Promise<HandsResponse>;
   /** Resolves when no call runs any more. */
   settled(): Promise<void>;
 }
@@ -60,9 +63,10 @@ export interface CallsOptions {
 export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions): Calls {
   const running = new Map<string, RunningCall>();
 
-  async function handle(request: CallRequest): Promise<HandsResponse> {
+  async function handle(request: CallRequest, tell: (text: string) => void): Promise<HandsResponse> {
     const { n } = request;
     if (request.type === "execute") return execute(request);
+    if (request.type === "set_up") return setUp(request, tell);
     if (request.type === "provision") return provision(request);
     if (request.type === "copy_checkpoint") {
       await checkpoints.copy(request);
@@ -89,6 +93,33 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
       sandboxes.prepare(sandbox_id, { session_id, spec, restore });
     } catch {}
     return { type: "ok", n };
+  }
+
+  async function setUp(
+    request: Extract<HandsRequest, { type: "set_up" }>,
+    tell: (text: string) => void,
+  ): Promise<HandsResponse> {
+    const { n, session_id, epoch, sandbox_id, spec, restore } = request;
+    const lines = nowAndThen(tell);
+    try {
+      const seen = await journals.use(session_id, (journal) => admit(journal, epoch));
+      if (seen !== null) return { type: "stale_epoch", n, seen };
+      await sandboxes.setUp(sandbox_id, { session_id, spec, restore }, ({ stage, line }) =>
+        lines.say(stage.type === "packages" ? `${stage.manager}: ${line}` : line),
+      );
+      return { type: "set_up", n, result: { status: "ready" } };
+    } catch (error) {
+      return { type: "set_up", n, result: whyNot(error, sandbox_id) };
+    } finally {
+      lines.close();
+    }
+  }
+
+  function whyNot(error: unknown, sandbox_id: string): SetUpResult {
+    if (error instanceof SetupFailed) return { status: "failed", message: error.message };
+    const reason = error instanceof Unavailable ? error.message : describeFailure(error);
+    const full = error instanceof NoRoom && { full: { kept: checkpoints.isKept(sandbox_id) } };
+    return { status: "unavailable", reason, ...full };
   }
 
   /** The highest epoch seen when it is higher than the asker's, else null. */

@@ -2,7 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { type Connection, type HostAddress, nameOf, openConnection, type Unsent } from "./connection.ts";
 import { within } from "./until-stopped.ts";
-import type { ExecuteResult, HandsRequest, HandsResponse, HostFacts, SandboxSpec } from "./wire.ts";
+import type {
+  ExecuteResult,
+  HandsRequest,
+  HandsResponse,
+  HostFacts,
+  SandboxSpec,
+  SetUpResult,
+} from "./wire.ts";
 
 export interface SandboxScope {
   session_id: string;
@@ -34,6 +41,15 @@ export type ExecuteRequest = SandboxScope &
 export interface Hands {
   /** Begins to start the sandbox, so that the first call finds it running. */
   provision(request: SandboxScope & SandboxOrigin): Promise<void>;
+  /**
+   * Has all made that the first call needs, and resolves when it is. Survives lost connections and hosts. After an abort of
+   * `signal` nobody waits any more, and the host goes on with it.
+   */
+  setUp(
+    request: SandboxScope & SandboxOrigin,
+    onProgress: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<SetUpResult>;
   /** Survives lost connections: it asks again until `hands` answers. Abort of `signal` cancels the command. */
   execute(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult>;
   /** Ends a command that somebody else has asked for; whoever waits for it gets its result. */
@@ -69,6 +85,7 @@ export interface HostConnection {
   ask<T extends HandsResponse["type"]>(
     request: Unsent<HandsRequest>,
     expected: T,
+    onProgress?: (text: string) => void,
   ): Promise<Answer<T> | Unanswered>;
   /** Aborts when it is closed from this side. */
   readonly closed: AbortSignal;
@@ -190,8 +207,8 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
     hasLeft: () => left,
     unheard_ms: () => unheard_ms,
     closed: closed.signal,
-    async ask(request, expected) {
-      const answer = await askable()?.ask(request);
+    async ask(request, expected, onProgress) {
+      const answer = await askable()?.ask(request, onProgress);
       if (answer === undefined) return "not_begun";
       if (answer === null) return "unknown";
       return answer.type === "leaving" ? "not_begun" : check(answer, expected);

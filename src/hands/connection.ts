@@ -16,7 +16,7 @@ export const nameOf = (address: HostAddress): string =>
 /** One connection to a host: questions and their answers, told apart by `n`. */
 export interface Connection {
   /** Null when the connection ended first. */
-  ask(request: Unsent<HandsRequest>): Promise<HandsResponse | null>;
+  ask(request: Unsent<HandsRequest>, onProgress?: (text: string) => void): Promise<HandsResponse | null>;
   /** False from the moment that it breaks or is ended; `ended` is told later. */
   isOpen(): boolean;
   end(): void;
@@ -80,31 +80,37 @@ function readResponse(text: string): HandsResponse | null {
   }
 }
 
+interface Asked {
+  resolve(answer: HandsResponse | null): void;
+  onProgress: ((text: string) => void) | undefined;
+}
+
 function multiplex(socket: Socket, events: ConnectionEvents): Connection {
-  const asked = new Map<number, (answer: HandsResponse | null) => void>();
+  const asked = new Map<number, Asked>();
   let count = 0;
   readLines(socket, limits.hands_line_bytes_max, {
     line(text) {
       const answer = readResponse(text);
       if (answer === null) return void socket.destroy();
       if (answer.type === "leaving" && answer.n === -1) return events.leaving();
-      asked.get(answer.n)?.(answer);
+      if (answer.type === "progress") return asked.get(answer.n)?.onProgress?.(answer.text);
+      asked.get(answer.n)?.resolve(answer);
       asked.delete(answer.n);
     },
     tooLong: () => socket.destroy(),
   });
   socket.on("data", events.heard);
   socket.once("close", () => {
-    for (const resolve of asked.values()) resolve(null);
+    for (const { resolve } of asked.values()) resolve(null);
     asked.clear();
     events.ended();
   });
   return {
-    ask: (request) =>
+    ask: (request, onProgress) =>
       new Promise((resolve) => {
         if (socket.destroyed) return resolve(null);
         const n = count++;
-        asked.set(n, resolve);
+        asked.set(n, { resolve, onProgress });
         socket.write(`${JSON.stringify({ ...request, n })}\n`);
       }),
     isOpen: () => !socket.destroyed,

@@ -13,7 +13,7 @@ import {
 } from "./client.ts";
 import { type Placement, type PlacementLease, type Placements, sandboxIdOf } from "./placement.ts";
 import { hasRoom, roomiest, type Seat } from "./room.ts";
-import type { ExecuteResult, HandsRequest } from "./wire.ts";
+import type { ExecuteResult, HandsRequest, SetUpResult } from "./wire.ts";
 
 type CopyRequest = Omit<Extract<HandsRequest, { type: "copy_checkpoint" }>, "type" | "n">;
 
@@ -161,13 +161,11 @@ export function createFleet(options: FleetOptions): Fleet {
       closed.signal.throwIfAborted();
     }
 
-    async function execute(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult> {
+    async function counted<T>(work: Promise<T>): Promise<T> {
       calls += 1;
-      try {
-        return await insist(request, signal);
-      } finally {
+      return work.finally(() => {
         calls -= 1;
-      }
+      });
     }
 
     async function insist(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult> {
@@ -208,6 +206,33 @@ export function createFleet(options: FleetOptions): Fleet {
       }
     }
 
+    /** What a host has begun is done again by the one that the session goes on at, and nothing is lost. */
+    async function insistOnSetUp(
+      { spec, restore, ...scope }: SandboxScope & SandboxOrigin,
+      onProgress: (text: string) => void,
+      signal: AbortSignal,
+    ): Promise<SetUpResult> {
+      const since = performance.now();
+      while (!signal.aborted) {
+        const at = await place(signal);
+        if ("none" in at) return { status: "unavailable", reason: at.none };
+        const host = hostOf(at.host_id);
+        if (!host) {
+          await outlast(at);
+          continue;
+        }
+        const sandbox_id = sandboxIdOf(scope.sandbox_id, at);
+        const asked = { ...scope, sandbox_id, ...originAt(at, { spec, restore }) };
+        const answer = await host.ask({ type: "set_up", ...asked }, "set_up", onProgress);
+        if (typeof answer === "string") continue;
+        const { result } = answer;
+        const full = result.status === "unavailable" && result.full;
+        if (!full || performance.now() - since >= room_ms) return result;
+        await findRoom(at, full);
+      }
+      return { status: "unavailable", reason: interrupted };
+    }
+
     /** To the host that has the sandbox, if there is one and it can be reached. */
     async function tell(
       scope: SandboxScope,
@@ -226,7 +251,8 @@ export function createFleet(options: FleetOptions): Fleet {
         const origin = originAt(at, { spec, restore });
         await tell(scope, (host, scope) => host.ask({ type: "provision", ...scope, ...origin }, "ok"));
       },
-      execute,
+      setUp: (...asked) => counted(insistOnSetUp(...asked)),
+      execute: (...asked) => counted(insist(...asked)),
       cancel: ({ call_id, ...scope }) =>
         tell(scope, (host, scope) => host.ask({ type: "cancel", ...scope, call_id }, "ok")),
     };

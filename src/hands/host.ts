@@ -137,7 +137,7 @@ function serve(socket: Socket, service: Service): void {
       if (request.type === "hello") return answer({ type: "hello", n, ...service.facts() });
       if (service.leaving()) return answer({ type: "leaving", n });
       service
-        .handle(request)
+        .handle(request, (text) => answer({ type: "progress", n: request.n, text }))
         .then(answer, (error: unknown) =>
           answer({ type: "error", n, message: error instanceof Error ? error.message : String(error) }),
         );

@@ -35,6 +35,8 @@ export function connectHands(options: ConnectOptions & HostAddress): TestClient 
     async provision(request) {
       await insist(() => host.ask({ type: "provision", ...request }, "ok"));
     },
+    setUp: async (request, onProgress) =>
+      (await insist(() => host.ask({ type: "set_up", ...request }, "set_up", onProgress))).result,
     execute: ({ begun_seq: _, ...request }, signal) =>
       insist(() => executeOnce(host, { ...request, if_never_seen: "run" }, signal)),
     async cancel(request) {

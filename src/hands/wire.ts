@@ -119,6 +119,11 @@ export const handsRequest = z.discriminatedUnion("type", [
   /** Who the host is and what room it has. Asked first, and then every few seconds: a host that is silent is left. */
   z.object({ type: z.literal("hello"), n: z.int() }),
   z.object({ type: z.literal("provision"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
+  /**
+   * Makes all that the spec asks for before its first command: packages, and the `setup` of a workspace that is new. It is
+   * done once, whoever asks and how often; while it goes on, progress is told. Nobody need wait for it to come to its end.
+   */
+  z.object({ type: z.literal("set_up"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
   z.object({
     type: z.literal("execute"),
     n: z.int(),
@@ -176,6 +181,9 @@ export const keptOutput = z.object({
 });
 export type KeptOutput = z.infer<typeof keptOutput>;
 
+/** The host has no room, and whether all that it has of the workspace is kept: then another one can go on with it. */
+const full = z.object({ kept: z.boolean() }).optional();
+
 export const executeResult = z.discriminatedUnion("status", [
   z.object({
     status: z.literal("finished"),
@@ -207,11 +215,19 @@ export const executeResult = z.discriminatedUnion("status", [
   z.object({
     status: z.literal("unavailable"),
     reason: z.string(),
-    /** The host has no room, and whether all that it has of the workspace is kept: then another one can go on with it. */
-    full: z.object({ kept: z.boolean() }).optional(),
+    full,
   }),
 ]);
 export type ExecuteResult = z.infer<typeof executeResult>;
+
+export const setUpResult = z.discriminatedUnion("status", [
+  z.object({ status: z.literal("ready") }),
+  /** It would fail again. The message says what has, and its last words. */
+  z.object({ status: z.literal("failed"), message: z.string() }),
+  /** No sandbox could be made. */
+  z.object({ status: z.literal("unavailable"), reason: z.string(), full }),
+]);
+export type SetUpResult = z.infer<typeof setUpResult>;
 
 /** What a host says of itself. */
 export const hostFacts = z.object({
@@ -233,6 +249,9 @@ export const handsResponse = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hello"), n: z.int(), ...hostFacts.shape }),
   z.object({ type: z.literal("ok"), n: z.int() }),
   z.object({ type: z.literal("result"), n: z.int(), result: executeResult }),
+  /** Of `set_up`, any number of times before its answer: what is being done, as one line. */
+  z.object({ type: z.literal("progress"), n: z.int(), text: z.string() }),
+  z.object({ type: z.literal("set_up"), n: z.int(), result: setUpResult }),
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),
   /** The host ends. What was asked was not begun; with `n` -1 nothing was asked, and it says so to all. */
   z.object({ type: z.literal("leaving"), n: z.int() }),

@@ -6,7 +6,7 @@ import {
   StaleEpoch,
   Undecided,
 } from "../hands/client.ts";
-import type { Restored } from "../hands/wire.ts";
+import type { Restored, SetUpResult } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import type { NetworkUse } from "../protocol/network-use.ts";
 import { bash } from "./bash.ts";
@@ -118,6 +118,21 @@ async function keep(text: string, sandbox: ToolSandbox) {
   } catch (error) {
     if (error instanceof Lost || error instanceof NoSandbox) return null;
     throw error;
+  }
+}
+
+/** Has all made that the first call needs. What goes wrong is told to the model: thrown, the session would try again for ever. */
+export async function setUpSandbox(
+  scope: SandboxScope & SandboxOrigin,
+  hands: Pick<Hands, "setUp">,
+  onProgress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<SetUpResult> {
+  try {
+    return await hands.setUp(scope, onProgress, signal);
+  } catch (error) {
+    if (isForTheBrain(error)) throw error;
+    return { status: "unavailable", reason: error instanceof Error ? error.message : String(error) };
   }
 }
 

@@ -11,7 +11,7 @@ import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { createFleet, type Fleet } from "../../src/hands/fleet.ts";
 import { type HandsOptions, startHands } from "../../src/hands/host.ts";
 import { sandboxOf } from "../../src/hands/placement.ts";
-import { type TestFolder, testFolder } from "../../src/hands/testing.ts";
+import { type TestFolder, testFolder, testSpec } from "../../src/hands/testing.ts";
 import { never, request, shell } from "../../src/hands/testing-host.ts";
 import type { Lease } from "../../src/log/lease.ts";
 import { placementsIn } from "../../src/log/placement.ts";
@@ -148,6 +148,15 @@ export const call = (
   command: string,
   more: Parameters<typeof request>[2] = {},
 ) => request("", shell(command), { session_id, sandbox_id: sandboxOf(session_id), epoch, ...more });
+
+/** What a brain under that lease asks for where the environment has these commands. */
+export const setUpOf = ({ session_id, epoch }: Pick<Lease, "session_id" | "epoch">, ...setup: string[]) => ({
+  session_id,
+  sandbox_id: sandboxOf(session_id),
+  epoch,
+  spec: { ...testSpec, setup },
+  restore: false,
+});
 
 export const run = (fleet: Fleet, lease: Lease, command: string) =>
   fleet.handsOf(lease).execute(call(lease, command), never);
