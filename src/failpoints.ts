@@ -15,6 +15,9 @@ export const failpoints = [
   /** A tool is about to be run, by `hands` or here. */
   "tool_asked",
   "tool_answered",
+  /** The environment of a session is about to be set up. */
+  "setup_asked",
+  "setup_answered",
   /** A session's first host is about to be written down. */
   "place_asked",
   "place_done",

@@ -209,7 +209,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       from,
       wake: () => brain?.wake(),
       settle: (fork, prefix) =>
-        settle({ ...fork, fold_from: 0 }, prefix, { newId: () => newId("event"), spending }),
+        settle({ ...fork, fold_from: 0, needs_setup: false }, prefix, {
+          newId: () => newId("event"),
+          spending,
+        }),
       async copyCheckpoint(request) {
         await cleanUnlessMade(db, request.to_session_id);
         return hands.copyCheckpoint(request);

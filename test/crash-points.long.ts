@@ -14,9 +14,11 @@ import {
   listed,
   message,
   prepare,
+  prepareWithSetup,
   resultsIn,
   saidIn,
   send,
+  setupsIn,
   typesOf,
 } from "./harness/session.ts";
 
@@ -30,6 +32,7 @@ let brain: Serve;
 let hands: Running;
 let allowed: Facts;
 let asking: Facts;
+let settingUp: Facts;
 
 before(async () => {
   processes = await startProcesses({ crashable: true });
@@ -38,6 +41,7 @@ before(async () => {
   brain = await startBrain();
   allowed = await prepare(api.client);
   asking = await prepare(api.client, "simulated", "always_ask");
+  settingUp = await prepareWithSetup(api.client, "echo set >> runs", "echo and more");
 });
 after(() => processes.close());
 
@@ -122,6 +126,17 @@ const turns: Record<string, Turn> = {
     check(events) {
       assert.equal(saidIn(events), "done");
       assert.match(resultsIn(events).join(), /outcome of this call is unknown/);
+    },
+  },
+  "an environment that is set up": {
+    text: "bash echo a >> runs\nbash echo b >> x\nthen\nsay done",
+    agent: () => settingUp,
+    act: untilIdle,
+    ran: "set\na\n",
+    check(events) {
+      assert.equal(saidIn(events), "done");
+      const told = setupsIn(events).filter(({ type }) => type !== "span.environment_setup_ongoing");
+      assert.deepEqual(typesOf(told), ["span.environment_setup_start", "span.environment_setup_end"]);
     },
   },
   "a summary": {

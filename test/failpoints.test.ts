@@ -7,7 +7,7 @@ import { failpoints } from "../src/failpoints.ts";
 import { begin, countDeaths, outcome, type Scene, startBrain, startScene } from "./harness/deaths.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, type Running, type Serve, startProcesses } from "./harness/processes.ts";
-import { isIdle, message, send } from "./harness/session.ts";
+import { isIdle, message, prepareWithSetup, send } from "./harness/session.ts";
 import { heldCommand } from "./harness/workspace.ts";
 
 const deaths = countDeaths("sessions");
@@ -45,6 +45,21 @@ describe("a brain dies, and the next one goes on; the command runs once", () => 
       brain = await startBrain(scene);
       const { results, runs } = await outcome(session);
       assert.equal(results.at(-1), "1");
+      assert.equal(runs, 1);
+    });
+  }
+});
+
+describe("a brain dies over a set-up, and the next one goes on; its command runs once", () => {
+  for (const point of ["setup_asked", "setup_answered"] as const) {
+    test(point, async () => {
+      const facts = await prepareWithSetup(scene.api.client, "echo set >> sets");
+      const session = await begin({ ...scene, facts });
+      const text = "bash echo run >> runs\nthen\nbash cat sets\nthen\nsay done";
+      await deaths.at(brain, point, () => send(scene.api.client, session.id, message(text)));
+      brain = await startBrain(scene);
+      const { results, runs } = await outcome(session);
+      assert.match(results.at(-1) ?? "", /^set$/m);
       assert.equal(runs, 1);
     });
   }

@@ -9,8 +9,17 @@ import { playTurn } from "../src/cli/session.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { testKey } from "./harness/server.ts";
-import { follow, isIdle, newSession, prepare, type StreamEvent, saidIn, typesOf } from "./harness/session.ts";
-import { heldCommand } from "./harness/workspace.ts";
+import {
+  follow,
+  isIdle,
+  newSession,
+  prepare,
+  prepareWithSetup,
+  type StreamEvent,
+  saidIn,
+  typesOf,
+} from "./harness/session.ts";
+import { heldCommand, talksUntilReleased } from "./harness/workspace.ts";
 
 const main = join(import.meta.dirname, "../src/main.ts");
 let processes: Processes;
@@ -125,6 +134,20 @@ test("a task is drawn as a tree, and exits 0", async () => {
     "└─ idle end_turn",
   ]);
   assert.deepEqual(err, []);
+  assert.equal(code, 0);
+});
+
+test("an environment that is set up shows in the tree", async () => {
+  const { environment_id } = await prepareWithSetup(serve.client, talksUntilReleased);
+  const run = drover(["--environment", environment_id, "bash echo hello\nthen\nsay done"]);
+  await run.line(/setup still here/);
+  processes.workspace(sessionIn(await run.line(/^session/))).release();
+  const { code, out } = await run.ended;
+  const shown = drawn(out).filter((line) => /set|result/.test(line));
+  assert.deepEqual(
+    [...new Set(shown)],
+    ["├─ setting up the environment", "│   setup still here", "│   set up n s", "│   result n s hello"],
+  );
   assert.equal(code, 0);
 });
 

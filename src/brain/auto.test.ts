@@ -8,6 +8,7 @@ import { fold } from "./fold.ts";
 import {
   calls,
   caseIn,
+  factsOf,
   freeLease,
   hanging,
   message,
@@ -17,21 +18,12 @@ import {
   says,
   start,
   type TestSession,
-  testAgent,
   testSession,
   verdict,
 } from "./testing.ts";
 
 const db = await testDatabase();
 after(() => db.close());
-
-const facts = (session: TestSession) => ({
-  workspace_id: "w",
-  session_id: session.id,
-  agent: testAgent,
-  budget_cents: null,
-  fold_from: 0,
-});
 
 /** Makes these calls once, then answers; `judge` is what the judge says. */
 const once =
@@ -43,7 +35,7 @@ const once =
 
 async function run(session: TestSession): Promise<Entry[]> {
   const lease = await session.claim();
-  assert.equal(await drive(facts(session), lease, session.effects(lease), never), "parked");
+  assert.equal(await drive(factsOf(session), lease, session.effects(lease), never), "parked");
   return session.entries();
 }
 
@@ -209,7 +201,7 @@ describe("a brain that dies while a call is judged", () => {
     );
     await session.send(message("Go"));
     const lease = await session.claim();
-    await assert.rejects(drive(facts(session), lease, session.effects(lease), never), Crash);
+    await assert.rejects(drive(factsOf(session), lease, session.effects(lease), never), Crash);
     crashes = false;
     await freeLease(db, session.id);
     const entries = await run(session);

@@ -18,11 +18,12 @@ import type { CloudConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
 import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import type { ToolResult } from "../tools/tool.ts";
-import { cancelTool, runTool } from "../tools/toolset.ts";
+import { cancelTool, runTool, setUpSandbox } from "../tools/toolset.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
 import type { FindCap } from "./caps.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
+import { needsSetup } from "./environment-setup.ts";
 import { createMemory } from "./memory.ts";
 import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
@@ -145,7 +146,12 @@ export function startBrain(parts: BrainParts): Brain {
     const watch = watches.watch(lease.session_id);
     let end: DriveEnd | "failed" = "failed";
     try {
-      const facts: SessionFacts = { ...lease, agent: lease.agent as AgentFacts };
+      const environment = lease.environment as CloudConfig;
+      const facts: SessionFacts = {
+        ...lease,
+        agent: lease.agent as AgentFacts,
+        needs_setup: needsSetup(environment),
+      };
       end = await drive(
         facts,
         lease,
@@ -208,6 +214,8 @@ export function startBrain(parts: BrainParts): Brain {
         // A sandbox that cannot be made is told of by the call that needs it.
         hands.provision({ ...scope, spec, restore }).catch(() => {});
       },
+      setUp: (restore, onProgress, signal) =>
+        setUpSandbox({ ...scope, spec, restore }, hands, onProgress, signal),
       cancelTool(call) {
         // Whether it still ran is not known; its result is in the log already.
         cancelTool(call, hands, scope).catch(() => {});

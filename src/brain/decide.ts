@@ -1,9 +1,19 @@
 import { limits } from "../limits.ts";
 import { clearable, isCompactable, notesSuffice } from "./compaction.ts";
 import type { Stopped } from "./spending.ts";
-import { awaitsClient, type Call, type Ending, type Queued, type State, type Thread } from "./state.ts";
+import {
+  awaitsClient,
+  type Call,
+  type Ending,
+  type EnvironmentSetup,
+  isDueInSandbox,
+  type Queued,
+  type State,
+  setupBy,
+  type Thread,
+} from "./state.ts";
 
-/** Something to write down, and for two of them an effect to start once it is written. */
+/** Something to write down, and for some of them an effect to start once it is written. */
 export type Action =
   | { do: "promote"; thread: Thread; event: Queued }
   /** The thread and its session begin to run again. */
@@ -15,6 +25,12 @@ export type Action =
   | { do: "clear_results"; thread: Thread; vendor_ids: string[] }
   /** The brain that began this request is gone. */
   | { do: "abandon_request"; thread: Thread; request_id: string }
+  /** Effect: have all made that the environment asks for before the first call. */
+  | { do: "set_up"; thread: Thread }
+  /** Effect only: an earlier brain has begun it; `hands` knows how far it came. */
+  | { do: "resume_setup"; thread: Thread; setup_id: string }
+  /** Nobody waits for it any more. */
+  | { do: "abandon_setup"; thread: Thread; setup_id: string }
   /** Effect: run the call. */
   | { do: "start_tool"; thread: Thread; call: Call }
   /** Effect only: an earlier brain has started the call; `hands` knows how far it came. */
@@ -43,6 +59,7 @@ export interface Plan {
 /** Names an effect. At most one of a name is in flight. */
 export const modelEffect = (thread: { id: string }) => `model ${thread.id}`;
 export const toolEffect = (call: { id: string }) => `tool ${call.id}`;
+export const setupEffect = "setup";
 
 /**
  * Pure: what the log calls for, given the effects in flight and the time. The shell writes the actions down, starts their
@@ -52,11 +69,12 @@ export function decide(
   state: State,
   inFlight: ReadonlySet<string>,
   now: number,
-  { stopped, room }: Pick<Circumstances, "stopped" | "room"> = { stopped: null, room: endlessRoom },
+  { stopped, room, needs_setup }: Pick<Circumstances, "stopped" | "room" | "needs_setup"> = unlimited,
 ): Plan {
   const plan: Plan = { actions: [], cancel: [], park: null, next: null };
   for (const thread of state.threads.values()) {
-    const due = decideThread(thread, { inFlight, now, stopped, room }, plan);
+    const setup = { setup: state.setup, needs_setup };
+    const due = decideThread(thread, { inFlight, now, stopped, room, ...setup }, plan);
     plan.next = earlier(plan.next, due);
   }
   if (plan.actions.length === 0 && inFlight.size === 0) {
@@ -74,6 +92,8 @@ interface Circumstances {
   /** The model may not be asked. */
   stopped: Stopped | null;
   room: Room;
+  setup: EnvironmentSetup | null;
+  needs_setup: boolean;
 }
 
 /** How long a conversation may get. */
@@ -85,6 +105,8 @@ interface Room {
 }
 
 const endlessRoom: Room = { tokens: Number.POSITIVE_INFINITY, size: () => 0 };
+/** Nothing is in the way of a request, and nothing is to be set up. */
+export const unlimited = { stopped: null, room: endlessRoom, needs_setup: false };
 
 /** Returns when time alone will change what is to be done, in `ms` since 1970. */
 function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan): number | null {
@@ -107,7 +129,9 @@ function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan):
   }
 
   const { inFlight, now } = circumstances;
-  const ours = [modelEffect(thread), ...thread.calls.map(toolEffect)].filter((key) => inFlight.has(key));
+  const setup = setupBy(thread, circumstances.setup);
+  const effects = [modelEffect(thread), ...thread.calls.map(toolEffect), ...(setup ? [setupEffect] : [])];
+  const ours = effects.filter((key) => inFlight.has(key));
   const deadline =
     thread.turn_since === null ? null : thread.turn_since + limits.turn_ms_max - thread.turn_ms;
   const overdue = deadline !== null && now >= deadline && thread.ending === null;
@@ -117,6 +141,7 @@ function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan):
       return null;
     }
     if (thread.request) actions.push({ do: "abandon_request", thread, request_id: thread.request.id });
+    if (setup) actions.push({ do: "abandon_setup", thread, setup_id: setup.id });
     if (interrupts.length > 0) interrupt(thread, interrupts, plan);
     else {
       for (const call of thread.calls) actions.push({ do: "interrupt_call", thread, call });
@@ -132,9 +157,10 @@ function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan):
 function decideRunning(
   thread: Thread,
   ours: string[],
-  { inFlight, now, stopped, room }: Circumstances,
+  circumstances: Circumstances,
   plan: Plan,
 ): number | null {
+  const { inFlight, now, stopped, room } = circumstances;
   const { actions } = plan;
   if (thread.request) {
     if (!inFlight.has(modelEffect(thread))) {
@@ -143,7 +169,7 @@ function decideRunning(
     return null;
   }
   if (thread.calls.length > 0) {
-    decideCalls(thread, ours, inFlight, plan);
+    decideCalls(thread, ours, circumstances, plan);
     return null;
   }
   if (thread.ending?.stop_reason.type === "retries_exhausted") {
@@ -239,19 +265,45 @@ function companions({ queued }: Thread): Queued[] {
 }
 
 /** Runs what may run; when only the client can go on, the thread says so and rests. */
-function decideCalls(thread: Thread, ours: string[], inFlight: ReadonlySet<string>, { actions }: Plan): void {
+function decideCalls(thread: Thread, ours: string[], circumstances: Circumstances, { actions }: Plan): void {
+  const { inFlight } = circumstances;
+  const idle = thread.calls.filter((call) => !inFlight.has(toolEffect(call)));
+  if (thread.ending) {
+    // The turn has failed: what still runs is the last of it.
+    for (const call of idle) actions.push({ do: "interrupt_call", thread, call });
+    return;
+  }
   let free = limits.parallel_tool_calls_max - ours.length;
   let busy = ours.length > 0;
-  for (const call of thread.calls) {
-    if (awaitsClient(call) || inFlight.has(toolEffect(call))) continue;
+  let waiting = false;
+  for (const call of idle) {
+    if (awaitsClient(call)) continue;
     busy = true;
     if (call.confirmation && !call.confirmation.allow) actions.push({ do: "deny_call", thread, call });
+    else if (waitsForSetup(call, circumstances)) waiting = true;
     else if (free > 0) {
       actions.push({ do: call.started_seq !== null ? "resume_tool" : "start_tool", thread, call });
       free -= 1;
     }
   }
+  if (waiting) decideSetup(thread, circumstances, { actions });
   if (!busy) actions.push({ do: "idle", thread, ending: requiresAction(thread.calls) });
+}
+
+const waitsForSetup = (call: Call, { setup, needs_setup }: Circumstances): boolean =>
+  needs_setup && setup?.status !== "ready" && isDueInSandbox(call);
+
+/** Begins it, or waits again for what an earlier brain has begun. */
+function decideSetup(
+  thread: Thread,
+  { setup, inFlight }: Circumstances,
+  { actions }: Pick<Plan, "actions">,
+): void {
+  if (setup === null) actions.push({ do: "set_up", thread });
+  const begun = setupBy(thread, setup);
+  if (begun && !inFlight.has(setupEffect)) {
+    actions.push({ do: "resume_setup", thread, setup_id: begun.id });
+  }
 }
 
 /** Whether the conversation waits for the model: its last word is not the model's, and the turn was not refused. */

@@ -6,6 +6,7 @@ import type { SessionErrorObject, UsageSnapshot } from "../protocol/events.ts";
 import { amountOf, budgetOf } from "../protocol/money.ts";
 import { toolNamed } from "../tools/toolset.ts";
 import { type Action, budgetReached, type TurnFailure } from "./decide.ts";
+import { interruptedSetup, setupEnd } from "./environment-setup.ts";
 import { type Drafts, none, type Pen, spanEnd, writer } from "./pen.ts";
 import type { SessionFacts } from "./session.ts";
 import { type Call, type State, storedState } from "./state.ts";
@@ -60,6 +61,12 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
           hidden("request_abandoned", { reader: 1, request_id: action.request_id }),
         ],
       };
+    case "set_up":
+      return { ...none(), entries: [shown("span.environment_setup_start", {})] };
+    case "resume_setup":
+      return none();
+    case "abandon_setup":
+      return { ...none(), entries: [setupEnd(thread, action.setup_id, interruptedSetup, pen)] };
     case "start_tool":
     case "resume_tool": {
       // What was begun in a sandbox is found again there. What was begun in the server is begun anew, and counted.
@@ -131,6 +138,18 @@ export const checkpointDrafts = (state: State, { session_id }: SessionFacts, pen
       "checkpoint",
       { id: pen.newId(), thread_id: primaryThreadOf(session_id), audience: "internal" },
       { reader: 1, state: storedState(state) },
+    ),
+  ],
+});
+
+/** What was set up is in the sandbox of another session. */
+export const leftDrafts = ({ session_id }: SessionFacts, pen: Pen): Drafts => ({
+  ...none(),
+  entries: [
+    draft(
+      "environment_left",
+      { id: pen.newId(), thread_id: primaryThreadOf(session_id), audience: "internal" },
+      { reader: 1 },
     ),
   ],
 });

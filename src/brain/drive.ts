@@ -1,4 +1,5 @@
 import { failpoint } from "../failpoints.ts";
+import type { SetUpResult } from "../hands/wire.ts";
 import type { AppendRequest, AppendResult } from "../log/append.ts";
 import type { Entry } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
@@ -9,8 +10,9 @@ import { summaryRequest } from "./compaction.ts";
 import { modelRequest } from "./context.ts";
 import { contextTokens } from "./context-size.ts";
 import { createPen } from "./create-pen.ts";
-import { type Action, decide, modelEffect, toolEffect } from "./decide.ts";
+import { type Action, decide, modelEffect, setupEffect, toolEffect } from "./decide.ts";
 import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
+import { awaitSetup } from "./environment-setup.ts";
 import { fold } from "./fold.ts";
 import { type Judged, judgeReply } from "./judge.ts";
 import type { Memory } from "./memory.ts";
@@ -40,6 +42,11 @@ export interface Effects {
   flushPreviews(): void;
   /** Begins to start the sandbox: the model is writing a call. */
   prepareSandbox(restore: boolean): void;
+  /**
+   * Resolves when all is made that the environment asks for before the first call, or cannot be. However often it is asked
+   * for, it is made once. Abort need not end it.
+   */
+  setUp(restore: boolean, onProgress: (line: string) => void, signal: AbortSignal): Promise<SetUpResult>;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
   cancelTool(call: Call): void;
   /** The tools of the web that are configured. */
@@ -82,7 +89,8 @@ export async function drive(
   memory: Pick<Memory, "recall" | "keep"> = { recall: emptyState, keep() {} },
 ): Promise<DriveEnd> {
   const inFlight = new Map<string, AbortController>();
-  const outcomes: { effect: string; outcome: Outcome }[] = [];
+  /** Null: the effect goes on. */
+  const outcomes: { effect: string | null; outcome: Outcome }[] = [];
   let bell = new AbortController();
   const ring = () => bell.abort();
   let failure: unknown = null;
@@ -99,6 +107,11 @@ export async function drive(
         failure = error;
       })
       .finally(ring);
+  }
+
+  function tell(outcome: Outcome): void {
+    outcomes.push({ effect: null, outcome });
+    ring();
   }
 
   function startEffect(action: Action, drafts: Drafts): void {
@@ -124,6 +137,12 @@ export async function drive(
           judgeReply(agent, { ...asking, reply }, effects, signal),
         ),
       );
+    } else if (action.do === "set_up" || action.do === "resume_setup") {
+      const setup_id = action.do === "set_up" ? (drafts.entries[0]?.id ?? "") : action.setup_id;
+      const about = { thread_id: thread.id, setup_id };
+      const restore = hasWorkspace(state);
+      const setUp: Parameters<typeof awaitSetup>[1] = (...asked) => effects.setUp(restore, ...asked);
+      start(setupEffect, (signal) => awaitSetup(about, setUp, tell, signal));
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
       const asking = {
@@ -152,7 +171,7 @@ export async function drive(
       size: (thread: Thread) => contextTokens(thread, modelRequest(agent, thread, effects.webTools)),
     };
     const running = new Set(inFlight.keys());
-    for (const { effect } of ended) running.delete(effect);
+    for (const { effect } of ended) if (effect !== null) running.delete(effect);
 
     let predicted = state;
     const all = none();
@@ -179,7 +198,7 @@ export async function drive(
     } else {
       for (;;) {
         const stopped = stoppedBy(pen.money(predicted), cap);
-        const plan = decide(predicted, running, now, { stopped, room });
+        const plan = decide(predicted, running, now, { stopped, room, needs_setup: facts.needs_setup });
         next = plan.next;
         for (const effect of plan.cancel) inFlight.get(effect)?.abort();
         park = plan.park;
@@ -187,6 +206,7 @@ export async function drive(
         for (const action of plan.actions) {
           started.push({ action, drafts: add(draftsOf(action, predicted, pen)) });
           if (action.do === "call_model" || action.do === "compact") running.add(modelEffect(action.thread));
+          if (action.do === "set_up" || action.do === "resume_setup") running.add(setupEffect);
           if (action.do === "start_tool" || action.do === "resume_tool") running.add(toolEffect(action.call));
         }
       }
@@ -216,7 +236,7 @@ export async function drive(
       state = fold(result.entries, state);
     }
     outcomes.splice(0, ended.length);
-    for (const { effect } of ended) inFlight.delete(effect);
+    for (const { effect } of ended) if (effect !== null) inFlight.delete(effect);
     for (const { action } of started) {
       if (action.do === "interrupt_call" && action.call.started_seq !== null) effects.cancelTool(action.call);
     }
@@ -254,7 +274,7 @@ export async function drive(
 }
 
 const startsInSandbox = (action: Action): boolean =>
-  action.do === "start_tool" && toolNamed(action.call.name) !== undefined;
+  action.do === "set_up" || (action.do === "start_tool" && toolNamed(action.call.name) !== undefined);
 
 const startingState = (remembered: State, foldFrom: number): State =>
   remembered.seq < foldFrom ? { ...emptyState(), seq: foldFrom } : remembered;

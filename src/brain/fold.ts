@@ -93,6 +93,18 @@ function apply(state: State, entry: Entry): void {
     case "span.model_request_end":
       thread.request = null;
       return;
+    case "span.environment_setup_start":
+      state.setup = { status: "going_on", id: entry.id, thread_id: thread.id, told: 0 };
+      return;
+    case "span.environment_setup_ongoing":
+      if (state.setup?.status === "going_on") state.setup = { ...state.setup, told: state.setup.told + 1 };
+      return;
+    case "span.environment_setup_end":
+      state.setup = bodyOf(entry, "span.environment_setup_end").is_error ? null : { status: "ready" };
+      return;
+    case "environment_left":
+      state.setup = null;
+      return;
     case "charged": {
       const { usage, nano_dollars } = bodyOf(entry, "charged");
       state.usage = addUsage(state.usage, usage);

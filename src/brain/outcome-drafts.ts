@@ -2,6 +2,7 @@ import { limits } from "../limits.ts";
 import type { AnyDraft } from "../log/entry.ts";
 import { type AssistantBlock, type ModelFailure, noUsage, promptTokens } from "../models/model.ts";
 import { type EventBody, isRefusalCategory, type SessionErrorObject } from "../protocol/events.ts";
+import { ongoingDrafts, setupDrafts } from "./environment-setup.ts";
 import { type Judgement, type Outcome, threadOf } from "./outcome.ts";
 import { costOf, type Drafts, none, type Pen, type Permission, spanEnd, writer } from "./pen.ts";
 import { restoredNote } from "./restoring.ts";
@@ -35,6 +36,10 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
         ],
       };
     }
+    case "setup_ongoing":
+      return ongoingDrafts(outcome, state, pen);
+    case "setup_ended":
+      return setupDrafts(outcome, state, pen);
     case "model_aborted":
       return { ...none(), entries: spanEnd(thread, pen, outcome, true) };
     case "model_replied":

@@ -1,4 +1,4 @@
-import type { Restored } from "../hands/wire.ts";
+import type { Restored, SetUpResult } from "../hands/wire.ts";
 import {
   type AssistantBlock,
   addUsage,
@@ -53,6 +53,13 @@ export type Outcome =
       /** What was spent on judging the reply before the abort. */
       judge: JudgeCost | null;
     })
+  | { type: "setup_ongoing"; thread_id: string; setup_id: string; line: string }
+  | {
+      type: "setup_ended";
+      thread_id: string;
+      setup_id: string;
+      result: SetUpResult | { status: "aborted" };
+    }
   | {
       type: "tool_finished";
       thread_id: string;

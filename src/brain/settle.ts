@@ -4,12 +4,12 @@ import { conflict } from "../protocol/errors.ts";
 import type { Prefix, Settled } from "../resources/sessions/fork.ts";
 import { createPen } from "./create-pen.ts";
 import { type Action, endTurn } from "./decide.ts";
-import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
+import { checkpointDrafts, draftsOf, leftDrafts, usageSnapshot } from "./drafts.ts";
 import { fold, NewerEntry } from "./fold.ts";
 import { type Drafts, provisional } from "./pen.ts";
 import type { SessionFacts } from "./session.ts";
 import { budgetCents, type Spending } from "./spending.ts";
-import { clientTurn, emptyState, type State, type Thread } from "./state.ts";
+import { clientTurn, emptyState, type State, setupBy, type Thread } from "./state.ts";
 
 /**
  * Ends what goes on in a part of a log as an interrupt does, at the time at which it ends, and holds all of it in a
@@ -30,8 +30,9 @@ export function settle(
     state = fold(provisional(drafts.entries, state.seq, now), state);
   };
   for (const thread of state.threads.values()) {
-    for (const action of endingOf(thread)) add(draftsOf(action, state, pen));
+    for (const action of endingOf(thread, state)) add(draftsOf(action, state, pen));
   }
+  if (state.setup) add(leftDrafts(facts, pen));
   const { spent_nano, at_cap } = pen.money(state);
   const settled = {
     fold_from: state.seq,
@@ -51,12 +52,17 @@ function inherited(prefix: Prefix, sessionId: string): State {
   const { session_id, take_up_seq } = prefix;
   const state = folded(prefix);
   const primary = primaryThreadOf(session_id);
+  const ownId = (id: string) => (id === primary ? primaryThreadOf(sessionId) : id);
   const threads = [...state.threads.values()].map((thread) => ({
     ...thread,
-    id: thread.id === primary ? primaryThreadOf(sessionId) : thread.id,
+    id: ownId(thread.id),
     queued: thread.queued.filter(({ seq }) => seq === take_up_seq),
   }));
-  return { ...state, threads: new Map(threads.map((thread) => [thread.id, thread])) };
+  const setup =
+    state.setup?.status === "going_on"
+      ? { ...state.setup, thread_id: ownId(state.setup.thread_id) }
+      : state.setup;
+  return { ...state, setup, threads: new Map(threads.map((thread) => [thread.id, thread])) };
 }
 
 function folded({ session_id, fold_from, entries }: Prefix): State {
@@ -68,8 +74,9 @@ function folded({ session_id, fold_from, entries }: Prefix): State {
   }
 }
 
-function endingOf(thread: Thread): Action[] {
+function endingOf(thread: Thread, state: State): Action[] {
   const { queued, request, calls } = thread;
+  const setup = setupBy(thread, state.setup);
   const taken = queued.map((event) => ({ do: "promote", thread, event }) as const);
   const isInterrupted = queued.some(({ type }) => type === "user.interrupt");
   const rests = thread.status === "idle" || thread.status === "terminated";
@@ -79,6 +86,7 @@ function endingOf(thread: Thread): Action[] {
   }
   return [
     ...(request ? [{ do: "abandon_request", thread, request_id: request.id } as const] : []),
+    ...(setup ? [{ do: "abandon_setup", thread, setup_id: setup.id } as const] : []),
     ...calls.map((call) => ({ do: "interrupt_call", thread, call }) as const),
     ...taken,
     { do: "idle", thread, ending: endTurn },

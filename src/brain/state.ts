@@ -3,6 +3,7 @@ import type { SessionStatus } from "../log/append.ts";
 import type { BodyOf } from "../log/entry.ts";
 import { type ContentBlock, type ModelMessage, type ModelUsage, noUsage } from "../models/model.ts";
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
+import { toolNamed } from "../tools/toolset.ts";
 import type { ShownUrl } from "../tools/web/sources.ts";
 import type { AgentFacts } from "./session.ts";
 
@@ -22,6 +23,8 @@ export interface State {
   sandbox_call?: string;
   /** Id of the newest restore of the workspace that was told; not there before the first. */
   restore_known?: string;
+  /** Null before it is begun, and after one that has failed. */
+  setup: EnvironmentSetup | null;
   /** Time spent running before `running_since`, in `ms`. */
   active_ms: number;
   running_since: number | null;
@@ -30,6 +33,11 @@ export interface State {
   checkpoint_seq: number;
   shortened_seq: number;
 }
+
+/** What the environment asks for before the first call in a sandbox. */
+export type EnvironmentSetup =
+  /** By a thread whose calls wait for it; `told` is how often what it does was. */
+  { status: "going_on"; id: string; thread_id: string; told: number } | { status: "ready" };
 
 export interface Thread {
   id: string;
@@ -112,6 +120,14 @@ export interface Call {
 export const awaitsClient = (call: Call): boolean =>
   call.kind === "custom" || (call.permission === "ask" && call.confirmation === null);
 
+/** Whether it is still to be begun in the sandbox. */
+export const isDueInSandbox = (call: Call): boolean =>
+  call.kind === "built_in" && call.started_seq === null && toolNamed(call.name) !== undefined;
+
+/** The set-up that goes on for the thread's calls, if there is one. */
+export const setupBy = (thread: Thread, setup: EnvironmentSetup | null) =>
+  setup?.status === "going_on" && setup.thread_id === thread.id ? setup : null;
+
 /** What a client may answer now, as `append` knows it: confirmations that wait to be taken up are left out. */
 export function clientTurn(state: State): string[] {
   return [...state.threads.values()].flatMap((thread) => {
@@ -130,6 +146,7 @@ export const emptyState = (): State => ({
   usage: noUsage,
   web_searches: 0,
   spent_nano: 0,
+  setup: null,
   active_ms: 0,
   running_since: null,
   threads: new Map(),

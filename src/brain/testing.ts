@@ -57,6 +57,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
   agent: testAgent,
   fold_from: 0,
   budget_cents: null,
+  needs_setup: false,
 });
 
 /** A dollar per million tokens in, five per million out. */
@@ -191,6 +192,7 @@ export function sessionAt(db: Database, id: string, script: Script): TestSession
         cancelled.push(String(call.input.command));
       },
       webTools: [],
+      setUp: async () => ({ status: "ready" }),
       runTool(call) {
         const running =
           known.get(call.id) ??
@@ -221,6 +223,7 @@ export async function start(
   session: TestSession,
   changed: Partial<Effects> = {},
   stop = never,
+  facts: SessionFacts = factsOf(session),
 ) {
   const lease = await session.claim();
   const watches = createWatches(db);
@@ -231,7 +234,7 @@ export async function start(
     ring: (seq, signal) => watch.ring(seq, signal),
     ...changed,
   });
-  const end = drive(factsOf(session), lease, effects, stop);
+  const end = drive(facts, lease, effects, stop);
   return { end: end.finally(() => clearInterval(polling)) };
 }
 

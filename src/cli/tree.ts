@@ -1,5 +1,8 @@
 import { styleText } from "node:util";
-import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import type { BetaManagedAgentsStreamSessionEvents } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import type { SetupEvent } from "../protocol/events.ts";
+
+type StreamEvent = BetaManagedAgentsStreamSessionEvents | SetupEvent;
 
 export interface Terminal {
   write(text: string): unknown;
@@ -61,6 +64,19 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           const what = `model request: ${tokens}${event.is_error ? ", failed" : ""}`;
           const took = seconds(event.model_request_start_id, event.processed_at);
           line("│  ", `${paint("dim", what)}${took}`);
+          return;
+        }
+        case "span.environment_setup_start":
+          started.set(event.id, Date.parse(event.processed_at));
+          line("├─", paint("magenta", "setting up the environment"));
+          return;
+        case "span.environment_setup_ongoing":
+          line("│  ", paint("dim", "setup"), event.message);
+          return;
+        case "span.environment_setup_end": {
+          const took = seconds(event.environment_setup_start_id, event.processed_at);
+          // Of a failure the error that follows says more.
+          line("│  ", `${event.is_error ? paint("red", "not set up") : paint("dim", "set up")}${took}`);
           return;
         }
         case "agent.thinking":

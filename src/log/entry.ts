@@ -95,6 +95,8 @@ export interface InternalBody {
   };
   /** A model request failed and will be sent again, not before `retry_at`. */
   retry_scheduled: { reader: 1; request_id: string; retry_at: string };
+  /** Of a fork: the environment was set up in the other session's sandbox, and this one's is another. */
+  environment_left: { reader: 1 };
   /** The sandbox was not there any more, and this came of bringing its files back for a call. */
   workspace_restored: { reader: 1; tool_use_id: string; restored: Restored };
   /**

@@ -271,6 +271,31 @@ const spanModelUsage = z.object({
   speed: z.enum(["standard", "fast"]),
 });
 
+/** Beyond the official API: the packages of an environment are installed, and its `setup` commands run, before the first call. */
+const environmentSetupStart = z.object({
+  id,
+  type: z.literal("span.environment_setup_start"),
+  processed_at: at,
+});
+/** What is being done, now and then. */
+const environmentSetupOngoing = z.object({
+  id,
+  type: z.literal("span.environment_setup_ongoing"),
+  environment_setup_start_id: z.string(),
+  /** One line. */
+  message: z.string(),
+  processed_at: at,
+});
+const environmentSetupEnd = z.object({
+  id,
+  type: z.literal("span.environment_setup_end"),
+  environment_setup_start_id: z.string(),
+  is_error: z.boolean(),
+  /** Why not; null when it is set up. */
+  message: z.string().nullable(),
+  processed_at: at,
+});
+
 const threadStatus = { session_thread_id: z.string(), agent_name: z.string(), processed_at: at };
 
 export const sessionEvent = z.discriminatedUnion("type", [
@@ -334,9 +359,14 @@ export const sessionEvent = z.discriminatedUnion("type", [
     model_usage: spanModelUsage,
     processed_at: at,
   }),
+  environmentSetupStart,
+  environmentSetupOngoing,
+  environmentSetupEnd,
 ]);
 export type SessionEvent = z.infer<typeof sessionEvent>;
 export type SessionEventType = SessionEvent["type"];
+/** Those of the set-up of an environment. */
+export type SetupEvent = Extract<SessionEvent, { type: `span.environment_setup_${string}` }>;
 
 /** An event's own fields: what the log keeps as its body. Id and time are columns. */
 export type EventBody<T extends SessionEventType> = Omit<
@@ -381,6 +411,9 @@ export const sessionEventTypes = [
   "span.outcome_evaluation_start",
   "span.outcome_evaluation_ongoing",
   "span.outcome_evaluation_end",
+  "span.environment_setup_start",
+  "span.environment_setup_ongoing",
+  "span.environment_setup_end",
   "workflow_run.created",
   "workflow_run.status_running",
   "workflow_run.status_idle",

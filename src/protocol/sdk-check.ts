@@ -25,7 +25,7 @@ import type {
   Environment,
   updateEnvironmentBody,
 } from "./environments.ts";
-import type { SessionEvent } from "./events.ts";
+import type { SessionEvent, SetupEvent } from "./events.ts";
 import type { createSessionBody, deletedSession, Session, updateSessionBody } from "./sessions.ts";
 import type { Thread } from "./threads.ts";
 
@@ -35,7 +35,6 @@ type Fits<From extends To, To> = From;
 type Body<Params> = Omit<Params, "betas" | "workspace_id">;
 /** Left out of the check: what a later version will accept, and what we take in fewer forms. */
 type Now<Params, Later extends keyof Params> = Omit<Body<Params>, Later>;
-
 export type Answers = [
   Fits<Agent, BetaManagedAgentsAgent>,
   Fits<Environment, BetaEnvironment>,
@@ -43,7 +42,7 @@ export type Answers = [
   Fits<Session, BetaManagedAgentsSession>,
   Fits<z.infer<typeof deletedSession>, BetaManagedAgentsDeletedSession>,
   Fits<Thread, BetaManagedAgentsSessionThread>,
-  Fits<SessionEvent, BetaManagedAgentsSessionEvent>,
+  Fits<Exclude<SessionEvent, SetupEvent>, BetaManagedAgentsSessionEvent>,
 ];
 
 export type Requests = [

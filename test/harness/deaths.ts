@@ -26,6 +26,8 @@ const metBy: Record<Failpoint, "sessions" | "workspaces"> = {
   model_said: "sessions",
   tool_asked: "sessions",
   tool_answered: "sessions",
+  setup_asked: "sessions",
+  setup_answered: "sessions",
   place_asked: "sessions",
   place_done: "sessions",
   move_asked: "workspaces",

@@ -10,7 +10,7 @@ import { type Caps, noCaps } from "../../src/config.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import { connectHost } from "../../src/hands/client.ts";
-import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
+import { type BubblewrapOptions, bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { startHands } from "../../src/hands/host.ts";
 import type { Checkpoint } from "../../src/hands/wire.ts";
 import { limits } from "../../src/limits.ts";
@@ -50,6 +50,8 @@ export interface TestServerOptions {
   spending?: { runtime_price?: number; caps?: Caps };
   /** Instead of the built-in ones. */
   prices?: PriceTable;
+  /** Where packages come from. */
+  registries?: TestRegistries;
   /** Gets each line that the server logs at level error; without it they go to stderr. */
   log?: (line: string) => void;
   /** A server that shares its database and its hands with the new one. */
@@ -65,7 +67,7 @@ export interface TestServerOptions {
 /** A `serve` in this process, on a database of its own and with real sandboxes. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const db = options.db ?? options.beside?.db ?? (await testDatabase());
-  const host = options.beside?.hands ?? (await startTestHands());
+  const host = options.beside?.hands ?? (await startTestHands(options.registries));
   const hands = connectHost({ socket_path: host.socket });
   const upstream = options.anthropic_url && {
     DROVER_ANTHROPIC_API_KEY: "upstream-key",
@@ -130,7 +132,13 @@ export interface TestHands {
   close(): Promise<void>;
 }
 
-async function startTestHands(): Promise<TestHands> {
+export interface TestRegistries {
+  /** Of what answers in the place of an egress process. */
+  egress_socket: string;
+  installers: BubblewrapOptions["installers"] & {};
+}
+
+async function startTestHands(registries?: TestRegistries): Promise<TestHands> {
   const folder = mkdtempSync(join(tmpdir(), "drover-e2e-"));
   // Every sandbox has a user of its own, who has to pass.
   chmodSync(folder, 0o711);
@@ -141,7 +149,8 @@ async function startTestHands(): Promise<TestHands> {
     startHands({
       socket_path: socket,
       data_dir: folder,
-      driver: bubblewrap({ data_dir: folder }),
+      driver: bubblewrap({ data_dir: folder, ...(registries && { installers: registries.installers }) }),
+      ...(registries && { egress_socket: registries.egress_socket }),
       checkpoints: {
         storage,
         after_ms: 20,

@@ -5,6 +5,7 @@ import type {
   BetaManagedAgentsStreamSessionEvents,
   EventStreamParams,
 } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import type { SetupEvent } from "../../src/protocol/events.ts";
 import { waiting } from "./waiting.ts";
 
 export type StreamEvent = BetaManagedAgentsStreamSessionEvents;
@@ -30,6 +31,20 @@ export async function prepare(
   const environment = await client.beta.environments.create({ name: "test" });
   return { agent_id: agent.id, environment_id: environment.id };
 }
+
+/** The same, and an environment that has these commands run in each new workspace. */
+export async function prepareWithSetup(client: Anthropic, ...setup: string[]): Promise<Facts> {
+  const { agent_id } = await prepare(client);
+  // The official API does not have it.
+  const config: { type: "cloud" } = { type: "cloud", ...{ setup } };
+  const environment = await client.beta.environments.create({ name: "set up", config });
+  return { agent_id, environment_id: environment.id };
+}
+
+export const setupsIn = (events: readonly (StreamEvent | ListedEvent)[]): SetupEvent[] =>
+  events.flatMap((event) =>
+    event.type.startsWith("span.environment_setup_") ? [event as unknown as SetupEvent] : [],
+  );
 
 export const newSession = (client: Anthropic, { agent_id, environment_id }: Facts) =>
   client.beta.sessions.create({ agent: agent_id, environment_id });

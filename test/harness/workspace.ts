@@ -14,6 +14,9 @@ export interface Workspace {
 /** Says in the file `runs` that it runs, waits to be released, and says how often it has run. */
 export const heldCommand = "echo run >> runs; until [ -e go ]; do sleep 0.02; done; grep -c run runs";
 
+/** Says so until it is released. */
+export const talksUntilReleased = "until [ -e go ]; do echo still here; sleep 0.02; done";
+
 export function workspaceOf(folder: string, sessionId: string): Workspace {
   const root = join(folder, "sandboxes", sessionId.replace("sesn_", "sbx_"), "workspace");
   return {

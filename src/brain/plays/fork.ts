@@ -25,7 +25,10 @@ export async function forkAt(
     { event_id: event?.id },
     {
       settle: (fork, prefix) =>
-        settle({ ...fork, fold_from: 0 }, prefix, { newId: () => newId("event"), spending: testSpending }),
+        settle({ ...fork, fold_from: 0, needs_setup: false }, prefix, {
+          newId: () => newId("event"),
+          spending: testSpending,
+        }),
       async copyCheckpoint({ to_session_id }) {
         await cleanUnlessMade(db, to_session_id);
         return true;

@@ -8,6 +8,14 @@ export interface Plan {
   events: PlannedEvent[];
   /** The model's context is so small that the conversation is summed up again and again. */
   compacts: boolean;
+  /** What comes of each attempt to set the environment up, the later ones succeed; null where it asks for nothing. */
+  setups: PlannedSetup[] | null;
+}
+
+export interface PlannedSetup {
+  end: "ready" | "failed" | "unavailable";
+  /** Boundaries that are passed while it goes on, and lines of its progress. */
+  pauses: number;
 }
 
 export type Answer = {
@@ -68,6 +76,11 @@ const call: fc.Arbitrary<PlannedCall> = fc.record({
   malformed: mostly(false, true),
   verdict: fc.constantFrom("allow", "deny", "ask"),
   pauses: fc.nat({ max: 3 }),
+});
+
+const setup: fc.Arbitrary<PlannedSetup> = fc.record({
+  end: fc.constantFrom("ready", "failed", "unavailable"),
+  pauses: fc.nat({ max: 4 }),
 });
 
 const calls = fc.array(call, { minLength: 1, maxLength: 4 });
@@ -155,6 +168,7 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   answers: fc.array(answer, { maxLength: 8, size: "max" }),
   events: fc.array(event, { maxLength: 60, size: "max" }).map((events) => [first, ...events]),
   compacts: mostly(false, true),
+  setups: fc.option(fc.array(setup, { maxLength: 4 }), { freq: 2 }),
 });
 
 function mostly(usual: boolean, seldom: boolean): fc.Arbitrary<boolean> {

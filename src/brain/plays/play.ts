@@ -5,7 +5,7 @@ import { type Lease, reap } from "../../log/lease.ts";
 import type { ModelEvent, ModelRequest } from "../../models/model.ts";
 import { ApiError } from "../../protocol/errors.ts";
 import { sendEvents } from "../../resources/sessions/send-events.ts";
-import { decide } from "../decide.ts";
+import { decide, unlimited } from "../decide.ts";
 import { drive, type Effects } from "../drive.ts";
 import { fold } from "../fold.ts";
 import { createMemory } from "../memory.ts";
@@ -31,6 +31,7 @@ export interface Played {
   asked: ModelRequest[];
   /** The ids of the calls that were run. */
   ran: string[];
+  needs_setup: boolean;
   /** The ids of client events as they were accepted, oldest first. */
   accepted: string[];
   /** What each of its forks has come to, and theirs. */
@@ -98,7 +99,8 @@ export async function play(
   const frozen: { life: Life; end: Promise<string> }[] = [];
   const rings = new Set<() => void>();
   const session = fork?.session ?? (await testSession(db, () => []));
-  const hands = scriptedHands();
+  const hands = scriptedHands(plan.setups?.map((setup) => ({ ...setup })) ?? null);
+  const needs_setup = plan.setups !== null;
   /** Added to the brains' clock, in `ms`: nobody waits for a retry. */
   let ahead = 0;
   let head = 0;
@@ -287,6 +289,16 @@ export async function play(
         return result;
       },
       cancelTool: (call) => hands.cancel(call),
+      async setUp(_restore, say, signal) {
+        await boundary(life, "before the environment is set up");
+        const result = await hands.setUp(life.lease.epoch, signal, say, async () => {
+          const { interrupted } = await boundary(life, "while the environment is set up");
+          if (interrupted && !life.over) await aborted(signal);
+        });
+        if (!signal.aborted) await boundary(life, "after the environment is set up");
+        trace.push(`${life.name}: the environment is ${result.status}`);
+        return result;
+      },
       contextWindow: () => (plan.compacts ? 200_000 : Number.POSITIVE_INFINITY),
       now: () => Date.now() + ahead,
     };
@@ -317,7 +329,7 @@ export async function play(
       stop: new AbortController(),
     };
     const driving = drive(
-      { ...factsOf(session), fold_from: lease.fold_from },
+      { ...factsOf(session), fold_from: lease.fold_from, needs_setup },
       lease,
       effectsOf(life),
       life.stop.signal,
@@ -367,7 +379,10 @@ export async function play(
         await becomeDue(db, session.id);
       }
     } else {
-      const { actions, park } = decide(fold(rows.entries), new Set(), Date.now() + ahead);
+      const { actions, park } = decide(fold(rows.entries), new Set(), Date.now() + ahead, {
+        ...unlimited,
+        needs_setup,
+      });
       // A fork waits to be sent something, whatever was cut off.
       if (!fork || n > 1) {
         const left = actions.map((action) => action.do);
@@ -381,7 +396,7 @@ export async function play(
   for (const { life, end } of frozen) {
     assert.match(await end, life.parked ? /^(parked|stopped)$/ : /^lost$/, `${life.name} came back`);
   }
-  const played = { rows: await look(), asked, ran: hands.ran, accepted };
+  const played = { rows: await look(), asked, ran: hands.ran, needs_setup, accepted };
   const gone_on: Played[] = [];
   for (const goOn of forks) gone_on.push(await goOn());
   return { ...played, forks: gone_on };

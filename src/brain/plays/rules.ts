@@ -8,21 +8,28 @@ import { asksOf, spent, tokensOf, type Usage } from "./rows.ts";
 import { assertWire, isTold } from "./wire.ts";
 
 /** What holds of every log, whatever has happened to its session. */
-export function assertRules({ rows: { entries }, asked, ran, accepted, forks }: Played): void {
-  assertLog({ entries, asked, ran, accepted });
+export function assertRules({ rows: { entries }, forks, ...played }: Played): void {
+  assertLog({ entries, ...played });
   assertTurns(entries);
   for (const fork of forks) assertForked(fork);
 }
 
 /** Where it was cut a turn may have ended before anything had happened in it. */
-function assertForked({ rows: { entries }, asked, ran, accepted, forks }: Played): void {
-  assertLog({ entries, asked, ran, accepted });
+function assertForked({ rows: { entries }, forks, ...played }: Played): void {
+  assertLog({ entries, ...played });
   for (const fork of forks) assertForked(fork);
 }
 
-function assertLog({ entries, asked, ran, accepted }: Omit<Played, "rows" | "forks"> & { entries: Entry[] }) {
+function assertLog({
+  entries,
+  asked,
+  ran,
+  needs_setup,
+  accepted,
+}: Omit<Played, "rows" | "forks"> & { entries: Entry[] }) {
   assertCalls(entries, ran);
   assertSpans(entries);
+  assertSetups(entries, needs_setup);
   assertIdles(entries);
   assertTakenUp(entries, accepted);
   assertConversation(entries, asked);
@@ -96,6 +103,31 @@ function assertSpans(entries: Entry[]): void {
     }
   }
   assert.equal(request, null, "a request without an end");
+}
+
+/** One set-up at a time, each ends; no call begins in the sandbox before one has succeeded, and none after that. */
+function assertSetups(entries: Entry[], isNeeded: boolean): void {
+  let going: string | null = null;
+  let isReady = !isNeeded;
+  for (const entry of entries) {
+    const at = `entry ${entry.seq}`;
+    if (entry.type === "span.environment_setup_start") {
+      assert.equal(going, null, `${at}: two set-ups at once`);
+      assert.ok(!isReady, `${at}: it is set up already`);
+      going = entry.id;
+    } else if (entry.type === "span.environment_setup_ongoing") {
+      const { environment_setup_start_id } = bodyOf(entry, "span.environment_setup_ongoing");
+      assert.equal(environment_setup_start_id, going, `${at}: progress of another set-up`);
+    } else if (entry.type === "span.environment_setup_end") {
+      const { environment_setup_start_id, is_error } = bodyOf(entry, "span.environment_setup_end");
+      assert.equal(environment_setup_start_id, going, `${at}: the end of another set-up`);
+      isReady = !is_error;
+      going = null;
+    } else if (entry.type === "environment_left") isReady = !isNeeded;
+    else if (entry.type === "tool_started") assert.ok(isReady, `${at}: a call begins before the set-up`);
+    else if (entry.type === "session.status_idle") assert.equal(going, null, `${at}: idle during a set-up`);
+  }
+  assert.equal(going, null, "a set-up without an end");
 }
 
 /** A session runs, waits to try again, and is idle, once each; only an idle that asks may be followed by another one. */

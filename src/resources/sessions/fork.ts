@@ -95,7 +95,8 @@ with head as (
       select e.seq - 1 from event e
       where e.session_id = $2 and e.seq > named.place and (
         e.created_at > (select created_at from event where session_id = $2 and seq = named.place)
-        or e.type in ('promoted', 'session.status_running', 'span.model_request_start', 'tool_started', 'checkpoint'))
+        or e.type in ('promoted', 'session.status_running', 'span.model_request_start', 'span.environment_setup_start',
+          'tool_started', 'checkpoint'))
       order by e.seq limit 1), head.last),
     named.id, case when named.place is null then named.seq end
   from head, named
