@@ -1,4 +1,5 @@
 import type { SandboxProcess } from "./driver.ts";
+import { readExitCode } from "./exit-code.ts";
 import { readLines } from "./lines.ts";
 import { markPrefix, scanMarks } from "./marks.ts";
 
@@ -20,7 +21,7 @@ export interface ShellReports {
 }
 
 /** More than any honest report has. */
-const reportLine = { bytesMax: 1_024, countMax: 100_000 };
+const reportLine = { bytesMax: 64, countMax: 100_000 };
 
 /** High, so that they are not in the way of commands that use descriptors of their own. */
 export const shellFds = { control: 198, marks: 199 } as const;
@@ -72,11 +73,16 @@ export function shellReports(
     }
     const [first = "", ...processes] = lines;
     lines = [];
-    const [number = "", status, shell] = first.split(" ");
+    const [number = "", code, shell] = first.split(" ");
+    const status = readExitCode(code);
+    if (status === null) {
+      refuse();
+      return;
+    }
     const pids = processes.map((path) => Number(path.slice("/proc/".length)));
     reported = {
       number: Number.parseInt(number, 16),
-      report: { status: Number(status), shell: Number(shell), pids },
+      report: { status, shell: Number(shell), pids },
     };
     settle();
   }

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import { type SandboxProcess, Unavailable } from "../driver.ts";
+import { readExitCode } from "../exit-code.ts";
 import { readLines } from "../lines.ts";
 import { quote } from "../quote.ts";
 import type { PipeSet, PipeSets } from "./pipes.ts";
@@ -44,14 +45,21 @@ export function createInit(
     const number = Number(n);
     if (what === "ready") isReady();
     else if (what === "started") running.get(number)?.pipes.opened();
-    else if (what === "exited") finish(number, Number(code));
+    else if (what === "exited") exitedWith(number, readExitCode(code));
     else if (what === "signalled") acknowledge(number);
   };
   // A sandbox that writes into its first process's answers is ended: with its commands, that process ends too.
-  readLines(answers, answerBytesMax, { line: answered, tooLong: () => commands.end() });
+  const refuse = () => void commands.end();
+  readLines(answers, answerBytesMax, { line: answered, tooLong: refuse });
+
+  function exitedWith(id: number, code: number | null): void {
+    if (code === null) refuse();
+    else finish(id, code);
+  }
 
   function send(...words: (string | number)[]): void {
-    if (!ended) commands.write(`${words.map((word) => quote(String(word))).join(" ")}\0`);
+    if (!ended && commands.writable)
+      commands.write(`${words.map((word) => quote(String(word))).join(" ")}\0`);
   }
 
   function finish(id: number, code: number | null): void {
