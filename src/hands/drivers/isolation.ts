@@ -47,7 +47,8 @@ export function ownFilesystem(
   const variables = { ...environment(env), ...(network && proxyEnvironment) };
   const shared = ["--perms", "1777", "--size", String(limits.tmp_bytes), "--tmpfs"];
   return [
-    ...["--dev", "/dev", ...shared, "/dev/shm", ...shared, "/tmp"],
+    // Its own folder has no size, and would hold as much as there is memory.
+    ...["--dev", "/dev", "--remount-ro", "/dev", ...shared, "/dev/shm", ...shared, "/tmp"],
     ...["--dir", "/mnt/session/uploads"],
     ...["--ro-bind", folder.pipes, pipesInside],
     ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],

@@ -36,8 +36,7 @@ export const allowed = listed({
     epoll_ctl_old 214 -, epoll_wait 232 -, epoll_wait_old 215 -, epoll_pwait 281 22,
     epoll_pwait2 441 441, eventfd 284 -, eventfd2 290 19, signalfd 282 -, signalfd4 289 74,
     timerfd_create 283 85, timerfd_settime 286 86, timerfd_gettime 287 87, inotify_init 253 -,
-    inotify_init1 294 26, inotify_add_watch 254 27, inotify_rm_watch 255 28, io_setup 206 0,
-    io_submit 209 2, io_getevents 208 4, io_pgetevents 333 292, io_cancel 210 3, io_destroy 207 1`,
+    inotify_init1 294 26, inotify_add_watch 254 27, inotify_rm_watch 255 28`,
   memory: `
     mmap 9 222, mprotect 10 226, munmap 11 215, mremap 25 216, brk 12 214, madvise 28 233,
     mincore 27 232, msync 26 227, mlock 149 228, mlock2 325 284, munlock 150 229, mlockall 151 230,
