@@ -1,4 +1,4 @@
-import { painter, type Terminal } from "./tree.ts";
+import { painter, type Terminal, visible } from "./tree.ts";
 
 const names: Record<number, string> = {
   10: "trace",
@@ -17,14 +17,17 @@ interface LogLine {
   [field: string]: unknown;
 }
 
-/** JSON log lines as they are where a program reads them, and readable where a person does. */
+/**
+ * JSON log lines as they are where a program reads them, and readable where a person does: a message may name what a
+ * program in a sandbox has named.
+ */
 export function logLines(out: Terminal): (from: string, line: string) => void {
   if (!out.isTTY) return (_, line) => out.write(`${line}\n`);
   const paint = painter(out);
   return (from, line) => {
     const parsed = parse(line);
     if (!parsed) {
-      out.write(`${paint("dim", from)} ${line}\n`);
+      out.write(`${paint("dim", from)} ${visible(line)}\n`);
       return;
     }
     const { level, time, msg, err, pid: _, hostname: __, ...fields } = parsed;
@@ -36,9 +39,9 @@ export function logLines(out: Terminal): (from: string, line: string) => void {
       paint("dim", clock),
       paint("dim", from),
       shown,
-      msg,
-      ...rest,
-      ...(err?.message ? [`(${err.message})`] : []),
+      visible(msg),
+      ...rest.map(visible),
+      ...(err?.message ? [`(${visible(err.message)})`] : []),
     ];
     out.write(`${words.join(" ")}\n`);
   };

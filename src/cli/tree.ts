@@ -147,7 +147,7 @@ function inputText(input: Record<string, unknown>): string {
 }
 
 /** Control characters but the newline, as their pictures. */
-const visible = (text: string) =>
+export const visible = (text: string) =>
   text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) => {
     if (character === "\t") return "  ";
     return character === "\u007f" ? "␡" : String.fromCharCode(0x2400 + (character.charCodeAt(0) % 0x40));

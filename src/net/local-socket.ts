@@ -29,16 +29,13 @@ export async function listenLocally(
     unlinkSync(socket_path);
   }
   const server = createServer({ allowHalfOpen: half_open }, onConnection);
-  // Nobody may connect between its making and the change of its owner.
-  const umask = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(socket_path, resolve);
-    });
-  } finally {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    // Nobody may connect between its making, which is in this call, and the change of its owner. Others make files too.
+    const umask = process.umask(0o177);
+    server.listen(socket_path, resolve);
     process.umask(umask);
-  }
+  });
   chmodSync(socket_path, 0o600);
   if (owner) chownSync(socket_path, owner.uid, owner.gid);
   return server;
