@@ -45,7 +45,7 @@ import {
   writeEtc,
   writeUsers,
 } from "./root-filesystem.ts";
-import { type SandboxFolder, sandboxFolders } from "./sandbox-folders.ts";
+import { type SandboxFolder, sandboxFolders, type User } from "./sandbox-folders.ts";
 import { architecture, seccompFilter } from "./seccomp.ts";
 
 export interface BubblewrapOptions {
@@ -57,6 +57,14 @@ export interface BubblewrapOptions {
   installers?: Pick<LayersOptions["fakeRoot"], "host_etc" | "variables">;
   /** Whether the host hands memory dumps to a program; without it, that is looked up. */
   cores_are_piped?: boolean;
+}
+
+/** How a sandbox is begun: a program that becomes bwrap, as whom, and with which environment. */
+export interface Start {
+  command: string;
+  args: string[];
+  user: User;
+  env: Record<string, string>;
 }
 
 const checkSpec: SandboxSpec = {
@@ -76,9 +84,13 @@ const processesToSpare = 32;
 
 /**
  * Sandboxes by bubblewrap: every namespace, a system call filter, no capabilities, the host's /usr read-only. No program
- * in one has host uid 0: under root each sandbox has a uid of its own.
+ * in one has host uid 0: under root each sandbox has a uid of its own. `weaken` is for tests alone, which take walls away
+ * to see that they are missed.
  */
-export function bubblewrap(options: BubblewrapOptions): Driver {
+export function bubblewrap(
+  options: BubblewrapOptions,
+  weaken: (start: Start) => Start = (start) => start,
+): Driver {
   const asRoot = process.getuid?.() === 0;
   const uids = asRoot ? (options.uids ?? defaultUids) : null;
   const disks = createDisks(options.data_dir, { possible: asRoot });
@@ -147,7 +159,7 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
   ): Promise<Sandbox> {
     const { cpu, memory_bytes, processes } = spec.limits;
     const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
-    const start = joining(network, bwrap.way === "user" ? folder.user : {}, root.overlays, [
+    const joined = joining(network, bwrap.way === "user" ? folder.user : {}, root.overlays, [
       ...coreGuard,
       ...[bwrap.path, ...isolation(bwrap, network)],
       ...openFolders([inside.home, initInside, outputsInside]),
@@ -157,11 +169,12 @@ export function bubblewrap(options: BubblewrapOptions): Driver {
       ...[...become(bwrap, folder.user), "bash", "--norc", "--noprofile", initInside],
       ...limitsOf(spec, { cgroup: cgroups?.limits("memory") ?? false, coresArePiped }),
     ]);
+    const start = weaken({ ...joined, env: {} });
     const seccomp = openSync(filter, "r");
     const child = spawn(start.command, start.args, {
       ...start.user,
       cwd: "/",
-      env: {},
+      env: start.env,
       stdio: ["pipe", "pipe", "pipe", "pipe", "pipe", seccomp],
     });
     closeSync(seccomp);

@@ -128,7 +128,7 @@ export const hostRoot = (): Root => ({
     ...hostPrograms(),
     ...openFolders(sharedEtc.map((name) => `/etc/${name}`).filter((path) => existsSync(path))),
     ...sharedEtc.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
-    ...["--symlink", "/tmp", "/var/tmp"],
+    ...[...openFolders(["/var/tmp"]), "--symlink", "/tmp", "/var/tmp"],
   ],
   env: {},
 });
