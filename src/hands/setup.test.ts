@@ -121,7 +121,7 @@ test("a workspace that was brought back is not set up again", async () => {
     files: 1,
     bytes: 1,
   };
-  const restored = { id: "1", checkpoint, missing: [], missing_count: 0, skipped: 0 };
+  const restored = { id: "1", checkpoint, missing: [], missing_count: 0, skipped: 0, untold: [] };
   const back = host({ restored });
   assert.equal(textOf(await back.run("back", ["touch setup"], "ls")), "");
   await back.close();

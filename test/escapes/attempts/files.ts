@@ -109,7 +109,13 @@ said = all_of({p: attempt(os.symlink, "/etc/passwd", p) for p in paths})`,
         await takeCheckpoint(
           storage,
           {
-            ...{ session_id: "sesn_trapped", sandbox_id: "sbx_trapped", after_calls: ["call"], in_use: true },
+            ...{
+              session_id: "sesn_trapped",
+              sandbox_id: "sbx_trapped",
+              after_calls: ["call"],
+              in_use: true,
+              restored: null,
+            },
             folders: rig.driver.keptFolders("sbx_trapped") ?? assert.fail("there is no workspace"),
             known_path: join(rig.folder.path, "known-files.json"),
           },

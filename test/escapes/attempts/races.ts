@@ -63,6 +63,7 @@ export const races: Group = {
           sandbox_id: "sbx_racer",
           after_calls: ["call"],
           in_use: true,
+          restored: null,
         };
         const known_path = join(rig.folder.path, "race-known.json");
         let made = 0;
