@@ -1,25 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import {
-  chmodSync,
-  closeSync,
-  copyFileSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
-import { type Driver, type KeptFolder, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
-import { type Image, openImages, unknownImage } from "../images/images.ts";
-import { createLayers, type LayersOptions } from "../layers/layers.ts";
-import { plainSpec } from "../plain-spec.ts";
+import { type Driver, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
+import type { LayersOptions } from "../layers/layers.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type BwrapHere, explainFailure, findBwrapHere } from "./bwrap.ts";
 import { type Cgroup, findCgroups } from "./cgroups.ts";
-import { createDisks } from "./disks.ts";
-import { enforcementBy, refusalOf } from "./enforcement.ts";
+import { noPipedCores, pipesCores } from "./cores.ts";
+import { enforcementBy } from "./enforcement.ts";
+import { type Begin, defaultUids, folderDriver, type UserIds } from "./folder-driver.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
 import {
   become,
@@ -33,26 +24,16 @@ import {
 import { joining } from "./joining.ts";
 import { outputFiles } from "./output-files.ts";
 import { pipeSets } from "./pipes.ts";
-import { ownProc } from "./proc.ts";
-import {
-  hostRoot,
-  imageRoot,
-  inside,
-  openFolders,
-  ownEtcFiles,
-  type Root,
-  users,
-  writeEtc,
-  writeUsers,
-} from "./root-filesystem.ts";
-import { type SandboxFolder, sandboxFolders, type User } from "./sandbox-folders.ts";
+import { inside, openFolders, ownEtcFiles, type Root, users, writeUsers } from "./root-filesystem.ts";
+import { createRoots } from "./roots.ts";
+import type { SandboxFolder, User } from "./sandbox-folders.ts";
 import { architecture, seccompFilter } from "./seccomp.ts";
 
 export interface BubblewrapOptions {
   /** Holds the workspaces. Every user must be able to pass the folders above it. */
   data_dir: string;
   /** Host user ids for sandboxes, one each, when this process is root. */
-  uids?: { first: number; count: number };
+  uids?: UserIds;
   layers?: Pick<LayersOptions, "bytes_max" | "unused_ms">;
   installers?: Pick<LayersOptions["fakeRoot"], "host_etc" | "variables">;
   /** Whether the host hands memory dumps to a program; without it, that is looked up. */
@@ -67,17 +48,6 @@ export interface Start {
   env: Record<string, string>;
 }
 
-const checkSpec: SandboxSpec = {
-  ...plainSpec,
-  limits: {
-    ...plainSpec.limits,
-    processes: 64,
-    memory_bytes: 256 << 20,
-    tmp_bytes: 1 << 20,
-    file_bytes: 1 << 20,
-  },
-};
-const defaultUids = { first: 1_900_000_000, count: 100_000 };
 const stderrBytesKept = 4_096;
 /** The sandbox's first process and those that start others, when a fork bomb has taken the rest. */
 const processesToSpare = 32;
@@ -93,13 +63,19 @@ export function bubblewrap(
 ): Driver {
   const asRoot = process.getuid?.() === 0;
   const uids = asRoot ? (options.uids ?? defaultUids) : null;
-  const disks = createDisks(options.data_dir, { possible: asRoot });
-  const folders = sandboxFolders(options.data_dir, uids, disks);
+  /** One such as sandboxes run as, be it no sandbox's. */
+  const anyUser: User = uids ? { uid: uids.first, gid: uids.first } : {};
   const cgroups = findCgroups(options.data_dir);
-  const images = openImages(options.data_dir);
-  const etc = join(options.data_dir, "etc");
-  writeEtc(etc);
-  const proc = ownProc(etc);
+  const coresArePiped = options.cores_are_piped ?? pipesCores();
+  const coreGuard = coresArePiped ? noPipedCores : [];
+  let found: BwrapHere | null = null;
+  const bwrapHere = async () => {
+    found ??= await findBwrapHere(anyUser);
+    return found;
+  };
+  const fakeRoot = { bwrap: bwrapHere, cgroups, noPipedCores: coreGuard, ...options.installers };
+  const roots = createRoots({ data_dir: options.data_dir, fakeRoot, layers: options.layers });
+  const { etc, proc } = roots;
   const filter = join(options.data_dir, "seccomp.bpf");
   writeFileSync(filter, seccompFilter(architecture()));
   // Copied to where the sandboxes' users can reach it, which need not hold for our own folder.
@@ -107,48 +83,10 @@ export function bubblewrap(
   copyFileSync(initProgram, program);
   chmodSync(program, 0o644);
 
-  const coresArePiped = options.cores_are_piped ?? pipesCores();
-  const coreGuard = coresArePiped ? noPipedCores : [];
-  const enforces = async () => enforcementBy(cgroups, await disks.missing());
-  let found: BwrapHere | null = null;
-
-  const bwrapHere = async () => {
-    found ??= await findBwrapHere(folders.anyUser());
-    return found;
-  };
-  const layers = createLayers({
-    data_dir: options.data_dir,
-    fakeRoot: { bwrap: bwrapHere, etc, proc, cgroups, noPipedCores: coreGuard, ...options.installers },
-    ...options.layers,
-  });
-
-  function imageOf({ image: name }: SandboxSpec): Image | null {
-    if (name === null) return null;
-    const image = images.find(name);
-    if (image) return image;
-    throw new Unavailable(unknownImage(name, images.list()));
-  }
-
-  function rootOf(spec: SandboxSpec): Root {
-    const image = imageOf(spec);
-    return layers.rootOf(spec, image) ?? (image ? imageRoot(image) : hostRoot());
-  }
-
-  async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
-    const refusal = await refusalOf(spec, enforces);
-    if (refusal !== null) throw new Unavailable(refusal);
-    const root = rootOf(spec);
-    // Where there is none, nothing is begun that would have to be removed.
+  async function plan(spec: SandboxSpec): Promise<Begin> {
+    const root = roots.of(spec);
     const bwrap = await bwrapHere();
-    const { folder, release } = await folders.open(id, diskBytesOf(spec));
-    try {
-      const sandbox = await begin(id, spec, { bwrap, folder, root }, network);
-      sandbox.ended.then(release);
-      return sandbox;
-    } catch (error) {
-      release();
-      throw error;
-    }
+    return (id, folder, network) => begin(id, spec, { bwrap, folder, root }, network);
   }
 
   async function begin(
@@ -181,63 +119,21 @@ export function bubblewrap(
     return started({ id, child, folder, cgroup, bwrap });
   }
 
-  return {
+  return folderDriver({
+    data_dir: options.data_dir,
+    uids,
     name: "bubblewrap",
-    prepare: (spec, options) => layers.make(spec, imageOf(spec), options),
-    provision,
     async describe() {
       const { way } = await bwrapHere();
       const user = asRoot ? ", each with a host user id of its own" : "";
       if (way === "user") return `bubblewrap, in user namespaces${user}`;
       return `bubblewrap, begun by root since this machine forbids user namespaces${user}, and without privileges`;
     },
-    enforces,
-    forget: (id) => folders.remove(id),
-    keptFolders(id) {
-      const folder = folders.find(id);
-      return folder && keptFolders(folder);
-    },
-    hold: folders.hold,
-    async stage(id, spec) {
-      const { path, folder, commit, discard } = await folders.stage(id, diskBytesOf(spec));
-      return { path, folders: keptFolders(folder), commit, discard };
-    },
-    async check() {
-      try {
-        await (await provision("sbx_check", checkSpec)).destroy();
-        return null;
-      } catch (error) {
-        if (error instanceof Unavailable) return error.message;
-        throw error;
-      } finally {
-        await folders.remove("sbx_check");
-      }
-    },
-    async close() {
-      await layers.close();
-      await disks.close();
-    },
-  };
-}
-
-/** A disk of its own costs more than a folder, and is for the environment that asks for a limit. */
-const diskBytesOf = ({ limits: { disk_bytes }, demanded }: SandboxSpec): number | null =>
-  demanded.includes("disk_bytes") ? disk_bytes : null;
-
-function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFolder): KeptFolder[] {
-  const { uid, gid } = user;
-  const owner = uid === undefined || gid === undefined ? null : { uid, gid };
-  return [
-    { name: "workspace", path: workspace, inside: "/workspace", owner },
-    { name: "home", path: home, inside: inside.home, owner },
-    { name: "outputs", path: outputs, inside: outputsInside, owner },
-    {
-      name: "tool_results",
-      path: tool_results,
-      inside: toolResultsInside,
-      owner: owner && { uid: process.getuid?.() ?? 0, gid: owner.gid },
-    },
-  ];
+    enforces: async (disk) => enforcementBy(cgroups, disk),
+    prepare: roots.prepare,
+    plan,
+    close: roots.close,
+  });
 }
 
 /** Where it does not begin in a user namespace, the sandbox knows itself by its user id on the host. */
@@ -259,10 +155,6 @@ function limitsOf({ limits: each }: SandboxSpec, by: { cgroup: boolean; coresAre
     ...[limits.sandbox_open_files, limits.sandbox_open_files_max, limits.sandbox_oom_score].map(String),
   ];
 }
-
-/** Where the host hands memory dumps to a program of its own, that runs as root there whatever the limit is, this one excepted. */
-const noPipedCores = ["/usr/bin/prlimit", "--core=1:1"];
-const pipesCores = () => readFileSync("/proc/sys/kernel/core_pattern", "utf8").startsWith("|");
 
 /** Where memory is short the kernel ends a sandbox before a server. Written by root, no sandbox takes it back. */
 function makeVictim(pid: number): void {

@@ -44,8 +44,6 @@ export interface SandboxFolders {
   /** Makes the folders of a sandbox that has none, in a place that only this process can pass. */
   stage(id: string, disk_bytes: number | null): Promise<StagedFolder>;
   remove(id: string): Promise<void>;
-  /** One such as sandboxes run as, be it no sandbox's. */
-  anyUser(): User;
 }
 
 export interface StagedFolder {
@@ -209,7 +207,6 @@ export function sandboxFolders(
       await discard(folder, `${id}.${process.hrtime.bigint()}`);
       if (uid !== null) taken.delete(uid);
     },
-    anyUser: () => (uids ? { uid: uids.first, gid: uids.first } : {}),
   };
 }
 
