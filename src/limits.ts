@@ -247,6 +247,10 @@ export const limits = {
   sandbox_open_files_max: 65_536,
   /** Of 1,000: how much sooner than a server a sandbox is ended where the machine has no memory left. */
   sandbox_oom_score: 500,
+  /** What gVisor needs for itself beside the memory of a sandbox, in `bytes`; its threads, and how many for each of the sandbox's. */
+  gvisor_memory_bytes: 64 << 20,
+  gvisor_threads: 512,
+  gvisor_threads_each: 16,
 
   /** Sandboxes running at once on one host. */
   sandboxes_max: 64,

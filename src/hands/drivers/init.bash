@@ -1,7 +1,8 @@
 # The first process of a sandbox. It obeys its host: commands end in a NUL and come on stdin, answers are lines on
 # stdout. Being pid 1 it cannot be killed from inside, and killing others needs no fork, so a full process table does
 # not stop it. Arguments: processes allowed to what it runs, largest file in KiB, largest data segment in KiB, largest memory
-# dump in KiB (empty: as it is), open files of a program and how many it may ask for, how gladly the kernel ends it.
+# dump in KiB (empty: as it is), open files of a program and how many it may ask for, how gladly the kernel ends it;
+# and what each program is begun with, where they have another user than this process.
 for fd in /proc/$$/fd/*; do
   # What the host's parent left open must not reach the sandbox. One of them is this file.
   ((${fd##*/} <= 2)) || [[ $fd -ef $0 ]] || eval "exec ${fd##*/}>&-"
@@ -25,6 +26,7 @@ ulimit -f "$2"
 ulimit -d "$3"
 # A few above what the sandbox may have, so that a process can be started when a fork bomb has taken the rest.
 ulimit -u "$((processes + 16))"
+become=("${@:8}")
 exec 9>&1 1>/dev/null
 declare -A leaders
 
@@ -38,7 +40,7 @@ run() {
     (
       ulimit -u "$processes"
       exec 2>"$pipes.err" 3>"$control" 9>&-
-      exec -- "$@"
+      exec -- "${become[@]}" "$@"
     )
     echo "exited $id $?" >&9
   } &

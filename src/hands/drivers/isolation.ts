@@ -61,7 +61,7 @@ export function ownFilesystem(
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** With what the programs of its root filesystem expect. */
-const environment = ({ PATH = systemPath, ...others }: Readonly<Record<string, string>>) => ({
+export const environment = ({ PATH = systemPath, ...others }: Readonly<Record<string, string>>) => ({
   LANG: "C.UTF-8",
   ...others,
   PATH: `${inside.home}/.local/bin:${PATH}`,
