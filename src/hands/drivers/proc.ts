@@ -6,7 +6,7 @@ import { join } from "node:path";
  * which a sandbox is not; here it is empty whoever reads it. What programs ask of the machine (its processors, memory,
  * load and settings) is not among it.
  */
-const masked = [
+export const masked: readonly string[] = [
   "acpi",
   "asound",
   "bus",

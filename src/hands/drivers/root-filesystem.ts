@@ -158,11 +158,19 @@ type NetworkKind = keyof typeof resolvConf;
 export const ownEtcFiles = (etcFolder: string, network: NetworkKind): string[] =>
   [...Object.keys(ownEtc), "resolv.conf"].flatMap((name) => ownEtcFile(etcFolder, name, network));
 
+/** The same files, by their names. */
+export const ownEtcPaths = (etcFolder: string, network: NetworkKind): Record<string, string> =>
+  Object.fromEntries(
+    [...Object.keys(ownEtc), "resolv.conf"].map((name) => [name, ownEtcPath(etcFolder, name, network)]),
+  );
+
 /** And for one of them. */
 export const ownEtcFile = (etcFolder: string, name: string, network: NetworkKind): string[] => {
-  const own = name === "resolv.conf" ? `${name}.${network}` : name;
-  return ["--ro-bind", join(etcFolder, own), `/etc/${name}`];
+  return ["--ro-bind", ownEtcPath(etcFolder, name, network), `/etc/${name}`];
 };
+
+const ownEtcPath = (etcFolder: string, name: string, network: NetworkKind): string =>
+  join(etcFolder, name === "resolv.conf" ? `${name}.${network}` : name);
 
 /** The folders above what is shown, which would be closed to all but whoever begins the sandbox. */
 export function openFolders(paths: string[]): string[] {

@@ -11,20 +11,26 @@ export type Architecture = "x64" | "arm64";
 const audit = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
 
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
-const namespaceFlags = 0x7e020000;
+export const namespaceFlags = 0x7e020000;
 /** TIOCSTI types into another's terminal, TIOCLINUX pastes, TIOCSETD loads line disciplines. */
-const refusedIoctls = [0x5412, 0x541c, 0x5423];
+export const refusedIoctls = [0x5412, 0x541c, 0x5423];
 /** The default, its 32-bit and 2.6-version looks, no address randomisation, and asking. */
-const personalities = [0, 8, 0x20000, 0x20008, 0x40000, 0xffffffff];
+export const personalities = [0, 8, 0x20000, 0x20008, 0x40000, 0xffffffff];
 /** Set in the mode of what would be a device, and in that of nothing else. */
-const deviceMode = 0o020000;
-const [unix, inet, inet6, netlink] = [1, 2, 10, 16];
+export const deviceMode = 0o020000;
+export const [unix, inet, inet6, netlink] = [1, 2, 10, 16] as const;
 /** Chosen by the socket's type, ICMP, TCP, UDP, ICMPv6. Others would have the kernel load a module. */
-const protocols = [0, 1, 6, 17, 58];
+export const protocols = [0, 1, 6, 17, 58];
 /** The level of TCP's options, and the one that stacks another protocol on a connection, from a module again. */
-const [tcp, upperLayerProtocol] = [6, 31];
+export const [tcp, upperLayerProtocol] = [6, 31] as const;
 
-const errno = { EPERM: 1, ENOSYS: 38, ENOPROTOOPT: 92, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 } as const;
+export const errno = {
+  EPERM: 1,
+  ENOSYS: 38,
+  ENOPROTOOPT: 92,
+  EPROTONOSUPPORT: 93,
+  EAFNOSUPPORT: 97,
+} as const;
 const allow = 0x7fff0000;
 const killProcess = 0x80000000;
 const fail = (name: keyof typeof errno) => 0x00050000 | errno[name];

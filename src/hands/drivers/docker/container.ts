@@ -1,0 +1,80 @@
+import { limits } from "../../../limits.ts";
+import type { SandboxSpec } from "../../wire.ts";
+import { initInside, outputsInside, pipesInside, toolResultsInside } from "../isolation.ts";
+import { masked } from "../proc.ts";
+import { inside } from "../root-filesystem.ts";
+import type { SandboxFolder } from "../sandbox-folders.ts";
+import type { SeccompProfile } from "./seccomp-profile.ts";
+
+export interface ContainerOptions {
+  image: string;
+  runtime: string | null;
+  spec: SandboxSpec;
+  folder: SandboxFolder;
+  user: { uid: number; gid: number };
+  env: Readonly<Record<string, string>>;
+  labels: Record<string, string>;
+  /** Of the first process, on the host. */
+  program: string;
+  /** Files of /etc that are ours, by name. */
+  etc: Record<string, string>;
+  seccomp: SeccompProfile;
+  /** Processes beside those that the spec allows. */
+  spare: number;
+}
+
+/** What the engine is asked to create: a container that can do nothing but run programs over these folders. */
+export function containerOf(options: ContainerOptions): Record<string, unknown> {
+  const { spec, folder, user } = options;
+  const { cpu, memory_bytes, processes, tmp_bytes, file_bytes } = spec.limits;
+  const rlimits = [processes, Math.ceil(file_bytes / 1024), "unlimited", 0];
+  const openFiles = [limits.sandbox_open_files, limits.sandbox_open_files_max];
+  const ofMemory = (bytes: number) => `rw,exec,nosuid,nodev,mode=1777,size=${bytes}`;
+  return {
+    Image: options.image,
+    Hostname: "sandbox",
+    User: `${user.uid}:${user.gid}`,
+    Entrypoint: ["bash", "--norc", "--noprofile", initInside],
+    Cmd: [...rlimits, ...openFiles, limits.sandbox_oom_score].map(String),
+    Env: Object.entries(options.env).map(([name, value]) => `${name}=${value}`),
+    WorkingDir: "/",
+    Labels: options.labels,
+    // It ends with whoever holds its input.
+    ...{ OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true },
+    ...{ Tty: false, NetworkDisabled: false, Volumes: {}, Healthcheck: { Test: ["NONE"] } },
+    HostConfig: {
+      ...(options.runtime !== null && { Runtime: options.runtime }),
+      ...{
+        AutoRemove: true,
+        Init: false,
+        Privileged: false,
+        ReadonlyRootfs: true,
+        OomScoreAdj: limits.sandbox_oom_score,
+      },
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges:true", `seccomp=${JSON.stringify(options.seccomp)}`],
+      ...{ NetworkMode: "none", IpcMode: "private", PidMode: "", UTSMode: "", CgroupnsMode: "private" },
+      MaskedPaths: ["/sys", ...masked.map((name) => `/proc/${name}`)],
+      ReadonlyPaths: ["/proc/sys"],
+      ...(cpu !== null && { NanoCpus: Math.round(cpu * 1e9) }),
+      ...{ Memory: memory_bytes, MemorySwap: memory_bytes, PidsLimit: processes + options.spare },
+      // The first process sets the others, as far as the engine may.
+      Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
+      ShmSize: tmp_bytes,
+      Tmpfs: { "/tmp": ofMemory(tmp_bytes), "/mnt/session/uploads": "ro,nosuid,nodev,mode=755,size=4096" },
+      LogConfig: { Type: "none" },
+      Mounts: [
+        ...Object.entries(options.etc).map(([name, path]) => bound(path, `/etc/${name}`, true)),
+        ...[bound(options.program, initInside, true), bound(folder.pipes, pipesInside, true)],
+        ...[bound(folder.home, inside.home, false), bound(folder.workspace, "/workspace", false)],
+        bound(folder.outputs, outputsInside, false),
+        bound(folder.tool_results, toolResultsInside, true),
+      ],
+    },
+  };
+}
+
+const bound = (Source: string, Target: string, ReadOnly: boolean) => ({
+  ...{ Type: "bind", Source, Target, ReadOnly },
+  BindOptions: { Propagation: "rprivate" },
+});
