@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { driverEnvironment } from "./config/driver.ts";
 import { resolveModel } from "./config/models.ts";
 import { ConfigError, readConfig } from "./config.ts";
 
@@ -410,6 +411,37 @@ describe("sandbox hosts on other machines", () => {
         `${expected}: ${problems}`,
       );
     }
+  });
+});
+
+describe("the driver of this machine's sandboxes", () => {
+  const inFile = (hands: object, env: NodeJS.ProcessEnv = {}) =>
+    readConfig({ DROVER_CONFIG: "/drover.yaml", ...env }, root, () => JSON.stringify({ hands })).driver;
+
+  test("is bubblewrap, unless another one is named", () => {
+    const docker = { socket: "/var/run/docker.sock", image: null, runtime: null };
+    assert.deepEqual(readConfig({}, root).driver, { name: "bubblewrap", docker });
+    assert.deepEqual(inFile({ driver: "gvisor" }), { name: "gvisor", docker });
+    const given = {
+      driver: "docker",
+      docker: { host: "unix:///run/d.sock", image: "debian:12", runtime: "runsc" },
+    };
+    const settings = {
+      name: "docker",
+      docker: { socket: "/run/d.sock", image: "debian:12", runtime: "runsc" },
+    };
+    assert.deepEqual(inFile(given), settings);
+    assert.deepEqual(readConfig(driverEnvironment(inFile(given)), root).driver, settings);
+    assert.equal(inFile(given, { DROVER_DRIVER: "gvisor", DROVER_DOCKER_IMAGE: "other" }).name, "gvisor");
+  });
+
+  test("is refused where it is none, or an engine is on another machine", () => {
+    const of = (env: NodeJS.ProcessEnv) => problemsOf(env).join();
+    assert.match(
+      of({ DROVER_DRIVER: "podman" }),
+      /^DROVER_DRIVER: must be one of bubblewrap, gvisor, docker/,
+    );
+    assert.match(of({ DROVER_DOCKER_HOST: "tcp://1.2.3.4:2375" }), /^DROVER_DOCKER_HOST: must be unix:/);
   });
 });
 

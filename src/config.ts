@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
+import { type DriverSettings, driverSettings, driverVariables } from "./config/driver.ts";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
 import {
@@ -90,6 +91,7 @@ const shape = {
     .refine((address) => address !== null, "must be host:port, such as 127.0.0.1:9464")
     .optional(),
   ...handsVariables,
+  ...driverVariables,
   ...sandboxesVariables,
   DROVER_LOG: z
     .enum(
@@ -130,6 +132,8 @@ export interface Config {
   /** How long a workspace is kept, in days from when its session first used it. */
   workspace_days: number;
   hands: HandsSettings;
+  /** Of the sandboxes of this machine. */
+  driver: DriverSettings;
   sandboxes: SandboxSettings;
   /** Where `serve` answers Prometheus; null: nowhere. */
   metrics: { host: string; port: number } | null;
@@ -229,6 +233,7 @@ export function readConfig(
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
     hands,
+    driver: driverSettings(values, file.hands ?? {}),
     sandboxes,
     metrics: values.DROVER_METRICS ?? null,
     log_level: values.DROVER_LOG,

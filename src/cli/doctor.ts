@@ -10,7 +10,7 @@ import { findPrimary, urlsOf } from "../db/hosts.ts";
 import { anyChange, connectHost } from "../hands/client.ts";
 import type { HostAddress } from "../hands/connection.ts";
 import type { Enforcement, LimitName } from "../hands/driver.ts";
-import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
+import { chosenDriver } from "../hands/drivers/chosen.ts";
 import { expiryOf, type Identity, readIdentity } from "../hands/identity.ts";
 import { openImages } from "../hands/images/images.ts";
 import { checkSlots } from "../hands/network/network.ts";
@@ -49,7 +49,7 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  const sandboxes = [...(await sandbox()), await network(), ...(await egress(config))];
+  const sandboxes = [...(await sandbox(config)), await network(), ...(await egress(config))];
   const { database_url: url } = config;
   const database = url === null ? ownDatabase() : await givenDatabase(url);
   return [
@@ -79,9 +79,9 @@ function node(): Finding {
 }
 
 /** Starts one and lets it go again. */
-async function sandbox(): Promise<Finding[]> {
+async function sandbox({ driver: settings }: Config): Promise<Finding[]> {
   const folder = mkdtempSync(join(tmpdir(), "drover-doctor-"));
-  const driver = bubblewrap({ data_dir: folder });
+  const driver = chosenDriver(settings, folder);
   try {
     const problem = await driver.check();
     if (problem !== null) return [warn("sandbox", `${problem} (until then, tools answer with this reason)`)];
@@ -102,7 +102,8 @@ function sandboxLimits(enforcement: Enforcement): Finding {
     enforced: enforcement[limit as LimitName],
   }));
   const said = each.map(({ noun, enforced }) => {
-    if (enforced.scope === "sandbox") return `${noun} by ${enforced.by}`;
+    if (enforced.scope === "sandbox")
+      return `${noun} by ${enforced.by}${enforced.ends ? " (what goes beyond it ends the sandbox)" : ""}`;
     if (enforced.scope === "process") return `${noun} for each process alone, without ${enforced.needs}`;
     return `${noun} not at all, without ${enforced.needs}`;
   });

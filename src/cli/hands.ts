@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { type Logger, pino } from "pino";
 import { parseHostAndPort } from "../config/hands.ts";
 import type { Config } from "../config.ts";
-import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
+import { chosenDriver } from "../hands/drivers/chosen.ts";
 import { startHands } from "../hands/host.ts";
 import { readIdentity } from "../hands/identity.ts";
 import type { NetworkListener } from "../hands/listen.ts";
@@ -59,7 +59,7 @@ async function hands(options: HandsOptions): Promise<void> {
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     chmodSync(folder, 0o711);
     const network = options.listen ? networkListener(options.listen, config, logger) : undefined;
-    const driver = bubblewrap({ data_dir: folder });
+    const driver = chosenDriver(config.driver, folder);
     const socket_path = options.socket ?? handsSocketOf(config);
     const egress_socket = options.egress ?? egressSocketOf(config);
     const checkpoints = {

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
+import { driverEnvironment } from "../config/driver.ts";
 import type { Config } from "../config.ts";
 import { type SystemUser, systemUser } from "../db/embedded/user.ts";
 import { explain } from "./explain.ts";
@@ -158,7 +159,11 @@ function handsSpec(config: Config, main: string, client: SystemUser | null): Chi
     name: "hands",
     command: process.execPath,
     args: [main, "hands", "--supervised", "--socket", handsSocketOf(config), ...owner],
-    env: { ...plainEnv(config), DROVER_STORAGE: config.storage },
+    env: {
+      ...plainEnv(config),
+      ...driverEnvironment(config.driver),
+      DROVER_STORAGE: config.storage,
+    },
   };
 }
 

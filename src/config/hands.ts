@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { limits } from "../limits.ts";
+import { driverShape } from "./driver.ts";
 
 /** What the configuration says of sandbox hosts on other machines. */
 
@@ -30,6 +31,7 @@ export const handsShape = z.strictObject({
   cert: path.optional(),
   key: path.optional(),
   host_gone_seconds: seconds.optional(),
+  ...driverShape,
 });
 export type HandsFile = z.infer<typeof handsShape>;
 
@@ -80,7 +82,11 @@ export function handsSettings(
   }
   const gone = env.DROVER_HOST_GONE ?? file.host_gone_seconds;
   return {
-    hands: { hosts, tls: complete, host_gone_ms: gone === undefined ? limits.host_gone_ms : gone * 1_000 },
+    hands: {
+      hosts,
+      tls: complete,
+      host_gone_ms: gone === undefined ? limits.host_gone_ms : gone * 1_000,
+    },
     problems,
   };
 }
