@@ -11,8 +11,6 @@ export interface Driver {
   describe(): Promise<string>;
   /** How the limits of a spec hold here. Of those that do not, one that is demanded means that there is no sandbox. */
   enforces(): Promise<Enforcement>;
-  /** Why its sandboxes can have no network, where they cannot: a spec with one is refused. */
-  readonly networkless?: string;
   /**
    * Makes what sandboxes of such a spec share and this host does not have yet, its packages, which may take many minutes.
    * Whoever asks for what is being made waits for it. Throws `SetupFailed`, and `Unavailable`.
@@ -59,6 +57,8 @@ export interface Namespace {
   net: string;
   /** The user namespace that it belongs to. Null: this process's own, which is root's. */
   user: string | null;
+  /** For a sandbox that comes with a namespace of its own: listens in that of its process `pid` instead, as root. */
+  listenIn(pid: number): Promise<void>;
 }
 
 export type LimitName = SandboxSpec["demanded"][number];

@@ -20,8 +20,6 @@ export interface FolderDriverOptions {
   uids: UserIds | null;
   name: string;
   describe(): Promise<string>;
-  /** Why its sandboxes have no network, where they have none. */
-  networkless?: string;
   /** `disk`: why the disk of a sandbox cannot be limited here, if so. */
   enforces(disk: string | null): Promise<Enforcement>;
   /**
@@ -50,21 +48,13 @@ const checkSpec: SandboxSpec = {
 };
 
 /** A driver whose sandboxes have their files in folders of this host, whatever else they are. */
-export function folderDriver({
-  data_dir,
-  uids,
-  name,
-  plan,
-  networkless,
-  ...options
-}: FolderDriverOptions): Driver {
+export function folderDriver({ data_dir, uids, name, plan, ...options }: FolderDriverOptions): Driver {
   const disks = createDisks(data_dir, { possible: uids !== null });
   const folders = sandboxFolders(data_dir, uids, disks);
   const enforces = async () => options.enforces(await disks.missing());
 
   async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
-    const refusal = spec.network.type === "none" ? null : networkless;
-    const reason = refusal ?? (await refusalOf(spec, enforces));
+    const reason = await refusalOf(spec, enforces);
     if (reason !== null) throw new Unavailable(reason);
     const begin = await plan(spec);
     const { folder, release } = await folders.open(id, diskBytesOf(spec));
@@ -82,7 +72,6 @@ export function folderDriver({
     name,
     describe: options.describe,
     enforces,
-    ...(networkless !== undefined && { networkless }),
     prepare: options.prepare,
     provision,
     forget: (id) => folders.remove(id),

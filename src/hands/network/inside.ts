@@ -1,7 +1,7 @@
 /** What a sandbox with a network finds on its loopback, and is told of it. */
 
 /** A proxy, for every program that heeds the variables below. */
-const proxy = { host: "127.0.0.1", port: 3128 } as const;
+export const proxy = { host: "127.0.0.1", port: 3128 } as const;
 
 /** What every name resolves to: the ports there are for programs that heed no variables. */
 export const namesAddress = "127.0.0.80";

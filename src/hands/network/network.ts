@@ -9,7 +9,7 @@ import { createCarrier } from "./carry.ts";
 import { createEgress } from "./egress.ts";
 import { listen } from "./listen.ts";
 import { type Meter, openMeter } from "./meter.ts";
-import { makeSlot } from "./slot.ts";
+import { makeSlot, namespaceOf, newNamespace } from "./slot.ts";
 import { createSlots } from "./slots.ts";
 
 /**
@@ -62,7 +62,7 @@ export function createNetwork({ egress_socket, data_dir, egress_wait_ms }: Netwo
     async attach({ session_id, sandbox_id, spec }) {
       const { network } = spec;
       if (network.type === "none") return null;
-      const slot = await slots.take();
+      let slot = await slots.take();
       const meter = openMeter({
         path: meterFile(sandbox_id),
         bytes_max: spec.limits.network_bytes,
@@ -72,8 +72,16 @@ export function createNetwork({ egress_socket, data_dir, egress_wait_ms }: Netwo
       meters.set(sandbox_id, meter);
       listen(slot, carrier);
       return {
-        namespace: slot.namespace,
-        joined: slot.release,
+        namespace: {
+          ...slot.namespace,
+          async listenIn(pid) {
+            const own = await makeSlot(namespaceOf(pid), { inBackground: false });
+            slot.close();
+            slot = own;
+            listen(own, carrier);
+          },
+        },
+        joined: () => slot.release(),
         close() {
           slot.close();
           carrier.close();
@@ -106,6 +114,6 @@ function slotMaker(): Parameters<typeof createSlots>[0]["make"] {
   let found: Bwrap | null = null;
   return async (options) => {
     found ??= await findBwrap();
-    return makeSlot(found.path, options);
+    return makeSlot(newNamespace(found.path), options);
   };
 }

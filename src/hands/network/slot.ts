@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { limits } from "../../limits.ts";
 import { type Namespace, Unavailable } from "../driver.ts";
+import { findProgram } from "../drivers/bwrap.ts";
 import { type ListenerRole, tcpListeners, udpListener } from "./inside.ts";
 
 /**
@@ -15,7 +16,7 @@ import { type ListenerRole, tcpListeners, udpListener } from "./inside.ts";
  */
 export interface Slot {
   /** How a process that this one starts joins it. */
-  namespace: Namespace;
+  namespace: Pick<Namespace, "net" | "user">;
   listeners: readonly { role: ListenerRole; server: Server }[];
   names: UdpSocket;
   /** Nobody else joins. */
@@ -28,23 +29,32 @@ const program = fileURLToPath(new URL("./listen-inside.cjs", import.meta.url));
 const said = z.object({ role: z.string(), pid: z.int() });
 const stderrCharsKept = 2_000;
 
-/**
- * Made by bubblewrap, which sets up the loopback, around a program that listens and hands over what it listens with: the
- * one way for Node to listen in a namespace that it is not in. That program ends before any sandbox is there.
- */
-export async function makeSlot(bwrap: string, { inBackground }: { inBackground: boolean }): Promise<Slot> {
-  const asRoot = process.getuid?.() === 0;
+/** What a program is begun with in a new namespace, made by bubblewrap, which sets up the loopback. */
+export function newNamespace(bwrap: string): string[] {
   // Of the capabilities in a namespace of its own an ordinary user needs one, for the ports below 1024.
-  const user = asRoot ? [] : ["--unshare-user", "--cap-add", "CAP_NET_BIND_SERVICE"];
+  const user = process.getuid?.() === 0 ? [] : ["--unshare-user", "--cap-add", "CAP_NET_BIND_SERVICE"];
+  return [bwrap, ...user, "--unshare-net", "--die-with-parent", "--dev-bind", "/", "/"];
+}
+
+/** And in that of a process, which root can enter. */
+export function namespaceOf(pid: number): string[] {
+  const nsenter = findProgram("nsenter");
+  if (!nsenter) throw new Unavailable("nsenter is not installed; install the package `util-linux`");
+  return [nsenter, `--net=/proc/${pid}/ns/net`, "--"];
+}
+
+/**
+ * A program is begun that listens there and hands over what it listens with: the one way for Node to listen in a namespace
+ * that it is not in. It ends before any program of a sandbox is there.
+ */
+export async function makeSlot(before: string[], { inBackground }: { inBackground: boolean }): Promise<Slot> {
+  const asRoot = process.getuid?.() === 0;
+  const [command = "", ...args] = before;
   const work = { tcp: tcpListeners, udp: udpListener, ms_max: limits.network_slot_ms_max };
-  const child = spawn(
-    bwrap,
-    [
-      ...[...user, "--unshare-net", "--die-with-parent", "--dev-bind", "/", "/"],
-      ...[process.execPath, program, JSON.stringify(work)],
-    ],
-    { env: {}, cwd: "/", stdio: ["ignore", "ignore", "pipe", "ipc"] },
-  );
+  const child = spawn(command, [...args, process.execPath, program, JSON.stringify(work)], {
+    ...{ env: {}, cwd: "/" },
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
   if (inBackground) lowerPriority(child);
   const fds: number[] = [];
   const listeners: { role: ListenerRole; server: Server }[] = [];

@@ -54,6 +54,8 @@ export function containerOf(options: ContainerOptions): Record<string, unknown> 
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges:true", `seccomp=${JSON.stringify(options.seccomp)}`],
       ...{ NetworkMode: "none", IpcMode: "private", PidMode: "", UTSMode: "", CgroupnsMode: "private" },
+      // As elsewhere, where a user is not given the ports below 1024 and pings.
+      Sysctls: { "net.ipv4.ip_unprivileged_port_start": "1024", "net.ipv4.ping_group_range": "1 0" },
       MaskedPaths: ["/sys", ...masked.map((name) => `/proc/${name}`)],
       ReadonlyPaths: ["/proc/sys"],
       ...(cpu !== null && { NanoCpus: Math.round(cpu * 1e9) }),

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { DockerSettings } from "../../../config/driver.ts";
 import { limits } from "../../../limits.ts";
-import { type Driver, type Enforcement, type Sandbox, Unavailable } from "../../driver.ts";
+import { type Driver, type Enforcement, type Namespace, type Sandbox, Unavailable } from "../../driver.ts";
+import { proxy, proxyEnvironment } from "../../network/inside.ts";
 import type { SandboxSpec } from "../../wire.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
-import { createInit, initProgram } from "../init.ts";
+import { createInit, type Init, initProgram } from "../init.ts";
 import { environment, pipesInside, toolResultsInside } from "../isolation.ts";
 import { outputFiles } from "../output-files.ts";
 import { pipeSets } from "../pipes.ts";
@@ -41,6 +42,7 @@ const imageShape = z.object({
   Config: z.object({ Env: z.array(z.string()).nullish() }).nullish(),
 });
 const createdShape = z.object({ Id: z.string() });
+const runningShape = z.object({ State: z.object({ Pid: z.int().positive() }) });
 const listShape = z.array(createdShape);
 
 /** Of containers, so that no other is ever touched. */
@@ -114,14 +116,18 @@ export function docker(options: DockerOptions): Driver {
     refusePackages(spec);
     await engineHere();
     const image = await imageOf(spec);
-    return async (id, folder) => {
+    if (spec.network.type !== "none" && uids === null)
+      throw new Unavailable(
+        "only root can listen in the network of a container: run `drover hands` as root, or environments without a network",
+      );
+    return async (id, folder, network) => {
       const user = usersOf(folder);
       const container = containerOf({
         ...{ image: image.id, runtime: options.runtime, spec, folder, user, program, seccomp },
-        env: environment(image.env),
+        env: { ...environment(image.env), ...(network && proxyEnvironment) },
         labels: { [label]: owner },
         etc: {
-          ...ownEtcPaths(etc, "none"),
+          ...ownEtcPaths(etc, network ? "open" : "none"),
           passwd: join(folder.etc, "passwd"),
           group: join(folder.etc, "group"),
         },
@@ -132,7 +138,7 @@ export function docker(options: DockerOptions): Driver {
           throw error instanceof EngineError ? new Unavailable(noSandbox(error.message)) : error;
         }),
       );
-      return start(engine, { id, container: Id, folder });
+      return start(engine, { id, container: Id, folder, network });
     };
   }
 
@@ -140,8 +146,6 @@ export function docker(options: DockerOptions): Driver {
     data_dir,
     uids,
     name: "docker",
-    networkless:
-      "sandboxes by Docker have no network: the environment must have none, or the host another driver (DROVER_DRIVER)",
     async describe() {
       const { ServerVersion, DefaultRuntime } = await engineHere();
       return `containers of Docker ${ServerVersion} (${options.runtime ?? DefaultRuntime ?? "its runtime"})`;
@@ -207,8 +211,9 @@ async function remove(engine: Engine, container: string): Promise<void> {
 
 async function start(
   engine: Engine,
-  { id, container, folder }: { id: string; container: string; folder: SandboxFolder },
+  made: { id: string; container: string; folder: SandboxFolder; network: Namespace | undefined },
 ): Promise<Sandbox> {
+  const { id, container, folder, network } = made;
   const stream = await engine.attach(container);
   stream.on("error", () => {});
   const { stdout, stderr: errors } = splitFrames(stream);
@@ -238,10 +243,34 @@ async function start(
   const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
   clearTimeout(timer);
   if (!up) throw new Unavailable(noSandbox(stderr.trim() || "its first process ended"));
+  try {
+    if (network) await attachNetwork(engine, container, network, init);
+  } catch (error) {
+    await destroy();
+    throw error;
+  }
   const keepOutput = outputFiles({
     folder: folder.tool_results,
     inside: toolResultsInside,
     gid: folder.user.gid,
   });
   return { id, ended, spawn: init.spawn, keepOutput, destroy };
+}
+
+/** The container comes with a namespace of its own, and so may its runtime. */
+async function attachNetwork(
+  engine: Engine,
+  container: string,
+  network: Namespace,
+  init: Init,
+): Promise<void> {
+  const { State } = runningShape.parse(await engine.ask("GET", `/containers/${container}/json`));
+  await network.listenIn(State.Pid);
+  const knock = await init.spawn(["bash", "-c", `: </dev/tcp/${proxy.host}/${proxy.port}`], {
+    control: false,
+  });
+  if ((await knock.exited) === 0) return;
+  throw new Unavailable(
+    "the runtime of the container engine has a network of its own, in which nobody can listen: choose another runtime (DROVER_DOCKER_RUNTIME), DROVER_DRIVER=gvisor, or environments without a network",
+  );
 }

@@ -134,6 +134,8 @@ export function seccompProfile(architecture: Architecture): SeccompProfile {
     architectures: [architecture === "x64" ? "SCMP_ARCH_X86_64" : "SCMP_ARCH_AARCH64"],
     syscalls: [
       { names: named(allowed), action: allow },
+      // Old engines know no default errno and say EPERM, at which no library falls back to what it used before.
+      { names: ["clone3"], action: fail, errnoRet: errno.ENOSYS },
       { names: [...named(refused), ...without], action: fail, errnoRet: errno.EPERM },
       ...rules
         .map((rule) => ({ ...rule, names: rule.names.filter((name) => known.has(name)) }))

@@ -124,7 +124,8 @@ async function importRoot(socket: string, image: string, root: string): Promise<
     mkdirSync(dirname(at), { recursive: true });
     copyFileSync(path, at);
   }
-  for (const folder of ["/usr/lib/x86_64-linux-gnu/perl-base", "/usr/lib/aarch64-linux-gnu/perl-base"])
+  const folders = ["x86_64-linux-gnu/perl-base", "aarch64-linux-gnu/perl-base", "locale/C.utf8"];
+  for (const folder of folders.map((name) => `/usr/lib/${name}`))
     if (existsSync(folder)) cpSync(folder, join(root, folder), { recursive: true });
   const tar = spawn("tar", ["-C", root, "-c", "."], { stdio: ["ignore", "pipe", "inherit"] });
   const [repo, tag] = image.split(":");
