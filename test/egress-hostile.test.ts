@@ -425,6 +425,24 @@ describe("a host that misbehaves", () => {
     });
   }
 
+  test("and tells a program to go on without end is heard once, and only where that was asked", async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.write("HTTP/1.1 100 Continue\r\n\r\n".repeat(1_000));
+      socket.end("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere");
+    });
+    const hostile = await listen(server);
+    servers.push(server);
+    const continues = async (headers: string) => {
+      const post = `POST http://up.test:${hostile}/ HTTP/1.1\r\nHost: up.test\r\nConnection: close\r\n`;
+      const answer = await ask(rig, `${post}Content-Length: 1\r\n${headers}\r\nx`);
+      assert.match(answer, /HTTP\/1.1 200 OK.*here$/s);
+      return answer.match(/100 Continue/g)?.length ?? 0;
+    };
+    assert.equal(await continues("Expect: 100-continue\r\n"), 1);
+    assert.equal(await continues(""), 0);
+  });
+
   test("and resets the connection after the head of its answer has that carried", async () => {
     const bad = createServer((socket) => {
       socket.on("error", () => {});

@@ -56,10 +56,12 @@ export function forward(
   upstream.on("close", () => {
     if (!response.headersSent) fail(Object.assign(new Error("closed"), { code: "ECONNRESET" }));
   });
-  upstream.on(
-    "continue",
-    orFail(() => response.writeContinue()),
-  );
+  // Once, for a request that waits for it: a host may say it without end, to a program that reads nothing.
+  if (request.headers.expect !== undefined)
+    upstream.once(
+      "continue",
+      orFail(() => response.writeContinue()),
+    );
   upstream.on(
     "response",
     orFail((from) => {
