@@ -37,7 +37,7 @@ test("an ordinary user has the same sandboxes", {
   assert.equal(code, 0, output + errors);
 });
 
-for (const name of ["bubblewrap", "hostile", "programs"]) {
+for (const name of ["bubblewrap", "hostile", "programs", "../images/images"]) {
   const skip = (!asRoot && "needs root") || (forbidden && "this is such a place");
   test(`where user namespaces are forbidden, root has the same sandboxes: ${name}`, { skip }, async () => {
     const file = fileURLToPath(import.meta.resolve(`./${name}.test.ts`));
@@ -99,7 +99,8 @@ test("says what to change where bubblewrap is missing, old or forbidden", async 
   const bin = join(folder.path, "bin");
   mkdirSync(bin);
   const tools = (process.env.PATH ?? "").split(":").filter((each) => !existsSync(join(each, "bwrap")));
-  for (const tool of ["rm", "chmod", "mkfifo"]) symlinkSync(`/bin/${tool}`, join(bin, tool));
+  for (const tool of ["rm", "chmod", "mkfifo", "setpriv", "ldd"])
+    symlinkSync(`/bin/${tool}`, join(bin, tool));
   const path = process.env.PATH;
   process.env.PATH = [bin, ...tools].join(":");
   const reasonWith = (program: string) => {

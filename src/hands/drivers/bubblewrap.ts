@@ -9,11 +9,14 @@ import type { SandboxSpec } from "../wire.ts";
 import { type BwrapHere, explainFailure, findBwrapHere } from "./bwrap.ts";
 import { type Cgroup, findCgroups } from "./cgroups.ts";
 import { noPipedCores, pipesCores } from "./cores.ts";
+import { withDescriptorsUpTo } from "./descriptors.ts";
 import { enforcementBy } from "./enforcement.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "./folder-driver.ts";
+import { becomeInside, copySetpriv } from "./host-setpriv.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
 import {
   become,
+  descriptors,
   initInside,
   isolation,
   outputsInside,
@@ -68,7 +71,9 @@ export function bubblewrap(
   const cgroups = findCgroups(options.data_dir);
   const coresArePiped = options.cores_are_piped ?? pipesCores();
   const coreGuard = coresArePiped ? noPipedCores : [];
+  const becomeFolder = join(options.data_dir, "become");
   let found: BwrapHere | null = null;
+  let setpriv: string[] | null = null;
   const bwrapHere = async () => {
     found ??= await findBwrapHere(anyUser);
     return found;
@@ -86,6 +91,7 @@ export function bubblewrap(
   async function plan(spec: SandboxSpec): Promise<Begin> {
     const root = roots.of(spec);
     const bwrap = await bwrapHere();
+    if (bwrap.way === "root") setpriv ??= await copySetpriv(becomeFolder);
     return (id, folder, network) => begin(id, spec, { bwrap, folder, root }, network);
   }
 
@@ -98,13 +104,15 @@ export function bubblewrap(
     const { cpu, memory_bytes, processes } = spec.limits;
     const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
     const joined = joining(network, bwrap.way === "user" ? folder.user : {}, root.overlays, [
-      ...coreGuard,
+      ...[...(root.isHosts ? [] : withDescriptorsUpTo(descriptors.seccomp)), ...coreGuard],
       ...[bwrap.path, ...isolation(bwrap, network)],
       ...openFolders([inside.home, initInside, outputsInside]),
+      ...(setpriv ? ["--ro-bind", becomeFolder, becomeInside] : []),
       ...[...root.folders, ...ownEtcFiles(etc, network ? "open" : "none"), ...proc],
       ...["--ro-bind", program, initInside, ...usersOf(folder, bwrap, etc)],
       ...ownFilesystem(folder, spec, network, root.env),
-      ...[...become(bwrap, folder.user), "bash", "--norc", "--noprofile", initInside],
+      // By its path: programs that the sandbox has put into its own folders do not begin it.
+      ...[...(setpriv ? become(setpriv, folder.user) : []), "/bin/bash", "--norc", "--noprofile", initInside],
       ...limitsOf(spec, { cgroup: cgroups?.limits("memory") ?? false, coresArePiped }),
     ]);
     const start = weaken({ ...joined, env: {} });

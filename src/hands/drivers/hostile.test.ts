@@ -113,6 +113,20 @@ test("the host's environment is not in any process, the first included", async (
   );
 });
 
+test("programs that it has left in its own folders do not begin it anew", async () => {
+  const driver = bubblewrap({ data_dir: folder.path });
+  const before = await driver.provision("sbx_again", testSpec);
+  const programs = ["bash", "setpriv", "sh"].map((name) => `"$HOME/.local/bin/${name}"`).join(" ");
+  await sh(
+    before,
+    `mkdir -p ~/.local/bin; echo 'echo of its own >>/workspace/ran' | tee ${programs}; chmod 755 ${programs}`,
+  );
+  await before.destroy();
+  const again = await driver.provision("sbx_again", testSpec);
+  assert.equal(await sh(again, "cat ran 2>/dev/null; sh ~/.local/bin/sh; cat ran"), "of its own");
+  await again.destroy();
+});
+
 test("no descriptor of the host is open in it", async () => {
   const links = await sh(sandbox, "readlink /proc/self/fd/* | sort -u");
   const strange = links

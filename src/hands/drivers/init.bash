@@ -29,6 +29,8 @@ ulimit -u "$((processes + 16))"
 become=("${@:8}")
 exec 9>&1 1>/dev/null
 declare -A leaders
+# This very program, whatever the sandbox has put before it.
+hash -p "$BASH" bash
 
 # run ID PIPES CONTROL ARGV... : the leader outlives the process to report its exit code.
 run() {

@@ -29,13 +29,12 @@ export function isolation({ way, disablesUserns }: BwrapHere, network: Namespace
   ];
 }
 
-/** What comes before the first program where it begins as root, so that it never runs as root. */
-export function become({ way }: BwrapHere, { uid, gid }: User): string[] {
-  if (way === "user") return [];
+/** What comes before the first program where it begins as root, so that it never runs as root. `setpriv`: how that is begun. */
+export function become(setpriv: readonly string[], { uid, gid }: User): string[] {
   const nothing = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"];
   const user = [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
   // The signal is forgotten with the change of user.
-  return ["setpriv", ...user, ...nothing, "--pdeathsig=KILL", "--"];
+  return [...setpriv, ...user, ...nothing, "--pdeathsig=KILL", "--"];
 }
 
 export function ownFilesystem(

@@ -119,6 +119,8 @@ export interface Root {
   folders: string[];
   /** Variables that the programs there expect. */
   env: Readonly<Record<string, string>>;
+  /** Its programs are the host's own. Others are begun with as little as possible. */
+  isHosts: boolean;
 }
 
 /** The programs of the host, and what they need of its /etc. */
@@ -131,6 +133,7 @@ export const hostRoot = (): Root => ({
     ...[...openFolders(["/var/tmp"]), "--symlink", "/tmp", "/var/tmp"],
   ],
   env: {},
+  isHosts: true,
 });
 
 /** Those that every sandbox has of its own, or not at all. */
@@ -141,6 +144,7 @@ export const imageRoot = ({ rootfs, env }: { rootfs: string; env: Record<string,
   overlays: [],
   folders: topLevelFolders(rootfs),
   env,
+  isHosts: false,
 });
 
 /** Arguments of bwrap for the folders in one that stands for the root; `shown` is where they are found then. */

@@ -57,7 +57,7 @@ export async function confined({
   signal,
 }: ConfinedOptions): Promise<Done> {
   const bwrap = await findBwrap();
-  const way = { ...bwrap, way: user.uid === undefined ? "user" : "root" } as const;
+  const asRoot = user.uid !== undefined;
   const sources = join(import.meta.dirname, "..", "..");
   const zod = dirname(fileURLToPath(import.meta.resolve("zod/package.json")));
   const shown: [string, string][] = [
@@ -73,14 +73,19 @@ export async function confined({
     bwrap.path,
     [
       ...["--cap-drop", "ALL"],
-      ...(way.way === "user" ? ["--unshare-user"] : ["SETUID", "SETGID", "SETPCAP"].flatMap(added)),
+      ...(asRoot ? ["SETUID", "SETGID", "SETPCAP"].flatMap(added) : ["--unshare-user"]),
       ...["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"],
       ...["--die-with-parent", "--new-session", "--seccomp", "3"],
       ...openFolders([...shown.map(([, inside]) => inside), `${places.rootfs}/x`]),
       ...[...hostPrograms(), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
       ...shown.flatMap(([path, inside]) => ["--ro-bind", path, inside]),
       ...["--bind", rootfs, places.rootfs, "--remount-ro", "/", "--chdir", "/"],
-      ...[...become(way, user), places.node, `--max-old-space-size=${limits.image_heap_mb}`, program],
+      ...[
+        ...(asRoot ? become(["setpriv"], user) : []),
+        places.node,
+        `--max-old-space-size=${limits.image_heap_mb}`,
+        program,
+      ],
       ...[job, places.rootfs, authorities],
     ],
     {

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -49,12 +58,53 @@ test("a sandbox is made of an image, and of nothing of the host's own", async (t
     await sh(sandbox, "echo $TOOL_HOME $HOME $PATH"),
     "/opt/tool /home/agent /home/agent/.local/bin:/opt/tool/bin:/usr/bin:/bin",
   );
-  assert.equal(await sh(sandbox, "id -un; id -u; su"), "agent\n1000\n1000");
+  assert.match(await sh(sandbox, "id -un; id -u; su"), /^agent\n(\d+)\n\1$/);
   assert.equal(await sh(sandbox, "cat /etc/resolv.conf /root/secret"), "# The sandbox has no network.\ns");
   assert.equal(await sh(sandbox, "ls /usr/bin/python3 /usr/lib/node_modules 2>/dev/null"), "");
   const tries = ["x >/etc/x", "x >/opt/x", "x >/usr/bin/hello", "x >/var/x", "x >/x"];
   assert.equal(await sh(sandbox, tries.map((each) => `echo ${each} && echo written`).join("; ")), "");
   assert.equal(await sh(sandbox, "echo mine >/var/tmp/a && cat /tmp/a"), "mine");
+});
+
+test("an image begins as nobody, and with nothing that the host's parent has left open", async (t) => {
+  const { images, folder } = host(t);
+  const file = join(folder.path, "hostile.tar");
+  const says = "id -u; readlink /proc/self/fd/*";
+  const real = { content: readFileSync("/bin/bash"), mode: 0o755 };
+  const wrapper = (next: string) => ({
+    content: `#!/usr/bin/real-bash\n{ ${says}; } >>/workspace/begun 2>/dev/null\n${next}`,
+    mode: 0o755,
+  });
+  const hostile = programsLayer([
+    { path: "usr/bin/real-bash", ...real },
+    { path: "usr/bin/bash", ...wrapper('exec /usr/bin/real-bash "$@"\n') },
+    { path: "usr/bin/setpriv", ...wrapper('while [ "$1" != -- ]; do shift; done; shift; exec "$@"\n') },
+    { path: "usr/bin/readlink", content: readFileSync("/usr/bin/readlink"), mode: 0o755 },
+  ]);
+  writeFileSync(file, ociArchive([hostile], {}));
+  await importImage(images, { name: "hostile", archive: file }, quiet);
+  const script = `import { bubblewrap } from ${JSON.stringify(import.meta.resolve("../drivers/bubblewrap.ts"))};
+    const driver = bubblewrap({ data_dir: ${JSON.stringify(folder.path)} });
+    const sandbox = await driver.provision("sbx_begun", ${JSON.stringify({ ...testSpec, image: "hostile" })});
+    await sandbox.destroy();
+    await driver.close();`;
+  const open = openSync(file, "r");
+  const node = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", script], {
+    stdio: ["ignore", "pipe", "pipe", ...Array(6).fill("ignore"), open],
+    encoding: "utf8",
+  });
+  closeSync(open);
+  assert.equal(node.status, 0, node.stderr);
+  const [uid, ...links] = readFileSync(join(folder.path, "sandboxes/sbx_begun/workspace/begun"), "utf8")
+    .trim()
+    .split("\n");
+  assert.notEqual(uid, "0");
+  assert.deepEqual(
+    links.filter(
+      (link) => !/^(socket:|\/workspace\/begun$|\/dev\/null$|\/proc\/|\/usr\/bin\/bash$)/.test(link),
+    ),
+    [],
+  );
 });
 
 test("everything in an image is readable, and changes nobody's user", async (t) => {

@@ -1,33 +1,10 @@
-import { execFile } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
-import { basename, join } from "node:path";
-import { promisify } from "node:util";
-import { Unavailable } from "../../driver.ts";
-import { findProgram } from "../bwrap.ts";
+import { copySetpriv } from "../host-setpriv.ts";
 import { inside } from "../root-filesystem.ts";
 
-export const becomeInside = "/run/become";
-
-/**
- * Copies the host's `setpriv` and what it is linked with into `folder`, so that it runs in any root filesystem. What it
- * returns comes before each program, which the first process starts as another user.
- */
+/** What comes before each program, which the first process starts as another user. Fills `folder` with what that takes. */
 export async function prepareBecome(folder: string): Promise<string[]> {
-  const setpriv = findProgram("setpriv");
-  if (!setpriv) throw new Unavailable("setpriv is not installed; install the package `util-linux`");
-  const { stdout } = await promisify(execFile)("ldd", [setpriv]);
-  const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = ""]) => path);
-  const loader = libraries.find((path) => basename(path).startsWith("ld-"));
-  if (!loader) throw new Unavailable(`${setpriv} is linked with no loader that is known here`);
-  mkdirSync(folder, { recursive: true });
-  chmodSync(folder, 0o755);
-  for (const path of [setpriv, ...libraries]) {
-    copyFileSync(path, join(folder, basename(path)));
-    chmodSync(join(folder, basename(path)), 0o755);
-  }
-  const at = (path: string) => join(becomeInside, basename(path));
   return [
-    ...[at(loader), "--library-path", becomeInside, at(setpriv)],
+    ...(await copySetpriv(folder)),
     ...[`--reuid=${inside.uid}`, `--regid=${inside.gid}`, "--clear-groups"],
     ...["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"],
   ];

@@ -12,6 +12,7 @@ import { type Cgroup, type Cgroups, findCgroups } from "../cgroups.ts";
 import { noPipedCores, pipesCores } from "../cores.ts";
 import { enforcementBy } from "../enforcement.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
+import { becomeInside } from "../host-setpriv.ts";
 import { createInit, initProgram } from "../init.ts";
 import { environment, initInside, outputsInside, pipesInside, toolResultsInside } from "../isolation.ts";
 import { joining } from "../joining.ts";
@@ -20,7 +21,7 @@ import { pipeSets } from "../pipes.ts";
 import { inside, ownEtcFiles, type Root, users } from "../root-filesystem.ts";
 import { createRoots } from "../roots.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
-import { becomeInside, prepareBecome } from "./become.ts";
+import { prepareBecome } from "./become.ts";
 import { type Bundle, type Keepers, userMap, writeBundle } from "./bundle.ts";
 import { ofMemory, type Parts, readBwrapArguments, readOnly, readWrite } from "./mounts.ts";
 import { findRunsc, type Runsc } from "./runsc.ts";
@@ -113,7 +114,7 @@ export function gvisor(options: GvisorOptions): Driver {
       rmSync(path, { recursive: true, force: true });
       const bundle = writeBundle(path, {
         parts: partsOf(spec, root, folder, network),
-        argv: ["bash", "--norc", "--noprofile", initInside, ...limitsOf(spec), ...before],
+        argv: ["/bin/bash", "--norc", "--noprofile", initInside, ...limitsOf(spec), ...before],
         env: { ...environment(root.env), ...(network && proxyEnvironment) },
         keepers,
       });
