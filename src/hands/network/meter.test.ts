@@ -36,6 +36,15 @@ test("what was used is told once, whatever process of the host counted it", () =
   assert.equal(openMeter({ path, ...unlimited }).tell(), null);
 });
 
+test("what is only sent, over a connection of before, is told too", () => {
+  const meter = openMeter({ path: newFile(), ...unlimited });
+  meter.count({ connections: 1 });
+  meter.tell();
+  meter.count({ bytes_sent: 10 });
+  assert.equal(meter.tell()?.bytes_sent, 10);
+  meter.close();
+});
+
 test("a sandbox that has used its bytes is refused more, in a later process of the host too", () => {
   const path = newFile();
   const options = { path, bytes_max: 2 << 20, connections_max: 2 };

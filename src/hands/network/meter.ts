@@ -88,7 +88,8 @@ export function openMeter({ path, bytes_max, connections_max }: MeterOptions): M
     admits: (open) => open < connections_max + limits.network_refused_open_max,
     isUsedUp,
     tell() {
-      if (untold.connections === 0 && untold.bytes_received === 0 && untold.refused.length === 0) return null;
+      const { connections, bytes_sent, bytes_received, refused } = untold;
+      if (connections + bytes_sent + bytes_received + refused.length === 0) return null;
       const told = untold;
       untold = nothing();
       changed();
