@@ -32,6 +32,21 @@ test("a limited one reaches its hosts, and those of the agent's MCP servers and 
   });
 });
 
+test("an MCP server opens the host that it is at, and no other one", () => {
+  const urls = [
+    "https://*.example.com/mcp",
+    "https://*/",
+    "https://MCP.example.net./",
+    "https://[2001:DB8::1]/",
+  ];
+  const { network } = sandboxSpec({
+    environment: { ...cloudDefault, networking: { ...limited, allowed_hosts: [], allow_mcp_servers: true } },
+    agent: { mcp_servers: urls.map((url) => ({ url })) },
+    settings: builtInSandboxes,
+  });
+  assert.deepEqual(network.type === "limited" && network.hosts, ["mcp.example.net", "2001:db8::1"]);
+});
+
 test("what a sandbox may use of the network is the server's to say", () => {
   const spec = sandboxSpec({
     environment: cloudDefault,

@@ -1,6 +1,7 @@
 import type { SandboxSettings } from "../config/sandboxes.ts";
 import type { SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
+import { hostOf } from "../net/reach.ts";
 import type { CloudConfig } from "../protocol/environments.ts";
 import { type ResourceName, resourceNames } from "../protocol/sandbox-resources.ts";
 
@@ -48,7 +49,9 @@ function networkOf(
 ): SandboxSpec["network"] {
   if (networking.type === "unrestricted") return networking;
   const { allowed_hosts, allow_mcp_servers, allow_package_managers } = networking;
-  const ofServers = allow_mcp_servers ? servers.map(({ url }) => new URL(url).hostname) : [];
+  const named = servers.map(({ url }) => hostOf(new URL(url).hostname));
+  // A URL can hold what would be all names under one in an environment, and no server has such a name.
+  const ofServers = allow_mcp_servers ? named.filter((host) => !host.includes("*")) : [];
   return {
     type: "limited",
     hosts: [...new Set([...allowed_hosts, ...ofServers])],
