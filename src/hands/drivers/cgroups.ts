@@ -31,7 +31,7 @@ export interface CgroupLimits {
 export interface Cgroup {
   /** False when the process is gone already. */
   add(pid: number): boolean;
-  /** Every process in it, whatever has become of its first. Only version 2 can. */
+  /** Every process in it, whatever has become of its first. */
   kill(): void;
   /** Once its processes are gone. */
   remove(): Promise<void>;
@@ -50,6 +50,7 @@ interface Tree {
 const controllers: Controller[] = ["cpu", "memory", "pids"];
 /** The time over which a share of the processors is counted, in `us`. */
 const cpuPeriod = 100_000;
+const killTries = 20;
 
 /** Null where no cgroup can be made here. What an earlier process left behind under the same `owner` is removed. */
 export function findCgroups(owner: string): Cgroups | null {
@@ -217,8 +218,25 @@ function removeLeftovers(folder: string): void {
   }
 }
 
-/** Where there is no such control, processes end with the first one of their sandbox alone. */
-const killAll = (folder: string): void => void succeeds(() => writeControl(join(folder, "cgroup.kill"), "1"));
+/** Version 1 has no such control. There each process is killed by itself, and what they have started meanwhile after them. */
+function killAll(folder: string): void {
+  if (succeeds(() => writeControl(join(folder, "cgroup.kill"), "1"))) return;
+  for (let tries = 0; tries < killTries; tries++) {
+    const pids = processesIn(folder);
+    if (pids.length === 0) return;
+    for (const pid of pids) succeeds(() => process.kill(pid, "SIGKILL"));
+  }
+}
+
+/** None where the folder is gone; one of another process namespace has no number here. */
+function processesIn(folder: string): number[] {
+  try {
+    const lines = readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n");
+    return lines.map(Number).filter((pid) => pid > 0);
+  } catch {
+    return [];
+  }
+}
 
 function orLess(write: () => void): void {
   try {
