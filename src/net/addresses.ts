@@ -66,6 +66,17 @@ export function isPublic(address: string): boolean {
 export const ownAddresses = (): string[] =>
   Object.values(networkInterfaces()).flatMap((cards) => cards?.map(({ address }) => address) ?? []);
 
+/** Whether it is one of those, be it behind a translator. */
+export function isAmong(address: string, addresses: readonly string[]): boolean {
+  const list = new BlockList();
+  for (const each of addresses) {
+    const family = isIP(each);
+    if (family === 4) list.addAddress(`${nat64}${each}`, "ipv6");
+    if (family !== 0) list.addAddress(each, family === 4 ? "ipv4" : "ipv6");
+  }
+  return list.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");
+}
+
 /** What an administrator has opened beside the public internet. */
 export interface OpenedHosts {
   name(host: string): boolean;

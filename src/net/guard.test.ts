@@ -156,7 +156,10 @@ describe("the guard", () => {
     const resolve = async () => ["1.1.1.1"];
     const guard = createGuard({ allow_private_hosts: [], resolve, own });
     guards.push(guard);
-    for (const host of ["1.1.1.1", "0x1010101", "[2606:4700:4700::0:1111]", "mine.example"]) {
+    for (const host of [
+      ...["1.1.1.1", "0x1010101", "[64:ff9b::1.1.1.1]"],
+      ...["[2606:4700:4700::0:1111]", "mine.example"],
+    ]) {
       assert.match(await refused(guard, `http://${host}:${port}/`), /is not a public address/, host);
     }
     const opening = createGuard({ allow_private_hosts: ["1.1.1.1"], resolve, own });

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { isPublic, openedHosts, ownAddresses } from "./addresses.ts";
+import { isAmong, isPublic, openedHosts, ownAddresses } from "./addresses.ts";
 import { resolvePublicly } from "./resolve.ts";
 
 /**
@@ -36,7 +36,7 @@ export function createReach(options: ReachOptions): Reach {
   const { allow_private_hosts, resolve = resolvePublicly, own = ownAddresses } = options;
   const opened = openedHosts(allow_private_hosts);
   const mayReach = (address: string) =>
-    opened.address(address) || (isPublic(address) && !own().includes(address));
+    opened.address(address) || (isPublic(address) && !isAmong(address, own()));
 
   function problemOf(host: string): string | null {
     if (host.split(".").includes("")) return `${host} is not the name of a host`;
