@@ -4,7 +4,12 @@ import { promisify } from "node:util";
 /** By `rm`, which reaches what lies deeper than a path can name. */
 export async function removeTree(path: string): Promise<void> {
   const run = promisify(execFile);
-  // Folders that their owner cannot enter hide their contents from `rm`; links are not followed.
-  await run("chmod", ["-R", "u+rwX", "--", path]).catch(() => {});
-  await run("rm", ["-rf", "--", path]);
+  const remove = () => run("rm", ["-rf", "--", path]);
+  try {
+    await remove();
+  } catch {
+    // Folders that their owner cannot enter hide their contents from it; links are not followed.
+    await run("chmod", ["-R", "u+rwX", "--", path]).catch(() => {});
+    await remove();
+  }
 }

@@ -7,7 +7,8 @@ import { promisify } from "node:util";
 
 /**
  * Named pipes that reach into a running sandbox: the host makes them in a folder that the sandbox sees read-only, and
- * both sides open them. Each set carries one process and is unlinked after it.
+ * both sides open them. Each set carries one process and is unlinked after it. Some are made ahead: the first ones while the
+ * sandbox starts.
  */
 export interface PipeSets {
   take(options: { control: boolean }): Promise<PipeSet>;
@@ -45,15 +46,24 @@ export function pipeSets(folder: string, user: { uid?: number; gid?: number }): 
     spare.push(...names);
   }
 
+  function fill(): Promise<void> {
+    making ??= make().finally(() => {
+      making = null;
+    });
+    return making;
+  }
+
+  /** Whoever needs one then hears of it when that fails. */
+  const fillAhead = () => void fill().catch(() => {});
+
+  fillAhead();
   return {
     async take({ control }) {
       for (;;) {
         const name = spare.shift();
+        if (spare.length === 0) fillAhead();
         if (name !== undefined) return openSet(folder, name, control);
-        making ??= make().finally(() => {
-          making = null;
-        });
-        await making;
+        await fill();
       }
     },
   };
