@@ -27,7 +27,7 @@ import {
 import { joining } from "./joining.ts";
 import { outputFiles } from "./output-files.ts";
 import { pipeSets } from "./pipes.ts";
-import { inside, openFolders, ownEtcFiles, type Root, users, writeUsers } from "./root-filesystem.ts";
+import { etcOf, inside, openFolders, type Root, users, writeUsers } from "./root-filesystem.ts";
 import { createRoots } from "./roots.ts";
 import type { SandboxFolder, User } from "./sandbox-folders.ts";
 import { architecture, seccompFilter } from "./seccomp.ts";
@@ -108,8 +108,8 @@ export function bubblewrap(
       ...[bwrap.path, ...isolation(bwrap, network)],
       ...openFolders([inside.home, initInside, outputsInside]),
       ...(setpriv ? ["--ro-bind", becomeFolder, becomeInside] : []),
-      ...[...root.folders, ...ownEtcFiles(etc, network ? "open" : "none"), ...proc],
-      ...["--ro-bind", program, initInside, ...usersOf(folder, bwrap, etc)],
+      ...[...root.folders, ...etcOf(root, etc, network ? "open" : "none"), ...proc],
+      ...["--ro-bind", program, initInside, ...usersOf(folder, bwrap)],
       ...ownFilesystem(folder, spec, network, root.env),
       // By its path: programs that the sandbox has put into its own folders do not begin it.
       ...[...(setpriv ? become(setpriv, folder.user) : []), "/bin/bash", "--norc", "--noprofile", initInside],
@@ -145,8 +145,8 @@ export function bubblewrap(
 }
 
 /** Where it does not begin in a user namespace, the sandbox knows itself by its user id on the host. */
-function usersOf({ etc, user: { uid, gid } }: SandboxFolder, { way }: BwrapHere, shared: string): string[] {
-  if (way === "user" || uid === undefined || gid === undefined) return users(shared);
+function usersOf({ etc, user: { uid, gid } }: SandboxFolder, { way }: BwrapHere): string[] {
+  if (way === "user" || uid === undefined || gid === undefined) return [];
   mkdirSync(etc, { recursive: true, mode: 0o755 });
   writeUsers(etc, { uid, gid });
   return users(etc);

@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { resolvConf } from "../network/inside.ts";
+import type { EtcFolder } from "./host-etc.ts";
 import type { Overlay } from "./joining.ts";
 
 /** Who the sandbox believes to be, whatever its host uid. */
@@ -117,6 +118,8 @@ export interface Root {
   overlays: Overlay[];
   /** Arguments of bwrap for what is read-only. */
   folders: string[];
+  /** An /etc with what every sandbox has of its own. Null: its folders have one, over which that is put. */
+  etc: EtcFolder | null;
   /** Variables that the programs there expect. */
   env: Readonly<Record<string, string>>;
   /** Its programs are the host's own. Others are begun with as little as possible. */
@@ -124,14 +127,10 @@ export interface Root {
 }
 
 /** The programs of the host, and what they need of its /etc. */
-export const hostRoot = (): Root => ({
+export const hostRoot = (etc: EtcFolder): Root => ({
   overlays: [],
-  folders: [
-    ...hostPrograms(),
-    ...openFolders(sharedEtc.map((name) => `/etc/${name}`).filter((path) => existsSync(path))),
-    ...sharedEtc.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
-    ...[...openFolders(["/var/tmp"]), "--symlink", "/tmp", "/var/tmp"],
-  ],
+  folders: [...hostPrograms(), ...openFolders(["/var/tmp"]), "--symlink", "/tmp", "/var/tmp"],
+  etc,
   env: {},
   isHosts: true,
 });
@@ -143,6 +142,7 @@ const ownFolders = ["dev", "home", "mnt", "proc", "run", "sys", "tmp", "workspac
 export const imageRoot = ({ rootfs, env }: { rootfs: string; env: Record<string, string> }): Root => ({
   overlays: [],
   folders: topLevelFolders(rootfs),
+  etc: null,
   env,
   isHosts: false,
 });
@@ -156,19 +156,17 @@ export const topLevelFolders = (folder: string, shown = folder, names = readdirS
 /** Files of /etc that must be there, for a sandbox's own to be put over them. */
 export const ownEtcNames: readonly string[] = ["passwd", "group", ...Object.keys(ownEtc), "resolv.conf"];
 
-type NetworkKind = keyof typeof resolvConf;
+export type NetworkKind = keyof typeof resolvConf;
 
-/** Arguments of bwrap for what every sandbox of such a network has in /etc, over what its root has there. */
-export const ownEtcFiles = (etcFolder: string, network: NetworkKind): string[] =>
-  [...Object.keys(ownEtc), "resolv.conf"].flatMap((name) => ownEtcFile(etcFolder, name, network));
+/** Arguments of bwrap for what every sandbox of such a network has in /etc. */
+export const etcOf = ({ etc }: Root, own: string, network: NetworkKind): string[] =>
+  etc ? ["--ro-bind", etc(network), "/etc"] : ownEtcNames.flatMap((name) => ownEtcFile(own, name, network));
 
-/** The same files, by their names. */
+/** Its files, by their names. */
 export const ownEtcPaths = (etcFolder: string, network: NetworkKind): Record<string, string> =>
-  Object.fromEntries(
-    [...Object.keys(ownEtc), "resolv.conf"].map((name) => [name, ownEtcPath(etcFolder, name, network)]),
-  );
+  Object.fromEntries(ownEtcNames.map((name) => [name, ownEtcPath(etcFolder, name, network)]));
 
-/** And for one of them. */
+/** Arguments of bwrap for one of them. */
 export const ownEtcFile = (etcFolder: string, name: string, network: NetworkKind): string[] => {
   return ["--ro-bind", ownEtcPath(etcFolder, name, network), `/etc/${name}`];
 };

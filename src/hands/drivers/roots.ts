@@ -3,6 +3,7 @@ import { type PrepareOptions, Unavailable } from "../driver.ts";
 import { type Image, openImages, unknownImage } from "../images/images.ts";
 import { createLayers, type LayersOptions } from "../layers/layers.ts";
 import type { SandboxSpec } from "../wire.ts";
+import { copiesOfEtc } from "./host-etc.ts";
 import { ownProc } from "./proc.ts";
 import { hostRoot, imageRoot, type Root, writeEtc } from "./root-filesystem.ts";
 
@@ -30,6 +31,7 @@ export function createRoots({ data_dir, fakeRoot, layers: bounds }: RootsOptions
   const images = openImages(data_dir);
   const etc = join(data_dir, "etc");
   writeEtc(etc);
+  const hostEtc = copiesOfEtc(join(data_dir, "host-etc"), etc);
   const proc = ownProc(etc);
   const layers = createLayers({ data_dir, fakeRoot: { ...fakeRoot, etc, proc }, ...bounds });
 
@@ -45,7 +47,7 @@ export function createRoots({ data_dir, fakeRoot, layers: bounds }: RootsOptions
     proc,
     of(spec) {
       const image = imageOf(spec);
-      return layers.rootOf(spec, image) ?? (image ? imageRoot(image) : hostRoot());
+      return layers.rootOf(spec, image) ?? (image ? imageRoot(image) : hostRoot(hostEtc));
     },
     prepare: (spec, options) => layers.make(spec, imageOf(spec), options),
     close: layers.close,

@@ -48,13 +48,13 @@ export function overlayOf(
 /** The root of a sandbox with the layer. */
 export function layerRoot(layer: LayerFolders, image: Image | null, env: Record<string, string>): Root {
   const overlays = [overlayOf(layer, image)];
-  if (!image) return { overlays, folders: hostWithLayer(layer, "--ro-bind"), env, isHosts: false };
+  if (!image) return { overlays, folders: hostWithLayer(layer, "--ro-bind"), env, etc: null, isHosts: false };
   const own = readdirSync(layer.upper).filter((name) => !existsSync(join(image.rootfs, name)));
   const folders = [
     ...topLevelFolders(image.rootfs, layer.root),
     ...topLevelFolders(layer.upper, layer.root, own),
   ];
-  return { overlays, folders, env: { ...image.env, ...env }, isHosts: false };
+  return { overlays, folders, env: { ...image.env, ...env }, etc: null, isHosts: false };
 }
 
 export const hostWithLayer = ({ upper, root }: LayerFolders, bind: "--bind" | "--ro-bind"): string[] => [

@@ -18,7 +18,7 @@ import { environment, initInside, outputsInside, pipesInside, toolResultsInside 
 import { joining } from "../joining.ts";
 import { outputFiles } from "../output-files.ts";
 import { pipeSets } from "../pipes.ts";
-import { inside, ownEtcFiles, type Root, users } from "../root-filesystem.ts";
+import { etcOf, inside, type Root } from "../root-filesystem.ts";
 import { createRoots } from "../roots.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
 import { prepareBecome } from "./become.ts";
@@ -76,8 +76,8 @@ export function gvisor(options: GvisorOptions): Driver {
     const { tmp_bytes } = spec.limits;
     const own = [
       ...root.folders,
-      ...ownEtcFiles(etc, network ? "open" : "none"),
-      ...["--ro-bind", program, initInside, ...users(etc)],
+      ...etcOf(root, etc, network ? "open" : "none"),
+      ...["--ro-bind", program, initInside],
     ];
     const parts = readBwrapArguments(own);
     parts.folders.push("/mnt/session/uploads", "/dev", "/proc", "/sys");
