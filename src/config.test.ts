@@ -374,7 +374,12 @@ describe("sandbox hosts on other machines", () => {
   const tls = { ca: "/c/ca.crt", cert: "/c/serve.crt", key: "/c/serve.key" };
 
   test("are none, unless they are named with the files by which they are known", () => {
-    assert.deepEqual(readConfig({}, root).hands, { hosts: [], tls: null, host_gone_ms: 30_000 });
+    assert.deepEqual(readConfig({}, root).hands, {
+      hosts: [],
+      tls: null,
+      host_gone_ms: 30_000,
+      sandboxes_max: null,
+    });
     const given = { ...files, DROVER_HANDS_HOSTS: "a.internal:8401, [fd00::2]:1", DROVER_HOST_GONE: "12" };
     assert.deepEqual(readConfig(given, root).hands, {
       hosts: [
@@ -383,6 +388,7 @@ describe("sandbox hosts on other machines", () => {
       ],
       tls,
       host_gone_ms: 12_000,
+      sandboxes_max: null,
     });
   });
 
@@ -390,9 +396,23 @@ describe("sandbox hosts on other machines", () => {
     const file = JSON.stringify({ hands: { hosts: ["a:1"], ...tls, host_gone_seconds: 5 } });
     const read = (env: NodeJS.ProcessEnv) =>
       readConfig({ DROVER_CONFIG: "/drover.yaml", ...env }, root, () => file).hands;
-    assert.deepEqual(read({}), { hosts: [{ host: "a", port: 1 }], tls, host_gone_ms: 5_000 });
+    assert.deepEqual(read({}), {
+      hosts: [{ host: "a", port: 1 }],
+      tls,
+      host_gone_ms: 5_000,
+      sandboxes_max: null,
+    });
     const over = read({ DROVER_HANDS_HOSTS: "b:2", DROVER_HANDS_KEY: "/other.key" });
     assert.deepEqual([over.hosts, over.tls?.key], [[{ host: "b", port: 2 }], "/other.key"]);
+  });
+
+  test("run as many sandboxes as is said, by the variable or the file", () => {
+    const inFile = (env: NodeJS.ProcessEnv) =>
+      readConfig({ DROVER_CONFIG: "/drover.yaml", ...env }, root, () => "hands: { sandboxes_max: 100 }")
+        .hands;
+    assert.equal(readConfig({}, root).hands.sandboxes_max, null);
+    assert.equal(inFile({}).sandboxes_max, 100);
+    assert.equal(inFile({ DROVER_SANDBOXES_MAX: "200" }).sandboxes_max, 200);
   });
 
   test("that are miswritten or half known are refused", () => {
@@ -404,6 +424,7 @@ describe("sandbox hosts on other machines", () => {
       [{ ...files, DROVER_HANDS_KEY: "" }, /^DROVER_HANDS_KEY: is missing: the three go together/],
       [{ ...files, DROVER_HANDS_KEY: "key" }, /^DROVER_HANDS_KEY: must be an absolute path/],
       [{ DROVER_HOST_GONE: "0" }, /^DROVER_HOST_GONE: must be a number of seconds from 1 to 3600/],
+      [{ DROVER_SANDBOXES_MAX: "0" }, /^DROVER_SANDBOXES_MAX: must be a whole number from 1 to 10000/],
     ] as const) {
       const problems = problemsOf(env);
       assert.ok(

@@ -252,8 +252,13 @@ export const limits = {
   gvisor_threads: 512,
   gvisor_threads_each: 16,
 
-  /** Sandboxes running at once on one host. */
-  sandboxes_max: 64,
+  /**
+   * Sandboxes running at once on one host: one for so much of its memory, within bounds. One that rests takes a small part
+   * of that; one that works may take more.
+   */
+  sandbox_memory_share_bytes: 96 << 20,
+  sandboxes_max_least: 16,
+  sandboxes_max_most: 1_000,
   /** A sandbox that nobody used for so long is ended, and one whose background jobs still run after so long. */
   sandbox_idle_ms: 15 * 60_000,
   sandbox_idle_with_jobs_ms: 4 * 3_600_000,

@@ -76,6 +76,7 @@ async function hands(options: HandsOptions): Promise<void> {
       egress_socket,
       owner: options.client,
       network,
+      sandboxes_max: config.hands.sandboxes_max ?? undefined,
       checkpoints,
     });
     const problem = await driver.check();

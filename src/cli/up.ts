@@ -162,6 +162,7 @@ function handsSpec(config: Config, main: string, client: SystemUser | null): Chi
     env: {
       ...plainEnv(config),
       ...driverEnvironment(config.driver),
+      DROVER_SANDBOXES_MAX: config.hands.sandboxes_max?.toString(),
       DROVER_STORAGE: config.storage,
     },
   };

@@ -13,6 +13,8 @@ export interface HandsSettings {
   tls: { ca: string; cert: string; key: string } | null;
   /** A host of which nothing was heard for so long is given up. */
   host_gone_ms: number;
+  /** Sandboxes that may run on this machine at once. Null: as many as its memory is good for. */
+  sandboxes_max: number | null;
 }
 
 const path = z.string("must be an absolute path").refine(isAbsolute, "must be an absolute path");
@@ -20,6 +22,11 @@ const seconds = z.coerce
   .number("must be a number of seconds from 1 to 3600")
   .min(1, "must be a number of seconds from 1 to 3600")
   .max(3_600, "must be a number of seconds from 1 to 3600");
+const count = z.coerce
+  .number("must be a whole number from 1 to 10000")
+  .int("must be a whole number from 1 to 10000")
+  .min(1, "must be a whole number from 1 to 10000")
+  .max(10_000, "must be a whole number from 1 to 10000");
 const isHostAndPort = (text: string) => parseHostAndPort(text) !== null;
 const hostAndPort = z
   .string("must be host:port")
@@ -31,6 +38,7 @@ export const handsShape = z.strictObject({
   cert: path.optional(),
   key: path.optional(),
   host_gone_seconds: seconds.optional(),
+  sandboxes_max: count.optional(),
   ...driverShape,
 });
 export type HandsFile = z.infer<typeof handsShape>;
@@ -48,6 +56,7 @@ export const handsVariables = {
   DROVER_HANDS_CERT: path.optional(),
   DROVER_HANDS_KEY: path.optional(),
   DROVER_HOST_GONE: seconds.optional(),
+  DROVER_SANDBOXES_MAX: count.optional(),
 };
 type HandsVariables = z.infer<z.ZodObject<typeof handsVariables>>;
 
@@ -86,6 +95,7 @@ export function handsSettings(
       hosts,
       tls: complete,
       host_gone_ms: gone === undefined ? limits.host_gone_ms : gone * 1_000,
+      sandboxes_max: env.DROVER_SANDBOXES_MAX ?? file.sandboxes_max ?? null,
     },
     problems,
   };

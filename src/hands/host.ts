@@ -12,6 +12,7 @@ import { readLines } from "./lines.ts";
 import { listenOnNetwork, type NetworkListener } from "./listen.ts";
 import { createNetwork } from "./network/network.ts";
 import { createSandboxes } from "./sandboxes.ts";
+import { memoryBytes, sandboxesOn } from "./sandboxes-max.ts";
 import { openSetup } from "./setup.ts";
 import { type HandsRequest, type HandsResponse, type HostFacts, handsRequest } from "./wire.ts";
 
@@ -25,6 +26,7 @@ export interface HandsOptions {
   network?: NetworkListener;
   /** Where the egress process of this machine listens, which need not be there. Default: beside the socket. */
   egress_socket?: string;
+  /** Default: what the machine's memory is good for. */
   sandboxes_max?: number;
   idle_ms?: number;
   idle_with_jobs_ms?: number;
@@ -52,7 +54,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
     : noCheckpoints;
   const egress_socket = options.egress_socket ?? join(dirname(options.socket_path), "egress.sock");
   const way = createNetwork({ egress_socket, data_dir });
-  const count_max = options.sandboxes_max ?? limits.sandboxes_max;
+  const count_max = options.sandboxes_max ?? sandboxesOn(memoryBytes());
   const sandboxes = createSandboxes({
     driver,
     checkpoints,
