@@ -6,6 +6,7 @@ import { Agent, type IncomingMessage, request } from "node:http";
  */
 export interface Client {
   post<Answer>(path: string, body: unknown): Promise<Answer>;
+  delete(path: string): Promise<void>;
   /** Sends one user message. */
   say(sessionId: string, text: string): Promise<void>;
   stream(sessionId: string): Promise<Stream>;
@@ -28,11 +29,11 @@ export function connectClient(url: string, apiKey: string): Client {
     "anthropic-beta": "managed-agents-2026-04-01",
   };
 
-  function send(path: string, text: string): Promise<IncomingMessage> {
+  function send(method: "POST" | "DELETE", path: string, text: string): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const outgoing = request(`${url}${path}`, {
         agent,
-        method: "POST",
+        method,
         headers: {
           ...headers,
           "content-type": "application/json",
@@ -43,22 +44,28 @@ export function connectClient(url: string, apiKey: string): Client {
       outgoing.on("error", (error: NodeJS.ErrnoException) => {
         // The server closes an idle connection after a while, perhaps in the moment in which it is used again.
         const closed = outgoing.reusedSocket && error.code === "ECONNRESET";
-        if (closed) resolve(send(path, text));
+        if (closed) resolve(send(method, path, text));
         else reject(error);
       });
       outgoing.end(text);
     });
   }
 
-  async function post<Answer>(path: string, body: unknown): Promise<Answer> {
-    const answer = await send(path, JSON.stringify(body));
+  async function ask(method: "POST" | "DELETE", path: string, text: string): Promise<string> {
+    const answer = await send(method, path, text);
     const said = await textOf(answer);
-    if (answer.statusCode !== 200) throw new Error(`POST ${path} answered ${answer.statusCode}: ${said}`);
-    return JSON.parse(said) as Answer;
+    if (answer.statusCode === 200) return said;
+    throw new Error(`${method} ${path} answered ${answer.statusCode}: ${said}`);
   }
+
+  const post = async <Answer>(path: string, body: unknown): Promise<Answer> =>
+    JSON.parse(await ask("POST", path, JSON.stringify(body))) as Answer;
 
   return {
     post,
+    async delete(path) {
+      await ask("DELETE", path, "");
+    },
     async say(sessionId, text) {
       await post(`/v1/sessions/${sessionId}/events`, {
         events: [{ type: "user.message", content: [{ type: "text", text }] }],

@@ -2,7 +2,7 @@
 export interface Figure {
   area: string;
   what: string;
-  unit: "ms" | "statements" | "files" | "per s" | "MB" | "KiB" | "%";
+  unit: "ms" | "statements" | "files" | "processes" | "sandboxes" | "per s" | "MB" | "KiB" | "%";
   value: number;
   bar?: { at_most: number } | { at_least: number };
 }

@@ -4,7 +4,9 @@ import { type Figure, meetsBar, table } from "./figure.ts";
 import { cache } from "./measures/cache.ts";
 import { checkpoint } from "./measures/checkpoint.ts";
 import { commit } from "./measures/commit.ts";
+import { firstToken } from "./measures/first-token.ts";
 import { idle } from "./measures/idle.ts";
+import { idleSandboxes } from "./measures/idle-sandboxes.ts";
 import { recovery } from "./measures/recovery.ts";
 import { sandbox } from "./measures/sandbox.ts";
 import { statements } from "./measures/statements.ts";
@@ -24,6 +26,8 @@ const measures: Record<string, (rig: Rig) => Promise<Figure[]>> = {
   streams,
   readers,
   sandbox,
+  "idle-sandboxes": idleSandboxes,
+  "first-token": firstToken,
   checkpoint,
   wake,
   recovery,

@@ -46,18 +46,21 @@ export interface Rig {
   db: DatabasePool;
   postgres: string;
   hands: TestClient;
+  handsPid: number;
+  /** Where the files of sandboxes are. */
+  handsFolder: string;
   /** Why no sandbox can be started here; null when one can. */
   noSandbox: string | null;
   /** A `serve` as a process of its own; `env` adds to its settings. */
   serve(env?: NodeJS.ProcessEnv): Promise<ServeProcess>;
   /** The same in this process, where its model and its statements can be watched. */
   inProcess(models?: Models & Candidates): Promise<Target & { statementCount(): number }>;
-  /** With every tool; on the simulated model where none is named. */
-  newSession(client: Client, model?: string): Promise<string>;
+  /** With every tool; on the simulated model, and in an environment without settings, where none is named. */
+  newSession(client: Client, model?: string, environment_id?: string): Promise<string>;
   close(): Promise<void>;
 }
 
-/** PostgreSQL with its safe settings, `drover hands` and a folder for both, all of it gone after `close`. */
+/** PostgreSQL with its safe settings, `drover hands`, `drover egress` and a folder for all, gone after `close`. */
 export async function startRig(): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), "drover-bench-"));
   chmodSync(folder, 0o711);
@@ -79,6 +82,7 @@ export async function startRig(): Promise<Rig> {
     DATABASE_URL: databaseUrl,
     DROVER_API_KEY: apiKey,
     DROVER_DATA_DIR: folder,
+    DROVER_SANDBOXES_MAX: "256",
   };
   const { runtime_dir } = readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" });
   const children = new Set<ChildProcess>();
@@ -96,7 +100,8 @@ export async function startRig(): Promise<Rig> {
     await once(child, "exit");
   }
 
-  await start("hands", ["--socket", socket]);
+  await start("egress", []);
+  const host = await start("hands", ["--socket", socket]);
   const hands = connectHands({ socket_path: socket });
   const facts = new Map<string, { agent: string; environment_id: string }>();
 
@@ -104,6 +109,8 @@ export async function startRig(): Promise<Rig> {
     db,
     postgres: postgres.version,
     hands,
+    handsPid: host.pid ?? 0,
+    handsFolder: join(folder, "hands"),
     noSandbox,
     async serve(more = {}) {
       const port = await freePort();
@@ -159,10 +166,11 @@ export async function startRig(): Promise<Rig> {
         },
       };
     },
-    async newSession(client, model = "simulated") {
+    async newSession(client, model = "simulated", environment_id) {
       const made = facts.get(model) ?? (await makeAgent(client, model));
       facts.set(model, made);
-      const { id } = await client.post<{ id: string }>("/v1/sessions", made);
+      const its = environment_id === undefined ? made : { ...made, environment_id };
+      const { id } = await client.post<{ id: string }>("/v1/sessions", its);
       return id;
     },
     async close() {
