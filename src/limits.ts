@@ -335,7 +335,7 @@ export const limits = {
   network_slots_lately_ms: 10_000,
   /** Those that are made at a time, where sandboxes wait for them, and how long one may take. */
   network_slots_making_max: 4,
-  network_slot_ms_max: 10_000,
+  network_slot_ms_max: 30_000,
   /** Connections that a sandbox may have open, and what else of it is answered: connections and names in a second. */
   network_connections_max: 128,
   network_requests_per_second_max: 500,

@@ -82,6 +82,18 @@ test("what fails is told to one who waits, and is not tried again and again for 
   assert.equal(begun.length, 0);
 });
 
+test("who comes to wait for one that is made ahead does not fail with it", async () => {
+  const { slots, begun, finish } = bench();
+  const first = slots.take();
+  await finish();
+  await first;
+  const second = slots.take();
+  assert.equal(begun[0]?.inBackground, true);
+  await finish("failed");
+  await finish();
+  await second;
+});
+
 test("closing closes what is ready and what is still made", async () => {
   const { slots, begun, closed, finish } = bench();
   const first = slots.take();

@@ -39,7 +39,8 @@ export function createSlots({ make, now = () => performance.now() }: SlotsOption
       else ready.push(slot);
     } catch (error) {
       resting = true;
-      waiting.shift()?.reject(error);
+      // Who came to wait for one that was made with little of the processors gets another one.
+      if (!inBackground) waiting.shift()?.reject(error);
     }
   }
 
