@@ -62,7 +62,10 @@ async function withFresh(
 async function staggered(rig: Rig): Promise<number[]> {
   const took: Promise<number>[] = [];
   for (let i = 0; i < together; i += 1) {
-    took.push(withFresh(rig, networkSpec, (fresh) => fresh.run()));
+    const each = withFresh(rig, networkSpec, (fresh) => fresh.run());
+    // Told when all have been begun.
+    each.catch(() => {});
+    took.push(each);
     await delay(staggerMs);
   }
   return Promise.all(took);
