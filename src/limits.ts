@@ -219,7 +219,15 @@ export const limits = {
   layer_memory_bytes: 4 * 1024 ** 3,
   layer_processes: 1_024,
   layer_bytes_max: 16 * 1024 ** 3,
+  layer_files_max: 1_000_000,
+  layer_file_bytes_max: 8 * 1024 ** 3,
+  /** How often that is counted, and how often it is looked whether so much of the host's disk is still free. */
   layer_bytes_watch_ms: 5_000,
+  layer_disk_watch_ms: 200,
+  layer_disk_free_bytes_min: 1024 ** 3,
+  /** Of what an installer or a setup command says so much is read at once, and then nothing for this time. */
+  setup_output_bytes_at_once: 1 << 20,
+  setup_output_pause_ms: 100,
   layers_parallel_max: 2,
   /** All layers of a host together: with more, those go that were not used for longest, and not within this time. */
   layers_bytes_max: 32 * 1024 ** 3,

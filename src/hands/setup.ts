@@ -13,6 +13,7 @@ import { z } from "zod";
 import { limits } from "../limits.ts";
 import { type Sandbox, SetupFailed, type SetupLine, Unavailable } from "./driver.ts";
 import { lastWords } from "./last-words.ts";
+import { readSlowly } from "./read-slowly.ts";
 import { untilStopped } from "./until-stopped.ts";
 
 /**
@@ -89,7 +90,7 @@ async function runCommand(
   const stage = { type: "setup", command } as const;
   const process = await sandbox.spawn(["bash", "-c", oneStream, command], { control: false });
   const words = lastWords((line) => onLine({ stage, line }));
-  process.stdout.on("data", words.write);
+  readSlowly(process.stdout, words.write);
   process.stderr.resume();
   process.stdin.end();
   const end = await untilStopped(process.exited, { timeout_ms: ms_max, signal });

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Duplex } from "node:stream";
 import { limits } from "../../limits.ts";
 import { type Driver, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
 import type { LayersOptions } from "../layers/layers.ts";
@@ -11,6 +10,7 @@ import { type Cgroup, findCgroups } from "./cgroups.ts";
 import { noPipedCores, pipesCores } from "./cores.ts";
 import { withDescriptorsUpTo } from "./descriptors.ts";
 import { enforcementBy } from "./enforcement.ts";
+import { duplex, firstPid, killed, makeVictim } from "./first-process.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "./folder-driver.ts";
 import { becomeInside, copySetpriv } from "./host-setpriv.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
@@ -38,7 +38,7 @@ export interface BubblewrapOptions {
   /** Host user ids for sandboxes, one each, when this process is root. */
   uids?: UserIds;
   layers?: Pick<LayersOptions, "bytes_max" | "unused_ms">;
-  installers?: Pick<LayersOptions["fakeRoot"], "host_etc" | "variables">;
+  installers?: Pick<LayersOptions["fakeRoot"], "host_etc" | "variables" | "disk">;
   /** Whether the host hands memory dumps to a program; without it, that is looked up. */
   cores_are_piped?: boolean;
 }
@@ -78,7 +78,7 @@ export function bubblewrap(
     found ??= await findBwrapHere(anyUser);
     return found;
   };
-  const fakeRoot = { bwrap: bwrapHere, cgroups, noPipedCores: coreGuard, ...options.installers };
+  const fakeRoot = { bwrap: bwrapHere, cgroups, noPipedCores: coreGuard, weaken, ...options.installers };
   const roots = createRoots({ data_dir: options.data_dir, fakeRoot, layers: options.layers });
   const { etc, proc } = roots;
   const filter = join(options.data_dir, "seccomp.bpf");
@@ -164,17 +164,6 @@ function limitsOf({ limits: each }: SandboxSpec, by: { cgroup: boolean; coresAre
   ];
 }
 
-/** Where memory is short the kernel ends a sandbox before a server. Written by root, no sandbox takes it back. */
-function makeVictim(pid: number): void {
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, String(limits.sandbox_oom_score));
-  } catch (error) {
-    // It is gone; or it is not root's to say, and the sandbox's first process says it of itself.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ENOENT" && code !== "ESRCH" && code !== "EACCES" && code !== "EPERM") throw error;
-  }
-}
-
 async function started(made: {
   id: string;
   child: ChildProcess;
@@ -223,18 +212,6 @@ async function started(made: {
   return { id: made.id, ended, spawn: init.spawn, keepOutput, destroy };
 }
 
-/** Host pid of the sandbox's first process. Never resolves when bwrap fails before it has one. */
-function firstPid(status: Duplex): Promise<number> {
-  return new Promise((resolve) => {
-    let text = "";
-    status.on("data", (chunk) => {
-      text += chunk;
-      const found = /"child-pid": *(\d+)/.exec(text);
-      if (found) resolve(Number(found[1]));
-    });
-  });
-}
-
 async function end(child: ChildProcess, init: Init, cgroup: Cgroup | undefined): Promise<void> {
   await new Promise<void>((resolve) => {
     child.once("exit", () => resolve());
@@ -242,17 +219,4 @@ async function end(child: ChildProcess, init: Init, cgroup: Cgroup | undefined):
   });
   init.end();
   await cgroup?.remove();
-}
-
-function duplex(stream: unknown): Duplex {
-  if (!(stream instanceof Duplex)) throw new Error("bwrap was started without its pipes");
-  return stream;
-}
-
-function killed(pid: number): boolean {
-  try {
-    return process.kill(pid, "SIGKILL");
-  } catch {
-    return false;
-  }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { PackageManager } from "../../protocol/environments.ts";
-import { type Namespace, SetupFailed, type SetupLine, Unavailable } from "../driver.ts";
+import { type Namespace, SetupFailed, type SetupLine, type SetupStage, Unavailable } from "../driver.ts";
 import { isUsrMerged, packagingEtc, sharedEtc } from "../drivers/root-filesystem.ts";
 import type { User } from "../drivers/sandbox-folders.ts";
 import type { Image } from "../images/images.ts";
@@ -50,10 +50,12 @@ export async function buildLayer(
       fakeRoot,
     );
 
+  let last: SetupStage | null = null;
   for (const each of installing) {
     const names = packages[each.manager];
     if (names.length === 0) continue;
     const stage = { type: "packages", manager: each.manager } as const;
+    last = stage;
     const hear = (line: string) => onLine({ stage, line });
     if ((await run(each.probe, [], () => {})).code !== 0) throw new SetupFailed(stage, missing(each, image));
     const { code, said, why } = await run(each.script, names, hear);
@@ -63,7 +65,11 @@ export async function buildLayer(
   }
   const env = packages.npm.length > 0 ? await nodePath(run) : {};
   for (const folder of [own.work, own.tmp]) await removeTree(folder);
-  return { env, bytes: await finishLayer(layer, image) };
+  try {
+    return { env, bytes: await finishLayer(layer, image) };
+  } catch (error) {
+    throw last && error instanceof Unavailable ? new SetupFailed(last, error.message) : error;
+  }
 }
 
 /** Where programs of node look for modules that were installed for all. */

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Unavailable } from "../driver.ts";
 import { ownEtcNames } from "../drivers/root-filesystem.ts";
-import type { User } from "../drivers/sandbox-folders.ts";
 import { bytesOf } from "../images/archive/inside-root.ts";
 import type { Image } from "../images/images.ts";
 import type { LayerFolders } from "./layer.ts";
@@ -42,6 +41,7 @@ async function settled(folder: string, below: string | null): Promise<{ bytes: n
   const all = { bytes: 0, left: 0 };
   for (const name of await readdir(bytesOf(folder), { encoding: "buffer" })) {
     const path = `${folder}/${name.toString("latin1")}`;
+    if (path.length > pathBytesMax) throw new Unavailable("the packages have made folders that lie too deep");
     const onHost = below === null ? null : `${below}/${name.toString("latin1")}`;
     const found = await lstat(bytesOf(path));
     all.bytes += found.blocks * blockBytes;
@@ -66,15 +66,8 @@ async function setMode(path: string, { mode }: Stats, right: number): Promise<vo
 }
 
 const blockBytes = 512;
+/** With some room for what stands before it where a sandbox sees it. */
+const pathBytesMax = 4_000;
 
 /** What an overlay notes as removed. */
 const isWhiteout = (found: Stats) => found.isCharacterDevice() && found.rdev === 0;
-
-export async function folderBytes(folder: string, user: User): Promise<number> {
-  const options = { ...user, cwd: "/", env: { PATH: "/usr/bin:/bin" } };
-  // What vanishes while it counts makes it fail, and it says what it has counted nonetheless.
-  const { stdout } = await promisify(execFile)("du", ["-s", "-x", "-B1", "--", folder], options).catch(
-    (error: { stdout?: string }) => ({ stdout: error.stdout ?? "" }),
-  );
-  return Number.parseInt(stdout, 10) || 0;
-}

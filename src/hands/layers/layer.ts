@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Overlay } from "../drivers/joining.ts";
@@ -49,10 +49,12 @@ export function overlayOf(
 export function layerRoot(layer: LayerFolders, image: Image | null, env: Record<string, string>): Root {
   const overlays = [overlayOf(layer, image)];
   if (!image) return { overlays, folders: hostWithLayer(layer, "--ro-bind"), env, etc: null, isHosts: false };
-  const own = readdirSync(layer.upper).filter((name) => !existsSync(join(image.rootfs, name)));
+  // What the layer has of a name is what is there: a link in the place of a folder leads where it leads in the sandbox.
+  const changed = readdirSync(layer.upper);
+  const unchanged = readdirSync(image.rootfs).filter((name) => !changed.includes(name));
   const folders = [
-    ...topLevelFolders(image.rootfs, layer.root),
-    ...topLevelFolders(layer.upper, layer.root, own),
+    ...topLevelFolders(image.rootfs, layer.root, unchanged),
+    ...topLevelFolders(layer.upper, layer.root, changed),
   ];
   return { overlays, folders, env: { ...image.env, ...env }, etc: null, isHosts: false };
 }

@@ -1,0 +1,43 @@
+import { writeFileSync } from "node:fs";
+import { Duplex, type Readable } from "node:stream";
+import { limits } from "../../limits.ts";
+
+/** The first process of what bwrap begins, whose end is the end of all others there. By its pid on the host. */
+
+/** From what bwrap says on its status descriptor. Never resolves when bwrap fails before it has one. */
+export function firstPid(status: Readable): Promise<number> {
+  return new Promise((resolve) => {
+    let text = "";
+    status.on("data", (chunk) => {
+      text += chunk;
+      const found = /"child-pid": *(\d+)/.exec(text);
+      if (found) resolve(Number(found[1]));
+    });
+  });
+}
+
+/** False when it is gone. */
+export function killed(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch {
+    return false;
+  }
+}
+
+/** Where memory is short the kernel ends a sandbox before a server. Written by root, no sandbox takes it back. */
+export function makeVictim(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(limits.sandbox_oom_score));
+  } catch (error) {
+    // It is gone; or it is not root's to say, and the sandbox's first process says it of itself.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT" && code !== "ESRCH" && code !== "EACCES" && code !== "EPERM") throw error;
+  }
+}
+
+/** One of the pipes that bwrap was started with. */
+export function duplex(stream: unknown): Duplex {
+  if (!(stream instanceof Duplex)) throw new Error("bwrap was started without its pipes");
+  return stream;
+}
