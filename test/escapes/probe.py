@@ -122,7 +122,7 @@ def outcome_of(program, seconds):
     if pid == 0:
         os.setpgid(0, 0)
         os.close(reader)
-        os.chdir("/workspace")
+        os.chdir(given.get("folder", "/workspace"))
         null = os.open("/dev/null", os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)

@@ -5,6 +5,7 @@ import type { Start } from "../../src/hands/drivers/bubblewrap.ts";
 import { testSpec } from "../../src/hands/testing.ts";
 import type { SandboxSpec } from "../../src/hands/wire.ts";
 import { sharedMemoryKeys } from "./rig.ts";
+import { type Change, changing, mounted, replaced, uncovered, without } from "./walls.ts";
 
 /** A sandbox of bubblewrap without one of its walls, or some that stand behind each other. */
 export interface Weakening {
@@ -22,51 +23,6 @@ export interface Weakening {
   /** The groups of which something gets through. */
   falls: string[];
 }
-
-type Change = (args: string[]) => string[];
-
-/** Without that argument, wherever it is, and so many after it. */
-const without =
-  (argument: string, following = 0): Change =>
-  (args) =>
-    args.filter((_, n) => !args.slice(Math.max(0, n - following), n + 1).includes(argument));
-
-/** Without the binds to what lies there. */
-const uncovered =
-  (path: string): Change =>
-  (args) => {
-    const binds = new Set(
-      args.flatMap((each, n) => (each === "--ro-bind" && args[n + 2]?.startsWith(path) ? [n] : [])),
-    );
-    return args.filter((_, n) => !(binds.has(n) || binds.has(n - 1) || binds.has(n - 2)));
-  };
-
-/** The mounts of bwrap come one after the other, and the root is made read-only last. */
-const mounted =
-  (...more: string[]): Change =>
-  (args) => {
-    const end = args.lastIndexOf("--remount-ro");
-    return [...args.slice(0, end), ...more, ...args.slice(end)];
-  };
-
-const replaced =
-  (from: string[], to: string[]): Change =>
-  (args) => {
-    const at = args.findIndex((_, n) => from.every((each, i) => args[n + i] === each));
-    if (at === -1) throw new Error(`a sandbox is not begun with ${from.join(" ")}`);
-    return args.toSpliced(at, from.length, ...to);
-  };
-
-const changing =
-  (...changes: Change[]) =>
-  (start: Start): Start => ({
-    ...start,
-    args: changes.reduce((args, change) => {
-      const changed = change(args);
-      if (changed.join(" ") === args.join(" ")) throw new Error("there is no such wall");
-      return changed;
-    }, start.args),
-  });
 
 const noFilter = without("--seccomp", 1);
 const ownUser: Change = (args) => args.filter((each) => !/^--set[ug]id=/.test(each));

@@ -54,7 +54,7 @@ export interface FakeRootRun {
   onLine(line: string): void;
 }
 
-/** `why`: it was ended from outside. */
+/** `why`: it was ended from outside, or has left behind more than it may. */
 export type FakeRootEnd = { code: number | null; said: string; why: string | null };
 
 const descriptors = { filter: 3, block: 4, status: 5 } as const;
@@ -126,7 +126,7 @@ export async function runAsFakeRoot(run: FakeRootRun, here: FakeRoot): Promise<F
     }
     const code = await closed;
     why ??= await disk.stop();
-    return { code, said: words.said(), why };
+    return { code: why === null ? code : null, said: words.said(), why };
   } finally {
     await disk.stop();
     run.signal.removeEventListener("abort", stop);

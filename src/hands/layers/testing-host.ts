@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { SetupFailed, SetupLine } from "../driver.ts";
-import { type BubblewrapOptions, bubblewrap } from "../drivers/bubblewrap.ts";
+import { type BubblewrapOptions, bubblewrap, type Start } from "../drivers/bubblewrap.ts";
 import { isUsrMerged } from "../drivers/root-filesystem.ts";
 import { userNamespacesForbidden } from "../drivers/testing-namespaces.ts";
 import { createNetwork } from "../network/network.ts";
@@ -18,14 +18,18 @@ export const skip =
 export const withNpm = has("/usr/bin/npm", "/usr/bin/node");
 export const withPip = has("/usr/bin/python3", "/usr/lib/python3/dist-packages/pip");
 
-/** A host whose registries are fakes. */
-export async function host(t: TestContext, options: Partial<BubblewrapOptions> = {}) {
+/** A host whose registries are fakes. `weaken`: of what is begun there, and of installers. */
+export async function host(
+  t: Pick<TestContext, "after">,
+  { installers: more, ...options }: Partial<BubblewrapOptions> = {},
+  weaken?: (start: Start) => Start,
+) {
   const folder = testFolder();
   const registries = await fakeRegistries(join(folder.path, "egress.sock"));
   const { host_etc, variables } = registries;
   const data_dir = folder.path;
-  const installers = { host_etc, variables };
-  const driver = bubblewrap({ data_dir, installers, ...options });
+  const installers = { host_etc, variables, ...more };
+  const driver = bubblewrap({ data_dir, installers, ...options }, weaken);
   const network = createNetwork({ egress_socket: join(folder.path, "egress.sock"), data_dir });
   t.after(async () => {
     await driver.close();
@@ -39,14 +43,24 @@ export async function host(t: TestContext, options: Partial<BubblewrapOptions> =
     ...{ driver, folder, registries },
     layers: () => names(layers).filter((name) => !name.startsWith(".")),
     left: () => [...names(join(layers, ".staging")), ...names(join(layers, ".trash"))],
-    async prepare(spec: SandboxSpec, said: SetupLine[] = []) {
+    async prepare(
+      spec: SandboxSpec,
+      said: Pick<SetupLine[], "push"> = [],
+      signal = new AbortController().signal,
+    ) {
       await driver.prepare(spec, {
         onLine: (line) => void said.push(line),
-        signal: new AbortController().signal,
+        signal,
         attach: (sandbox_id, network_) =>
           network.attach({ session_id: "sesn_a", sandbox_id, spec: { ...spec, network: network_ } }),
       });
     },
+    /** What a file holds that was installed, in the only layer. */
+    readInLayer: async (path: string) =>
+      readFileSync(
+        join(layers, names(layers).find((name) => !name.startsWith(".")) ?? "", "upper", path),
+        "utf8",
+      ),
     async inSandbox(spec: SandboxSpec, script: string) {
       const sandbox = await driver.provision("sbx_a", spec);
       try {
