@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -40,6 +40,20 @@ const typesIn = (events: readonly (StreamEvent | ListedEvent)[]): string[] =>
     });
 
 const lastReason = (events: readonly StreamEvent[]) => events.findLast(isIdle)?.stop_reason.type;
+
+/** Whether a process of this machine has that among its arguments. */
+const runs = (mark: string): boolean =>
+  readdirSync("/proc").some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(mark);
+    } catch {
+      return false;
+    }
+  });
+
+async function ended(mark: string): Promise<void> {
+  while (runs(mark)) await new Promise(setImmediate);
+}
 
 function withoutApt(): string | false {
   if (userNamespacesForbidden) return "needs user namespaces";
@@ -117,15 +131,18 @@ describe("the environment of a session", async () => {
     }
   });
 
-  test("goes on being set up after an interrupt, and the next call waits for it", async () => {
-    const facts = await prepareWithSetup(api.client, heldCommand);
+  test("is given up with an interrupt, at once, and begun again by the next call", async () => {
+    const mark = `interrupted-${process.pid}`;
+    const facts = await prepareWithSetup(api.client, `: ${mark}; ${heldCommand}`);
     const { id } = await newSession(api.client, facts);
     const following = await follow(api.client, id);
     await send(api.client, id, message("bash echo one\nthen\nsay never said"));
     await api.workspace(id).written("runs");
+    assert.ok(runs(mark));
     await send(api.client, id, { type: "user.interrupt" });
     const events = await following.until(isIdle);
     assert.deepEqual(typesIn(events), ["start", "end, failed"]);
+    await ended(mark);
     assert.match(resultsIn(events)[0] ?? "", /interrupted before completion/);
     assert.equal(lastReason(events), "end_turn");
     await send(api.client, id, message("bash cat runs\nthen\nsay done"));
@@ -134,7 +151,7 @@ describe("the environment of a session", async () => {
     const all = await following.until(isIdle, 2);
     following.close();
     assert.deepEqual(typesIn(all), ["start", "end, failed", "start", "end"]);
-    assert.match(resultsIn(all)[1] ?? "", /^run\n?$/);
+    assert.match(resultsIn(all)[1] ?? "", /^run\nrun\n?$/);
   });
 
   test("is what a fork has again, in a sandbox of its own", async () => {

@@ -48,6 +48,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
   });
   const hands: Hands = {
     async provision() {},
+    async cancelSetUp() {},
     async cancel({ call_id }) {
       cancelled.push(call_id);
     },

@@ -216,6 +216,9 @@ export function startBrain(parts: BrainParts): Brain {
       },
       setUp: (restore, onProgress, signal) =>
         setUpSandbox({ ...scope, spec, restore }, hands, onProgress, signal),
+      cancelSetUp() {
+        hands.cancelSetUp(scope).catch(() => {});
+      },
       cancelTool(call) {
         // Whether it still ran is not known; its result is in the log already.
         cancelTool(call, hands, scope).catch(() => {});

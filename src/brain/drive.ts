@@ -44,9 +44,11 @@ export interface Effects {
   prepareSandbox(restore: boolean): void;
   /**
    * Resolves when all is made that the environment asks for before the first call, or cannot be. However often it is asked
-   * for, it is made once. Abort need not end it.
+   * for, it is made once. Abort ends it.
    */
   setUp(restore: boolean, onProgress: (line: string) => void, signal: AbortSignal): Promise<SetUpResult>;
+  /** Ends that which an earlier brain has asked for, or what was begun ahead of a call that will not be made. */
+  cancelSetUp(): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
   cancelTool(call: Call): void;
   /** The tools of the web that are configured. */
@@ -239,6 +241,7 @@ export async function drive(
     for (const { effect } of ended) if (effect !== null) inFlight.delete(effect);
     for (const { action } of started) {
       if (action.do === "interrupt_call" && action.call.started_seq !== null) effects.cancelTool(action.call);
+      if (facts.needs_setup && endsSetup(action, state)) effects.cancelSetUp();
     }
     if (park) {
       memory.keep(facts.session_id, state);
@@ -275,6 +278,11 @@ export async function drive(
 
 const startsInSandbox = (action: Action): boolean =>
   action.do === "set_up" || (action.do === "start_tool" && toolNamed(action.call.name) !== undefined);
+
+/** That of another thread goes on. */
+const endsSetup = (action: Action, { setup }: State): boolean =>
+  setup === null &&
+  (action.do === "abandon_setup" || (action.do === "promote" && action.event.type === "user.interrupt"));
 
 const startingState = (remembered: State, foldFrom: number): State =>
   remembered.seq < foldFrom ? { ...emptyState(), seq: foldFrom } : remembered;

@@ -16,7 +16,7 @@ type Ended = Extract<Outcome, { type: "setup_ended" }>;
 type Ongoing = Extract<Outcome, { type: "setup_ongoing" }>;
 type About = Pick<Ended, "thread_id" | "setup_id">;
 
-/** An abort ends the wait alone: the host goes on. */
+/** An abort ends the wait at once, and on the host what is waited for. */
 export async function awaitSetup(
   about: About,
   setUp: (onProgress: (line: string) => void, signal: AbortSignal) => Promise<SetUpResult>,

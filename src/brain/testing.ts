@@ -188,6 +188,7 @@ export function sessionAt(db: Database, id: string, script: Script): TestSession
       preview() {},
       flushPreviews() {},
       prepareSandbox() {},
+      cancelSetUp() {},
       cancelTool(call) {
         cancelled.push(String(call.input.command));
       },

@@ -76,6 +76,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
       const seen = await admit(journal, request.epoch);
       if (seen !== null) return { type: "stale_epoch", n, seen };
       if (request.type === "cancel") running.get(keyOf(request))?.abort.abort();
+      else if (request.type === "cancel_set_up") await sandboxes.cancelSetUp(request.sandbox_id);
       else {
         await sandboxes.destroy(request.sandbox_id, request);
         if (!request.keep_workspace) await journal.clear(request.sandbox_id);

@@ -23,6 +23,28 @@ export interface SandboxOrigin {
   restore: boolean;
 }
 
+/** Asks one host to set a sandbox up. Abort of `signal` ends it there. */
+export async function setUpOnce(
+  host: HostConnection,
+  request: SandboxScope & SandboxOrigin,
+  onProgress: (text: string) => void,
+  signal: AbortSignal,
+): Promise<SetUpResult | Unanswered> {
+  const { session_id, sandbox_id, epoch } = request;
+  const cancel = () => {
+    host.ask({ type: "cancel_set_up", session_id, sandbox_id, epoch }, "ok").catch(() => {});
+  };
+  const asking = host.ask({ type: "set_up", ...request }, "set_up", onProgress);
+  signal.addEventListener("abort", cancel);
+  if (signal.aborted) cancel();
+  try {
+    const answer = await asking;
+    return typeof answer === "string" ? answer : answer.result;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
 type WireExecute = Extract<HandsRequest, { type: "execute" }>;
 
 export type ExecuteRequest = SandboxScope &
@@ -42,14 +64,16 @@ export interface Hands {
   /** Begins to start the sandbox, so that the first call finds it running. */
   provision(request: SandboxScope & SandboxOrigin): Promise<void>;
   /**
-   * Has all made that the first call needs, and resolves when it is. Survives lost connections and hosts. After an abort of
-   * `signal` nobody waits any more, and the host goes on with it.
+   * Has all made that the first call needs, and resolves when it is. Survives lost connections and hosts. Abort of `signal`
+   * ends it.
    */
   setUp(
     request: SandboxScope & SandboxOrigin,
     onProgress: (text: string) => void,
     signal: AbortSignal,
   ): Promise<SetUpResult>;
+  /** Ends what somebody else has asked for, unless it is done. */
+  cancelSetUp(scope: SandboxScope): Promise<void>;
   /** Survives lost connections: it asks again until `hands` answers. Abort of `signal` cancels the command. */
   execute(request: ExecuteRequest, signal: AbortSignal): Promise<ExecuteResult>;
   /** Ends a command that somebody else has asked for; whoever waits for it gets its result. */

@@ -35,7 +35,7 @@ export interface Driver {
 
 export interface PrepareOptions {
   onLine(line: SetupLine): void;
-  /** Ends the wait. What is being made is made nonetheless, for the next who needs it. */
+  /** Ends the wait, and with the last who waits what is being made. */
   signal: AbortSignal;
   /** A network for what is to be made, known as `name`, that leads where `network` allows. */
   attach(name: string, network: SandboxSpec["network"]): Promise<Attachment | null>;

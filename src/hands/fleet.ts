@@ -9,6 +9,7 @@ import {
   type SandboxOrigin,
   type SandboxScope,
   StaleEpoch,
+  setUpOnce,
   Undecided,
 } from "./client.ts";
 import { type Placement, type PlacementLease, type Placements, sandboxIdOf } from "./placement.ts";
@@ -223,9 +224,8 @@ export function createFleet(options: FleetOptions): Fleet {
         }
         const sandbox_id = sandboxIdOf(scope.sandbox_id, at);
         const asked = { ...scope, sandbox_id, ...originAt(at, { spec, restore }) };
-        const answer = await host.ask({ type: "set_up", ...asked }, "set_up", onProgress);
-        if (typeof answer === "string") continue;
-        const { result } = answer;
+        const result = await setUpOnce(host, asked, onProgress, signal);
+        if (typeof result === "string") continue;
         const full = result.status === "unavailable" && result.full;
         if (!full || performance.now() - since >= room_ms) return result;
         await findRoom(at, full);
@@ -252,6 +252,8 @@ export function createFleet(options: FleetOptions): Fleet {
         await tell(scope, (host, scope) => host.ask({ type: "provision", ...scope, ...origin }, "ok"));
       },
       setUp: (...asked) => counted(insistOnSetUp(...asked)),
+      cancelSetUp: (scope) =>
+        tell(scope, (host, scope) => host.ask({ type: "cancel_set_up", ...scope }, "ok")),
       execute: (...asked) => counted(insist(...asked)),
       cancel: ({ call_id, ...scope }) =>
         tell(scope, (host, scope) => host.ask({ type: "cancel", ...scope, call_id }, "ok")),

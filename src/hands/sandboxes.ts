@@ -23,6 +23,8 @@ export interface Sandboxes {
    * call does that needs the sandbox meanwhile; the next one tries again.
    */
   setUp(id: string, origin: Origin, onLine: (line: SetupLine) => void): Promise<void>;
+  /** Ends what is being done until it can be used, and all of it that has begun; one that can be used goes on. */
+  cancelSetUp(id: string): Promise<void>;
   /** Never throws: what fails before `started` is unavailable, what fails after it is lost. */
   execute(call: SandboxCall): Promise<ExecuteResult>;
   /** Ends it; commands that run in it are lost. */
@@ -70,6 +72,8 @@ export interface SandboxesOptions {
 interface Slot {
   id: string;
   sandbox: Promise<Sandbox> | null;
+  /** It cannot be used yet. */
+  starting: boolean;
   /** Ends the wait for what the sandbox is made of. */
   preparing: AbortController;
   /** Who hears of it. */
@@ -98,7 +102,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
   function slotOf(id: string): Slot {
     const found = slots.get(id);
     if (found) return found;
-    const state = { sandbox: null, shell: null, had_shell: null, ending: null, idle: null };
+    const state = { sandbox: null, starting: false, shell: null, had_shell: null, ending: null, idle: null };
     const setup = { preparing: new AbortController(), listeners: new Set<(line: SetupLine) => void>() };
     const slot: Slot = {
       id,
@@ -118,12 +122,15 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     const preparing = preparation(slot, origin);
     const starting = start(slot, origin, { preparing, admit: () => admitted.add(starting) });
     slot.sandbox = starting;
+    slot.starting = true;
     const gone = () => {
       if (slot.sandbox !== starting) return;
       slot.sandbox = null;
+      slot.starting = false;
       slot.shell = null;
     };
     starting.then(async (sandbox) => {
+      if (slot.sandbox === starting) slot.starting = false;
       options.checkpoints.lives(slot.id, origin.session_id);
       await sandbox.ended;
       gone();
@@ -230,6 +237,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
     wake(slot);
     slot.preparing.abort();
     slot.sandbox = null;
+    slot.starting = false;
     slot.shell = null;
     slot.ending = (async () => {
       await before;
@@ -396,6 +404,10 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes {
         slot.calls -= 1;
         rest(slot);
       }
+    },
+    async cancelSetUp(id) {
+      const slot = slots.get(id);
+      if (slot?.starting) await end(slot);
     },
     execute,
     async destroy(id, { keep_workspace, keep_checkpoints, session_id }) {

@@ -6,6 +6,7 @@ import {
   executeOnce,
   type Hands,
   type SandboxScope,
+  setUpOnce,
   type Unanswered,
 } from "./client.ts";
 import type { HostAddress } from "./connection.ts";
@@ -35,8 +36,10 @@ export function connectHands(options: ConnectOptions & HostAddress): TestClient 
     async provision(request) {
       await insist(() => host.ask({ type: "provision", ...request }, "ok"));
     },
-    setUp: async (request, onProgress) =>
-      (await insist(() => host.ask({ type: "set_up", ...request }, "set_up", onProgress))).result,
+    setUp: (request, onProgress, signal) => insist(() => setUpOnce(host, request, onProgress, signal)),
+    async cancelSetUp(scope) {
+      await insist(() => host.ask({ type: "cancel_set_up", ...scope }, "ok"));
+    },
     execute: ({ begun_seq: _, ...request }, signal) =>
       insist(() => executeOnce(host, { ...request, if_never_seen: "run" }, signal)),
     async cancel(request) {

@@ -121,9 +121,11 @@ export const handsRequest = z.discriminatedUnion("type", [
   z.object({ type: z.literal("provision"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
   /**
    * Makes all that the spec asks for before its first command: packages, and the `setup` of a workspace that is new. It is
-   * done once, whoever asks and how often; while it goes on, progress is told. Nobody need wait for it to come to its end.
+   * done once, whoever asks and how often; while it goes on, progress is told. Nobody need wait for it to come to its end:
+   * only `cancel_set_up` ends it, and what is made for others too goes on for them.
    */
   z.object({ type: z.literal("set_up"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
+  z.object({ type: z.literal("cancel_set_up"), n: z.int(), ...scope }),
   z.object({
     type: z.literal("execute"),
     n: z.int(),

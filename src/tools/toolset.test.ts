@@ -50,6 +50,7 @@ describe("a call", () => {
   };
   const lossy = (asked: string[]): Hands => ({
     async provision() {},
+    async cancelSetUp() {},
     setUp: async () => ({ status: "ready" }),
     async cancel() {},
     async execute({ call_id }) {

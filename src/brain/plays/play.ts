@@ -289,6 +289,8 @@ export async function play(
         return result;
       },
       cancelTool: (call) => hands.cancel(call),
+      // What others wait for too goes on, as it does here.
+      cancelSetUp() {},
       async setUp(_restore, say, signal) {
         await boundary(life, "before the environment is set up");
         const result = await hands.setUp(life.lease.epoch, signal, say, async () => {

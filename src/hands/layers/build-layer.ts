@@ -9,7 +9,7 @@ import type { User } from "../drivers/sandbox-folders.ts";
 import type { Image } from "../images/images.ts";
 import { removeTree } from "../remove-tree.ts";
 import type { SandboxSpec } from "../wire.ts";
-import { type FakeRoot, runAsFakeRoot } from "./fake-root.ts";
+import { type FakeRoot, type FakeRootEnd, runAsFakeRoot } from "./fake-root.ts";
 import { finishLayer } from "./finish-layer.ts";
 import { foldersOf, overlayOf } from "./layer.ts";
 import { type Installing, installing } from "./managers.ts";
@@ -57,11 +57,17 @@ export async function buildLayer(
     const stage = { type: "packages", manager: each.manager } as const;
     last = stage;
     const hear = (line: string) => onLine({ stage, line });
-    if ((await run(each.probe, [], () => {})).code !== 0) throw new SetupFailed(stage, missing(each, image));
-    const { code, said, why } = await run(each.script, names, hear);
-    if (signal.reason instanceof Unavailable) throw signal.reason;
-    if (code !== 0)
-      throw new SetupFailed(stage, `${each.manager} could not install ${names.join(", ")}: ${why ?? said}`);
+    const couldNot = `${each.manager} could not install ${names.join(", ")}`;
+    const endedBy = ({ why }: FakeRootEnd) => {
+      if (signal.reason instanceof Unavailable) throw signal.reason;
+      if (why !== null) throw new SetupFailed(stage, `${couldNot}: ${why}`);
+    };
+    const probed = await run(each.probe, [], () => {});
+    endedBy(probed);
+    if (probed.code !== 0) throw new SetupFailed(stage, missing(each, image));
+    const installed = await run(each.script, names, hear);
+    endedBy(installed);
+    if (installed.code !== 0) throw new SetupFailed(stage, `${couldNot}: ${installed.said}`);
   }
   const env = packages.npm.length > 0 ? await nodePath(run) : {};
   for (const folder of [own.work, own.tmp]) await removeTree(folder);

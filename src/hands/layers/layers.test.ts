@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import type { SetupLine } from "../driver.ts";
 import { ociArchive } from "../images/archive/testing-archives.ts";
 import { openImages } from "../images/images.ts";
@@ -52,6 +52,71 @@ test("packages are installed once, and every sandbox has them, read-only", { ski
     "",
   );
   assert.equal(await inSandbox(testSpec, "drover-hello"), "bash: line 1: drover-hello: command not found");
+  assert.equal(layers().length, 1);
+  assert.deepEqual(left(), []);
+});
+
+/** A package whose installation waits, and what tells when it has begun; where, and how to let it go on. */
+async function heldPackage(t: TestContext) {
+  const made = await host(t);
+  made.registries.deb({
+    name: "drover-held",
+    version: "1",
+    files: { "opt/drover/data": "" },
+    postinst: "echo begun; until [[ -e /tmp/go ]]; do sleep 0.02; done",
+  });
+  const staging = join(made.folder.path, "layers", ".staging");
+  const ask = () => {
+    const begun = Promise.withResolvers<void>();
+    const stop = new AbortController();
+    const lines: string[] = [];
+    const said = {
+      push({ line }: SetupLine) {
+        if (line === "begun") begun.resolve();
+        return lines.push(line);
+      },
+    };
+    const done = made.prepare(specOf({ apt: ["drover-held"] }), said, stop.signal);
+    done.catch(() => {});
+    return { begun: begun.promise, done, lines, stop: () => stop.abort() };
+  };
+  const letGo = () => {
+    for (const name of readdirSync(staging)) writeFileSync(join(staging, name, "tmp", "go"), "");
+  };
+  return { ...made, staging, ask, letGo };
+}
+
+test("a layer is made once for two who wait for it, and goes on when the first of them leaves", {
+  skip,
+}, async (t) => {
+  const { ask, staging, letGo, layers, left } = await heldPackage(t);
+  const [first, second] = [ask(), ask()];
+  await Promise.all([first.begun, second.begun]);
+  first.stop();
+  await assert.rejects(first.done, /nobody waits/);
+  assert.equal(readdirSync(staging).length, 1);
+  letGo();
+  await second.done;
+  assert.equal(second.lines.filter((line) => line === "begun").length, 1);
+  assert.equal(layers().length, 1);
+  assert.deepEqual(left(), []);
+});
+
+test("what is being made is ended when nobody waits any more, and made anew for the next", {
+  skip,
+}, async (t) => {
+  const { ask, staging, letGo, layers, left } = await heldPackage(t);
+  const first = ask();
+  await first.begun;
+  const [begun] = readdirSync(staging);
+  first.stop();
+  await assert.rejects(first.done, /nobody waits/);
+  const next = ask();
+  await next.begun;
+  assert.notDeepEqual(readdirSync(staging), [begun]);
+  assert.equal(readdirSync(staging).length, 1);
+  letGo();
+  await next.done;
   assert.equal(layers().length, 1);
   assert.deepEqual(left(), []);
 });

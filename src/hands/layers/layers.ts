@@ -25,7 +25,7 @@ import { layerKey } from "./key.ts";
 import { foldersOf, layerRoot, layerShape } from "./layer.ts";
 
 /**
- * The layers of packages of this host, each made once however many sandboxes wait for it: `<key>/upper`, and
+ * The layers of packages of this host, each made once however many sandboxes wait for it, and for as long as one does: `<key>/upper`, and
  * `<key>/layer.json` about it, whose time of change is when it was used last. One is there as a whole or not at all.
  */
 export interface Layers {
@@ -48,6 +48,9 @@ export interface LayersOptions {
 interface Making {
   done: Promise<void>;
   listeners: Set<(line: SetupLine) => void>;
+  /** Those who wait. With the last of them it is ended, and the next begins anew. */
+  waiting: number;
+  unwanted: AbortController;
 }
 
 export function createLayers({ data_dir, fakeRoot, ...options }: LayersOptions): Layers {
@@ -80,20 +83,22 @@ export function createLayers({ data_dir, fakeRoot, ...options }: LayersOptions):
     key: string,
     spec: SandboxSpec,
     image: Image | null,
-    listeners: Making["listeners"],
+    { listeners, unwanted }: Pick<Making, "listeners" | "unwanted">,
     options: PrepareOptions,
   ): Promise<void> {
-    if (closed.signal.aborted) throw new Unavailable("the sandbox host is shutting down");
+    if (closed.signal.aborted) throw new Unavailable(shuttingDown);
+    if (unwanted.signal.aborted) throw new Unavailable(nobodyWaits);
     for (const folder of [data_dir, base, staging, trash]) makeFolder(folder);
     const path = join(staging, `${key}.${process.hrtime.bigint()}`);
     const user = imageOwner();
     mkdirSync(path, { mode: 0o700 });
     if (user.uid !== undefined && user.gid !== undefined) chownSync(path, user.uid, user.gid);
     const stop = new AbortController();
-    const leave = () => stop.abort(new Unavailable("the sandbox host is shutting down"));
+    const leaving = AbortSignal.any([closed.signal, unwanted.signal]);
+    const leave = () => stop.abort(new Unavailable(closed.signal.aborted ? shuttingDown : nobodyWaits));
     const late = new Error(`it took more than ${limits.layer_ms_max / 60_000} minutes`);
     const timer = setTimeout(() => stop.abort(late), limits.layer_ms_max);
-    closed.signal.addEventListener("abort", leave);
+    leaving.addEventListener("abort", leave);
     let way: Attachment | null = null;
     try {
       way = await options.attach(`layer_${key}`, networkOf(spec));
@@ -120,19 +125,27 @@ export function createLayers({ data_dir, fakeRoot, ...options }: LayersOptions):
       throw error;
     } finally {
       clearTimeout(timer);
-      closed.signal.removeEventListener("abort", leave);
+      leaving.removeEventListener("abort", leave);
       way?.close();
     }
     await makeRoom(key);
   }
 
   function begin(key: string, spec: SandboxSpec, image: Image | null, options: PrepareOptions): Making {
-    const listeners: Making["listeners"] = new Set();
-    const done = inTurn(() => build(key, spec, image, listeners, options)).finally(() => making.delete(key));
-    // Nobody may be left who waits for it.
-    done.catch(() => {});
-    const begun = { done, listeners };
+    const before = making.get(key)?.done.catch(() => {});
+    const about = { listeners: new Set<(line: SetupLine) => void>(), unwanted: new AbortController() };
+    const work = async () => {
+      await before;
+      await inTurn(() => build(key, spec, image, about, options));
+    };
+    const begun: Making = { ...about, waiting: 0, done: work() };
     making.set(key, begun);
+    // Nobody may be left who waits for it.
+    begun.done
+      .catch(() => {})
+      .finally(() => {
+        if (making.get(key) === begun) making.delete(key);
+      });
     return begun;
   }
 
@@ -185,13 +198,17 @@ export function createLayers({ data_dir, fakeRoot, ...options }: LayersOptions):
     async make(spec, image, options) {
       const key = layerKey(spec.packages, image);
       if (key === null || find(key)) return;
-      if (closed.signal.aborted) throw new Unavailable("the sandbox host is shutting down");
-      const found = making.get(key) ?? begin(key, spec, image, options);
-      found.listeners.add(options.onLine);
+      if (closed.signal.aborted) throw new Unavailable(shuttingDown);
+      const going = making.get(key);
+      const wanted = going && !going.unwanted.signal.aborted ? going : begin(key, spec, image, options);
+      wanted.listeners.add(options.onLine);
+      wanted.waiting += 1;
       try {
-        await Promise.race([found.done, aborted(options.signal)]);
+        await Promise.race([wanted.done, aborted(options.signal)]);
       } finally {
-        found.listeners.delete(options.onLine);
+        wanted.listeners.delete(options.onLine);
+        wanted.waiting -= 1;
+        if (wanted.waiting === 0) wanted.unwanted.abort();
       }
     },
     async close() {
@@ -206,9 +223,12 @@ export function createLayers({ data_dir, fakeRoot, ...options }: LayersOptions):
   }
 }
 
+const shuttingDown = "the sandbox host is shutting down";
+const nobodyWaits = "nobody waits for the sandbox any more";
+
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    const end = () => reject(new Unavailable("nobody waits for the sandbox any more"));
+    const end = () => reject(new Unavailable(nobodyWaits));
     if (signal.aborted) end();
     signal.addEventListener("abort", end, { once: true });
   });
