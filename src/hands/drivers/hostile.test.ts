@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from "
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { Sandbox } from "../driver.ts";
+import type { Driver, Sandbox } from "../driver.ts";
 import { runIn, sh, type TestFolder, testFolder, testSpec } from "../testing.ts";
 import { bubblewrap } from "./bubblewrap.ts";
 import { userNamespacesForbidden as forbidden } from "./testing-namespaces.ts";
@@ -14,6 +14,7 @@ const sysResource = 1n << 24n;
 const noPython = !existsSync(python) && "needs python3 to make raw system calls";
 
 let folder: TestFolder;
+let driver: Driver;
 let sandbox: Sandbox;
 let other: Sandbox;
 const servers: Server[] = [];
@@ -21,7 +22,7 @@ const servers: Server[] = [];
 before(async () => {
   folder = testFolder();
   writeFileSync(join(folder.path, "secret"), "host secret", { mode: 0o644 });
-  const driver = bubblewrap({ data_dir: folder.path });
+  driver = bubblewrap({ data_dir: folder.path });
   sandbox = await driver.provision("sbx_hostile", testSpec);
   other = await driver.provision("sbx_victim", testSpec);
   await sh(other, "echo x >/workspace/of-the-victim; chmod 777 /workspace");
@@ -86,7 +87,6 @@ test("the host's processes are neither seen nor signalled", async () => {
 
 test("the host's environment is not in any process, the first included", async () => {
   process.env.DROVER_TEST_SECRET = "leaked";
-  const driver = bubblewrap({ data_dir: folder.path });
   const fresh = await driver.provision("sbx_env", testSpec);
   const found = await sh(
     fresh,
@@ -114,7 +114,6 @@ test("the host's environment is not in any process, the first included", async (
 });
 
 test("programs that it has left in its own folders do not begin it anew", async () => {
-  const driver = bubblewrap({ data_dir: folder.path });
   const before = await driver.provision("sbx_again", testSpec);
   const programs = ["bash", "setpriv", "sh"].map((name) => `"$HOME/.local/bin/${name}"`).join(" ");
   await sh(
