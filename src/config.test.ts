@@ -480,6 +480,8 @@ describe("sandboxes", () => {
     const { defaults, maximum } = sandboxesIn({ defaults: { cpu: 2 }, maximum: { cpu: 3, processes: 100 } });
     assert.deepEqual(defaults, { ...built.defaults, cpu: 2, processes: 100 });
     assert.deepEqual(maximum, { ...built.maximum, cpu: 3, processes: 100 });
+    const { defaults: bounded } = sandboxesIn({ maximum: { cpu: 3, memory_mb: 100, disk_mb: 1_000 } });
+    assert.deepEqual(bounded, { ...built.defaults, cpu: 3, memory_mb: 100, disk_mb: 1_000 });
   });
 
   test("a default above the maximum, or without a limit where there is one, is refused by its name", () => {

@@ -57,7 +57,7 @@ export const sandboxesVariables = {
 type SandboxesVariables = z.infer<z.ZodObject<typeof sandboxesVariables>>;
 
 export const builtInSandboxes: SandboxSettings = {
-  defaults: { cpu: null, memory_mb: 4_096, disk_mb: 10_240, processes: 256 },
+  defaults: { cpu: null, memory_mb: 4_096, disk_mb: null, processes: 256 },
   maximum: { cpu: 16, memory_mb: 32_768, disk_mb: 102_400, processes: 8_192 },
   network: { bytes_max_mb: null, connections_max: limits.network_connections_max },
   package_hosts: [],
@@ -69,11 +69,12 @@ export function sandboxSettings(
   file: SandboxesFile,
 ): { sandboxes: SandboxSettings; problems: string[] } {
   const maximum = { ...builtInSandboxes.maximum, ...file.maximum };
-  const { cpu, memory_mb, disk_mb, processes } = builtInSandboxes.defaults;
+  const { memory_mb, processes } = builtInSandboxes.defaults;
+  // No default is more than what the file allows at most, and none is not less.
   const usual: ResourceLimits = {
-    cpu: lesser(cpu, maximum.cpu),
+    cpu: file.maximum?.cpu ?? null,
     memory_mb: Math.min(memory_mb, maximum.memory_mb),
-    disk_mb: lesser(disk_mb, maximum.disk_mb),
+    disk_mb: file.maximum?.disk_mb ?? null,
     processes: Math.min(processes, maximum.processes),
   };
   const network = { ...builtInSandboxes.network, ...file.network };
@@ -92,7 +93,3 @@ export function sandboxSettings(
   });
   return { sandboxes, problems };
 }
-
-/** No default is more than what the file allows at most; without a default there is no limit. */
-const lesser = (usual: number | null, most: number | null): number | null =>
-  usual === null || most === null ? usual : Math.min(usual, most);

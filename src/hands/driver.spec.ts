@@ -355,6 +355,15 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
         await end(small);
       });
 
+      test("is disk space also where nobody demands it, if it can be limited", async () => {
+        const { disk_bytes: enforced } = await driver.enforces();
+        const limits = { ...testSpec.limits, disk_bytes: 48 << 20 };
+        const limited = await driver.provision("sbx_undemanded", { ...testSpec, limits });
+        const fill = "for n in 1 2 3 4; do head -c 14000000 /dev/zero >$n || exit; done; echo it fits";
+        assert.equal(await sh(limited, fill), enforced.scope === "sandbox" ? "" : "it fits");
+        await end(limited);
+      });
+
       test("is disk space for workspace, home and outputs together, and deleting gives it back", async () => {
         const full = await demanding("disk_bytes", { disk_bytes: 48 << 20 });
         if (!full) return;

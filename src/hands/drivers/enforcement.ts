@@ -15,7 +15,7 @@ export function enforcementBy(cgroups: Cgroups | null, disk: string | null): Enf
     processes: group("pids") ?? { scope: "sandbox", by: "rlimit" },
     disk_bytes:
       disk === null
-        ? { scope: "sandbox", by: "a file system of its own, where its environment names a limit" }
+        ? { scope: "sandbox", by: "a file system of its own, where it has a limit" }
         : { scope: "none", needs: disk },
   };
 }

@@ -53,11 +53,16 @@ export function folderDriver({ data_dir, uids, name, plan, ...options }: FolderD
   const folders = sandboxFolders(data_dir, uids, disks);
   const enforces = async () => options.enforces(await disks.missing());
 
+  /** A disk of its own costs more than a folder, and is for those whose disk space has a limit. */
+  async function diskBytesOf({ limits: { disk_bytes } }: SandboxSpec): Promise<number | null> {
+    return disk_bytes !== null && (await disks.missing()) === null ? disk_bytes : null;
+  }
+
   async function provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox> {
     const reason = await refusalOf(spec, enforces);
     if (reason !== null) throw new Unavailable(reason);
     const begin = await plan(spec);
-    const { folder, release } = await folders.open(id, diskBytesOf(spec));
+    const { folder, release } = await folders.open(id, await diskBytesOf(spec));
     try {
       const sandbox = await begin(id, folder, network);
       sandbox.ended.then(release);
@@ -81,7 +86,7 @@ export function folderDriver({ data_dir, uids, name, plan, ...options }: FolderD
     },
     hold: folders.hold,
     async stage(id, spec) {
-      const { path, folder, commit, discard } = await folders.stage(id, diskBytesOf(spec));
+      const { path, folder, commit, discard } = await folders.stage(id, await diskBytesOf(spec));
       return { path, folders: keptFolders(folder), commit, discard };
     },
     async check() {
@@ -101,10 +106,6 @@ export function folderDriver({ data_dir, uids, name, plan, ...options }: FolderD
     },
   };
 }
-
-/** A disk of its own costs more than a folder, and is for the environment that asks for a limit. */
-const diskBytesOf = ({ limits: { disk_bytes }, demanded }: SandboxSpec): number | null =>
-  demanded.includes("disk_bytes") ? disk_bytes : null;
 
 function keptFolders({ workspace, home, outputs, tool_results, user }: SandboxFolder): KeptFolder[] {
   const { uid, gid } = user;
