@@ -11,6 +11,7 @@ import type { NetworkListener } from "../hands/listen.ts";
 import type { Checkpoint } from "../hands/wire.ts";
 import { lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
+import { lockDataDir } from "./lock.ts";
 import {
   answersLocally,
   configOrExit,
@@ -59,6 +60,11 @@ async function hands(options: HandsOptions): Promise<void> {
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     chmodSync(folder, 0o711);
     const network = options.listen ? networkListener(options.listen, config, logger) : undefined;
+    // A driver takes what it finds running there for its predecessor's, and ends it.
+    const lock = await lockDataDir(folder, {
+      program: "drover hands",
+      onWait: () => logger.info("waiting for the processes of an earlier drover hands to end"),
+    });
     const driver = chosenDriver(config.driver, folder);
     const socket_path = options.socket ?? handsSocketOf(config);
     const egress_socket = options.egress ?? egressSocketOf(config);
@@ -90,6 +96,7 @@ async function hands(options: HandsOptions): Promise<void> {
     }
     await life.stopped;
     await host.close();
+    lock.release();
   } catch (error) {
     life.fail(explain(error));
   }

@@ -10,7 +10,9 @@ export interface DataDirLock {
 }
 
 export interface LockOptions {
-  /** Called when an earlier `drover up` is gone and its children are not yet. */
+  /** The program that works on it, for people. */
+  program?: string;
+  /** Called when an earlier one is gone and its children are not yet. */
   onWait(): void;
   wait_ms?: number;
   signal?: AbortSignal;
@@ -19,17 +21,20 @@ export interface LockOptions {
 const lockedByAnother = 1;
 
 /** Makes this process, and the children that get the descriptor, the only ones to work on a data directory. */
-export async function lockDataDir(dataDir: string, options: LockOptions): Promise<DataDirLock> {
+export async function lockDataDir(
+  dataDir: string,
+  { program = "drover up", ...options }: LockOptions,
+): Promise<DataDirLock> {
   const path = join(dataDir, "lock");
   const fd = openSync(path, "a+", 0o600);
   try {
     const deadline = Date.now() + (options.wait_ms ?? 30_000);
     for (let attempt = 0; !take(fd); attempt += 1) {
       const holder = Number(readFileSync(path, "utf8"));
-      if (isAlive(holder)) throw new Error(`another drover up (pid ${holder}) already runs on ${dataDir}`);
+      if (isAlive(holder)) throw new Error(`another ${program} (pid ${holder}) already runs on ${dataDir}`);
       if (Date.now() > deadline) {
         throw new Error(
-          `processes of an earlier drover up still run on ${dataDir}; end them (see: fuser ${path})`,
+          `processes of an earlier ${program} still run on ${dataDir}; end them (see: fuser ${path})`,
         );
       }
       // The first look may have come before the holder had written its pid.
