@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -63,6 +63,17 @@ describe("disks of sandboxes", { skip: needs !== null && `this machine lacks ${n
     while (attached().length > 0) await delay(5);
   });
   after(() => folder.remove());
+
+  test("what is missing for a moment is looked for again", async () => {
+    const root = join(folder.path, "moment");
+    mkdirSync(root);
+    const disks = createDisks(root, { possible: true });
+    writeFileSync(join(root, "prepared"), "in the way");
+    assert.match((await disks.missing()) ?? "", /file systems in files/);
+    rmSync(join(root, "prepared"));
+    assert.equal(await disks.missing(), null);
+    await disks.close();
+  });
 
   test("a full one harms no other, keeps its files, and goes with its sandbox", async () => {
     const driver = driverIn("full");

@@ -178,7 +178,12 @@ export function createDisks(root: string, { possible }: { possible: boolean }): 
 
   return {
     missing() {
-      probed ??= possible ? probe(prepare, discard) : Promise.resolve("a real root and loop devices");
+      if (!possible) return Promise.resolve("a real root and loop devices");
+      probed ??= probe(prepare, discard).then((missing) => {
+        // It may be there later, and what is missing for a moment must not be for as long as this process runs.
+        if (missing !== null) probed = null;
+        return missing;
+      });
       return probed;
     },
     async make(folder, bytes) {
