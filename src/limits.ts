@@ -341,6 +341,8 @@ export const limits = {
   network_slots_spare: 4,
   network_slots_spare_max: 16,
   network_slots_lately_ms: 10_000,
+  /** How long after one was taken the next is made. */
+  network_slots_ahead_ms: 60,
   /** Those that are made at a time, where sandboxes wait for them, and how long one may take. */
   network_slots_making_max: 4,
   network_slot_ms_max: 30_000,

@@ -5,9 +5,10 @@ import type { Slot } from "./slot.ts";
 import { createSlots } from "./slots.ts";
 
 /** Slots that are made when the test says so. */
-function bench() {
+function bench({ sandboxesStart = true } = {}) {
   const begun: { inBackground: boolean; made: PromiseWithResolvers<Slot> }[] = [];
   const closed: Slot[] = [];
+  const postponed: (() => void)[] = [];
   let time = 0;
   const slots = createSlots({
     make({ inBackground }) {
@@ -16,6 +17,7 @@ function bench() {
       return made.promise;
     },
     now: () => time,
+    later: (work) => postponed.push(work),
   });
   /** Ends the oldest that is being made. */
   async function finish(end: "made" | "failed" = "made"): Promise<void> {
@@ -24,12 +26,16 @@ function bench() {
     if (end === "made") next?.made.resolve(slot);
     else next?.made.reject(new Error("no namespaces"));
     await new Promise(setImmediate);
+    if (sandboxesStart) started();
   }
-  return { slots, begun, closed, finish, wait: (ms: number) => (time += ms) };
+  function started(): void {
+    for (const work of postponed.splice(0)) work();
+  }
+  return { slots, begun, closed, finish, started, wait: (ms: number) => (time += ms) };
 }
 
 test("none is made before one is needed, and then a few ahead", async () => {
-  const { slots, begun, finish } = bench();
+  const { slots, begun, finish, started } = bench();
   assert.equal(begun.length, 0);
   const first = slots.take();
   assert.deepEqual(
@@ -44,6 +50,26 @@ test("none is made before one is needed, and then a few ahead", async () => {
   }
   assert.equal(begun.length, 0);
   await slots.take();
+  started();
+  assert.equal(begun.length, 1);
+});
+
+test("the next is made when the sandbox that one was taken for has had time to start", async () => {
+  const { slots, begun, finish, started } = bench({ sandboxesStart: false });
+  const first = slots.take();
+  await finish();
+  await first;
+  assert.equal(begun.length, 0);
+  started();
+  assert.equal(begun.length, 1);
+  await finish();
+  await finish();
+  assert.equal(begun.length, 1);
+  await finish();
+  await finish();
+  await slots.take();
+  assert.equal(begun.length, 0);
+  started();
   assert.equal(begun.length, 1);
 });
 
@@ -59,12 +85,13 @@ test("those who wait get what is ready first, however many are made at a time", 
 });
 
 test("after a burst more are kept ready, and after a while fewer again", async () => {
-  const { slots, begun, finish, wait } = bench();
+  const { slots, begun, finish, started, wait } = bench();
   const taken = Array.from({ length: 10 }, () => slots.take());
   while (begun.length > 0) await finish();
   await Promise.all(taken);
   for (let n = 0; n < 10; n += 1) await slots.take();
   wait(limits.network_slots_lately_ms);
+  started();
   let made = 0;
   for (; begun.length > 0; made += 1) await finish();
   assert.equal(made, limits.network_slots_spare);

@@ -14,9 +14,17 @@ export interface Slots {
 export interface SlotsOptions {
   make(options: { inBackground: boolean }): Promise<Slot>;
   now?(): number;
+  /** Calls `work` when the sandbox that a slot was taken for has had time to start. */
+  later?(work: () => void): void;
 }
 
-export function createSlots({ make, now = () => performance.now() }: SlotsOptions): Slots {
+const afterTheStart = (work: () => void) => void setTimeout(work, limits.network_slots_ahead_ms).unref();
+
+export function createSlots({
+  make,
+  now = () => performance.now(),
+  later = afterTheStart,
+}: SlotsOptions): Slots {
   const ready: Slot[] = [];
   const waiting: { resolve(slot: Slot): void; reject(error: unknown): void }[] = [];
   const making = new Set<Promise<void>>();
@@ -50,9 +58,11 @@ export function createSlots({ make, now = () => performance.now() }: SlotsOption
         ? making.size < Math.min(waiting.length, limits.network_slots_making_max)
         : !closed && !resting && making.size === 0 && ready.length < spare();
     while (isWanted()) {
-      const made = begin(waiting.length === 0).finally(() => {
+      const inBackground = waiting.length === 0;
+      const made = begin(inBackground).finally(() => {
         making.delete(made);
-        fill();
+        if (inBackground || waiting.length > 0) fill();
+        else later(fill);
       });
       making.add(made);
     }
@@ -66,7 +76,8 @@ export function createSlots({ make, now = () => performance.now() }: SlotsOption
       const taken = slot
         ? Promise.resolve(slot)
         : new Promise<Slot>((resolve, reject) => waiting.push({ resolve, reject }));
-      fill();
+      if (slot) later(fill);
+      else fill();
       return taken;
     },
     async close() {
