@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type DriverSettings, driverSettings, driverVariables } from "./config/driver.ts";
+import { type EgressProxy, egressProxy, egressVariables } from "./config/egress.ts";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
 import {
@@ -93,6 +94,7 @@ const shape = {
   ...handsVariables,
   ...driverVariables,
   ...sandboxesVariables,
+  ...egressVariables,
   DROVER_LOG: z
     .enum(
       ["trace", "debug", "info", "warn", "error", "silent"],
@@ -135,6 +137,8 @@ export interface Config {
   /** Of the sandboxes of this machine. */
   driver: DriverSettings;
   sandboxes: SandboxSettings;
+  /** What `drover egress` goes through; null: nothing. */
+  egress_proxy: EgressProxy | null;
   /** Where `serve` answers Prometheus; null: nowhere. */
   metrics: { host: string; port: number } | null;
   log_level: z.infer<typeof shape.DROVER_LOG>;
@@ -235,6 +239,7 @@ export function readConfig(
     hands,
     driver: driverSettings(values, file.hands ?? {}),
     sandboxes,
+    egress_proxy: egressProxy(values, file.egress ?? {}),
     metrics: values.DROVER_METRICS ?? null,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",

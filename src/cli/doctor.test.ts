@@ -66,6 +66,9 @@ test("whether egress answers is said where sandboxes run", async () => {
   assert.match((await doctor(own)).said, /warn {2}egress {4}no drover egress answers.*start it beside/);
   await once(sockets.egress.listen(join(runtime_dir, "egress.sock")), "listening");
   assert.match((await doctor(own)).said, /ok {4}egress {4}answers at .*egress\.sock/);
+  const { said } = await doctor({ ...own, DROVER_EGRESS_PROXY: "http://sandy:secret@proxy.corp:3128" });
+  assert.match(said, /egress\.sock; it goes through http:\/\/\*\*\*@proxy\.corp:3128/);
+  assert.doesNotMatch(said, /sandy|secret/);
   for (const socket of Object.values(sockets)) socket.close();
 });
 

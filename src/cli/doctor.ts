@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
 import pg from "pg";
+import { shownProxy } from "../config/egress.ts";
 import type { Config } from "../config.ts";
 import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedded/binaries.ts";
 import { findPrimary, urlsOf } from "../db/hosts.ts";
@@ -122,7 +123,8 @@ async function network(): Promise<Finding> {
 /** Looked at where there are sandboxes now: what is not started is no finding. */
 async function egress(config: Config): Promise<Finding[]> {
   const path = egressSocketOf(config);
-  if (await answersLocally(path)) return [ok("egress", `answers at ${path}`)];
+  const through = config.egress_proxy ? `; it goes through ${shownProxy(config.egress_proxy)}` : "";
+  if (await answersLocally(path)) return [ok("egress", `answers at ${path}${through}`)];
   return (await answersLocally(handsSocketOf(config))) ? [warn("egress", sayNoEgress)] : [];
 }
 

@@ -40,6 +40,7 @@ async function egress(options: EgressOptions): Promise<void> {
       owner: options.client,
       allow_private_hosts: config.allow_private_hosts,
       package_hosts: config.sandboxes.package_hosts,
+      proxy: config.egress_proxy,
       onTrouble,
     });
     if (options.runAs) dropPrivileges(options.runAs);

@@ -2,6 +2,8 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { driverEnvironment } from "../config/driver.ts";
+import { egressEnvironment } from "../config/egress.ts";
+import { mirrorsEnvironment } from "../config/mirrors.ts";
 import type { Config } from "../config.ts";
 import { type SystemUser, systemUser } from "../db/embedded/user.ts";
 import { explain } from "./explain.ts";
@@ -149,6 +151,7 @@ function egressSpec(config: Config, main: string, user: SystemUser | null): Chil
       ...plainEnv(config),
       DROVER_ALLOW_PRIVATE_HOSTS: config.allow_private_hosts.join(","),
       DROVER_PACKAGE_HOSTS: config.sandboxes.package_hosts.join(","),
+      ...egressEnvironment(config.egress_proxy),
     },
   };
 }
@@ -163,6 +166,7 @@ function handsSpec(config: Config, main: string, client: SystemUser | null): Chi
       ...plainEnv(config),
       ...driverEnvironment(config.driver),
       DROVER_SANDBOXES_MAX: config.hands.sandboxes_max?.toString(),
+      ...mirrorsEnvironment(config.sandboxes.mirrors),
       DROVER_STORAGE: config.storage,
     },
   };

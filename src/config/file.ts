@@ -1,5 +1,6 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
+import { egressShape } from "./egress.ts";
 import { handsShape } from "./hands.ts";
 import { modelsShape } from "./models.ts";
 import { sandboxesShape } from "./sandboxes.ts";
@@ -10,6 +11,7 @@ const fileShape = z.strictObject({
   web: webShape.optional(),
   hands: handsShape.optional(),
   sandboxes: sandboxesShape.optional(),
+  egress: egressShape.optional(),
 });
 export type ConfigFile = z.infer<typeof fileShape>;
 

@@ -3,6 +3,8 @@ import { limits } from "../limits.ts";
 import { isAllowedHost } from "../protocol/domains.ts";
 import { type ResourceLimits, resourceNames, resourceShapes } from "../protocol/sandbox-resources.ts";
 
+import { hostsOfMirrors, type Mirrors, mirrorsOf, mirrorsShape, mirrorsVariables } from "./mirrors.ts";
+
 /** What the configuration file says of sandboxes: what each may use if its environment does not say, and at most. */
 export interface SandboxSettings {
   defaults: ResourceLimits;
@@ -10,6 +12,7 @@ export interface SandboxSettings {
   network: NetworkLimits;
   /** Registries of package managers that sandboxes may reach with those that everybody uses: mirrors, a company's own. */
   package_hosts: string[];
+  mirrors: Mirrors;
 }
 
 /** What a sandbox may use of the network, whatever its environment says. */
@@ -44,6 +47,7 @@ export const sandboxesShape = z.strictObject({
   maximum: shape.optional(),
   network: networkShape.optional(),
   package_hosts: z.array(z.string(hostProblem).refine(isAllowedHost, hostProblem)).optional(),
+  mirrors: mirrorsShape.optional(),
 });
 export type SandboxesFile = z.infer<typeof sandboxesShape>;
 
@@ -53,6 +57,7 @@ export const sandboxesVariables = {
     .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))
     .refine((hosts) => hosts.every(isAllowedHost), `each ${hostProblem}; they are separated by commas`)
     .optional(),
+  ...mirrorsVariables,
 };
 type SandboxesVariables = z.infer<z.ZodObject<typeof sandboxesVariables>>;
 
@@ -61,6 +66,7 @@ export const builtInSandboxes: SandboxSettings = {
   maximum: { cpu: 16, memory_mb: 32_768, disk_mb: 102_400, processes: 8_192 },
   network: { bytes_max_mb: null, connections_max: limits.network_connections_max },
   package_hosts: [],
+  mirrors: {},
 };
 
 /** The variable holds before what the file says. Problems name the setting. */
@@ -78,11 +84,14 @@ export function sandboxSettings(
     processes: Math.min(processes, maximum.processes),
   };
   const network = { ...builtInSandboxes.network, ...file.network };
+  const mirrors = mirrorsOf(env, file.mirrors ?? {});
+  const named = env.DROVER_PACKAGE_HOSTS ?? file.package_hosts ?? [];
   const sandboxes = {
     defaults: { ...usual, ...file.defaults },
     maximum,
     network,
-    package_hosts: env.DROVER_PACKAGE_HOSTS ?? file.package_hosts ?? [],
+    package_hosts: [...new Set([...named, ...hostsOfMirrors(mirrors)])],
+    mirrors,
   };
   const problems = resourceNames.flatMap((name) => {
     const [given, most] = [file.defaults?.[name], maximum[name]];

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { EgressProxy } from "../config/egress.ts";
 import { limits } from "../limits.ts";
 import type { RefusedLine } from "../net/egress-wire.ts";
 import { listenLocally } from "../net/local-socket.ts";
@@ -7,6 +8,7 @@ import { openTls } from "./connect-tunnel.ts";
 import { readFirstLine } from "./first-line.ts";
 import { packageHosts } from "./package-hosts.ts";
 import { createProxy } from "./proxy.ts";
+import { createUpstream } from "./upstream.ts";
 import { createWayOut } from "./way-out.ts";
 
 export interface EgressOptions extends ReachOptions {
@@ -15,6 +17,8 @@ export interface EgressOptions extends ReachOptions {
   owner?: { uid: number; gid: number };
   /** Registries of package managers, beside those that everybody uses. */
   package_hosts: readonly string[];
+  /** What connections go through. Without it they leave directly. */
+  proxy?: EgressProxy | null;
   /** Hears what should not have happened. */
   onTrouble?(error: unknown): void;
 }
@@ -34,6 +38,7 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
   const watchers = new Set<Socket>();
   const way = createWayOut({
     reach: createReach(options),
+    upstream: options.proxy ? createUpstream(options.proxy) : null,
     package_hosts: [...packageHosts, ...package_hosts],
     onRefused: tellWatchers,
   });

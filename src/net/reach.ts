@@ -10,6 +10,8 @@ import { resolvePublicly } from "./resolve.ts";
 export interface Reach {
   /** What is wrong with a host before anything is resolved, or null. */
   problemOf(host: string): string | null;
+  /** What is wrong with a name that is resolved elsewhere, by its spelling: those that lead nowhere public. */
+  problemOfName(host: string): string | null;
   /**
    * Where a connection to it may go: one is made to one of these, and to nothing that is resolved again. Rejects with
    * `AddressRefused` unless all that the name leads to may be reached.
@@ -55,8 +57,16 @@ export function createReach(options: ReachOptions): Reach {
     return addresses;
   }
 
-  return { problemOf, addressesOf };
+  const problemOfName = (host: string) =>
+    isIP(host) !== 0 || opened.name(host) || !isLocalName(host) ? null : notPublic(host);
+
+  return { problemOf, problemOfName, addressesOf };
 }
+
+/** By what networks and clouds call their own. */
+const isLocalName = (host: string) =>
+  !host.includes(".") ||
+  /\.(localhost|local|localdomain|internal|intranet|lan|home|corp|private|arpa)$/.test(host);
 
 const notPublic = (host: string) =>
   `${host} is not a public address, or one of the server's own; its administrator can open it with DROVER_ALLOW_PRIVATE_HOSTS`;

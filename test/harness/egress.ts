@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { makeAuthority, makeCertificate } from "../../src/cli/certificates.ts";
+import type { EgressProxy } from "../../src/config/egress.ts";
 import { startEgress } from "../../src/egress/egress.ts";
 import type { CarryLine, OpenNetwork, RefusedLine } from "../../src/net/egress-wire.ts";
 import { waiting } from "./waiting.ts";
@@ -33,6 +34,7 @@ export interface EgressRig {
 /** An egress process's inside, and a host's side of its socket. `resolve` answers instead of the DNS. */
 export async function egressRig(
   resolve: (name: string) => string[] = () => [upstreamAddress],
+  proxy: EgressProxy | null = null,
 ): Promise<EgressRig> {
   const folder = mkdtempSync(join(tmpdir(), "drover-egress-"));
   const socket_path = join(folder, "egress.sock");
@@ -42,6 +44,7 @@ export async function egressRig(
     socket_path,
     allow_private_hosts: [upstreamAddress],
     package_hosts: ["mirror.test"],
+    proxy,
     onTrouble: (error) => troubles.push(error),
     resolve: async (name) => {
       resolved.push(name);
