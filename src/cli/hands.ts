@@ -65,7 +65,7 @@ async function hands(options: HandsOptions): Promise<void> {
       program: "drover hands",
       onWait: () => logger.info("waiting for the processes of an earlier drover hands to end"),
     });
-    const driver = chosenDriver(config.driver, folder);
+    const driver = chosenDriver(config.driver, folder, config.sandboxes.mirrors);
     const socket_path = options.socket ?? handsSocketOf(config);
     const egress_socket = options.egress ?? egressSocketOf(config);
     const checkpoints = {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Mirrors } from "../../config/mirrors.ts";
 import type { PackageManager } from "../../protocol/environments.ts";
 
 /** How each package manager installs for every user of a sandbox. Names come as arguments of a script for bash. */
@@ -22,10 +23,23 @@ export const installing: readonly Installing[] = [
   {
     manager: "cargo",
     probe: "command -v cargo",
-    script: 'exec cargo install --root /usr/local --no-track -- "$@"',
+    script: `
+      if [[ $CARGO_MIRROR ]]; then
+        mkdir -p "$CARGO_HOME"
+        printf '[source.crates-io]\\nreplace-with = "mirror"\\n[source.mirror]\\nregistry = "%s"\\n' "$CARGO_MIRROR" >"$CARGO_HOME/config.toml"
+      fi
+      exec cargo install --root /usr/local --no-track -- "$@"`,
     debian: "cargo",
   },
-  { manager: "gem", probe: "command -v gem", script: 'exec gem install --no-document "$@"', debian: "ruby" },
+  {
+    manager: "gem",
+    probe: "command -v gem",
+    script: `
+      source=()
+      if [[ $GEM_MIRROR ]]; then source=(--clear-sources --source "$GEM_MIRROR"); fi
+      exec gem install --no-document "\${source[@]}" "$@"`,
+    debian: "ruby",
+  },
   {
     manager: "go",
     probe: "command -v go",
@@ -51,6 +65,19 @@ export const installing: readonly Installing[] = [
     debian: "python3-pip",
   },
 ];
+
+/** Where the installers find another registry than the usual one. */
+export function variablesOfMirrors({ cargo, gem, go, npm, pip }: Mirrors): Record<string, string> {
+  return {
+    ...(cargo && { CARGO_MIRROR: `sparse+${cargo.replace(/\/?$/, "/")}` }),
+    ...(gem && { GEM_MIRROR: gem }),
+    ...(go && { GOPROXY: go }),
+    ...(npm && { NPM_CONFIG_REGISTRY: npm }),
+    ...(pip && { PIP_INDEX_URL: pip }),
+    // Such a one may be without TLS, in a network that is trusted.
+    ...(pip && new URL(pip).protocol === "http:" && { PIP_TRUSTED_HOST: new URL(pip).hostname }),
+  };
+}
 
 /** Variables of all of them. What they keep for themselves goes with the build. */
 export const installerVariables: Readonly<Record<string, string>> = {

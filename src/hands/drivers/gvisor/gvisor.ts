@@ -31,6 +31,7 @@ export interface GvisorOptions {
   data_dir: string;
   /** Host user ids for sandboxes, one each; twice as many behind them are for gVisor's own processes. */
   uids?: UserIds;
+  installers?: { variables?: Readonly<Record<string, string>> };
 }
 
 const stderrBytesKept = 4_096;
@@ -57,6 +58,7 @@ export function gvisor(options: GvisorOptions): Driver {
     },
     cgroups,
     noPipedCores: pipesCores() ? noPipedCores : [],
+    ...options.installers,
   };
   const roots = createRoots({ data_dir, fakeRoot });
   const { etc } = roots;
