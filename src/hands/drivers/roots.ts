@@ -32,6 +32,12 @@ export function createRoots({ data_dir, fakeRoot, layers: bounds }: RootsOptions
   const etc = join(data_dir, "etc");
   writeEtc(etc);
   const hostEtc = copiesOfEtc(join(data_dir, "host-etc"), etc);
+  // Ahead: a host that copies answers nobody, and is taken for one that is gone.
+  try {
+    hostEtc("none");
+  } catch {
+    // The sandbox that needs it says why.
+  }
   const proc = ownProc(etc);
   const layers = createLayers({ data_dir, fakeRoot: { ...fakeRoot, etc, proc }, ...bounds });
 
