@@ -59,10 +59,14 @@ export function ownFilesystem(
 
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** By these an image would have a say in what the first process does, which has them too. */
+export const beginsOtherwise = (name: string) =>
+  /^(LD_|BASH_|(BASHOPTS|SHELLOPTS|ENV|IFS|PS4|PROMPT_COMMAND|GCONV_PATH|GLIBC_TUNABLES)$)/.test(name);
+
 /** With what the programs of its root filesystem expect. */
 export const environment = ({ PATH = systemPath, ...others }: Readonly<Record<string, string>>) => ({
   LANG: "C.UTF-8",
-  ...others,
+  ...Object.fromEntries(Object.entries(others).filter(([name]) => !beginsOtherwise(name))),
   PATH: `${inside.home}/.local/bin:${PATH}`,
   HOME: inside.home,
   USER: inside.user,
