@@ -259,6 +259,8 @@ export const limits = {
   gvisor_memory_bytes: 64 << 20,
   gvisor_threads: 512,
   gvisor_threads_each: 16,
+  /** For an answer of a container engine, in `ms`; what ends a container by force may take it some seconds. */
+  engine_answer_ms_max: 20_000,
 
   /**
    * Sandboxes running at once on one host: one for so much of its memory, within bounds. One that rests takes a small part

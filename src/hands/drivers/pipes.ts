@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { constants, openSync, readSync, rmSync } from "node:fs";
+import { constants, lchownSync, openSync, readSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
@@ -34,7 +34,12 @@ const setsMadeAtOnce = 8;
 const drainBytesMax = 1 << 20;
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants;
 
-export function pipeSets(folder: string, user: { uid?: number; gid?: number }): PipeSets {
+/** Made as `user`, and given to `owner` where that is another one. */
+export function pipeSets(
+  folder: string,
+  user: { uid?: number; gid?: number },
+  owner?: { uid: number; gid: number },
+): PipeSets {
   const spare: string[] = [];
   let made = 0;
   let making: Promise<void> | null = null;
@@ -43,6 +48,7 @@ export function pipeSets(folder: string, user: { uid?: number; gid?: number }): 
     const names = Array.from({ length: setsMadeAtOnce }, () => String(made++));
     const paths = names.flatMap((name) => kinds.map((kind) => join(folder, `${name}.${kind}`)));
     await promisify(execFile)("mkfifo", ["-m", "600", ...paths], { ...user, cwd: "/" });
+    if (owner) for (const path of paths) lchownSync(path, owner.uid, owner.gid);
     spare.push(...names);
   }
 

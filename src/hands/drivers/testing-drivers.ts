@@ -3,6 +3,7 @@ import { bubblewrap } from "./bubblewrap.ts";
 import { findProgram } from "./bwrap.ts";
 import { docker } from "./docker/docker.ts";
 import { engineMissing, startEngine } from "./docker/testing-engine.ts";
+import type { UserIds } from "./folder-driver.ts";
 import { gvisor } from "./gvisor/gvisor.ts";
 
 /** A driver for tests that every driver has to pass. */
@@ -15,7 +16,9 @@ export interface TestDriver {
 }
 
 export interface StartedDriver {
-  make(data_dir: string): Driver;
+  make(data_dir: string, uids?: UserIds): Driver;
+  /** By which the program chooses it. */
+  settings: Record<string, string>;
   /** When its sandboxes have ended. */
   close(): Promise<void>;
 }
@@ -31,19 +34,33 @@ export const testDrivers: readonly TestDriver[] = [
   {
     name: "bubblewrap",
     missing: () => (findProgram("bwrap") ? null : "needs the package bubblewrap"),
-    start: async () => ({ make: (data_dir) => bubblewrap({ data_dir }), close: nothing }),
+    start: async () => ({
+      settings: {},
+      make: (data_dir, uids) => bubblewrap({ data_dir, ...(uids && { uids }) }),
+      close: nothing,
+    }),
   },
   {
     name: "gvisor",
     missing: gvisorMissing,
-    start: async () => ({ make: (data_dir) => gvisor({ data_dir }), close: nothing }),
+    start: async () => ({
+      settings: { DROVER_DRIVER: "gvisor" },
+      make: (data_dir, uids) => gvisor({ data_dir, ...(uids && { uids }) }),
+      close: nothing,
+    }),
   },
-  {
-    name: "docker",
-    missing: engineMissing,
-    async start() {
-      const { socket, image, close } = await startEngine();
-      return { make: (data_dir) => docker({ data_dir, socket, image, runtime: null }), close };
-    },
-  },
+  { name: "docker", missing: engineMissing, start: ofEngine },
 ];
+
+async function ofEngine(): Promise<StartedDriver> {
+  const { socket, image, close } = await startEngine();
+  return {
+    make: (data_dir, uids) => docker({ data_dir, socket, image, runtime: null, ...(uids && { uids }) }),
+    settings: {
+      DROVER_DRIVER: "docker",
+      DROVER_DOCKER_HOST: `unix://${socket}`,
+      DROVER_DOCKER_IMAGE: image,
+    },
+    close,
+  };
+}

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { limits } from "../../../limits.ts";
 import type { SandboxSpec } from "../../wire.ts";
 import { initInside, outputsInside, pipesInside, toolResultsInside } from "../isolation.ts";
@@ -13,20 +14,25 @@ export interface ContainerOptions {
   folder: SandboxFolder;
   user: { uid: number; gid: number };
   env: Readonly<Record<string, string>>;
+  pipes_read_only: boolean;
+  /** Variables of the image that are not set. */
+  left_out: string[];
+  /** What of the image is seen as this empty folder. */
+  covered: { folder: string; paths: string[] };
   labels: Record<string, string>;
   /** Of the first process, on the host. */
   program: string;
   /** Files of /etc that are ours, by name. */
   etc: Record<string, string>;
   seccomp: SeccompProfile;
-  /** Processes beside those that the spec allows. */
-  spare: number;
+  /** Of the container as a whole, what makes it included. */
+  held: { memory_bytes: number; processes: number };
 }
 
 /** What the engine is asked to create: a container that can do nothing but run programs over these folders. */
 export function containerOf(options: ContainerOptions): Record<string, unknown> {
-  const { spec, folder, user } = options;
-  const { cpu, memory_bytes, processes, tmp_bytes, file_bytes } = spec.limits;
+  const { spec, folder, user, held } = options;
+  const { cpu, processes, tmp_bytes, file_bytes } = spec.limits;
   const rlimits = [processes, Math.ceil(file_bytes / 1024), "unlimited", 0];
   const openFiles = [limits.sandbox_open_files, limits.sandbox_open_files_max];
   const ofMemory = (bytes: number) => `rw,exec,nosuid,nodev,mode=1777,size=${bytes}`;
@@ -34,9 +40,10 @@ export function containerOf(options: ContainerOptions): Record<string, unknown> 
     Image: options.image,
     Hostname: "sandbox",
     User: `${user.uid}:${user.gid}`,
-    Entrypoint: ["bash", "--norc", "--noprofile", initInside],
+    Entrypoint: ["/bin/bash", "--norc", "--noprofile", initInside],
     Cmd: [...rlimits, ...openFiles, limits.sandbox_oom_score].map(String),
-    Env: Object.entries(options.env).map(([name, value]) => `${name}=${value}`),
+    // A name alone takes away what the image sets.
+    Env: [...Object.entries(options.env).map(([name, value]) => `${name}=${value}`), ...options.left_out],
     WorkingDir: "/",
     Labels: options.labels,
     // It ends with whoever holds its input.
@@ -59,7 +66,7 @@ export function containerOf(options: ContainerOptions): Record<string, unknown> 
       MaskedPaths: ["/sys", ...masked.map((name) => `/proc/${name}`)],
       ReadonlyPaths: ["/proc/sys"],
       ...(cpu !== null && { NanoCpus: Math.round(cpu * 1e9) }),
-      ...{ Memory: memory_bytes, MemorySwap: memory_bytes, PidsLimit: processes + options.spare },
+      ...{ Memory: held.memory_bytes, MemorySwap: held.memory_bytes, PidsLimit: held.processes },
       // The first process sets the others, as far as the engine may.
       Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
       ShmSize: tmp_bytes,
@@ -67,14 +74,25 @@ export function containerOf(options: ContainerOptions): Record<string, unknown> 
       LogConfig: { Type: "none" },
       Mounts: [
         ...Object.entries(options.etc).map(([name, path]) => bound(path, `/etc/${name}`, true)),
-        ...[bound(options.program, initInside, true), bound(folder.pipes, pipesInside, true)],
+        ...[
+          bound(options.program, initInside, true),
+          bound(folder.pipes, pipesInside, options.pipes_read_only),
+        ],
         ...[bound(folder.home, inside.home, false), bound(folder.workspace, "/workspace", false)],
         bound(folder.outputs, outputsInside, false),
         bound(folder.tool_results, toolResultsInside, true),
+        ...covers(options.covered),
       ],
     },
   };
 }
+
+const own = ["/tmp", "/workspace", inside.home, outputsInside, toolResultsInside, pipesInside];
+
+const covers = ({ folder, paths }: ContainerOptions["covered"]) =>
+  paths
+    .filter((path) => !own.includes(posix.join("/", path, ".").replace(/\/$/, "")))
+    .map((path) => bound(folder, path, true));
 
 const bound = (Source: string, Target: string, ReadOnly: boolean) => ({
   ...{ Type: "bind", Source, Target, ReadOnly },

@@ -1,35 +1,37 @@
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, chownSync, copyFileSync, mkdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import type { DockerSettings } from "../../../config/driver.ts";
-import { limits } from "../../../limits.ts";
-import { type Driver, type Enforcement, type Namespace, type Sandbox, Unavailable } from "../../driver.ts";
-import { proxy, proxyEnvironment } from "../../network/inside.ts";
+import { type Driver, type Enforcement, Unavailable } from "../../driver.ts";
+import { variablesIn } from "../../images/variables.ts";
+import { proxyEnvironment } from "../../network/inside.ts";
 import type { SandboxSpec } from "../../wire.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
-import { createInit, type Init, initProgram } from "../init.ts";
-import { environment, pipesInside, toolResultsInside } from "../isolation.ts";
-import { outputFiles } from "../output-files.ts";
-import { pipeSets } from "../pipes.ts";
+import { heldAroundGvisor } from "../gvisor/held.ts";
+import { initProgram } from "../init.ts";
+import { beginsOtherwise, environment } from "../isolation.ts";
+import { type PipeSets, pipeSets } from "../pipes.ts";
 import { ownEtcPaths, writeEtc, writeUsers } from "../root-filesystem.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
 import { architecture } from "../seccomp.ts";
 import { containerOf } from "./container.ts";
-import { connectEngine, type Engine, EngineError } from "./engine.ts";
-import { splitFrames } from "./frames.ts";
+import { createContainer, removeContainer, startContainer } from "./container-sandbox.ts";
+import { connectEngine, EngineError } from "./engine.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
 
 export interface DockerOptions extends DockerSettings {
   /** Holds the workspaces. */
   data_dir: string;
   uids?: UserIds;
+  /** How long the engine may take for an answer, in `ms`. */
+  answer_ms_max?: number;
 }
 
 const engineShape = z.object({
   ServerVersion: z.string(),
   SecurityOptions: z.array(z.string()).nullish(),
-  Runtimes: z.record(z.string(), z.unknown()).nullish(),
+  Runtimes: z.record(z.string(), z.object({ path: z.string().nullish() })).nullish(),
   DefaultRuntime: z.string().nullish(),
   CpuCfsQuota: z.boolean(),
   MemoryLimit: z.boolean(),
@@ -39,15 +41,25 @@ type EngineHere = z.infer<typeof engineShape>;
 
 const imageShape = z.object({
   Id: z.string(),
-  Config: z.object({ Env: z.array(z.string()).nullish() }).nullish(),
+  Config: z
+    .object({
+      Env: z.array(z.string()).nullish(),
+      Volumes: z.record(z.string(), z.unknown()).nullish(),
+    })
+    .nullish(),
 });
-const createdShape = z.object({ Id: z.string() });
-const runningShape = z.object({ State: z.object({ Pid: z.int().positive() }) });
-const listShape = z.array(createdShape);
+
+interface EngineImage {
+  id: string;
+  env: Record<string, string>;
+  /** Folders of which the engine would make one for each container, without a limit. */
+  volumes: string[];
+}
+
+const listShape = z.array(z.object({ Id: z.string() }));
 
 /** Of containers, so that no other is ever touched. */
 const label = "dev.drover.hands";
-const stderrBytesKept = 4_096;
 /** The sandbox's first process and those that start others, when a fork bomb has taken the rest. */
 const processesToSpare = 32;
 
@@ -55,21 +67,24 @@ const processesToSpare = 32;
 export function docker(options: DockerOptions): Driver {
   const { data_dir } = options;
   const uids = process.getuid?.() === 0 ? (options.uids ?? defaultUids) : null;
-  const engine = connectEngine(options.socket);
+  const engine = connectEngine(options.socket, options);
   const owner = createHash("sha256").update(data_dir).digest("hex").slice(0, 16);
   const seccomp = seccompProfile(architecture());
   const etc = join(data_dir, "etc");
   writeEtc(etc);
+  const nothing = join(data_dir, "nothing");
+  mkdirSync(nothing, { recursive: true, mode: 0o755 });
   const program = join(data_dir, "init.bash");
   copyFileSync(initProgram, program);
   chmodSync(program, 0o644);
   let found: EngineHere | null = null;
+  let leftovers: Promise<void> | null = null;
 
   /** Of sandboxes that have ended with the process that began them. */
   async function removeLeftovers(): Promise<void> {
     const filters = encodeURIComponent(JSON.stringify({ label: [`${label}=${owner}`] }));
     const left = listShape.parse(await engine.ask("GET", `/containers/json?all=true&filters=${filters}`));
-    for (const { Id } of left) await remove(engine, Id);
+    for (const { Id } of left) await removeContainer(engine, Id);
   }
 
   async function engineHere(): Promise<EngineHere> {
@@ -90,12 +105,16 @@ export function docker(options: DockerOptions): Driver {
       throw new Unavailable(
         `the container engine has no runtime ${runtime} (it has ${runtimes.join(", ")}): add it to its daemon.json`,
       );
-    await removeLeftovers();
+    leftovers ??= removeLeftovers();
+    await leftovers.catch((error: unknown) => {
+      leftovers = null;
+      throw error;
+    });
     found = here;
     return here;
   }
 
-  async function imageOf({ image }: SandboxSpec): Promise<{ id: string; env: Record<string, string> }> {
+  async function imageOf({ image }: SandboxSpec): Promise<EngineImage> {
     const name = image ?? options.image;
     if (name === null)
       throw new Unavailable(
@@ -103,7 +122,8 @@ export function docker(options: DockerOptions): Driver {
       );
     try {
       const about = imageShape.parse(await engine.ask("GET", `/images/${encodeURIComponent(name)}/json`));
-      return { id: about.Id, env: readVariables(about.Config?.Env ?? []) };
+      const { Env, Volumes } = about.Config ?? {};
+      return { id: about.Id, env: variablesIn(Env ?? []), volumes: Object.keys(Volumes ?? {}) };
     } catch (error) {
       if (!(error instanceof EngineError && error.status === 404)) throw error;
       throw new Unavailable(
@@ -114,7 +134,7 @@ export function docker(options: DockerOptions): Driver {
 
   async function plan(spec: SandboxSpec): Promise<Begin> {
     refusePackages(spec);
-    await engineHere();
+    const isGvisor = makesByGvisor(await engineHere(), options.runtime);
     const image = await imageOf(spec);
     if (spec.network.type !== "none" && uids === null)
       throw new Unavailable(
@@ -122,23 +142,23 @@ export function docker(options: DockerOptions): Driver {
       );
     return async (id, folder, network) => {
       const user = usersOf(folder);
+      const pipes = openPipes(folder, user, isGvisor);
       const container = containerOf({
         ...{ image: image.id, runtime: options.runtime, spec, folder, user, program, seccomp },
         env: { ...environment(image.env), ...(network && proxyEnvironment) },
+        pipes_read_only: !isGvisor,
+        left_out: Object.keys(image.env).filter(beginsOtherwise),
+        covered: { folder: nothing, paths: image.volumes },
         labels: { [label]: owner },
         etc: {
           ...ownEtcPaths(etc, network ? "open" : "none"),
           passwd: join(folder.etc, "passwd"),
           group: join(folder.etc, "group"),
         },
-        spare: processesToSpare,
+        held: isGvisor ? heldAroundGvisor(spec) : held(spec),
       });
-      const { Id } = createdShape.parse(
-        await engine.ask("POST", "/containers/create", container).catch((error: unknown) => {
-          throw error instanceof EngineError ? new Unavailable(noSandbox(error.message)) : error;
-        }),
-      );
-      return start(engine, { id, container: Id, folder, network });
+      const made = await createContainer(engine, `drover-${owner}-${id}`, container);
+      return startContainer(engine, { id, container: made, folder, network, pipes, isGvisor });
     };
   }
 
@@ -148,15 +168,24 @@ export function docker(options: DockerOptions): Driver {
     name: "docker",
     async describe() {
       const { ServerVersion, DefaultRuntime } = await engineHere();
-      return `containers of Docker ${ServerVersion} (${options.runtime ?? DefaultRuntime ?? "its runtime"})`;
+      return `containers of Docker ${ServerVersion} (${options.runtime ?? DefaultRuntime ?? "its runtime"}), for environments without packages`;
     },
-    enforces: async (disk) => enforcement(await engineHere(), disk, options.runtime),
+    async enforces(disk) {
+      const here = await engineHere();
+      return enforcement(here, disk, makesByGvisor(here, options.runtime));
+    },
     prepare: async (spec) => refusePackages(spec),
     plan,
   });
 }
 
-function enforcement(here: EngineHere, disk: string | null, runtime: string | null): Enforcement {
+/** By whatever name its runtime goes. */
+function makesByGvisor({ Runtimes, DefaultRuntime }: EngineHere, runtime: string | null): boolean {
+  const name = runtime ?? DefaultRuntime ?? "";
+  return name.includes("runsc") || basename(Runtimes?.[name]?.path ?? "") === "runsc";
+}
+
+function enforcement(here: EngineHere, disk: string | null, ends: boolean): Enforcement {
   const by = (has: boolean) =>
     has
       ? ({ scope: "sandbox", by: "Docker" } as const)
@@ -164,8 +193,7 @@ function enforcement(here: EngineHere, disk: string | null, runtime: string | nu
   const memory = by(here.MemoryLimit);
   return {
     cpu: by(here.CpuCfsQuota),
-    memory_bytes:
-      memory.scope === "sandbox" && runtime?.includes("runsc") ? { ...memory, ends: true } : memory,
+    memory_bytes: memory.scope === "sandbox" && ends ? { ...memory, ends } : memory,
     processes: by(here.PidsLimit),
     disk_bytes:
       disk === null
@@ -181,8 +209,6 @@ function refusePackages({ packages }: SandboxSpec): void {
     );
 }
 
-const noSandbox = (said: string) => `no sandbox could be started (${said})`;
-
 /** Under an engine without root, its root is this process's own user. */
 function usersOf({ etc, user: { uid = 0, gid = 0 } }: SandboxFolder): { uid: number; gid: number } {
   mkdirSync(etc, { recursive: true, mode: 0o755 });
@@ -190,87 +216,24 @@ function usersOf({ etc, user: { uid = 0, gid = 0 } }: SandboxFolder): { uid: num
   return { uid, gid };
 }
 
-function readVariables(entries: string[]): Record<string, string> {
-  return Object.fromEntries(
-    entries.map((entry) => {
-      const at = entry.indexOf("=");
-      return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
-    }),
-  );
-}
+const held = ({ limits: { memory_bytes, processes } }: SandboxSpec) => ({
+  memory_bytes,
+  processes: processes + processesToSpare,
+});
 
-/** Whether it runs or not, unless it is gone already. */
-async function remove(engine: Engine, container: string): Promise<void> {
-  try {
-    await engine.ask("DELETE", `/containers/${container}?force=true&v=true`);
-  } catch (error) {
-    // Being removed already is a conflict.
-    if (!(error instanceof EngineError && (error.status === 404 || error.status === 409))) throw error;
-  }
-}
-
-async function start(
-  engine: Engine,
-  made: { id: string; container: string; folder: SandboxFolder; network: Namespace | undefined },
-): Promise<Sandbox> {
-  const { id, container, folder, network } = made;
-  const stream = await engine.attach(container);
-  stream.on("error", () => {});
-  const { stdout, stderr: errors } = splitFrames(stream);
-  let stderr = "";
-  errors.on("data", (chunk) => {
-    stderr = (stderr + chunk).slice(-stderrBytesKept);
-  });
-  const init = createInit(stream, stdout, pipeSets(folder.pipes, folder.user), pipesInside);
-  const gone = engine.ask("POST", `/containers/${container}/wait?condition=removed`).catch(() => {});
-  const ended = gone.then(() => {
-    init.end();
-    stream.destroy();
-  });
-
-  async function destroy(): Promise<void> {
-    await remove(engine, container);
-    await ended;
-  }
-
-  try {
-    await engine.ask("POST", `/containers/${container}/start`);
-  } catch (error) {
-    await destroy();
-    throw error instanceof EngineError ? new Unavailable(noSandbox(error.message)) : error;
-  }
-  const timer = setTimeout(() => void remove(engine, container).catch(() => {}), limits.sandbox_start_ms_max);
-  const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
-  clearTimeout(timer);
-  if (!up) throw new Unavailable(noSandbox(stderr.trim() || "its first process ended"));
-  try {
-    if (network) await attachNetwork(engine, container, network, init);
-  } catch (error) {
-    await destroy();
-    throw error;
-  }
-  const keepOutput = outputFiles({
-    folder: folder.tool_results,
-    inside: toolResultsInside,
-    gid: folder.user.gid,
-  });
-  return { id, ended, spawn: init.spawn, keepOutput, destroy };
-}
-
-/** The container comes with a namespace of its own, and so may its runtime. */
-async function attachNetwork(
-  engine: Engine,
-  container: string,
-  network: Namespace,
-  init: Init,
-): Promise<void> {
-  const { State } = runningShape.parse(await engine.ask("GET", `/containers/${container}/json`));
-  await network.listenIn(State.Pid);
-  const knock = await init.spawn(["bash", "-c", `: </dev/tcp/${proxy.host}/${proxy.port}`], {
-    control: false,
-  });
-  if ((await knock.exited) === 0) return;
-  throw new Unavailable(
-    "the runtime of the container engine has a network of its own, in which nobody can listen: choose another runtime (DROVER_DOCKER_RUNTIME), DROVER_DRIVER=gvisor, or environments without a network",
-  );
+/**
+ * By gVisor nobody can write into a pipe in a folder that is read-only: there it is one in which the sandbox can make
+ * nothing, for it is root's.
+ */
+function openPipes(
+  { pipes, user }: SandboxFolder,
+  owner: { uid: number; gid: number },
+  isGvisor: boolean,
+): PipeSets {
+  if (!isGvisor) return pipeSets(pipes, user);
+  if (user.uid === undefined)
+    throw new Unavailable("sandboxes by gVisor need `drover hands` to be root, for the users of sandboxes");
+  chownSync(pipes, 0, 0);
+  chmodSync(pipes, 0o711);
+  return pipeSets(pipes, {}, owner);
 }

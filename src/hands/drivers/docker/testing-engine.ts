@@ -1,14 +1,16 @@
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -21,14 +23,30 @@ export interface TestEngine {
   socket: string;
   /** The one that it has. */
   image: string;
+  /** The same programs by another name, with what a Dockerfile says of them. */
+  importImage(name: string, changes: string[]): Promise<void>;
+  /** Ends it, with its containers, until it is started again. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  /** SIGSTOP and SIGCONT. */
+  freeze(): void;
+  thaw(): void;
   close(): Promise<void>;
 }
 
 /** What the shared tests need inside, with the libraries of each. */
 const programs =
-  `bash cat chmod cut curl cp date dirname du env find grep head id kill ln ls mkdir mkfifo mv perl pgrep pkill
-  printf ps rm sed seq sh sleep sort stat tail timeout touch tr true uname wc whoami`.split(/\s+/);
+  `base64 basename bash cat chmod cmp cp curl cut date dirname du env find getent git grep head id kill ln ls mkdir mkfifo
+  mktemp mount mv od perl pgrep pkill printf ps python3 readlink rm sed seq sh sha256sum sleep sort stat tail tar tee timeout touch tr true
+  umount uname unshare wc whoami xargs yes`.split(/\s+/);
 const dockerd = () => ["/usr/sbin/dockerd", findProgram("dockerd") ?? ""].find((path) => existsSync(path));
+/** gVisor, which opens no pipes of the host unless it is told to. */
+const runtimes = Object.fromEntries(
+  Object.entries({ runsc: ["--host-fifo=open"], shut: [] }).map(([name, more]) => [
+    name,
+    { path: findProgram("runsc") ?? "/usr/bin/runsc", runtimeArgs: ["--network=none", ...more] },
+  ]),
+);
 const startMsMax = 60_000;
 const readyPollMs = 100;
 
@@ -43,63 +61,78 @@ export function engineMissing(): string | null {
 export async function startEngine(): Promise<TestEngine> {
   const folder = mkdtempSync(join(tmpdir(), "drover-engine-"));
   const socket = join(folder, "docker.sock");
-  const child = spawn(
-    dockerd() ?? "",
-    [
-      ...[
-        "--data-root",
-        join(folder, "data"),
-        "--exec-root",
-        join(folder, "run"),
-        "--pidfile",
-        join(folder, "pid"),
-      ],
-      ...[
-        "--host",
-        `unix://${socket}`,
-        "--bridge",
-        "none",
-        "--iptables=false",
-        "--ip-forward=false",
-        "--ip-masq=false",
-      ],
-      ...["--log-level", "error", "--shutdown-timeout", "5"],
+  const image = "drover-test:1";
+  const arguments_ = [
+    ...[
+      "--data-root",
+      join(folder, "data"),
+      "--exec-root",
+      join(folder, "run"),
+      "--pidfile",
+      join(folder, "pid"),
     ],
-    { stdio: ["ignore", "ignore", "pipe"], cwd: "/" },
-  );
-  let said = "";
-  child.stderr?.on("data", (chunk) => {
-    said = (said + chunk).slice(-2_000);
-  });
-  const exited = once(child, "exit");
+    ...[
+      "--host",
+      `unix://${socket}`,
+      "--bridge",
+      "none",
+      "--iptables=false",
+      "--ip-forward=false",
+      "--ip-masq=false",
+    ],
+    ...["--config-file", join(folder, "daemon.json")],
+    ...["--log-level", "error", "--shutdown-timeout", "5"],
+  ];
+  writeFileSync(join(folder, "daemon.json"), JSON.stringify({ runtimes }));
+  const engine = connectEngine(socket);
+  let child: ChildProcess;
 
-  async function close(): Promise<void> {
+  async function start(): Promise<void> {
+    child = spawn(dockerd() ?? "", arguments_, { stdio: ["ignore", "ignore", "pipe"], cwd: "/" });
+    let said = "";
+    child.stderr?.on("data", (chunk) => {
+      said = (said + chunk).slice(-2_000);
+    });
+    const until = Date.now() + startMsMax;
+    const answers = () => engine.ask("GET", "/version").then(Boolean, () => false);
+    while (!(await answers())) {
+      if (child.exitCode !== null || Date.now() > until) {
+        await close();
+        throw new Error(`dockerd did not start: ${said}`);
+      }
+      await delay(readyPollMs);
+    }
+  }
+
+  async function stop(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
     child.kill("SIGTERM");
     await exited;
+  }
+
+  async function close(): Promise<void> {
+    await stop();
     rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
-  const engine = connectEngine(socket);
-  const until = Date.now() + startMsMax;
-  while (
-    !(await engine.ask("GET", "/version").then(
-      () => true,
-      () => false,
-    ))
-  ) {
-    if (child.exitCode !== null || Date.now() > until) {
-      await close();
-      throw new Error(`dockerd did not start: ${said}`);
-    }
-    await delay(readyPollMs);
+  await start();
+  try {
+    await importRoot(socket, image, [], join(folder, "root"));
+  } catch (error) {
+    await close();
+    throw error;
   }
-  const image = "drover-test:1";
-  await importRoot(socket, image, join(folder, "root"));
-  return { socket, image, close };
+  return {
+    ...{ socket, image, start, stop, close },
+    importImage: (name, changes) => importRoot(socket, name, changes, join(folder, "root")),
+    freeze: () => child.kill("SIGSTOP"),
+    thaw: () => child.kill("SIGCONT"),
+  };
 }
 
 /** A few programs of this machine, as an image. */
-async function importRoot(socket: string, image: string, root: string): Promise<void> {
+async function importRoot(socket: string, image: string, changes: string[], root: string): Promise<void> {
   for (const path of [
     "usr/bin",
     "usr/lib",
@@ -116,20 +149,21 @@ async function importRoot(socket: string, image: string, root: string): Promise<
     mkdirSync(join(root, path), { recursive: true });
   chmodSync(join(root, "tmp"), 0o1777);
   for (const name of ["bin", "lib", "lib64"]) symlinkSync(`usr/${name}`, join(root, name));
-  const paths = programs.flatMap((name) => findProgram(name) ?? []);
-  const { stdout } = await promisify(execFile)("ldd", paths);
+  const paths = programs.map((name) => `/usr/bin/${name}`).filter((path) => existsSync(path));
+  const modules = globSync("/usr/lib/python3.*/lib-dynload/*.so");
+  const { stdout } = await promisify(execFile)("ldd", [...paths, ...modules]);
   const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = ""]) => path);
   for (const path of new Set([...paths, ...libraries])) {
     const at = join(root, path.startsWith("/usr/") ? path : `/usr${path}`);
     mkdirSync(dirname(at), { recursive: true });
     copyFileSync(path, at);
   }
-  const folders = ["x86_64-linux-gnu/perl-base", "aarch64-linux-gnu/perl-base", "locale/C.utf8"];
-  for (const folder of folders.map((name) => `/usr/lib/${name}`))
-    if (existsSync(folder)) cpSync(folder, join(root, folder), { recursive: true });
+  for (const folder of globSync("/usr/lib/{*-linux-gnu/{perl-base,librt.so.1},locale/C.utf8,python3.*}"))
+    cpSync(folder, join(root, folder), { recursive: true, verbatimSymlinks: true });
   const tar = spawn("tar", ["-C", root, "-c", "."], { stdio: ["ignore", "pipe", "inherit"] });
   const [repo, tag] = image.split(":");
-  const path = `/images/create?fromSrc=-&repo=${repo}&tag=${tag}`;
+  const said = changes.map((change) => `&changes=${encodeURIComponent(change)}`).join("");
+  const path = `/images/create?fromSrc=-&repo=${repo}&tag=${tag}${said}`;
   await connectEngine(socket).send(path, tar.stdout, "application/x-tar");
   rmSync(root, { recursive: true });
 }

@@ -23,7 +23,8 @@ import { createRoots } from "../roots.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
 import { prepareBecome } from "./become.ts";
 import { type Bundle, type Keepers, userMap, writeBundle } from "./bundle.ts";
-import { ofMemory, type Parts, readBwrapArguments, readOnly, readWrite } from "./mounts.ts";
+import { heldAroundGvisor } from "./held.ts";
+import { nothing, ofMemory, type Parts, readBwrapArguments, readOnly, readWrite } from "./mounts.ts";
 import { findRunsc, type Runsc } from "./runsc.ts";
 
 export interface GvisorOptions {
@@ -82,8 +83,9 @@ export function gvisor(options: GvisorOptions): Driver {
       ...["--ro-bind", program, initInside],
     ];
     const parts = readBwrapArguments(own);
-    parts.folders.push("/mnt/session/uploads", "/dev", "/proc", "/sys");
+    parts.folders.push("/mnt/session/uploads", "/dev", "/proc");
     parts.mounts.push(
+      nothing("/sys"),
       ...[ofMemory("/dev/shm", tmp_bytes), ofMemory("/tmp", tmp_bytes)],
       readOnly(becomeFolder, becomeInside),
       // Its folder is closed to all but the first process. Where it is read-only nobody can write into its pipes.
@@ -106,12 +108,7 @@ export function gvisor(options: GvisorOptions): Driver {
       if (uid === undefined || gid === undefined) throw new Error("the sandbox has no user of its own");
       const keepers = keepersOf(uid);
       chownSync(folder.pipes, keepers.root, keepers.root);
-      const { cpu, memory_bytes, processes } = spec.limits;
-      const cgroup = cgroups?.create(id, {
-        cpu,
-        memory_bytes: memory_bytes + limits.gvisor_memory_bytes,
-        processes: limits.gvisor_threads + limits.gvisor_threads_each * processes,
-      });
+      const cgroup = cgroups?.create(id, { cpu: spec.limits.cpu, ...heldAroundGvisor(spec) });
       const path = join(bundles, id);
       rmSync(path, { recursive: true, force: true });
       const bundle = writeBundle(path, {

@@ -30,6 +30,14 @@ export const ofMemory = (destination: string, bytes: number): Mount => ({
   options: ["nosuid", "nodev", "mode=1777", `size=${bytes}`],
 });
 
+/** In place of what gVisor puts there by itself. */
+export const nothing = (destination: string): Mount => ({
+  type: "tmpfs",
+  source: "tmpfs",
+  destination,
+  options: ["ro", "nosuid", "nodev", "mode=755", "size=4096"],
+});
+
 /** The parts of a root filesystem, by what bwrap is told of them. */
 export interface Parts {
   mounts: Mount[];
