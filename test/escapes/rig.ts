@@ -9,7 +9,7 @@ import { allowed, checked, refused } from "../../src/hands/drivers/system-calls.
 import { startHands } from "../../src/hands/host.ts";
 import { type TestFolder, testFolder, testSpec } from "../../src/hands/testing.ts";
 import { connectHands, type TestClient } from "../../src/hands/testing-client.ts";
-import { exec, finished, never, request, shell, textOf } from "../../src/hands/testing-host.ts";
+import { exec, never, request, shell, textOf } from "../../src/hands/testing-host.ts";
 import type { ExecuteResult, Operation, SandboxSpec } from "../../src/hands/wire.ts";
 import type { ToolResult } from "../../src/tools/tool.ts";
 import { runTool } from "../../src/tools/toolset.ts";
@@ -110,13 +110,13 @@ export async function startRig({ make, spec = testSpec, opened = [] }: RigOption
   async function probe(name: string, probes: readonly Probe[]): Promise<string[]> {
     const programs = probes.map((each) => each.program);
     const input = JSON.stringify({ programs, host: facts, calls: numbers, seconds: secondsMax });
-    const result = finished(
-      await run(name, {
-        type: "exec",
-        argv: [python, "-I", "-S", "-c", program],
-        stdin_base64: Buffer.from(input).toString("base64"),
-      }),
-    );
+    const result = await run(name, {
+      type: "exec",
+      argv: [python, "-I", "-S", "-c", program],
+      stdin_base64: Buffer.from(input).toString("base64"),
+    });
+    if (result.status === "lost") return probes.map(() => result.reason);
+    assert.equal(result.status, "finished", JSON.stringify(result));
     const said = Buffer.from(result.output_base64, "base64").toString();
     if (said === "") return probes.map(() => `ended, ${result.exit_code}`);
     return JSON.parse(said);

@@ -41,10 +41,14 @@ export type Serve = Running & { url: string; metrics_url: string; client: Anthro
 /** Real processes as an operator would start them: `drover hands` and any number of `drover serve`, one database. */
 export interface Processes {
   db: TestDatabase;
+  /** Where the host that shares a data directory with the servers keeps its sandboxes. */
+  handsFolder: string;
   /** A free port for a serve; one that is started again may take the same. */
   serve(port: number, ...args: string[]): Promise<Serve>;
   /** The same by another version of the program, of which this is the entry. */
   serveVersion(main: string, port: number): Promise<Serve>;
+  /** The way out of the sandboxes of the host that shares a data directory with the servers. */
+  egress(): Promise<Running>;
   /** Of several hosts the one with this number. */
   hands(host?: number): Promise<Running>;
   /** On the host with this number, after so many moves. */
@@ -161,8 +165,10 @@ export async function startProcesses(
 
   return {
     db,
+    handsFolder: join(dataDir, "hands"),
     serve: (port, ...args) => serve(port, args),
     serveVersion: (main, port) => serve(port, [], main),
+    egress: () => start(["egress"], {}),
     hands(n = 0) {
       const host = several?.hosts[n];
       return start(["hands", ...(host?.args ?? [])], host?.env ?? {});

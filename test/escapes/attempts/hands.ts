@@ -94,6 +94,21 @@ export const handsSocket: Group = {
     forging("a frame that is none", "exited $id $?", "{} -1 NaN"),
     forging("beginnings without end", "started $id", "ready $id $$"),
     {
+      name: "answers of the first process's, by whoever can open what it writes to",
+      async attack(rig) {
+        const lines = `printf 'exited 0 0\\nexited 1.5 NaN\\nstarted 7\\nready\\n'; head -c 100000 /dev/zero | tr '\\0' x`;
+        await rig.run("forger", exec("true"));
+        await rig.run(
+          "forger",
+          exec("bash", "-c", `for n in 1 2 9; do { ${lines}; } >/proc/1/fd/$n; done`),
+          short,
+        );
+        const ended = await tell(rig.socket_path, [call("forger", short)]);
+        return `${soundnessOf(ended)}, ${await othersLive(rig)}`;
+      },
+      holds: "sound, others live",
+    },
+    {
       name: "an exit code that no shell has, from the shell",
       async attack(rig) {
         const command = `for n in /run/drover/*.ctl; do printf 'ffffffff 1.5 1\\n\\n' 1<>$n; done; sleep 0.1

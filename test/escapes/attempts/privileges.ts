@@ -132,7 +132,7 @@ said = {name: value for name, value in status.items() if name.startswith("Cap") 
     },
     {
       name: "programs that gain by a bit or by the capabilities of their file",
-      program: `said = f'{status_of()["NoNewPrivs"]} {[m for m in mount_points() if not os.statvfs(m).f_flag & 2]}'`,
+      program: `said = f'{libc.prctl(39, 0, 0, 0, 0)} {[m for m in mount_points() if not os.statvfs(m).f_flag & 2]}'`,
       holds: "1 []",
     },
     {
@@ -208,8 +208,14 @@ said = "ESRCH" if pid < 100 else all_of({
       holds: "here 0 of-the-victim",
     },
     call("ptrace", "16, 1, 0, 0"),
-    call("process_vm_readv", "1, 0, 0, 0, 0, 0"),
-    call("process_vm_writev", "1, 0, 0, 0, 0, 0"),
+    ...["process_vm_readv", "process_vm_writev"].map((name) => ({
+      name,
+      program: `
+place = ctypes.create_string_buffer(8)
+part = struct.pack("QQ", ctypes.addressof(place), 8)
+said = call("${name}", 1, part, 1, part, 1, 0)`,
+      holds: "EPERM",
+    })),
     call("process_madvise", "-1, 0, 0, 0, 0"),
     call("kcmp", "1, 1, 0, 0, 0"),
     {
