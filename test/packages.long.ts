@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { SetupLine } from "../src/hands/driver.ts";
-import { failureOf, host, skip, specOf } from "../src/hands/layers/testing-host.ts";
+import { failureOf, host, skip, specOf, without } from "../src/hands/layers/testing-host.ts";
 import { sh, testSpec } from "../src/hands/testing.ts";
 
 test("what fails says the installer's words to all who wait, leaves nothing, and is tried again", {
@@ -73,3 +73,24 @@ test("a host that ends while packages are installed leaves nothing of them", { s
   assert.match((await ended).message, /shutting down/);
   assert.deepEqual([...layers(), ...left()], []);
 });
+
+const built = [
+  { manager: "cargo", program: "cargo", name: "drover-crate@1.2.0", installs: "drover-crate" },
+  { manager: "gem", program: "gem", name: "drover_gem:1.2.0", installs: "drover_gem" },
+  { manager: "go", program: "go", name: "drover.test/module@v1.2.0", installs: "module" },
+];
+for (const { manager, program, name, installs } of built) {
+  test(`a package of ${manager} is built and installed, and every sandbox has its program`, {
+    skip: skip || without(program),
+  }, async (t) => {
+    const { prepare, inSandbox, registries, layers, left } = await host(t);
+    if (manager === "cargo") registries.crate("drover-crate", "1.2.0", "of cargo");
+    if (manager === "gem") registries.gem("drover_gem", "1.2.0", "of gem");
+    if (manager === "go") registries.module("drover.test/module", "v1.2.0", "of go");
+    const spec = specOf({ [manager]: [name] });
+    await prepare(spec);
+    assert.equal(await inSandbox(spec, installs), `of ${manager}`);
+    assert.equal(layers().length, 1);
+    assert.deepEqual(left(), []);
+  });
+}

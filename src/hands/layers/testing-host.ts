@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -17,6 +18,15 @@ export const skip =
   (userNamespacesForbidden && "needs user namespaces") || (!isDebian && "needs a Debian with /bin in /usr");
 export const withNpm = has("/usr/bin/npm", "/usr/bin/node");
 export const withPip = has("/usr/bin/python3", "/usr/lib/python3/dist-packages/pip");
+
+/** Why what needs a program in sandboxes is skipped: they have what is in /usr. */
+export function without(program: string): string | false {
+  if (!has(`/usr/bin/${program}`)) return `sandboxes have no ${program}: it is not in /usr of this machine`;
+  const isOld = program === "cargo" && /^cargo (0|1\.[0-6]?\d)\./.test(versionOf(program));
+  return isOld && "the cargo of this machine is older than 1.70, and takes no sparse index unasked";
+}
+const versionOf = (program: string) =>
+  execFileSync(`/usr/bin/${program}`, ["--version"], { encoding: "utf8" });
 
 /** A host whose registries are fakes. `weaken`: of what is begun there, and of installers. */
 export async function host(

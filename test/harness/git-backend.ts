@@ -1,0 +1,39 @@
+import { spawn } from "node:child_process";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { buffer } from "node:stream/consumers";
+
+/** Answers as a server does that has git's own program serve the repositories in `root`. */
+export const gitBackend =
+  (root: string) =>
+  async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { pathname, searchParams } = new URL(request.url ?? "", "http://here");
+    const { "content-type": type, "content-encoding": coding, "git-protocol": protocol } = request.headers;
+    const child = spawn("git", ["http-backend"], {
+      env: {
+        PATH: process.env.PATH,
+        GIT_PROJECT_ROOT: root,
+        GIT_HTTP_EXPORT_ALL: "1",
+        REQUEST_METHOD: request.method,
+        PATH_INFO: pathname,
+        QUERY_STRING: searchParams.toString(),
+        CONTENT_TYPE: type,
+        HTTP_CONTENT_ENCODING: coding,
+        GIT_PROTOCOL: String(protocol ?? ""),
+      },
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    request.pipe(child.stdin);
+    const said = await buffer(child.stdout);
+    const end = said.indexOf("\r\n\r\n");
+    const headers = said
+      .subarray(0, end)
+      .toString()
+      .split("\r\n")
+      .map((line) => line.split(": ", 2) as [string, string]);
+    const status = headers.find(([name]) => name === "Status");
+    response.writeHead(
+      Number.parseInt(status?.[1] ?? "200", 10),
+      headers.filter(([name]) => name !== "Status").flat(),
+    );
+    response.end(said.subarray(end + 4));
+  };
