@@ -131,6 +131,59 @@ describe("the network of a session's sandbox", () => {
     assert.equal(await answers((await limited({ allow_package_managers: true })).id, registry), "200");
   });
 
+  test("limited: the hosts of the agent's MCP servers are open by their flag alone", async () => {
+    const agent = await api.client.beta.agents.create({
+      name: "with servers",
+      model: "simulated",
+      mcp_servers: ["http://mcp.test:8443/sse", "https://tools.test/mcp"].map((url, i) => ({
+        type: "url",
+        name: `server-${i}`,
+        url,
+      })),
+      tools: [0, 1].map((i) => ({ type: "mcp_toolset", mcp_server_name: `server-${i}` })),
+    });
+    const refused = newSession(api.client, { ...facts, agent_id: agent.id });
+    await assert.rejects(refused, /tools are not supported yet/);
+    /** No session can be made with such an agent so far: its servers are given to one that is there. */
+    async function withServers(networking: object): Promise<string> {
+      const { id } = await limited(networking);
+      const text =
+        "update session set agent = jsonb_set(agent::jsonb, '{mcp_servers}', $2::jsonb) where id = $1 returning id";
+      const given = await api.db.query({ name: "give_servers", text }, [
+        id,
+        JSON.stringify(agent.mcp_servers),
+      ]);
+      assert.equal(given.length, 1);
+      return id;
+    }
+    const hosts = ["mcp.test", "tools.test", "sub.mcp.test", "a.test", registry];
+    assert.equal(await answers(await withServers({}), ...hosts), "403 403 403 403 403");
+    const flag = { allow_mcp_servers: true };
+    assert.equal(await answers(await withServers(flag), ...hosts), "200 200 403 403 403");
+    assert.equal(await answers((await limited(flag)).id, ...hosts), "403 403 403 403 403");
+    const both = { ...flag, allowed_hosts: ["a.test"], allow_package_managers: true };
+    assert.equal(await answers(await withServers(both), ...hosts), "200 200 403 200 200");
+    const other = { allow_package_managers: true };
+    assert.equal(await answers(await withServers(other), ...hosts), "403 403 403 403 200");
+  });
+
+  test("a session goes on in the network that its environment had when the session was created", async () => {
+    const { environments } = api.client.beta;
+    const session = await limited({ allowed_hosts: ["a.test"] });
+    const { environment_id } = session;
+    const hosts = ["a.test", "b.test", registry];
+    assert.equal(await answers(session.id, ...hosts), "200 403 403");
+    await environments.update(environment_id, {
+      config: {
+        type: "cloud",
+        networking: { type: "limited", allowed_hosts: ["b.test"], allow_package_managers: true },
+      },
+    });
+    assert.equal(await answers(session.id, ...hosts), "200 403 403");
+    const later = await newSession(api.client, { ...facts, environment_id });
+    assert.equal(await answers(later.id, ...hosts), "403 200 200");
+  });
+
   test("unrestricted: what is nobody's on the internet stays out of reach", async () => {
     const { id } = await sessionIn({ type: "unrestricted" });
     assert.match((await run(id, `curl -sS ${http("any.test")}`)).said, /^any\.test/);
