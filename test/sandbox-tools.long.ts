@@ -3,7 +3,7 @@ import { without } from "../src/hands/layers/testing-host.ts";
 import { type LimitedSession, limitedSession } from "./harness/limited-session.ts";
 import { skipPublicHosts } from "./harness/public-hosts.ts";
 
-describe("in a sandbox with a limited network, told of nothing but whom to trust", {
+describe("in a sandbox with a limited network, told of no proxy", {
   skip: skipPublicHosts,
 }, () => {
   let session: LimitedSession;
