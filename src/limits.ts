@@ -257,7 +257,7 @@ export const limits = {
   sandbox_oom_score: 500,
   /** What gVisor needs for itself beside the memory of a sandbox, in `bytes`; its threads, and how many for each of the sandbox's. */
   gvisor_memory_bytes: 64 << 20,
-  gvisor_threads: 512,
+  gvisor_threads: 1_024,
   gvisor_threads_each: 16,
   /** For an answer of a container engine, in `ms`; what ends a container by force may take it some seconds. */
   engine_answer_ms_max: 20_000,
