@@ -31,6 +31,14 @@ describe("settings", () => {
     assert.equal(readConfig({ XDG_DATA_HOME: "/data" }, user).data_dir, "/data/drover");
   });
 
+  test("how a proxy of egress is used is nothing without one", () => {
+    assert.deepEqual(problemsOf({ DROVER_EGRESS_NO_PROXY: "10.1.0.0/16", DROVER_EGRESS_NAMES: "proxy" }), [
+      "DROVER_EGRESS_NO_PROXY: is about a proxy, and DROVER_EGRESS_PROXY names none",
+      "DROVER_EGRESS_NAMES: is about a proxy, and DROVER_EGRESS_PROXY names none",
+    ]);
+    assert.equal(readConfig({ DROVER_EGRESS_NO_PROXY: "" }, root).egress_proxy, null);
+  });
+
   test("say where metrics are, if anywhere", () => {
     assert.equal(readConfig({}, root).metrics, null);
     const set = { DROVER_METRICS: "[::1]:9464" };

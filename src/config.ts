@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type DriverSettings, driverSettings, driverVariables } from "./config/driver.ts";
-import { type EgressProxy, egressProxy, egressVariables } from "./config/egress.ts";
+import { type EgressProxy, egressSettings, egressVariables } from "./config/egress.ts";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
 import {
@@ -211,6 +211,8 @@ export function readConfig(
   problems.push(...ofSearch.map((problem) => inFile(problem, set)));
   const { hands, problems: ofHands } = handsSettings(parsed.data ?? {}, file.hands ?? {});
   problems.push(...ofHands.map((problem) => inFile(problem, set)));
+  const { egress_proxy, problems: ofEgress } = egressSettings(parsed.data ?? {}, file.egress ?? {});
+  problems.push(...ofEgress.map((problem) => inFile(problem, set)));
   const { sandboxes, problems: ofSandboxes } = sandboxSettings(parsed.data ?? {}, file.sandboxes ?? {});
   problems.push(...ofSandboxes.map((problem) => inFile(problem, set)));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
@@ -239,7 +241,7 @@ export function readConfig(
     hands,
     driver: driverSettings(values, file.hands ?? {}),
     sandboxes,
-    egress_proxy: egressProxy(values, file.egress ?? {}),
+    egress_proxy,
     metrics: values.DROVER_METRICS ?? null,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",

@@ -42,15 +42,25 @@ export const egressShape = z.strictObject({
 });
 export type EgressFile = z.infer<typeof egressShape>;
 
-/** The variables hold before what the file says. Null: connections leave directly. */
-export function egressProxy(env: EgressVariables, file: EgressFile): EgressProxy | null {
-  const parsed = parseProxy(env.DROVER_EGRESS_PROXY ?? file.proxy ?? "");
-  if (parsed === null) return null;
-  return {
-    ...parsed,
-    except: env.DROVER_EGRESS_NO_PROXY ?? file.no_proxy ?? [],
-    names: env.DROVER_EGRESS_NAMES ?? file.names ?? "egress",
-  };
+/** The variables hold before what the file says. Null: connections leave directly. Problems name the setting. */
+export function egressSettings(
+  env: EgressVariables,
+  file: EgressFile,
+): { egress_proxy: EgressProxy | null; problems: string[] } {
+  const url = env.DROVER_EGRESS_PROXY ?? file.proxy;
+  const except = env.DROVER_EGRESS_NO_PROXY ?? file.no_proxy;
+  const names = env.DROVER_EGRESS_NAMES ?? file.names;
+  const parsed = parseProxy(url ?? "");
+  if (parsed !== null)
+    return { egress_proxy: { ...parsed, except: except ?? [], names: names ?? "egress" }, problems: [] };
+  const without = [
+    except?.length && (env.DROVER_EGRESS_NO_PROXY ? "DROVER_EGRESS_NO_PROXY" : "egress.no_proxy"),
+    names && (env.DROVER_EGRESS_NAMES ? "DROVER_EGRESS_NAMES" : "egress.names"),
+  ];
+  const problems = without.flatMap((name) =>
+    name && url === undefined ? [`${name}: is about a proxy, and DROVER_EGRESS_PROXY names none`] : [],
+  );
+  return { egress_proxy: null, problems };
 }
 
 /** The variables that say so to `egress` alone. */

@@ -23,28 +23,6 @@ export interface SandboxOrigin {
   restore: boolean;
 }
 
-/** Asks one host to set a sandbox up. Abort of `signal` ends it there. */
-export async function setUpOnce(
-  host: HostConnection,
-  request: SandboxScope & SandboxOrigin,
-  onProgress: (text: string) => void,
-  signal: AbortSignal,
-): Promise<SetUpResult | Unanswered> {
-  const { session_id, sandbox_id, epoch } = request;
-  const cancel = () => {
-    host.ask({ type: "cancel_set_up", session_id, sandbox_id, epoch }, "ok").catch(() => {});
-  };
-  const asking = host.ask({ type: "set_up", ...request }, "set_up", onProgress);
-  signal.addEventListener("abort", cancel);
-  if (signal.aborted) cancel();
-  try {
-    const answer = await asking;
-    return typeof answer === "string" ? answer : answer.result;
-  } finally {
-    signal.removeEventListener("abort", cancel);
-  }
-}
-
 type WireExecute = Extract<HandsRequest, { type: "execute" }>;
 
 export type ExecuteRequest = SandboxScope &
@@ -282,17 +260,44 @@ export async function executeOnce(
   signal: AbortSignal,
 ): Promise<ExecuteResult | Unanswered> {
   const { session_id, sandbox_id, epoch, call_id } = request;
-  const cancel = () => {
-    // Who cancels waits for the call itself.
-    host.ask({ type: "cancel", session_id, sandbox_id, epoch, call_id }, "ok").catch(() => {});
+  const answer = await cancellable(
+    host.ask({ type: "execute", ...request }, "result"),
+    () => host.ask({ type: "cancel", session_id, sandbox_id, epoch, call_id }, "ok"),
+    signal,
+  );
+  return typeof answer === "string" ? answer : answer.result;
+}
+
+/** Asks one host to set a sandbox up. Abort of `signal` ends it there. */
+export async function setUpOnce(
+  host: HostConnection,
+  request: SandboxScope & SandboxOrigin,
+  onProgress: (text: string) => void,
+  signal: AbortSignal,
+): Promise<SetUpResult | Unanswered> {
+  const { session_id, sandbox_id, epoch } = request;
+  const answer = await cancellable(
+    host.ask({ type: "set_up", ...request }, "set_up", onProgress),
+    () => host.ask({ type: "cancel_set_up", session_id, sandbox_id, epoch }, "ok"),
+    signal,
+  );
+  return typeof answer === "string" ? answer : answer.result;
+}
+
+/** Who cancels waits for what was asked itself. */
+async function cancellable<T>(
+  asking: Promise<T>,
+  cancel: () => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<T> {
+  const tell = () => {
+    cancel().catch(() => {});
   };
-  const asking = host.ask({ type: "execute", ...request }, "result");
-  signal.addEventListener("abort", cancel);
-  if (signal.aborted) cancel();
+  signal.addEventListener("abort", tell);
+  if (signal.aborted) tell();
   try {
-    const answer = await asking;
-    return typeof answer === "string" ? answer : answer.result;
+    return await asking;
   } finally {
-    signal.removeEventListener("abort", cancel);
+    signal.removeEventListener("abort", tell);
   }
 }

@@ -1,4 +1,4 @@
-import type { Enforcement, LimitName } from "../driver.ts";
+import type { Enforced, Enforcement, LimitName } from "../driver.ts";
 import type { SandboxSpec } from "../wire.ts";
 import type { Cgroups, Controller } from "./cgroups.ts";
 
@@ -13,12 +13,15 @@ export function enforcementBy(cgroups: Cgroups | null, disk: string | null): Enf
     cpu: group("cpu") ?? { scope: "none", needs: missing },
     memory_bytes: group("memory") ?? { scope: "process", by: "rlimit", needs: missing },
     processes: group("pids") ?? { scope: "sandbox", by: "rlimit" },
-    disk_bytes:
-      disk === null
-        ? { scope: "sandbox", by: "a file system of its own, where it has a limit" }
-        : { scope: "none", needs: disk },
+    disk_bytes: diskEnforcement(disk),
   };
 }
+
+/** Of every driver whose sandboxes have their files in folders of the host. */
+export const diskEnforcement = (disk: string | null): Enforced =>
+  disk === null
+    ? { scope: "sandbox", by: "a file system of its own, where it has a limit" }
+    : { scope: "none", needs: disk };
 
 const nouns: Record<LimitName, string> = {
   cpu: "processor time",

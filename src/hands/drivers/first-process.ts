@@ -36,8 +36,8 @@ export function makeVictim(pid: number): void {
   }
 }
 
-/** One of the pipes that bwrap was started with. */
+/** One of the pipes that a sandbox was begun with. */
 export function duplex(stream: unknown): Duplex {
-  if (!(stream instanceof Duplex)) throw new Error("bwrap was started without its pipes");
+  if (!(stream instanceof Duplex)) throw new Error("a sandbox was begun without its pipes");
   return stream;
 }

@@ -8,6 +8,7 @@ import { ownEtcNames } from "../drivers/root-filesystem.ts";
 import { bytesOf } from "../images/archive/inside-root.ts";
 import type { Image } from "../images/images.ts";
 import type { LayerFolders } from "./layer.ts";
+import { requireFolder } from "./mount-points.ts";
 
 /**
  * Makes what installers have left one of sandboxes: readable by all, with nothing that changes who a program runs as. What
@@ -16,11 +17,8 @@ import type { LayerFolders } from "./layer.ts";
  */
 export async function finishLayer({ upper }: LayerFolders, image: Image | null): Promise<number> {
   await chmod(upper, 0o755);
-  for (const name of ["etc", "var", "usr"]) {
-    const found = lstatSync(join(upper, name), { throwIfNoEntry: false });
-    if (found && !found.isDirectory())
-      throw new Unavailable(`the packages have replaced the folder /${name}`);
-  }
+  for (const name of ["etc", "var", "usr"])
+    requireFolder(name, lstatSync(join(upper, name), { throwIfNoEntry: false }));
   for (const name of ownEtcNames) {
     const path = join(upper, "etc", name);
     const found = lstatSync(path, { throwIfNoEntry: false });

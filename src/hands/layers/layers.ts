@@ -25,8 +25,9 @@ import { layerKey } from "./key.ts";
 import { foldersOf, layerRoot, layerShape } from "./layer.ts";
 
 /**
- * The layers of packages of this host, each made once however many sandboxes wait for it, and for as long as one does: `<key>/upper`, and
- * `<key>/layer.json` about it, whose time of change is when it was used last. One is there as a whole or not at all.
+ * The layers of packages of this host, each made once however many sandboxes wait for it, and for as long as one does:
+ * `<key>/upper`, and `<key>/layer.json` about it, whose time of change is when it was used last. One is there as a whole or
+ * not at all.
  */
 export interface Layers {
   /** Null where the spec names no packages. Throws `Unavailable` when they were not installed. */

@@ -1,4 +1,4 @@
-import { lstatSync } from "node:fs";
+import { lstatSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { Unavailable } from "../driver.ts";
 import type { Image } from "../images/images.ts";
@@ -15,13 +15,14 @@ export function checkMountPoints({ upper }: LayerFolders, image: Image | null): 
   const find = (name: string) =>
     lstatSync(join(upper, name), { throwIfNoEntry: false }) ??
     (image ? lstatSync(join(image.rootfs, name), { throwIfNoEntry: false }) : undefined);
-  for (const name of folders) {
-    const found = find(name);
-    if (found && !found.isDirectory())
-      throw new Unavailable(`the packages have replaced the folder /${name}`);
-  }
+  for (const name of folders) requireFolder(name, find(name));
   for (const name of files) {
     const found = find(name);
     if (found && !found.isFile()) throw new Unavailable(`the packages have replaced the file /${name}`);
   }
+}
+
+/** Or nothing, where the layer has changed nothing of it. */
+export function requireFolder(name: string, found: Stats | undefined): void {
+  if (found && !found.isDirectory()) throw new Unavailable(`the packages have replaced the folder /${name}`);
 }

@@ -20,7 +20,7 @@ export const diskBounds: DiskBounds = {
 };
 
 export interface DiskWatch {
-  /** Resolves with what is wrong with what is there now; null: nothing. */
+  /** Resolves with what was wrong with what was there when it was first called; null: nothing. */
   stop(): Promise<string | null>;
 }
 
@@ -44,13 +44,19 @@ export function watchDisk(folders: string[], bounds: DiskBounds, end: (why: stri
     }
   }
   const counting = count();
+  let last: Promise<string | null> | undefined;
+
+  async function countAtTheEnd(): Promise<string | null> {
+    clearInterval(free);
+    stopped.abort();
+    await counting;
+    return tooMuch(folders, bounds);
+  }
 
   return {
-    async stop() {
-      clearInterval(free);
-      stopped.abort();
-      await counting;
-      return tooMuch(folders, bounds);
+    stop() {
+      last ??= countAtTheEnd();
+      return last;
     },
   };
 }

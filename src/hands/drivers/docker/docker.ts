@@ -7,6 +7,7 @@ import { type Driver, type Enforcement, Unavailable } from "../../driver.ts";
 import { variablesIn } from "../../images/variables.ts";
 import { proxyEnvironment } from "../../network/inside.ts";
 import type { SandboxSpec } from "../../wire.ts";
+import { diskEnforcement } from "../enforcement.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
 import { heldAroundGvisor } from "../gvisor/held.ts";
 import { initProgram } from "../init.ts";
@@ -195,10 +196,7 @@ function enforcement(here: EngineHere, disk: string | null, ends: boolean): Enfo
     cpu: by(here.CpuCfsQuota),
     memory_bytes: memory.scope === "sandbox" && ends ? { ...memory, ends } : memory,
     processes: by(here.PidsLimit),
-    disk_bytes:
-      disk === null
-        ? { scope: "sandbox", by: "a file system of its own, where its environment names a limit" }
-        : { scope: "none", needs: disk },
+    disk_bytes: diskEnforcement(disk),
   };
 }
 

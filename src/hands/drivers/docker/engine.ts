@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from "node:http";
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { limits } from "../../../limits.ts";
@@ -10,8 +10,6 @@ import { Unavailable } from "../../driver.ts";
 export interface Engine {
   /** Its answer, parsed if it is JSON. Throws `EngineError`, and `Unavailable` where no engine answers in time. */
   ask(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown>;
-  /** The body goes as it is. */
-  send(path: string, body: Readable, type: string): Promise<string>;
   /** When it has removed the container, or can no longer say so. */
   removed(container: string): Promise<void>;
   /** Standard input, output and error of a container, as frames. */
@@ -35,10 +33,9 @@ export function connectEngine(
   { answer_ms_max = limits.engine_answer_ms_max }: { answer_ms_max?: number } = {},
 ): Engine {
   // Without a version in its path, a request is of the newest API that the engine has; what is used here is in all.
-  async function answer(options: RequestOptions, body: Readable | string): Promise<string> {
+  async function answer(options: RequestOptions, body: string): Promise<string> {
     const call = request({ socketPath, ...options, agent: false });
-    if (typeof body === "string") call.end(body);
-    else body.pipe(call);
+    call.end(body);
     const { statusCode = 0, content } = await contentOf(call).catch((error: Error) => {
       throw new Unavailable(notThere(socketPath, error));
     });
@@ -57,7 +54,6 @@ export function connectEngine(
       const content = await answer({ method, path, headers, ...inTime() }, json);
       return content === "" ? null : JSON.parse(content);
     },
-    send: (path, body, type) => answer({ method: "POST", path, headers: { "content-type": type } }, body),
     async removed(container) {
       const path = `/containers/${container}/wait?condition=removed`;
       await answer({ method: "POST", path, headers: { "content-length": 0 } }, "").catch(() => {});

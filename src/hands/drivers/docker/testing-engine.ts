@@ -12,8 +12,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { findProgram } from "../bwrap.ts";
@@ -164,6 +166,11 @@ async function importRoot(socket: string, image: string, changes: string[], root
   const [repo, tag] = image.split(":");
   const said = changes.map((change) => `&changes=${encodeURIComponent(change)}`).join("");
   const path = `/images/create?fromSrc=-&repo=${repo}&tag=${tag}${said}`;
-  await connectEngine(socket).send(path, tar.stdout, "application/x-tar");
+  const headers = { "content-type": "application/x-tar" };
+  const call = request({ socketPath: socket, method: "POST", path, headers, agent: false });
+  tar.stdout.pipe(call);
+  const [response] = (await once(call, "response")) as [IncomingMessage];
+  const answer = await text(response);
+  if (response.statusCode !== 200) throw new Error(`the image was not imported: ${answer}`);
   rmSync(root, { recursive: true });
 }

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Duplex } from "node:stream";
 import { limits } from "../../../limits.ts";
 import { type Driver, type Enforcement, type Namespace, type Sandbox, Unavailable } from "../../driver.ts";
 import { proxyEnvironment } from "../../network/inside.ts";
@@ -11,6 +10,7 @@ import { type BwrapHere, findBwrapHere } from "../bwrap.ts";
 import { type Cgroup, type Cgroups, findCgroups } from "../cgroups.ts";
 import { noPipedCores, pipesCores } from "../cores.ts";
 import { enforcementBy } from "../enforcement.ts";
+import { duplex } from "../first-process.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
 import { becomeInside } from "../host-setpriv.ts";
 import { createInit, initProgram } from "../init.ts";
@@ -247,8 +247,3 @@ async function started(made: {
 
 const endOf = ({ exitCode, signalCode }: ChildProcess) =>
   `it ended with ${exitCode ?? signalCode ?? "no process"}`;
-
-function duplex(stream: unknown): Duplex {
-  if (!(stream instanceof Duplex)) throw new Error("runsc was started without its pipes");
-  return stream;
-}
