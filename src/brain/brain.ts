@@ -76,7 +76,8 @@ export function startBrain(parts: BrainParts): Brain {
   /** How many of them each workspace has. */
   const perWorkspace = new Map<string, number>();
   const webTools = parts.web.tools.map(({ definition }) => definition);
-  const memory = createMemory(limits.memory_chars_max);
+  /** Anew with each database: what is still being driven keeps its state in the memory that it began with. */
+  let memory = createMemory(limits.memory_chars_max);
   let looking: Promise<void> | null = null;
   let again = false;
   let timer: NodeJS.Timeout | undefined;
@@ -277,7 +278,7 @@ export function startBrain(parts: BrainParts): Brain {
       abandoned.abort();
       abandoned = new AbortController();
       // The database that comes back may be an older copy of itself.
-      memory.clear();
+      memory = createMemory(limits.memory_chars_max);
     },
     async stop() {
       failpoint("stop_asked");

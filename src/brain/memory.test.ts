@@ -44,13 +44,6 @@ test("a state that alone is too big is not kept, and takes nothing away for late
   assert.equal(memory.recall("small").seq, 2);
 });
 
-test("nothing is left after clear", () => {
-  const memory = createMemory(10_000);
-  memory.keep("a", stateWith(1, "x"));
-  memory.clear();
-  assert.equal(memory.recall("a").seq, 0);
-});
-
 test("a drive reads on from what it remembers, and sees what another brain has written since", async () => {
   const db = await testDatabase();
   try {

@@ -9,7 +9,6 @@ export interface Memory {
   /** Takes the state out; an empty one when there is none. */
   recall(sessionId: string): State;
   keep(sessionId: string, state: State): void;
-  clear(): void;
 }
 
 export function createMemory(charsMax: number): Memory {
@@ -53,10 +52,6 @@ export function createMemory(charsMax: number): Memory {
         if (chars <= charsMax) break;
         forget(oldest);
       }
-    },
-    clear() {
-      kept.clear();
-      chars = 0;
     },
   };
 }
