@@ -146,6 +146,11 @@ export async function startRig(): Promise<Rig> {
         host_gone_ms: limits.host_gone_ms,
         sandboxes: builtInSandboxes,
         workspace_days: 30,
+        files: {
+          store: { type: "folder", path: join(folder, "files") },
+          quota_bytes: null,
+          uploads_downloadable: false,
+        },
         allow_private_hosts: [],
         search: null,
         models,

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { type DriverSettings, driverSettings, driverVariables } from "./config/driver.ts";
 import { type EgressProxy, egressSettings, egressVariables } from "./config/egress.ts";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
+import { type FilesSettings, filesSettings, filesVariables } from "./config/files.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
 import {
   isReady,
@@ -91,6 +92,7 @@ const shape = {
     .transform(parseHostAndPort)
     .refine((address) => address !== null, "must be host:port, such as 127.0.0.1:9464")
     .optional(),
+  ...filesVariables,
   ...handsVariables,
   ...driverVariables,
   ...sandboxesVariables,
@@ -133,6 +135,7 @@ export interface Config {
   storage: string;
   /** How long a workspace is kept, in days from when its session first used it. */
   workspace_days: number;
+  files: FilesSettings;
   hands: HandsSettings;
   /** Of the sandboxes of this machine. */
   driver: DriverSettings;
@@ -213,11 +216,13 @@ export function readConfig(
   problems.push(...ofHands.map((problem) => inFile(problem, set)));
   const { egress_proxy, problems: ofEgress } = egressSettings(parsed.data ?? {}, file.egress ?? {});
   problems.push(...ofEgress.map((problem) => inFile(problem, set)));
+  const dataDir = resolve(parsed.data?.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
+  const { files, problems: ofFiles } = filesSettings(parsed.data ?? {}, join(dataDir, "files"));
+  problems.push(...ofFiles);
   const { sandboxes, problems: ofSandboxes } = sandboxSettings(parsed.data ?? {}, file.sandboxes ?? {});
   problems.push(...ofSandboxes.map((problem) => inFile(problem, set)));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const values = parsed.data;
-  const dataDir = resolve(values.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
   return {
     port: values.DROVER_PORT,
     host: values.DROVER_HOST,
@@ -238,6 +243,7 @@ export function readConfig(
     search,
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
+    files,
     hands,
     driver: driverSettings(values, file.hands ?? {}),
     sandboxes,

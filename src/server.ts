@@ -6,6 +6,7 @@ import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
+import { fileRoutes } from "./api/routes/files.ts";
 import { messagesRoutes } from "./api/routes/messages.ts";
 import { modelRoutes } from "./api/routes/models.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
@@ -16,11 +17,14 @@ import { capsOf } from "./brain/caps.ts";
 import { messagesSpending } from "./brain/messages-spending.ts";
 import { settle } from "./brain/settle.ts";
 import type { Spending } from "./brain/spending.ts";
+import type { FilesSettings } from "./config/files.ts";
 import type { SandboxSettings } from "./config/sandboxes.ts";
 import type { SearchSettings } from "./config/web.ts";
 import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
 import { type Migration, migrate } from "./db/migrate.ts";
+import { createBlobs } from "./files/blobs.ts";
+import { openFileStore, requireOwnStore } from "./files/open.ts";
 import type { HostConnection } from "./hands/client.ts";
 import { createFleet } from "./hands/fleet.ts";
 import { startJobs } from "./jobs/jobs.ts";
@@ -71,6 +75,7 @@ export interface ServerOptions {
   sandboxes: SandboxSettings;
   /** How long a session's workspace is kept, in days from when it first had a sandbox. */
   workspace_days: number;
+  files: FilesSettings;
   models: Models & Candidates;
   listing: ModelListing;
   prices: Prices;
@@ -99,6 +104,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const db = openDatabase({ url: options.database_url });
   const { applied } = await migrate(db, options.migrations);
   if (applied.length > 0) logger.info({ migrations: applied }, "database migrated");
+
+  const fileStore = openFileStore(options.files.store);
+  await requireOwnStore(db, fileStore, (error) =>
+    logger.warn({ err: error }, "the file store does not answer; uploads and downloads fail until it does"),
+  );
+  const blobs = createBlobs(db, fileStore);
 
   const guard = createGuard({ allow_private_hosts: options.allow_private_hosts });
   const { search } = options;
@@ -192,7 +203,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       trouble,
     });
   const jobs = does("jobs")
-    ? startJobs({ db, hands, workspace_days: options.workspace_days, trouble })
+    ? startJobs({ db, hands, blobs, workspace_days: options.workspace_days, trouble })
     : null;
 
   const messagesSpent = messagesSpending(db, caps, { prices, trouble });
@@ -218,6 +229,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         return hands.copyCheckpoint(request);
       },
     }),
+    ...fileRoutes({ blobs, rules: options.files, trouble }),
     ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),
     ...modelRoutes(options.listing),
     ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),

@@ -15,6 +15,7 @@ const ranks: Record<string, number> = {
   models: 2,
   hands: 2,
   vault: 2,
+  files: 3,
   log: 3,
   tools: 3,
   egress: 3,

@@ -11,7 +11,8 @@ describe("servers on one database that name different sandbox hosts", () => {
   let second: TestServer;
   before(async () => {
     first = await startTestServer({ host_gone_ms });
-    second = await startTestServer({ db: first.db, host_gone_ms });
+    const files = { store: { type: "folder", path: first.files } } as const;
+    second = await startTestServer({ db: first.db, host_gone_ms, files });
     // Now the one would give up any host that it does not know.
     await pause(host_gone_ms);
   });

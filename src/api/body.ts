@@ -49,18 +49,31 @@ async function readBytes(request: Request): Promise<Uint8Array> {
 async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
   const reader = request.body?.getReader();
   if (!reader) return;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    reader.cancel().catch(() => {});
+  }, limits.request_body_ms_max);
   try {
     while (true) {
       const { done, value } = await reader.read().catch((cause: unknown) => {
         throw invalid("body: the connection ended before the body did", { cause });
       });
+      if (late) throw tooSlow();
       if (done) return;
       yield value;
     }
   } finally {
+    clearTimeout(timer);
     await reader.cancel().catch(() => {});
   }
 }
+
+const tooSlow = () =>
+  invalid(`body: has not arrived within ${limits.request_body_ms_max / 1_000} s`, {
+    code: "request_body_timeout",
+    headers: { connection: "close" },
+  });
 
 function decoded(bytes: Uint8Array): string {
   try {

@@ -1,4 +1,5 @@
 import { DatabaseUnavailable } from "../db/errors.ts";
+import { FileStoreAway, FileStoreFull } from "../files/store.ts";
 import { ApiError } from "../protocol/errors.ts";
 
 export interface Log {
@@ -21,7 +22,7 @@ export function errorResponse(error: unknown, failure: Failure, log: Log): Respo
   const shown = presentable(error, failure.repeatable);
   if (shown !== error) {
     const fields = { err: error, request_id: requestId, method: failure.method, path: failure.path };
-    if (shown.status === 503) log.warn(fields, "request refused: the database is away");
+    if (shown.status === 503) log.warn(fields, "request refused: the database or the file store is away");
     else log.error(fields, "request failed");
   }
   const body = {
@@ -55,6 +56,25 @@ function presentable(error: unknown, repeatable: boolean): ApiError {
       headers: { "retry-after": "1" },
       cause: error,
     });
+  }
+  if (error instanceof FileStoreFull) {
+    // Clients repeat a 507 by themselves, with all that they have just sent.
+    return new ApiError(
+      "api_error",
+      "the file store of this server is full, and nothing was kept: delete files, or ask whoever runs it for more room",
+      { status: 507, headers: { "x-should-retry": "false" }, cause: error },
+    );
+  }
+  if (error instanceof FileStoreAway) {
+    return new ApiError(
+      "api_error",
+      "the file store is away for the moment, and nothing was kept; try again",
+      {
+        status: 503,
+        headers: { "retry-after": "1" },
+        cause: error,
+      },
+    );
   }
   return new ApiError("api_error", "internal error; the server's log says more under this request id");
 }

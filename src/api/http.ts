@@ -22,7 +22,8 @@ export function createHttpServer(fetch: Fetch, log: Log): Server {
     hostname: "localhost",
     errorHandler: (error) => refusal(error instanceof RequestError ? unreadable(error.message) : error),
   });
-  const server = createServer({ keepAliveTimeout: limits.connection_idle_ms }, listener);
+  const timeouts = { keepAliveTimeout: limits.connection_idle_ms, requestTimeout: limits.upload_ms_max };
+  const server = createServer(timeouts, listener);
   server.on("clientError", async (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (error.code === "ECONNRESET" || !socket.writable) return socket.destroy();
     const answer = refusal(ofParser(error));

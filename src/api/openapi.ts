@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
 import { errorBody } from "../protocol/errors.ts";
-import type { Route } from "./route.ts";
+import type { FormShape, Route } from "./route.ts";
 
 type Json = Record<string, unknown>;
 
@@ -41,12 +41,16 @@ function operation(route: Route): Json {
         content: { "application/json": { schema: jsonSchema(route.body, "input") } },
       },
     }),
+    ...(route.form && {
+      requestBody: { required: true, content: { "multipart/form-data": { schema: formSchema(route.form) } } },
+    }),
     responses: {
       200: {
         description: "OK",
         content: {
           ...contentOf("application/json", route.answer.json),
           ...contentOf("text/event-stream", route.answer.event_stream),
+          ...(route.answer.bytes && { "application/octet-stream": { schema: bytes } }),
         },
       },
       default: {
@@ -55,6 +59,17 @@ function operation(route: Route): Json {
       },
     },
   };
+}
+
+const bytes: Json = { type: "string", format: "binary" };
+
+function formSchema({ files, fields }: FormShape): Json {
+  const schema = jsonSchema(fields, "output");
+  const properties = {
+    ...Object.fromEntries(files.map((name) => [name, bytes])),
+    ...(schema.properties as Json),
+  };
+  return { ...schema, properties, required: [...files, ...((schema.required as string[]) ?? [])] };
 }
 
 const contentOf = (mediaType: string, schema: z.ZodType | undefined): Json =>

@@ -1,8 +1,12 @@
+import type { Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { z } from "zod";
 import { notFound } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/principal.ts";
+import { type Download, downloadHeaders, sendDownload } from "./download.ts";
+import { type Discardable, type FormFile, readForm } from "./form.ts";
 import { answerOnce, type Unrepeatable } from "./idempotency.ts";
 import { parse } from "./parse.ts";
 import { parseQuery } from "./query.ts";
@@ -48,8 +52,18 @@ interface Inputs<Params extends ParamSchemas, Query extends z.ZodType, Body exte
   params?: Params;
   query?: Query;
   body?: Body;
+  /** Instead of a body: files, and fields beside them. */
+  form?: FormShape;
   /** Why it takes no `Idempotency-Key`, if it takes none. */
   unrepeatable?: Unrepeatable;
+}
+
+export interface FormShape {
+  /** Names of its fields that are files. */
+  files: readonly string[];
+  /** All files of one form together. */
+  bytes_max: number;
+  fields: z.ZodObject;
 }
 
 type CallOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z.ZodType> = Call<
@@ -59,8 +73,8 @@ type CallOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z
 >;
 
 export interface Route extends Inputs<ParamSchemas, z.ZodType, z.ZodType> {
-  /** What a 200 carries: one JSON value, a stream of server-sent events, or the one or the other as the body says. */
-  answer: { json?: z.ZodType; event_stream?: z.ZodType };
+  /** What a 200 carries: one JSON value, a stream of server-sent events, the one or the other as the body says, or bytes. */
+  answer: { json?: z.ZodType; event_stream?: z.ZodType; bytes?: true };
   serve(caller: Caller, means: Means): Promise<Response>;
 }
 
@@ -134,6 +148,74 @@ export function relayRoute<Body extends z.ZodType>(
       const { call } = await callOf(inputs, caller, readBody);
       const { body, headers } = await handle({ ...call, ...works.plain });
       return new Response(body, { headers: { ...Object.fromEntries(headers), ...caller.headers } });
+    },
+  };
+}
+
+/**
+ * A route that takes a form with files, each as it arrives, and answers with one JSON value. What was taken is discarded when
+ * the request is refused.
+ */
+export function uploadRoute<
+  Response extends z.ZodType,
+  Taken extends Discardable,
+  Fields extends z.ZodObject,
+  Params extends ParamSchemas = Record<never, never>,
+>(
+  definition: Inputs<Params, z.ZodUndefined, z.ZodUndefined> & {
+    form: FormShape & { fields: Fields };
+    response: Response;
+    take(call: CallOf<Params, z.ZodUndefined, z.ZodUndefined>, file: FormFile): Promise<Taken>;
+    handle(
+      call: CallOf<Params, z.ZodUndefined, z.ZodUndefined>,
+      form: { fields: z.infer<Fields>; taken: Taken[] },
+    ): Promise<z.infer<Response>>;
+  },
+): Route {
+  const { response, take, handle, ...inputs } = definition;
+  return {
+    ...inputs,
+    unrepeatable: "it takes an upload",
+    answer: { json: response },
+    async serve(caller, { readBody, works }) {
+      const { call } = await callOf(inputs, caller, readBody);
+      const working = { ...call, ...works.plain };
+      const { incoming } = caller.context.env;
+      const { fields, taken } = await readForm(incoming, inputs.form, (file) => take(working, file));
+      try {
+        const form = { fields: parse(inputs.form.fields, fields, "body"), taken };
+        return json(JSON.stringify(await handle(working, form)), caller.headers);
+      } catch (error) {
+        for (const one of taken) await one.discard();
+        throw error;
+      }
+    },
+  };
+}
+
+/** A route that answers with the bytes of a file. */
+export function downloadRoute<Params extends ParamSchemas>(
+  definition: Inputs<Params, z.ZodUndefined, z.ZodUndefined> & {
+    /** Told why a download broke off, when it was not the client's doing. */
+    trouble(message: string, error: unknown): void;
+    handle(
+      call: CallOf<Params, z.ZodUndefined, z.ZodUndefined>,
+    ): Promise<{ download: Download; open(): Promise<Readable> }>;
+  },
+): Route {
+  const { handle, trouble, ...inputs } = definition;
+  return {
+    ...inputs,
+    answer: { bytes: true },
+    async serve(caller, { readBody, works }) {
+      const { call } = await callOf(inputs, caller, readBody);
+      const { download, open } = await handle({ ...call, ...works.plain });
+      const headers = { ...downloadHeaders(download), ...caller.headers };
+      if (caller.context.req.method === "HEAD") return new Response(null, { headers });
+      const content = await open();
+      const { outgoing } = caller.context.env;
+      sendDownload(outgoing, headers, content).catch((error) => trouble("a download broke off", error));
+      return RESPONSE_ALREADY_SENT;
     },
   };
 }

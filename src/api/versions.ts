@@ -14,8 +14,10 @@ export function checkApiVersion(headers: Headers): void {
 
 /** Without its beta header a route does not exist. */
 export function checkBeta(headers: Headers, beta: string): void {
-  const named = (headers.get("anthropic-beta") ?? "").split(",").map((entry) => entry.trim());
-  if (!named.includes(beta)) {
+  if (!namesBeta(headers, beta)) {
     throw notFound(`not found; this endpoint is in beta and needs the header anthropic-beta: ${beta}`);
   }
 }
+
+export const namesBeta = (headers: Headers, beta: string): boolean =>
+  (headers.get("anthropic-beta") ?? "").split(",").some((entry) => entry.trim() === beta);

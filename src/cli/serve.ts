@@ -10,6 +10,7 @@ import { createModels } from "../models/registry.ts";
 import { type Role, roles, startServer } from "../server.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
+import { prepareFileStore, requireUsable } from "./file-store.ts";
 import { connectHosts } from "./hosts.ts";
 import { apiKeyOf, configOrExit, isRoot, prepareFolders } from "./machine.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
@@ -72,8 +73,10 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       config.prices_file ? readPriceTable(config.prices_file) : listPrices,
       config.models,
     );
+    prepareFileStore(config.files.store, options.runAs ?? null);
     if (options.runAs) dropPrivileges(options.runAs);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
+    requireUsable(config.files.store);
 
     const hosts = connectHosts(config, { socket: options.hands, identity }, logger);
     const server = await startServer({
@@ -88,6 +91,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       host_gone_ms: config.hands.host_gone_ms,
       sandboxes: config.sandboxes,
       workspace_days: config.workspace_days,
+      files: config.files,
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,
       models: createModels(config.models),

@@ -1,10 +1,12 @@
 import type { Database } from "../db/database.ts";
+import type { Blobs } from "../files/blobs.ts";
 import { StaleEpoch } from "../hands/client.ts";
 import type { Fleet } from "../hands/fleet.ts";
 import { sandboxOf } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
 import { expireWorkspaces } from "../log/expiry.ts";
+import { sweepFiles } from "../resources/files/remove.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
 
 export interface Jobs {
@@ -15,13 +17,14 @@ export interface Jobs {
 export interface JobParts {
   db: Database;
   hands: Pick<Fleet, "remove">;
+  blobs: Pick<Blobs, "releaseUnnamed" | "removeStrays">;
   /** How long a workspace is kept, in days. */
   workspace_days: number;
   trouble(message: string, error: unknown, sessionId?: string): void;
 }
 
 /** What is to be done now and then, by any process: each piece of it is taken in the database by one at a time. */
-export function startJobs({ db, hands, workspace_days, trouble }: JobParts): Jobs {
+export function startJobs({ db, hands, blobs, workspace_days, trouble }: JobParts): Jobs {
   const removeSandboxes = () =>
     takeCleanups(db, async ({ session_id, epoch, placement }) => {
       const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
@@ -34,6 +37,13 @@ export function startJobs({ db, hands, workspace_days, trouble }: JobParts): Job
         return "failed";
       }
     });
+
+  let swept: string | null = null;
+  const removeContents = async () => {
+    await sweepFiles(db);
+    swept = await blobs.releaseUnnamed(swept);
+    await blobs.removeStrays();
+  };
 
   const jobs = [
     repeat(limits.cleanup_poll_ms, removeSandboxes, (error) =>
@@ -48,6 +58,9 @@ export function startJobs({ db, hands, workspace_days, trouble }: JobParts): Job
       limits.idempotency_sweep_ms,
       () => forgetOldAnswers(db),
       (error) => trouble("removing old answers failed", error),
+    ),
+    repeat(limits.files_sweep_ms, removeContents, (error) =>
+      trouble("removing the content of files failed", error),
     ),
   ];
   return {

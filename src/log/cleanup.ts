@@ -2,6 +2,7 @@ import type { Database, Statement } from "../db/database.ts";
 import { failpoint } from "../failpoints.ts";
 import type { Placement } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
+import { removeFilesOf } from "./session-files.ts";
 
 /** A session whose sandbox is to be removed: it was archived or deleted, or has had it for long enough. */
 export interface Cleanup {
@@ -21,16 +22,17 @@ const due: Statement = {
     returning c.session_id, c.epoch, c.forked, p.host_id, p.generation, p.moved_seq`,
 };
 
-// Appends that committed while a delete of the session waited for its head were not in its snapshot, and are left behind.
-// Without a head nothing can be appended any more. An archived session keeps its head and its log.
+// Appends that committed while a delete of the session waited for its head were not in its snapshot, and are left behind, and
+// so may files of it be. Without a head nothing can be appended any more. An archived session keeps its head and its log.
 // What a host could not be told is told when it is back, under an epoch that it takes. A session that lives on keeps its place,
 // and is asked about again until its host is back.
 const done: Statement = {
   name: "cleanup_done",
-  text: `with rest as (
-      delete from event v where v.session_id = $1
-        and not exists (select from session_head h where h.session_id = v.session_id)
-    ), ended as (
+  text: `with deleted as materialized (
+      select $1::text as session_id where not exists (select from session_head h where h.session_id = $1)
+    ), rest as (
+      delete from event v using deleted d where v.session_id = d.session_id
+    ), ${removeFilesOf("deleted")}, ended as (
       select $1::text as session_id
       where not exists (select from session_head h where h.session_id = $1 and h.status <> 'terminated')
     ), placed as (

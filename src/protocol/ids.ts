@@ -12,6 +12,7 @@ export const idPrefix = {
   request: "req_",
   outcome: "outc_",
   message: "msg_",
+  file: "file_",
 } as const;
 
 export type IdKind = keyof typeof idPrefix;

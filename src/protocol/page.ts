@@ -35,8 +35,8 @@ export const queryBoolean = z.preprocess(
   (text) => (text === "true" ? true : text === "false" ? false : text),
   z.boolean("must be true or false"),
 );
-export const queryList = <Item extends z.ZodType>(item: Item) =>
-  z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(item).max(100));
+export const queryList = <Item extends z.ZodType>(item: Item, max = 100) =>
+  z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(item).max(max));
 
 export const pageQuery = (limits: { default: number; max: number } = { default: 20, max: 100 }) =>
   z.strictObject({

@@ -81,7 +81,7 @@ export async function startParts({ serves, hosts, host_gone_seconds, file }: Par
   const dataOf = (name: string) => join(folder, name);
 
   const add = (name: string, args: string[], more: Record<string, string>) => {
-    const env = { PATH, HOME, DROVER_DATA_DIR: dataOf(name), ...more };
+    const env = { PATH, HOME, DROVER_DATA_DIR: dataOf(name), DROVER_FILES: join(folder, "files"), ...more };
     runtimes.push(readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" }).runtime_dir);
     parts.set(name, { args, env, child: null, log: [] });
   };

@@ -90,7 +90,7 @@ export async function startRemoteHosts(options: {
   async function start(name: string, args: string[], more: NodeJS.ProcessEnv, through: string[] = []) {
     const data = join(folder, name);
     mkdirSync(data, { mode: 0o711 });
-    const env = { PATH, HOME, DROVER_DATA_DIR: data, ...more };
+    const env = { PATH, HOME, DROVER_DATA_DIR: data, DROVER_FILES: join(folder, "files"), ...more };
     runtimes.push(readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" }).runtime_dir);
     const child = await startPart(args, env, { through });
     children.push(child);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
+import type { FilesSettings } from "../../src/config/files.ts";
 import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
 import { builtInSandboxes } from "../../src/config/sandboxes.ts";
 import type { SearchSettings } from "../../src/config/web.ts";
@@ -30,6 +31,8 @@ export interface TestServer {
   db: TestDatabase;
   hands: TestHands;
   client: Anthropic;
+  /** The folder that holds its files, unless they lie elsewhere. */
+  files: string;
   workspace(sessionId: string): Workspace;
   /** Ends the server alone; another one can go on beside what is left. */
   stop(): Promise<void>;
@@ -52,6 +55,8 @@ export interface TestServerOptions {
   prices?: PriceTable;
   /** Where packages come from. */
   registries?: TestRegistries;
+  /** Of what is not said, a folder of its own. */
+  files?: Partial<FilesSettings>;
   /** Gets each line that the server logs at level error; without it they go to stderr. */
   log?: (line: string) => void;
   /** A server that shares its database and its hands with the new one. */
@@ -68,6 +73,7 @@ export interface TestServerOptions {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const db = options.db ?? options.beside?.db ?? (await testDatabase());
   const host = options.beside?.hands ?? (await startTestHands(options.registries));
+  const files = options.beside?.files ?? mkdtempSync(join(tmpdir(), "drover-e2e-files-"));
   const hands = connectHost({ socket_path: host.socket });
   const upstream = options.anthropic_url && {
     DROVER_ANTHROPIC_API_KEY: "upstream-key",
@@ -88,6 +94,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     search: options.search ?? null,
     sandboxes: builtInSandboxes,
     workspace_days: 30,
+    files: {
+      store: { type: "folder", path: files },
+      quota_bytes: null,
+      uploads_downloadable: false,
+      ...options.files,
+    },
     models: createModels(models),
     listing: modelListing(models, () => {}),
     prices: pricesOf(options.prices ?? listPrices, models),
@@ -109,12 +121,14 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     db,
     hands: host,
     client: clientOf(server.url),
+    files,
     workspace: (sessionId) => workspaceOf(host.folder, sessionId),
     stop,
     async close() {
       await stop();
       if (options.beside) return;
       await host.close();
+      rmSync(files, { recursive: true, force: true });
       if (!options.db) await db.close();
     },
   };

@@ -225,3 +225,61 @@ create function placement_of(id text) returns json language sql volatile as $$
   select json_build_object('host_id', host_id, 'generation', generation, 'moved_seq', moved_seq)
   from placement where session_id = id
 $$;
+
+-- Which file store this database goes with: another one would have none of its contents.
+create table file_store (
+  only_row boolean primary key default true check (only_row),
+  id text not null
+);
+
+-- What files hold, each content once, whoever has it. What no row names goes some time later.
+create table blob (
+  sha256 text primary key,
+  bytes bigint not null,
+  -- Where the file store has it. A content that was removed and comes again has another key.
+  key text not null unique,
+  -- When it has come, or was last named by a new row.
+  used_at timestamptz not null
+);
+
+-- Keys of what is still coming into the file store, and of what is to be removed from it, with the time of that.
+create table stray_blob (
+  key text primary key,
+  remove_at timestamptz not null
+);
+create index stray_blob_due on stray_blob (remove_at);
+
+create table file (
+  workspace_id text not null,
+  id text primary key,
+  filename text not null,
+  mime_type text not null,
+  size_bytes bigint not null,
+  -- Null from when it has expired or was deleted.
+  sha256 text references blob (sha256),
+  -- Whether clients may have its content. What they have uploaded they may only where the server is set so.
+  downloadable boolean not null,
+  -- Whether it counts against the workspace's quota while it has content.
+  counted boolean not null,
+  -- The session that it belongs to, and goes with.
+  scope_session_id text,
+  -- Where a session has written it, if it did; and when it was written there anew, as another file.
+  path text,
+  superseded_at timestamptz,
+  created_at timestamptz not null,
+  expires_at timestamptz,
+  -- From then on nobody sees it. The row stays for a while: clients page by ids.
+  deleted_at timestamptz
+);
+create index file_page on file (workspace_id, created_at desc, id desc);
+create index file_scope on file (scope_session_id, created_at desc, id desc) where scope_session_id is not null;
+create index file_blob on file (sha256) where sha256 is not null;
+create index file_expiry on file (expires_at) where expires_at is not null;
+create index file_superseded on file (superseded_at) where superseded_at is not null;
+create index file_deleted on file (deleted_at) where deleted_at is not null;
+
+-- What a workspace's files take. Whoever adds or removes one locks this row first.
+create table file_storage (
+  workspace_id text primary key,
+  bytes bigint not null
+);

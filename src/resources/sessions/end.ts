@@ -1,4 +1,5 @@
 import type { Database, Statement } from "../../db/database.ts";
+import { removeFilesOf } from "../../log/session-files.ts";
 import { primaryThreadOf } from "../../log/thread-id.ts";
 import { invalid } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
@@ -60,7 +61,7 @@ with head as (
   delete from thread t using ended e where t.session_id = e.session_id
 ), events as (
   delete from event v using ended e where v.session_id = e.session_id
-), cleaned as (
+), ${removeFilesOf("ended")}, cleaned as (
   insert into cleanup (session_id, epoch, forked, try_at)
   select e.session_id, e.lease_epoch + 1, s.forked_from is not null, drover_now()
   from ended e join session s on s.id = e.session_id
@@ -96,7 +97,7 @@ export async function archiveSession(
   return getSession(db, workspaceId, id);
 }
 
-/** Removes the session and its log. Its sandbox, and what was appended meanwhile, go with the next cleanup. */
+/** Removes the session, its log and its files. Its sandbox, and what was appended meanwhile, go with the next cleanup. */
 export async function deleteSession(
   db: Database,
   workspaceId: string,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { toFile } from "@anthropic-ai/sdk";
 import { png } from "../../../src/protocol/testing-images.ts";
 import type { Ground } from "../refusals.ts";
 import { testKey } from "../server.ts";
@@ -55,6 +56,7 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
       { role: "user", content: [told] },
     ],
   };
+  const file = await api.client.files.upload({ file: await toFile(Buffer.from("a,b"), "a.csv") });
   const nothing = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
   return {
     operations: operationsOf(openApi),
@@ -65,6 +67,7 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
       agent_id: facts.agent_id,
       environment_id: facts.environment_id,
       model_id: "a_model",
+      file_id: file.id,
     },
     bodies: {
       "POST /v1/agents": [

@@ -1,4 +1,5 @@
 import { type Malformed, malformed } from "./bodies.ts";
+import { goodForm, malformedForm } from "./forms.ts";
 import type { Random } from "./random.ts";
 import type { Schema } from "./schema.ts";
 
@@ -18,6 +19,8 @@ export interface Operation {
   beta: string | null;
   query: { name: string; schema: Schema }[];
   body: Schema | null;
+  /** Whether it takes a form with a file instead. */
+  form: boolean;
   /** What may be asked at this path beside. */
   methods: string[];
 }
@@ -55,6 +58,7 @@ export function operationsOf({ paths }: OpenApi): Operation[] {
       beta: parameters.find(({ name }) => name === "anthropic-beta")?.schema.example ?? null,
       query: parameters.filter((parameter) => parameter.in === "query"),
       body: requestBody?.content["application/json"]?.schema ?? null,
+      form: requestBody?.content["multipart/form-data"] !== undefined,
       methods,
     }));
   });
@@ -66,10 +70,11 @@ export function operationsOf({ paths }: OpenApi): Operation[] {
  */
 export function malformedRequest(material: Material, random: Random): Request {
   const { operations } = material;
-  const withBody = operations.filter(({ body }) => body);
+  const withBody = operations.filter(({ body, form }) => body || form);
   const operation = random.pick(random.chance(0.5) ? withBody : operations);
   const request = wellFormedRequest(operation, material, random);
-  const fault = operation.body && random.chance(0.8) ? inBody : random.pick(faults);
+  const ofBody = operation.form ? inForm : operation.body ? inBody : null;
+  const fault = ofBody && random.chance(0.8) ? ofBody : random.pick(faults);
   const made = fault(request, operation, material, random);
   // Another one of its own kind could undo it.
   const others = faults.filter((other) => other !== fault);
@@ -77,8 +82,8 @@ export function malformedRequest(material: Material, random: Random): Request {
   return { ...again, headers: { ...again.headers, ...harmlessHeaders(random) } };
 }
 
-function wellFormedRequest(operation: Operation, material: Material, random: Random): Request {
-  const { method, path, beta } = operation;
+export function wellFormedRequest(operation: Operation, material: Material, random: Random): Request {
+  const { method, path, beta, form } = operation;
   const samples = material.bodies[`${method} ${path}`];
   if (operation.body && !samples) throw new Error(`give the fuzz test bodies for ${method} ${path}`);
   return {
@@ -89,8 +94,9 @@ function wellFormedRequest(operation: Operation, material: Material, random: Ran
       "anthropic-version": "2026-10-21",
       "content-type": "application/json",
       ...(beta ? { "anthropic-beta": beta } : {}),
+      ...(form && goodForm().headers),
     },
-    body: samples ? JSON.stringify(random.pick(samples)) : null,
+    body: form ? goodForm().body : samples ? JSON.stringify(random.pick(samples)) : null,
   };
 }
 
@@ -107,6 +113,11 @@ const inBody: Fault = (request, { method, path, body }, { bodies, forms }, rando
   const samples = [...(bodies[route] ?? [{}]), ...(forms[route] ?? [])];
   const made: Malformed = malformed(random.pick(samples), body ?? {}, random);
   return { ...request, body: made.body, headers: { ...request.headers, ...made.headers } };
+};
+
+const inForm: Fault = (request, _operation, _material, random) => {
+  const { body, headers } = malformedForm(random);
+  return { ...request, body, headers: { ...request.headers, ...headers } };
 };
 
 const inMethod: Fault = (request, { methods }, _, random) => {
@@ -241,15 +252,9 @@ function oddQueries(name: string, schema: Schema): string[] {
     ];
   }
   if (schema.type === "array") {
-    const many = `${name}[]=zz&`.repeat(101);
-    return [
-      ...everywhere,
-      `${name}[]=zz`,
-      `${name}=zz`,
-      `${name}[]=%00`,
-      many,
-      `${name}[]=idle&${name}[x]=idle`,
-    ];
+    const many = Array.from({ length: 101 }, (_, n) => `${name}[]=zz${n}`).join("&");
+    const unknown = schema.items?.enum ? [`${name}[]=zz`, `${name}=zz`] : [];
+    return [...everywhere, ...unknown, `${name}[]=%00`, many, `${name}[]=idle&${name}[x]=idle`];
   }
   const long = `${name}=${"x".repeat((schema.maxLength ?? 4_000) + 1)}`;
   const text = [...everywhere, `${name}=a&${name}=b`, `${name}[]=%00`, long];

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import Anthropic, { toFile } from "@anthropic-ai/sdk";
+import { beta, startTestServer, type TestServer, testKey } from "./harness/server.ts";
+import { nothingLeft } from "./harness/uploads.ts";
+
+let api: TestServer;
+let open: TestServer;
+before(async () => {
+  api = await startTestServer();
+  // The same files, and what was uploaded may be downloaded.
+  const store = { type: "folder", path: api.files } as const;
+  open = await startTestServer({ beside: api, files: { store, uploads_downloadable: true } });
+});
+after(async () => {
+  await open.close();
+  await api.close();
+});
+
+const upload = async (name: string, content: string | Buffer = "text", options: object = {}) =>
+  api.client.files.upload({ file: await toFile(Buffer.from(content), name), ...options });
+
+async function removeAll(): Promise<void> {
+  for await (const file of api.client.files.list()) await api.client.files.delete(file.id);
+}
+
+describe("both lines of the SDK", () => {
+  for (const line of ["files", "beta.files"] as const) {
+    test(`${line}: upload, look, list, download, delete`, async () => {
+      const filesOf = (client: Anthropic) => (line === "files" ? client.files : client.beta.files);
+      const content = Buffer.from([0, 1, 2, 0xff, 0x0d, 0x0a]);
+      const file = await toFile(content, "données.csv", { type: "text/csv" });
+      const made = await filesOf(api.client).upload({ file });
+      assert.deepEqual(
+        { ...made, id: null, created_at: null },
+        {
+          id: null,
+          type: "file",
+          filename: "données.csv",
+          mime_type: "text/csv",
+          size_bytes: content.length,
+          created_at: null,
+          downloadable: false,
+          expires_at: null,
+          scope: null,
+        },
+      );
+      assert.match(made.id, /^file_01[A-Za-z0-9]{22}$/);
+      assert.match(made.created_at, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+      assert.deepEqual(await filesOf(api.client).retrieveMetadata(made.id), made);
+      const listed: string[] = [];
+      for await (const { id } of filesOf(api.client).list()) listed.push(id);
+      assert.deepEqual(listed, [made.id]);
+      const answer = await filesOf(open.client).download(made.id);
+      assert.deepEqual(Buffer.from(await answer.arrayBuffer()), content);
+      assert.deepEqual(await filesOf(api.client).delete(made.id), { id: made.id, type: "file_deleted" });
+      await assert.rejects(filesOf(api.client).retrieveMetadata(made.id), Anthropic.NotFoundError);
+      await assert.rejects(filesOf(api.client).delete(made.id), Anthropic.NotFoundError);
+    });
+  }
+
+  test("of before 1.0: its headers, its query, and the way it pages", async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n += 1) ids.unshift((await upload(`${n}.txt`)).id);
+    const ask = async (query: string) => {
+      const answer = await fetch(`${api.url}/v1/files?beta=true&${query}`, {
+        headers: {
+          "x-api-key": testKey,
+          "anthropic-version": "2023-06-01",
+          "anthropic-beta": "files-api-2025-04-14",
+        },
+      });
+      assert.equal(answer.status, 200);
+      return (await answer.json()) as {
+        data: { id: string }[];
+        has_more: boolean;
+        first_id: string | null;
+        last_id: string | null;
+      };
+    };
+    const walked: string[] = [];
+    let page = await ask("limit=2");
+    for (;;) {
+      walked.push(...page.data.map(({ id }) => id));
+      assert.deepEqual(page.first_id, page.data[0]?.id);
+      // Deleting what was listed does not end the walk.
+      await api.client.files.delete(page.last_id ?? "");
+      if (!page.has_more) break;
+      page = await ask(`limit=2&after_id=${page.last_id}`);
+    }
+    assert.deepEqual(walked, ids);
+    const left = [ids[0], ids[2]];
+    const back = await ask(`limit=1&before_id=${ids[4]}`);
+    assert.deepEqual([back.data.map(({ id }) => id), back.has_more], [[left[1]], true]);
+    const first = await ask(`limit=5&before_id=${back.first_id}`);
+    assert.deepEqual([first.data.map(({ id }) => id), first.has_more], [[left[0]], false]);
+    const none = await ask(`after_id=${ids[4]}`);
+    assert.deepEqual([none.data, none.first_id, none.last_id], [[], null, null]);
+    await removeAll();
+  });
+});
+
+describe("lists", () => {
+  test("go on behind files that are deleted meanwhile, by pages too", async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 25; n += 1) ids.unshift((await upload(`${n}.txt`)).id);
+    const seen: string[] = [];
+    for await (const { id } of api.client.files.list({ limit: 10 })) {
+      seen.push(id);
+      await api.client.files.delete(id);
+    }
+    assert.deepEqual(seen, ids);
+  });
+
+  test("of ids: those that there are, once each, on one page", async () => {
+    const { id } = await upload("a.txt");
+    const { id: deleted } = await upload("b.txt");
+    await api.client.files.delete(deleted);
+    const all = [id, id, deleted, "file_01AAAAAAAAAAAAAAAAAAAAAA", "nonsense", "x".repeat(100)];
+    const page = await api.client.files.list({ ids: all });
+    assert.deepEqual([page.data.map((file) => file.id), page.next_page], [[id], null]);
+    const many = Array.from({ length: 100 }, (_, n) => `file_${n}`);
+    assert.deepEqual((await api.client.files.list({ ids: many })).data, []);
+    await assert.rejects(
+      api.client.files.list({ ids: [...many, "file_100"] }),
+      /ids: may name 100 different files at most/,
+    );
+    await assert.rejects(
+      api.client.files.list({ ids: [id], limit: 2 }),
+      /limit: cannot be combined with ids/,
+    );
+    await removeAll();
+  });
+
+  test("of a scope: nothing of others, and only by clients that know scopes", async () => {
+    const { id } = await upload("a.txt");
+    const scope_id = "sesn_01AAAAAAAAAAAAAAAAAAAAAA";
+    const page = await api.client.beta.files.list({ scope_id, betas: [beta] });
+    assert.deepEqual(page.data, []);
+    await assert.rejects(
+      api.client.beta.files.list({ scope_id }),
+      /scope_id: needs the header anthropic-beta/,
+    );
+    await api.client.files.delete(id);
+  });
+});
+
+describe("downloads", () => {
+  test("of what was uploaded are refused unless the server allows them", async () => {
+    const { id } = await upload("a.txt");
+    await assert.rejects(
+      api.client.files.download(id),
+      (error) =>
+        error instanceof Anthropic.FileNotDownloadableError &&
+        error.status === 400 &&
+        error.errorCode === "file_not_downloadable",
+    );
+    assert.equal((await open.client.files.retrieveMetadata(id)).downloadable, true);
+    await api.client.files.delete(id);
+  });
+
+  test("are never shown or run by a browser, whatever they say that they are", async () => {
+    const name = `a"b\\c%20ü;é*.html`;
+    const file = await toFile(Buffer.from("<script>"), "x.html", { type: "text/html" });
+    const { id } = await api.client.files.upload({ file });
+    await api.db.query({ name: "rename", text: "update file set filename = $2 where id = $1" }, [id, name]);
+    for (const method of ["GET", "HEAD"]) {
+      const headers = { "x-api-key": testKey };
+      const answer = await fetch(`${open.url}/v1/files/${id}/content`, { method, headers });
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers.get("content-type"), "text/html");
+      assert.equal(answer.headers.get("content-length"), "8");
+      assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
+      assert.match(answer.headers.get("content-security-policy") ?? "", /sandbox/);
+      const disposition = answer.headers.get("content-disposition") ?? "";
+      assert.match(disposition, /^attachment; filename="[ !#-[\]-~]*"; filename\*=UTF-8''[\w.%-]*$/);
+      assert.equal(decodeURIComponent(disposition.split("''")[1] ?? ""), name);
+      assert.equal(await answer.text(), method === "GET" ? "<script>" : "");
+    }
+    await api.client.files.delete(id);
+  });
+
+  test("of nothing at all are nothing at all", async () => {
+    const { id, size_bytes } = await upload("empty", "");
+    assert.equal(size_bytes, 0);
+    assert.equal(await (await open.client.files.download(id)).text(), "");
+    await api.client.files.delete(id);
+  });
+});
+
+describe("a workspace", () => {
+  test("has its own files, as if there were no others", async () => {
+    const { id } = await upload("a.txt");
+    await api.db.query(
+      { name: "move", text: "update file set workspace_id = 'wrkspc_other' where id = $1" },
+      [id],
+    );
+    for (const ask of [
+      () => api.client.files.retrieveMetadata(id),
+      () => open.client.files.download(id),
+      () => api.client.files.delete(id),
+    ])
+      await assert.rejects(ask, Anthropic.NotFoundError);
+    assert.deepEqual((await api.client.files.list({ ids: [id] })).data, []);
+    assert.deepEqual((await api.client.files.list()).data, []);
+    const after = await fetch(`${api.url}/v1/files?after_id=${id}`, { headers: { "x-api-key": testKey } });
+    assert.equal(after.status, 400);
+    await api.db.query({ name: "drop_files", text: "delete from file" }, []);
+  });
+});
+
+test("after all of it nothing is left in the folder but the content of files", async () => {
+  await nothingLeft(api);
+  assert.deepEqual(readdirSync(api.files).toSorted(), ["blobs", "incoming", "store-id"]);
+  assert.deepEqual(readdirSync(join(api.files, "incoming")), []);
+});
