@@ -41,7 +41,7 @@ export async function readForm<Taken extends Discardable>(
   bounds: FormBounds,
   take: (file: FormFile) => Promise<Taken>,
 ): Promise<Form<Taken>> {
-  const body = bodyOf(incoming, bounds.bytes_max + limits.upload_form_bytes_max);
+  const body = bodyOf(incoming, bounds.bytes_max);
   const taking: Promise<Taken>[] = [];
   const arriving = new Set<Readable>();
   const fields = new Map<string, string[]>();
@@ -140,7 +140,8 @@ const silent = () =>
   });
 
 /** What arrives, as long as it is not too much and does not stop. The stream itself stays whole for the answer. */
-function bodyOf(incoming: IncomingMessage, bytes_max: number) {
+function bodyOf(incoming: IncomingMessage, files_bytes_max: number) {
+  const bytes_max = files_bytes_max + limits.upload_form_bytes_max;
   const arriving = incoming.iterator({ destroyOnReturn: false });
   let bytes = 0;
   let over = false;
@@ -162,13 +163,13 @@ function bodyOf(incoming: IncomingMessage, bytes_max: number) {
 
   return {
     async *chunks(): AsyncGenerator<Buffer> {
-      if (Number(incoming.headers["content-length"]) > bytes_max) throw tooLarge(bytes_max);
+      if (Number(incoming.headers["content-length"]) > bytes_max) throw tooLarge(files_bytes_max);
       for (;;) {
         const chunk = await next();
         over = chunk === null;
         if (chunk === null) return;
         bytes += chunk.length;
-        if (bytes > bytes_max) throw tooLarge(bytes_max);
+        if (bytes > bytes_max) throw tooLarge(files_bytes_max);
         yield chunk;
       }
     },
