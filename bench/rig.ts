@@ -151,6 +151,7 @@ export async function startRig(): Promise<Rig> {
           quota_bytes: null,
           uploads_downloadable: false,
         },
+        work_lease_ms: limits.work_lease_ms,
         allow_private_hosts: [],
         search: null,
         models,

@@ -17,6 +17,7 @@ import {
 } from "./config/models.ts";
 import { type SandboxSettings, sandboxesVariables, sandboxSettings } from "./config/sandboxes.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
+import { limits } from "./limits.ts";
 
 /** Keys that Drover makes begin like this, so that one is never taken for a key of somebody else's. */
 export const ownKeyPrefix = "drover-key-";
@@ -87,6 +88,12 @@ const shape = {
     .min(1, "must be a whole number of days from 1 to 3650")
     .max(3650, "must be a whole number of days from 1 to 3650")
     .default(30),
+  DROVER_WORK_LEASE: z.coerce
+    .number("must be a whole number of seconds from 5 to 600")
+    .int("must be a whole number of seconds from 5 to 600")
+    .min(5, "must be a whole number of seconds from 5 to 600")
+    .max(600, "must be a whole number of seconds from 5 to 600")
+    .default(limits.work_lease_ms / 1_000),
   DROVER_METRICS: z
     .string()
     .transform(parseHostAndPort)
@@ -136,6 +143,8 @@ export interface Config {
   /** How long a workspace is kept, in days from when its session first used it. */
   workspace_days: number;
   files: FilesSettings;
+  /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
+  work_lease_ms: number;
   hands: HandsSettings;
   /** Of the sandboxes of this machine. */
   driver: DriverSettings;
@@ -244,6 +253,7 @@ export function readConfig(
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
     files,
+    work_lease_ms: values.DROVER_WORK_LEASE * 1_000,
     hands,
     driver: driverSettings(values, file.hands ?? {}),
     sandboxes,

@@ -1,15 +1,17 @@
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import { createApp } from "./api/app.ts";
-import { apiKeys } from "./api/auth.ts";
+import { apiKeys, firstOf } from "./api/auth.ts";
 import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
+import { environmentKeyRoutes } from "./api/routes/environment-keys.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
 import { fileRoutes } from "./api/routes/files.ts";
 import { messagesRoutes } from "./api/routes/messages.ts";
 import { modelRoutes } from "./api/routes/models.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
+import { workRoutes } from "./api/routes/work.ts";
 import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
 import { callModel } from "./brain/call-model.ts";
@@ -47,6 +49,8 @@ import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
+import { createWorkBells } from "./resources/work/bells.ts";
+import { workPrincipal } from "./resources/work/credentials.ts";
 import { toolset } from "./tools/toolset.ts";
 import { createWebTools } from "./tools/web/web.ts";
 
@@ -76,6 +80,8 @@ export interface ServerOptions {
   /** How long a session's workspace is kept, in days from when it first had a sandbox. */
   workspace_days: number;
   files: FilesSettings;
+  /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
+  work_lease_ms: number;
   models: Models & Candidates;
   listing: ModelListing;
   prices: Prices;
@@ -138,6 +144,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
   const log = createLog({ db, ...logEvents });
 
+  const bells = createWorkBells();
   const previews = createPreviews((payload) => notifyPreview(db, member?.id() ?? 0, payload));
   const poll = () => watches.poll().catch((error) => trouble("looking for new events failed", error));
   const hands = createFleet({
@@ -171,6 +178,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       if (waiting) brain?.wake();
     },
     previewed: previews.heard,
+    workOffered: bells.ring,
   };
   member = await joinMembers(db, memberEvents, () => (brain ? hands.reachable() : []));
   const polling = setInterval(poll, limits.watch_poll_ms);
@@ -203,7 +211,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       trouble,
     });
   const jobs = does("jobs")
-    ? startJobs({ db, hands, blobs, workspace_days: options.workspace_days, trouble })
+    ? startJobs({
+        db,
+        hands,
+        blobs,
+        workspace_days: options.workspace_days,
+        workLost: (lost) => logger.warn(lost, "a worker was not heard of any more, and has lost its work"),
+        trouble,
+      })
     : null;
 
   const messagesSpent = messagesSpending(db, caps, { prices, trouble });
@@ -213,6 +228,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const routes = () => [
     ...agentRoutes,
     ...environmentRoutes(options.sandboxes.maximum),
+    ...environmentKeyRoutes,
+    ...workRoutes({ bells, lease_ms: options.work_lease_ms, stop: stop.signal }),
     ...sessionRoutes({
       priced: spending.isPriced,
       capped: Object.values(caps).some((cap) => cap !== null),
@@ -220,7 +237,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       from,
       wake: () => brain?.wake(),
       settle: (fork, prefix) =>
-        settle({ ...fork, fold_from: 0, needs_setup: false }, prefix, {
+        settle({ ...fork, fold_from: 0, self_hosted: false, needs_setup: false }, prefix, {
           newId: () => newId("event"),
           spending,
         }),
@@ -237,7 +254,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   // Without the role it still says how it is.
   const app = createApp({
     routes: does("api") ? routes() : [],
-    authenticate: apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]),
+    authenticate: firstOf(apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]), (key) =>
+      workPrincipal(db, key),
+    ),
     works: createWorks(db, log, logEvents),
     check: async () => {
       await db.query({ name: "health", text: "select 1" }, []);

@@ -131,10 +131,13 @@ refuses("sessions", (ground) => {
       says: /at fast speed/,
     },
     {
-      what: "in a self_hosted environment",
+      what: "with a file in a self_hosted environment",
       path,
-      body: sessionBody({ environment_id: ground.selfHosted }),
-      says: /environment_id.*self_hosted/,
+      body: sessionBody({
+        environment_id: ground.selfHosted,
+        resources: [{ type: "file", file_id: "file_x" }],
+      }),
+      says: /^Environment env_\w+ is a self-hosted environment. `resources` are not supported/,
     },
     {
       what: "with an MCP server",

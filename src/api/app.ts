@@ -6,6 +6,7 @@ import { readJson } from "./body.ts";
 import { errorResponse, type Log } from "./errors.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { openApiDocument } from "./openapi.ts";
+import { requireReach } from "./reach.ts";
 import type { AppEnv, Route } from "./route.ts";
 import { checkApiVersion, checkBeta } from "./versions.ts";
 import type { Works } from "./work.ts";
@@ -90,6 +91,7 @@ async function serve(
   answerHeaders["anthropic-workspace-id"] = principal.workspaceId;
   checkApiVersion(headers);
   if (route.beta !== null) checkBeta(headers, route.beta);
+  await requireReach(parts.works.plain.db, principal, route, context.req.param());
   if (context.req.method === "HEAD" && route.answer.event_stream !== undefined) {
     throw methodNotAllowed("HEAD", [route.method]);
   }

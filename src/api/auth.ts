@@ -9,6 +9,17 @@ export interface ApiKey {
   workspaceId: string;
 }
 
+/** Asks one after the other whose key it is. */
+export const firstOf =
+  (...ways: Authenticate[]): Authenticate =>
+  async (key) => {
+    for (const authenticate of ways) {
+      const principal = await authenticate(key);
+      if (principal) return principal;
+    }
+    return undefined;
+  };
+
 const digest = (key: string) => createHash("sha256").update(key, "utf8").digest();
 
 /** Knows a fixed set of keys. How long an answer takes says nothing about them. */

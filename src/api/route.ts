@@ -4,9 +4,9 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { z } from "zod";
 import { notFound } from "../protocol/errors.ts";
-import type { Principal } from "../protocol/principal.ts";
 import { type Download, downloadHeaders, sendDownload } from "./download.ts";
 import { type Discardable, type FormFile, readForm } from "./form.ts";
+import type { Principal, PrincipalKind } from "../protocol/principal.ts";
 import { answerOnce, type Unrepeatable } from "./idempotency.ts";
 import { parse } from "./parse.ts";
 import { parseQuery } from "./query.ts";
@@ -48,6 +48,8 @@ interface Inputs<Params extends ParamSchemas, Query extends z.ZodType, Body exte
   path: string;
   /** The value that `anthropic-beta` must hold. */
   beta: string | null;
+  /** Whose requests it takes; an API key's alone, unless it says so. */
+  by?: readonly PrincipalKind[];
   summary: string;
   params?: Params;
   query?: Query;

@@ -14,17 +14,16 @@ import type { Member } from "../log/member.ts";
 import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
 import type { Models } from "../models/model.ts";
-import type { CloudConfig } from "../protocol/environments.ts";
+import type { EnvironmentConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
-import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import type { ToolResult } from "../tools/tool.ts";
-import { cancelTool, runTool, setUpSandbox } from "../tools/toolset.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
 import type { FindCap } from "./caps.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
 import { needsSetup } from "./environment-setup.ts";
 import { createMemory } from "./memory.ts";
+import { noSandbox, sandboxEffects } from "./sandbox-effects.ts";
 import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
 
@@ -147,11 +146,12 @@ export function startBrain(parts: BrainParts): Brain {
     const watch = watches.watch(lease.session_id);
     let end: DriveEnd | "failed" = "failed";
     try {
-      const environment = lease.environment as CloudConfig;
+      const environment = lease.environment as EnvironmentConfig;
       const facts: SessionFacts = {
         ...lease,
         agent: lease.agent as AgentFacts,
-        needs_setup: needsSetup(environment),
+        self_hosted: environment.type === "self_hosted",
+        needs_setup: environment.type === "cloud" && needsSetup(environment),
       };
       end = await drive(
         facts,
@@ -187,12 +187,15 @@ export function startBrain(parts: BrainParts): Brain {
       sandbox_id: sandboxOf(lease.session_id),
       epoch: lease.epoch,
     };
-    const hands = parts.hands.handsOf(lease);
-    const spec = sandboxSpec({
-      environment: lease.environment as CloudConfig,
-      agent: lease.agent as AgentFacts,
-      settings: parts.sandboxes,
-    });
+    const environment = lease.environment as EnvironmentConfig;
+    const { runTool, ...sandbox } =
+      environment.type === "cloud"
+        ? sandboxEffects(parts.hands.handsOf(lease), scope, {
+            environment,
+            agent: lease.agent as AgentFacts,
+            settings: parts.sandboxes,
+          })
+        : noSandbox;
     const clockAhead = lease.claimed_at_ms - Date.now();
     return {
       read: (seq) => watch.after(seq),
@@ -211,25 +214,13 @@ export function startBrain(parts: BrainParts): Brain {
       judgeOf: parts.models.judgeOf,
       preview: (preview) => parts.previews.publish(lease.session_id, preview),
       flushPreviews: () => parts.previews.flush(lease.session_id),
-      prepareSandbox(restore) {
-        // A sandbox that cannot be made is told of by the call that needs it.
-        hands.provision({ ...scope, spec, restore }).catch(() => {});
-      },
-      setUp: (restore, onProgress, signal) =>
-        setUpSandbox({ ...scope, spec, restore }, hands, onProgress, signal),
-      cancelSetUp() {
-        hands.cancelSetUp(scope).catch(() => {});
-      },
-      cancelTool(call) {
-        // Whether it still ran is not known; its result is in the log already.
-        cancelTool(call, hands, scope).catch(() => {});
-      },
+      ...sandbox,
       webTools,
       async runTool(call, signal, { agent, thread, restore, restore_known }) {
         const config = toolConfigOf(agent, call.name) ?? {};
         const result = parts.web.has(call.name)
           ? await parts.web.run(call, { config, conversation: thread, signal })
-          : await runTool(call, hands, { ...scope, spec, restore, restore_known }, signal);
+          : await runTool(call, { restore, restore_known }, signal);
         counts.toolCalled(call.name, result);
         return result;
       },

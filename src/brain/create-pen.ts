@@ -1,3 +1,4 @@
+import { toolNamed } from "../tools/toolset.ts";
 import { indeterminate } from "./judge-prompt.ts";
 import { autoPermission } from "./outcome-drafts.ts";
 import type { Pen, Permission } from "./pen.ts";
@@ -25,6 +26,7 @@ export function createPen(
     now,
     random,
     permission: (name) => permissionOf(agent, name),
+    runnerOf: (name) => (facts.self_hosted && toolNamed(name) ? "worker" : "server"),
     costOf: spending.costOf,
     search_nano: spending.search_nano,
     money: (at) => ({

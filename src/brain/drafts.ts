@@ -73,17 +73,19 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
       if (action.do === "resume_tool" && toolNamed(action.call.name)) return none();
       return { ...none(), entries: [hidden("tool_started", { reader: 1, tool_use_id: action.call.id })] };
     }
-    case "interrupt_call":
+    case "interrupt_call": {
+      const { id: tool_use_id, kind } = action.call;
+      const result = {
+        tool_use_id,
+        content: [{ type: "text" as const, text: interruptedText }],
+        is_error: true,
+      };
+      // Workers go by results of their own kind: by any other the next one would take the call for an open one.
       return {
         ...none(),
-        entries: [
-          shown("agent.tool_result", {
-            tool_use_id: action.call.id,
-            content: [{ type: "text", text: interruptedText }],
-            is_error: true,
-          }),
-        ],
+        entries: [kind === "worker" ? shown("user.tool_result", result) : shown("agent.tool_result", result)],
       };
+    }
     case "deny_call":
       return {
         ...none(),

@@ -63,6 +63,11 @@ function apply(state: State, entry: Entry): void {
       });
       return;
     }
+    case "user.tool_result": {
+      const result = bodyOf(entry, "user.tool_result");
+      settleCall(thread, result.tool_use_id, result.content ?? [], result.is_error ?? false);
+      return;
+    }
     case "user.custom_tool_result": {
       const result = bodyOf(entry, "user.custom_tool_result");
       settleCall(thread, result.custom_tool_use_id, result.content ?? [], result.is_error ?? false);
@@ -130,7 +135,7 @@ function apply(state: State, entry: Entry): void {
           vendor_id: block.id,
           name: block.name,
           input: block.input,
-          kind: "built_in",
+          kind: reply.worker_calls?.includes(block.id) ? "worker" : "built_in",
           permission: "allow",
           confirmation: null,
           started_seq: null,

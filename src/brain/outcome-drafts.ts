@@ -98,6 +98,7 @@ function replyEntries(
   const thinkingIds = [...outcome.previewed.thinking];
   const thought = () => shown("agent.thinking", {}, thinkingIds.shift());
   const callIds: Record<string, string> = {};
+  const workerCalls: string[] = [];
   const entries: AnyDraft[] = [];
   let texts: EventBody<"agent.message">["content"] = [];
   const flushTexts = () => {
@@ -115,18 +116,21 @@ function replyEntries(
     } else if (!refused) {
       const calls = callEntries(block, outcome.judgements[i] ?? null, thread, pen);
       callIds[block.id] = calls[0]?.id ?? "";
+      if (calls[0]?.type === "agent.tool_use" && pen.runnerOf(block.name) === "worker")
+        workerCalls.push(block.id);
       entries.push(...calls);
     }
   }
   flushTexts();
   const reply = hidden("model_reply", {
-    reader: 1,
+    reader: workerCalls.length > 0 ? 2 : 1,
     request_id: outcome.request_id,
     context_tokens: promptTokens(outcome.usage) + outcome.usage.output_tokens,
     // What was refused is not shown to the model again: it would refuse the next turn too.
     content: refused ? [] : outcome.content.filter((block) => block.type !== "text" || block.text !== ""),
     ...(outcome.served_by ? { served_by: outcome.served_by } : {}),
     call_ids: callIds,
+    ...(workerCalls.length > 0 && { worker_calls: workerCalls }),
     ending: endingOf(outcome),
   });
   return [reply, ...entries, ...spanEnd(thread, pen, outcome, false)];

@@ -16,6 +16,8 @@ export interface Pen {
   /** Uniform in [0, 1): spreads retries. */
   random(): number;
   permission(name: string): Permission;
+  /** Who runs a built-in tool of this name. */
+  runnerOf(name: string): Runner;
   /** In billionths of a dollar; null when the model has no list price. */
   costOf(model: PricedModel, usage: ModelUsage): number | null;
   /** What a search of the web costs, in billionths of a dollar. */
@@ -35,6 +37,8 @@ export interface SessionMoney {
 export type Permission =
   | { kind: "custom" }
   | { kind: "built_in"; evaluated: EvaluatedPermission; evaluation?: Evaluation };
+
+export type Runner = "server" | "worker";
 
 /** Entries, and the status that they leave the session and a thread in. */
 export interface Drafts {

@@ -11,6 +11,8 @@ export interface SessionFacts {
   fold_from: number;
   /** The most it may cost; null is no budget. */
   budget_cents: number | null;
+  /** Workers of its environment run the calls that would run in a sandbox. */
+  self_hosted: boolean;
   /** Its environment has packages or `setup` commands. */
   needs_setup: boolean;
 }

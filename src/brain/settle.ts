@@ -80,7 +80,9 @@ function endingOf(thread: Thread, state: State): Action[] {
   const taken = queued.map((event) => ({ do: "promote", thread, event }) as const);
   const isInterrupted = queued.some(({ type }) => type === "user.interrupt");
   const rests = thread.status === "idle" || thread.status === "terminated";
-  if (rests && !(isInterrupted && (thread.asked || thread.paused))) {
+  // A worker may be at them: they are the other session's.
+  const isWorkedOn = calls.some(({ kind }) => kind === "worker");
+  if (rests && !isWorkedOn && !(isInterrupted && (thread.asked || thread.paused))) {
     // What is said while calls are open is taken up behind their results.
     return calls.length === 0 ? taken : taken.filter(({ event }) => event.type === "user.tool_confirmation");
   }

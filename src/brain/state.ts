@@ -105,8 +105,8 @@ export interface Call {
   vendor_id: string;
   name: string;
   input: Record<string, unknown>;
-  /** `custom` is run by the client. */
-  kind: "built_in" | "custom";
+  /** `custom` is run by the client, `worker` by a worker of the session's environment: a client too, to the brain. */
+  kind: "built_in" | "custom" | "worker";
   permission: EvaluatedPermission;
   /** What the client said to a call that it was asked about. */
   confirmation: Confirmation | null;
@@ -118,7 +118,9 @@ export interface Call {
 
 /** Whether nobody but the client can bring the call further. */
 export const awaitsClient = (call: Call): boolean =>
-  call.kind === "custom" || (call.permission === "ask" && call.confirmation === null);
+  call.kind === "custom" ||
+  (call.permission === "ask" && call.confirmation === null) ||
+  (call.kind === "worker" && call.confirmation?.allow !== false);
 
 /** Whether it is still to be begun in the sandbox. */
 export const isDueInSandbox = (call: Call): boolean =>
@@ -128,16 +130,28 @@ export const isDueInSandbox = (call: Call): boolean =>
 export const setupBy = (thread: Thread, setup: EnvironmentSetup | null) =>
   setup?.status === "going_on" && setup.thread_id === thread.id ? setup : null;
 
-/** What a client may answer now, as `append` knows it: confirmations that wait to be taken up are left out. */
+/** What a client may answer now, as `append` knows it: confirmations that wait to be taken up are as good as taken up. */
 export function clientTurn(state: State): string[] {
-  return [...state.threads.values()].flatMap((thread) => {
-    const answered = thread.queued.flatMap((event) =>
-      event.type === "user.tool_confirmation" ? [event.tool_use_id] : [],
-    );
-    return thread.calls
-      .filter((call) => awaitsClient(call) && !answered.includes(call.id))
-      .map((call) => `${call.kind === "custom" ? "result" : "confirmation"} ${call.id}`);
-  });
+  return [...state.threads.values()].flatMap((thread) =>
+    thread.calls.filter(awaitsClient).flatMap((call) => {
+      const arrived = thread.queued.find(
+        (event) => event.type === "user.tool_confirmation" && event.tool_use_id === call.id,
+      );
+      const confirmation = arrived?.type === "user.tool_confirmation" ? arrived.answer : call.confirmation;
+      return asksOf(call, confirmation);
+    }),
+  );
+}
+
+/** A worker answers at once when it hears that it may: before the brain has taken that up. */
+function asksOf({ id, kind, permission }: Call, confirmation: Confirmation | null): string[] {
+  if (kind === "custom") return [`result ${id}`];
+  if (permission === "ask" && confirmation === null) {
+    return kind === "worker"
+      ? [`confirmation ${id}`, `if_allowed tool_result ${id}`]
+      : [`confirmation ${id}`];
+  }
+  return kind === "worker" && confirmation?.allow !== false ? [`tool_result ${id}`] : [];
 }
 
 export const emptyState = (): State => ({

@@ -57,6 +57,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
   agent: testAgent,
   fold_from: 0,
   budget_cents: null,
+  self_hosted: false,
   needs_setup: false,
 });
 

@@ -92,6 +92,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       sandboxes: config.sandboxes,
       workspace_days: config.workspace_days,
       files: config.files,
+      work_lease_ms: config.work_lease_ms,
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,
       models: createModels(config.models),

@@ -8,6 +8,7 @@ import { takeCleanups } from "../log/cleanup.ts";
 import { expireWorkspaces } from "../log/expiry.ts";
 import { sweepFiles } from "../resources/files/remove.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
+import { endUnusedWork, type Lost, sweepWork, tendWork } from "../resources/work/tend.ts";
 
 export interface Jobs {
   /** Begins nothing more. What is under way is left to whoever comes by next. */
@@ -20,11 +21,13 @@ export interface JobParts {
   blobs: Pick<Blobs, "releaseUnnamed" | "removeStrays">;
   /** How long a workspace is kept, in days. */
   workspace_days: number;
+  /** Told of each item that a worker of a self-hosted environment has lost. */
+  workLost(lost: Lost): void;
   trouble(message: string, error: unknown, sessionId?: string): void;
 }
 
 /** What is to be done now and then, by any process: each piece of it is taken in the database by one at a time. */
-export function startJobs({ db, hands, blobs, workspace_days, trouble }: JobParts): Jobs {
+export function startJobs({ db, hands, blobs, workspace_days, workLost, trouble }: JobParts): Jobs {
   const removeSandboxes = () =>
     takeCleanups(db, async ({ session_id, epoch, placement }) => {
       const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
@@ -61,6 +64,21 @@ export function startJobs({ db, hands, blobs, workspace_days, trouble }: JobPart
     ),
     repeat(limits.files_sweep_ms, removeContents, (error) =>
       trouble("removing the content of files failed", error),
+    ),
+    repeat(
+      limits.work_tend_ms,
+      async () => {
+        for (const lost of await tendWork(db)) workLost(lost);
+      },
+      (error) => trouble("looking for work that was lost by its worker failed", error),
+    ),
+    repeat(
+      limits.work_sweep_ms,
+      async () => {
+        await endUnusedWork(db);
+        await sweepWork(db);
+      },
+      (error) => trouble("looking for work that is not needed any more failed", error),
     ),
   ];
   return {

@@ -23,10 +23,16 @@ export interface AppendRequest {
   at_cap?: boolean;
   /** A client's: an idle session takes it neither while its budget is used up, nor while it asks, as named. */
   not_while?: ("at_cap" | "asking")[];
-  /** A brain's: what clients may answer from now on, absolute, as `<kind> <event id>`. */
+  /**
+   * A brain's: what clients may answer from now on, absolute, as `<kind> <event id>`; what waits for a client's leave is
+   * `if_allowed <kind> <event id>`.
+   */
   asks?: string[];
   /** A client's: the asks that it answers. Each must be open, and is closed by it. */
   answers?: string[];
+  /** A client's: asks that are closed where they are open, and asks that wait for its leave and are open from now on. */
+  closes?: string[];
+  allows?: string[];
   /** A brain's: a call is about to run in the sandbox. The first of them says from when on there is one. */
   uses_sandbox?: boolean;
   /** A brain's: the seq before its checkpoint, which is the first of the entries. */
@@ -77,7 +83,8 @@ interface Row {
 // Locks the heads in id order first: two processes with overlapping batches would deadlock otherwise. The time is read
 // after the lock and always advances, so that entries of one time are those of one append; when a session is due follows
 // the clock, which may go back. LATERAL, subqueries and MATERIALIZED keep the plan to index lookups, and to computing each
-// part once, whatever the tables held when it was made.
+// part once, whatever the tables held when it was made. A session of a self-hosted environment that has no work item gets one
+// where it begins to run, or asks for the result of a call that a worker has to run.
 const statement: Statement = {
   name: "append",
   text: `
@@ -85,11 +92,13 @@ with request as materialized (
   select * from json_to_recordset($1::json) as r (
     n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint,
     status text, usage json, spent_nano bigint, at_cap boolean, not_while text[], fold_from bigint, reader int, asks text[],
-    answers text[], run text, after_ms int, uses_sandbox boolean)
+    answers text[], closes text[], allows text[], run text, after_ms int, uses_sandbox boolean)
   order by session_id
 ), locked as materialized (
   select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at,
-    h.spent_nano as had_spent, h.at_cap and h.status = 'idle' as was_at_cap, h.asks as were_asked, array(select unnest(h.asks) except select unnest(r.answers)) as still_asked
+    h.spent_nano as had_spent, h.at_cap and h.status = 'idle' as was_at_cap, h.asks as were_asked, h.work_environment_id, h.work_live,
+    array(select case when ask = any(r.allows) then substr(ask, length('if_allowed ') + 1) else ask end from unnest(h.asks) as ask
+      where ask <> all(coalesce(r.answers || r.closes, '{}'))) as still_asked
   from request r
   cross join lateral (
     select * from session_head h
@@ -124,9 +133,19 @@ with request as materialized (
 ), decided as materialized (
   select j.*, coalesce(c.added, 0) as added, c.kept,
     case when c.starts then 'running' else coalesce(j.status, j.was) end as becomes,
-    case j.run when 'wake' then j.lease_owner is null when 'park' then j.after_ms = 0 else false end as waiting
+    case j.run when 'wake' then j.lease_owner is null when 'park' then j.after_ms = 0 else false end as waiting,
+    case when j.work_environment_id is not null and not j.work_live and (c.starts
+      or (j.run = 'wake' or j.epoch is not null)
+        and exists (select from unnest(coalesce(j.asks, j.still_asked)) a where a like 'tool_result %'))
+      then drover_id('work_') end as new_work_id
   from judged j left join counted c on c.n = j.n
   where j.verdict = 'accepted'
+), worked as (
+  insert into work_item (workspace_id, id, environment_id, session_id, state, created_at, offered_at)
+  select workspace_id, new_work_id, work_environment_id, session_id, 'queued', now, now from decided where new_work_id is not null
+  returning environment_id
+), bells as materialized (
+  select pg_notify('drover_work', environment_id) from (select distinct environment_id from worked) w
 ), moved as (
   update session_head h set
     seq = h.seq + d.added,
@@ -138,6 +157,8 @@ with request as materialized (
     usage = coalesce(d.usage, h.usage),
     fold_from = coalesce(d.fold_from, h.fold_from),
     asks = coalesce(d.asks, d.still_asked),
+    work_id = coalesce(d.new_work_id, h.work_id),
+    work_live = h.work_live or d.new_work_id is not null,
     active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'
       then (extract(epoch from d.at - h.active_since) * 1000000)::bigint else 0 end,
     active_since = case when d.becomes <> 'running' then null when h.status = 'running' then h.active_since else d.at end,
@@ -176,7 +197,7 @@ with request as materialized (
   where list is not null
 )
 select r.n, coalesce(j.verdict, 'not_found') as verdict, d.kept, d.waiting, j.at, j.were_asked as asks,
-  j.base_seq, j.base_seq + coalesce(d.added, 0) as head_seq, (select count(*) from rung) as rung
+  j.base_seq, j.base_seq + coalesce(d.added, 0) as head_seq, (select count(*) from rung) + (select count(*) from bells) as rung
 from request r left join judged j on j.n = r.n left join decided d on d.n = r.n`,
 };
 
@@ -202,6 +223,8 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     reader: readerOf(request.entries),
     asks: request.asks,
     answers: request.answers,
+    closes: request.closes,
+    allows: request.allows,
     run: request.run?.type,
     after_ms: request.run?.type === "park" ? request.run.after_ms : null,
   }));

@@ -1,4 +1,4 @@
-import type { EventParams } from "../protocol/events.ts";
+import type { DoneBy, EventParams } from "../protocol/events.ts";
 import { newId } from "../protocol/ids.ts";
 import type { AppendEntry } from "./append.ts";
 import { draft } from "./entry.ts";
@@ -6,11 +6,17 @@ import { primaryThreadOf } from "./thread-id.ts";
 
 /**
  * The entries that record a client's events, followed by those that set an idle session running when one of them can
- * start or resume a turn. An interrupt starts none. Results are taken up as they arrive; all else waits its turn.
+ * start or resume a turn. An interrupt starts none. Results are taken up as they arrive; all else waits its turn. `worker`:
+ * the one that has sent them, if it was one.
  */
-export function arrivalEntries(sessionId: string, agentName: string, events: EventParams[]): AppendEntry[] {
+export function arrivalEntries(
+  sessionId: string,
+  agentName: string,
+  events: EventParams[],
+  worker?: DoneBy,
+): AppendEntry[] {
   const thread_id = primaryThreadOf(sessionId);
-  const entries = events.flatMap((event) => arrivalEntry(event, { id: newId("event"), thread_id }));
+  const entries = events.flatMap((event) => arrivalEntry(event, { id: newId("event"), thread_id }, worker));
   if (!events.some(startsTurn)) return entries;
   const shown = () => ({ id: newId("event"), thread_id, audience: "session" }) as const;
   const running = { session_thread_id: thread_id, agent_name: agentName };
@@ -22,9 +28,16 @@ export function arrivalEntries(sessionId: string, agentName: string, events: Eve
 }
 
 export const startsTurn = ({ type }: EventParams) =>
-  type === "user.message" || type === "user.tool_confirmation" || type === "user.custom_tool_result";
+  type === "user.message" ||
+  type === "user.tool_confirmation" ||
+  type === "user.tool_result" ||
+  type === "user.custom_tool_result";
 
-function arrivalEntry(event: EventParams, fields: { id: string; thread_id: string }): AppendEntry[] {
+function arrivalEntry(
+  event: EventParams,
+  fields: { id: string; thread_id: string },
+  worker: DoneBy | undefined,
+): AppendEntry[] {
   const queued = { ...fields, audience: "queued" } as const;
   switch (event.type) {
     case "user.message":
@@ -41,8 +54,14 @@ function arrivalEntry(event: EventParams, fields: { id: string; thread_id: strin
     }
     case "user.custom_tool_result": {
       const { custom_tool_use_id, content, is_error } = event;
-      const body = { custom_tool_use_id, content: content ?? [], is_error: is_error ?? false };
+      const result = { content: content ?? [], is_error: is_error ?? false, ...(worker && { worker }) };
+      const body = { custom_tool_use_id, ...result };
       return [draft("user.custom_tool_result", { ...fields, audience: "session" }, body)];
+    }
+    case "user.tool_result": {
+      const { tool_use_id, content, is_error } = event;
+      const result = { content: content ?? [], is_error: is_error ?? false, ...(worker && { worker }) };
+      return [draft("user.tool_result", { ...fields, audience: "session" }, { tool_use_id, ...result })];
     }
     default:
       return [];

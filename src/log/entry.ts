@@ -49,7 +49,7 @@ export interface InternalBody {
   left_out: { reader: 1 };
   /** What the model answered, whole, as it is sent back to it later. */
   model_reply: {
-    reader: 1;
+    reader: 1 | 2;
     request_id: string;
     content: AssistantBlock[];
     /** What the request and its answer take of the model's context. */
@@ -57,6 +57,8 @@ export interface InternalBody {
     served_by?: ServedBy;
     /** Event ids of the tool uses, by the vendor's tool use id. */
     call_ids: Record<string, string>;
+    /** Those of them that a worker of the session's environment runs, by the vendor's ids; needs reader 2. */
+    worker_calls?: string[];
     /** How the turn ends when the answer calls no tool. */
     ending: { stop_reason: StopReason; stop_details: StopDetails };
   };
@@ -106,7 +108,7 @@ export interface InternalBody {
   tool_started: { reader: 1; tool_use_id: string };
 }
 
-export const readerVersion = 1;
+export const readerVersion = 2;
 
 /**
  * The reader version that these entries need. Brains of a lower one leave the session alone from then on; where nothing

@@ -30,6 +30,8 @@ export interface MemberEvents {
   notified(heads: Map<string, number | null> | "everything", waiting: boolean): void;
   /** Another process has something to say about previews. */
   previewed(payload: string): void;
+  /** Some process, this one too, has put work for an environment into its queue. */
+  workOffered?(environmentId: string): void;
 }
 
 /** `hosts`: the sandbox hosts that it reaches as a brain. The others hear of them with each beat. */
@@ -62,12 +64,16 @@ export async function joinMembers(
           if (Number(from) !== id) events.previewed(rest);
           return;
         }
+        if (channel === workChannel) {
+          events.workOffered?.(payload);
+          return;
+        }
         const heard = parsePayload(payload, id);
         if (heard) events.notified(heard.heads, heard.waiting);
       });
       client.on("error", (error) => leave(id, error.message));
       client.on("end", () => leave(id, "the connection ended"));
-      await client.query(`listen drover; listen ${previewChannel}`);
+      await client.query(`listen drover; listen ${previewChannel}; listen ${workChannel}`);
     } catch (error) {
       // Not waited for: a server that stands still does not take leave.
       client.end().catch(() => {});
@@ -137,6 +143,7 @@ const reachedHosts = `insert into sandbox_host (host_id, reached_at)
   on conflict (host_id) do update set reached_at = excluded.reached_at`;
 
 const previewChannel = "drover_preview";
+const workChannel = "drover_work";
 
 const notifyStatement: Statement = { name: "notify_preview", text: "select pg_notify($1, $2)" };
 

@@ -123,12 +123,17 @@ const systemMessage = z.object({
   content: z.array(textBlock),
   processed_at: nullableAt,
 });
+/** Beyond the official API: the work item of a self-hosted environment under which something was done, and its worker. */
+const doneBy = z.object({ work_id: z.string(), worker_id: z.string().nullable() });
+export type DoneBy = z.infer<typeof doneBy>;
+
 const userCustomToolResult = z.object({
   id,
   type: z.literal("user.custom_tool_result"),
   custom_tool_use_id: z.string(),
   content: z.array(toolResultContentBlock).optional(),
   is_error: z.boolean().nullish(),
+  worker: doneBy.optional(),
   processed_at: nullableAt,
 });
 
@@ -190,6 +195,18 @@ export const recovery = z.object({
   replays: z.int(),
 });
 export type Recovery = z.infer<typeof recovery>;
+
+/** The result of a call that a worker of a self-hosted environment runs: by the worker, or by the server in its place. */
+const userToolResult = z.object({
+  id,
+  type: z.literal("user.tool_result"),
+  tool_use_id: z.string(),
+  content: z.array(toolResultContentBlock).optional(),
+  is_error: z.boolean().nullish(),
+  recovery: recovery.optional(),
+  worker: doneBy.optional(),
+  processed_at: nullableAt,
+});
 
 const agentToolResult = z.object({
   id,
@@ -303,6 +320,7 @@ export const sessionEvent = z.discriminatedUnion("type", [
   userInterrupt,
   userToolConfirmation,
   userCustomToolResult,
+  userToolResult,
   systemMessage,
   agentMessage,
   agentThinking,

@@ -13,6 +13,8 @@ export const idPrefix = {
   outcome: "outc_",
   message: "msg_",
   file: "file_",
+  environment_key: "envkey_",
+  work: "work_",
 } as const;
 
 export type IdKind = keyof typeof idPrefix;

@@ -20,6 +20,7 @@ import { intMax, order, pageQuery, queryBoolean, queryInteger, queryList, timeRa
 import { resolvedTools } from "./resolve-tools.ts";
 import { type SessionAgent, sessionAgentSnapshot, type ThreadAgent } from "./snapshots.ts";
 import { toolsParams } from "./tools.ts";
+import { workState } from "./work.ts";
 
 /** A *session* is an agent at work in an environment: an append-only log and what mirrors it. */
 
@@ -67,7 +68,7 @@ export const createSessionBody = z.strictObject({
   environment_id: idOf("environment"),
   title,
   metadata: metadataParams.optional(),
-  resources: z.array(unsupported("files, repositories and memory stores are")).optional(),
+  resources: z.array(z.looseObject({ type: z.string() })).optional(),
   vault_ids: z.array(unsupported("vaults are")).optional(),
   budget: budgetParams.nullish(),
   initial_events: z
@@ -134,6 +135,18 @@ export const waitingFor = z.object({
 });
 export type WaitingFor = z.infer<typeof waitingFor>;
 
+/**
+ * Beyond the official API, of a session in a self-hosted environment: its newest work item, the worker that had it last, and
+ * when that was last heard of.
+ */
+export const sessionWork = z.object({
+  id: z.string(),
+  state: workState,
+  worker_id: z.string().nullable(),
+  worker_seen_at: z.string().nullable(),
+});
+export type SessionWork = z.infer<typeof sessionWork>;
+
 /** Beyond the official API: whose log and workspace it began with, up to which event. */
 const forkedFrom = z.object({ session_id: z.string(), event_id: z.string().nullable() });
 export type ForkedFrom = z.infer<typeof forkedFrom>;
@@ -154,6 +167,7 @@ export const session = z.object({
   usage: usageSnapshot,
   deployment_id: z.string().nullable(),
   waiting_for: waitingFor.nullable(),
+  work: sessionWork.nullable(),
   forked_from: forkedFrom.nullable(),
   created_at: z.string(),
   updated_at: z.string(),

@@ -65,6 +65,8 @@ export interface TestServerOptions {
   db?: TestDatabase;
   /** Hosts are given up sooner than usual. */
   host_gone_ms?: number;
+  /** Workers of self-hosted environments lose their work sooner than usual. */
+  work_lease_ms?: number;
   /** How the server reaches it, where that is not its own URL. */
   database_url?: string;
 }
@@ -100,6 +102,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       uploads_downloadable: false,
       ...options.files,
     },
+    work_lease_ms: options.work_lease_ms ?? limits.work_lease_ms,
     models: createModels(models),
     listing: modelListing(models, () => {}),
     prices: pricesOf(options.prices ?? listPrices, models),

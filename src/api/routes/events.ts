@@ -2,8 +2,9 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { z } from "zod";
 import type { Previews } from "../../log/previews.ts";
 import type { Watches } from "../../log/watch.ts";
+import { ApiError } from "../../protocol/errors.ts";
 import { listEventsQuery, type StreamQuery, streamQuery } from "../../protocol/event-lists.ts";
-import { sendEventsBody, sessionEvent } from "../../protocol/events.ts";
+import { type EventParams, sendEventsBody, sessionEvent } from "../../protocol/events.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf } from "../../protocol/page.ts";
 import { listThreadsQuery, thread } from "../../protocol/threads.ts";
@@ -12,6 +13,7 @@ import { getThread, listThreads } from "../../resources/sessions/read.ts";
 import { sendEvents } from "../../resources/sessions/send-events.ts";
 import type { SessionAgents } from "../../resources/sessions/session-agents.ts";
 import { openStream } from "../../resources/sessions/stream.ts";
+import { noteReading } from "../../resources/work/attach.ts";
 import { type Call, type Route, route, streamRoute } from "../route.ts";
 import { writeEventStream } from "../sse.ts";
 import { managedAgentsBeta } from "../versions.ts";
@@ -29,6 +31,17 @@ export interface EventParts {
 const ofSession = { session_id: idOf("session") };
 const ofThread = { ...ofSession, thread_id: idOf("thread") };
 const common = { beta: managedAgentsBeta } as const;
+const workers = ["api_key", "environment_key", "work_token"] as const;
+
+/** A worker runs what a model wrote, which could find its credentials: with them nobody can speak for the user. */
+function requireResults(events: EventParams[]): void {
+  const i = events.findIndex(({ type }) => type !== "user.tool_result" && type !== "user.custom_tool_result");
+  if (i === -1) return;
+  throw new ApiError(
+    "permission_error",
+    `events.${i}.type: a worker may send user.tool_result and user.custom_tool_result; send ${events[i]?.type} with an API key`,
+  );
+}
 
 export function eventRoutes({ watches, previews, sessionAgents, stop, trouble }: EventParts): Route[] {
   async function stream(
@@ -36,6 +49,7 @@ export function eventRoutes({ watches, previews, sessionAgents, stop, trouble }:
     sessionId: string,
     threadId: string | null,
   ): Promise<Response> {
+    if (threadId === null) await noteReading(db, principal, sessionId);
     // The listener stands before the head is read: nothing falls between the two.
     const watch = watches.watch(sessionId);
     try {
@@ -60,28 +74,40 @@ export function eventRoutes({ watches, previews, sessionAgents, stop, trouble }:
       ...common,
       method: "POST",
       path: "/v1/sessions/{session_id}/events",
+      by: workers,
       summary: "Send events to a session",
       params: ofSession,
       body: sendEventsBody,
       response: z.object({ data: z.array(sessionEvent) }),
-      handle: ({ db, log, principal, params, body }) =>
-        sendEvents(db, log, sessionAgents, principal.workspaceId, params.session_id, body.events),
+      handle({ db, log, principal, params: { session_id }, body: { events } }) {
+        const { workspaceId } = principal;
+        if (principal.kind !== "api_key") requireResults(events);
+        const worker =
+          principal.kind === "work_token"
+            ? { work_id: principal.workId, worker_id: principal.workerId }
+            : undefined;
+        return sendEvents(db, log, sessionAgents, workspaceId, session_id, events, worker);
+      },
     }),
     route({
       ...common,
       method: "GET",
       path: "/v1/sessions/{session_id}/events",
+      by: workers,
       summary: "List the events of a session",
       params: ofSession,
       query: listEventsQuery,
       response: pageOf(sessionEvent),
-      handle: ({ db, principal, params, query }) =>
-        listEvents(db, principal.workspaceId, params.session_id, null, query),
+      async handle({ db, principal, params, query }) {
+        await noteReading(db, principal, params.session_id);
+        return listEvents(db, principal.workspaceId, params.session_id, null, query);
+      },
     }),
     streamRoute({
       ...common,
       method: "GET",
       path: "/v1/sessions/{session_id}/events/stream",
+      by: workers,
       summary: "Stream the events of a session as they happen",
       params: ofSession,
       query: streamQuery,

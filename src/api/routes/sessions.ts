@@ -21,8 +21,8 @@ import { type ForkParts, forkSession } from "../../resources/sessions/fork.ts";
 import { getSession, listSessions } from "../../resources/sessions/read.ts";
 import {
   requireSupportedAgent,
-  requireSupportedEnvironment,
   requireSupportedEvents,
+  requireSupportedResources,
 } from "../../resources/sessions/supported.ts";
 import { updateSession } from "../../resources/sessions/update.ts";
 import { type Route, route } from "../route.ts";
@@ -58,7 +58,7 @@ export function sessionRoutes(parts: SessionParts): Route[] {
         if (body.budget && !priced(effective)) throw notBudgetable(effective.model);
         if (capped && !priced(effective)) throw notCapped(effective.model);
         const environment = await environmentStore(db).get(workspaceId, body.environment_id);
-        requireSupportedEnvironment(environment);
+        requireSupportedResources(body.resources ?? [], environment);
         requireSupportedEvents(body.initial_events ?? [], "initial_events");
         const created = await createSession(
           db,
@@ -83,6 +83,7 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       ...common,
       method: "GET",
       path: "/v1/sessions/{session_id}",
+      by: ["api_key", "environment_key", "work_token"],
       summary: "Get a session",
       params,
       response: session,

@@ -3,6 +3,15 @@ create function drover_now() returns timestamptz language sql stable as $$
   select coalesce(nullif(current_setting('drover.now', true), '')::timestamptz, clock_timestamp())
 $$;
 
+-- As `newId` makes them, for rows of which a statement alone knows how many there will be.
+create function drover_id(prefix text) returns text language sql volatile as $$
+  select prefix || '01' || string_agg(
+    substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', 1 + get_byte(bytes, i) % 62, 1), '')
+  from (select uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) as bytes offset 0) random,
+    -- Without the two bytes of a UUID that are not all random.
+    unnest(array[0, 1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 23, 25]) as i
+$$;
+
 -- A log's incarnation goes into stream cursors: one made by another database, or before a restore, is told apart.
 create table log (
   only_row boolean primary key default true check (only_row),
@@ -51,6 +60,67 @@ create table environment (
   archived_at timestamptz
 );
 create index environment_page on environment (workspace_id, created_at desc, id desc);
+
+-- With what workers of a self-hosted environment ask for its work. Of the key itself only its SHA-256 is kept.
+create table environment_key (
+  workspace_id text not null,
+  id text primary key,
+  environment_id text not null references environment (id) on delete cascade,
+  name text,
+  hash text not null unique,
+  created_at timestamptz not null,
+  last_used_at timestamptz,
+  revoked_at timestamptz
+);
+create index environment_key_page on environment_key (environment_id, created_at desc, id desc);
+
+-- For a worker of a self-hosted environment: a session to serve. A session has at most one that has not stopped.
+create table work_item (
+  workspace_id text not null,
+  id text primary key,
+  environment_id text not null references environment (id) on delete cascade,
+  session_id text not null,
+  state text not null check (state in ('queued', 'starting', 'active', 'stopping', 'stopped')),
+  metadata json not null default '{}',
+  created_at timestamptz not null,
+  -- In the queue: when it may be given to a worker.
+  offered_at timestamptz not null,
+  -- How often in a row it was given to one that did not come to read the session's events.
+  attempts int not null default 0,
+  -- In the queue: when a poll took it that has not been acknowledged.
+  claimed_at timestamptz,
+  acknowledged_at timestamptz,
+  started_at timestamptz,
+  latest_heartbeat_at timestamptz,
+  stop_requested_at timestamptz,
+  -- An operator asked for the stop, so that the session waits until there is more to do.
+  stop_is_final boolean not null default false,
+  stopped_at timestamptz,
+  -- From acknowledgement on: without a heartbeat until then the worker has lost it.
+  lease_until timestamptz,
+  -- When this worker first read the session's events: it may have begun whatever is asked of it since.
+  attached_at timestamptz,
+  -- Who had it last, by which key, and when that was last heard of.
+  worker_id text,
+  key_id text,
+  seen_at timestamptz,
+  -- SHA-256 of the secret that its last poll was answered with.
+  token_hash text unique
+) with (fillfactor = 70);
+create unique index work_item_live on work_item (session_id) where state <> 'stopped';
+create index work_item_queue on work_item (environment_id, offered_at) where state = 'queued';
+create index work_item_lease on work_item (lease_until) where state in ('starting', 'active', 'stopping');
+create index work_item_page on work_item (environment_id, created_at desc, id desc);
+create index work_item_stopped on work_item (stopped_at) where state = 'stopped';
+
+-- Who has asked an environment for work.
+create table work_poller (
+  environment_id text not null references environment (id) on delete cascade,
+  worker_id text not null,
+  polled_at timestamptz not null,
+  primary key (environment_id, worker_id)
+) with (fillfactor = 50);
+create index work_poller_age on work_poller (polled_at);
 
 -- A session's own facts, which change seldom.
 create table session (
@@ -107,7 +177,12 @@ create table session_head (
   -- Whether a client has streamed or listed its events, and where its first turn began.
   seen boolean not null default false,
   first_turn_seq bigint,
-  first_turn_at timestamptz
+  first_turn_at timestamptz,
+  -- The self-hosted environment whose workers run its tools; null when `hands` do.
+  work_environment_id text,
+  -- Its newest work item, and whether that has not stopped.
+  work_id text,
+  work_live boolean not null default false
 ) with (fillfactor = 50);
 create index session_head_runnable on session_head (workspace_id, runnable_at)
   where runnable_at is not null and lease_owner is null;

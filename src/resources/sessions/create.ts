@@ -28,14 +28,24 @@ with env as (
     i int, id text, thread_id text, audience text, type text, body text)
 ), head as (
   insert into session_head (workspace_id, session_id, seq, last_at, status_at, budget_cents, spent_nano, status, usage,
-    runnable_at, active_since, first_turn_seq, first_turn_at)
+    runnable_at, active_since, first_turn_seq, first_turn_at, work_environment_id, work_id, work_live)
   select $1, made.id, count(e.i), made.created_at, made.created_at, $12, case when $13 then 0 end,
     case when count(e.i) > 0 then 'running' else 'idle' end,
     '{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"server_tool_use":{"web_search_requests":0,"web_fetch_requests":0}}',
     case when count(e.i) > 0 then made.created_at end, case when count(e.i) > 0 then made.created_at end,
-    case when count(e.i) > 0 then 1 end, case when count(e.i) > 0 then made.created_at end
-  from made left join entries e on true group by made.id, made.created_at
+    case when count(e.i) > 0 then 1 end, case when count(e.i) > 0 then made.created_at end,
+    made.work_environment_id, case when made.work_environment_id is not null then drover_id('work_') end,
+    made.work_environment_id is not null
+  from (select *, case environment_config ->> 'type' when 'self_hosted' then environment_id end as work_environment_id
+    from made) made
+    left join entries e on true group by made.id, made.created_at, made.work_environment_id
   returning *
+), worked as (
+  insert into work_item (workspace_id, id, environment_id, session_id, state, created_at, offered_at)
+  select $1, work_id, work_environment_id, session_id, 'queued', last_at, last_at from head where work_id is not null
+  returning environment_id
+), bells as materialized (
+  select pg_notify('drover_work', environment_id) from worked
 ), thread as (
   insert into thread (workspace_id, session_id, id, status, created_at, updated_at)
   select $1, made.id, $10, head.status, made.created_at, made.created_at from made, head
@@ -45,7 +55,7 @@ with env as (
 ), rung as materialized (
   select pg_notify('drover', $11 || ' ' || session_id || ':' || seq || '!') from head where status = 'running'
 )
-select ${sessionColumns}, (select count(*) from rung) as rung from made s join head h on h.session_id = s.id`,
+select ${sessionColumns}, (select count(*) from rung) + (select count(*) from bells) as rung from made s join head h on h.session_id = s.id`,
 };
 
 export interface NewSession {

@@ -12,6 +12,10 @@ interface Ended {
   seq: number;
 }
 
+/** A worker that still serves the session hears of it with its next heartbeat. */
+const stopsWork = `update work_item w set state = 'stopped', stopped_at = drover_now(), lease_until = null
+  from ended e where w.id = e.work_id and w.state <> 'stopped'`;
+
 // The epoch goes up, so that a brain that still holds the session is fenced off by the log and by the hands.
 const archive: Statement = {
   name: "session_archive",
@@ -23,10 +27,12 @@ with head as (
   select * from head where status = 'idle'
 ), moved as (
   update session_head h set seq = h.seq + 2, last_at = e.at, status = 'terminated', runnable_at = null,
-    lease_owner = null, lease_epoch = h.lease_epoch + 1
+    lease_owner = null, lease_epoch = h.lease_epoch + 1, work_live = false
   from ended e where h.session_id = e.session_id
 ), changed as (
   update session s set archived_at = e.at, updated_at = e.at from ended e where s.id = e.session_id
+), worked as (
+  ${stopsWork}
 ), threads as (
   update thread t set status = 'terminated', updated_at = e.at from ended e where t.session_id = e.session_id
 ), written as (
@@ -57,6 +63,8 @@ with head as (
   delete from session_head h using ended e where h.session_id = e.session_id
 ), sessions as (
   delete from session s using ended e where s.id = e.session_id
+), worked as (
+  ${stopsWork}
 ), threads as (
   delete from thread t using ended e where t.session_id = e.session_id
 ), events as (

@@ -161,9 +161,10 @@ with source as (
     i int, id text, thread_id text, audience text, type text, of_seq bigint, body text)
 ), head as (
   insert into session_head (workspace_id, session_id, seq, last_at, status, status_at, usage, asks, budget_cents,
-    fold_from, spent_nano, at_cap, active_us, sandbox_at, seen, first_turn_seq, first_turn_at)
+    fold_from, spent_nano, at_cap, active_us, sandbox_at, seen, first_turn_seq, first_turn_at, work_environment_id)
   select $1, made.id, $8 + json_array_length($12::json), $21, 'idle', made.created_at, $13::json, $14, $15,
-    $16, $17, $18, $19::bigint * 1000, case when $20 then made.created_at end, true, f.seq, f.created_at
+    $16, $17, $18, $19::bigint * 1000, case when $20 then made.created_at end, true, f.seq, f.created_at,
+    case made.environment_config ->> 'type' when 'self_hosted' then made.environment_id end
   from made left join lateral (
     select seq, created_at from event where session_id = $2 and seq <= $8 and type = 'session.status_running'
     order by seq limit 1) f on true

@@ -49,6 +49,8 @@ const row: SessionRow = {
   runnable_at: null,
   driven: false,
   needs_reader: readerVersion,
+  work_id: null,
+  work: null,
 };
 
 const waits = (type: string, since = at, more: object = {}) => ({

@@ -7,6 +7,7 @@ import {
   primaryThreadAgent,
   type Session,
   type SessionStatus,
+  type SessionWork,
   type WaitingFor,
 } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
@@ -38,6 +39,9 @@ export interface SessionRow {
   driven: boolean;
   /** The reader version that its log needs. */
   needs_reader: number;
+  work_id: string | null;
+  /** Null in the answer of the statement that makes the item. */
+  work: SessionWork | null;
 }
 
 /** Of `session s join session_head h`. A session was updated when its row was or when its log last grew. */
@@ -47,7 +51,8 @@ export const sessionColumns = `s.id, s.agent, s.forked_from, s.environment_id, s
     as active_seconds,
   extract(epoch from coalesce(s.archived_at, drover_now()) - s.created_at)::float8 as duration_seconds,
   h.budget_cents, h.spent_nano, h.at_cap, h.asks, h.status_at, h.runnable_at, h.lease_owner is not null as driven,
-  h.needs_reader`;
+  h.needs_reader, h.work_id, (select json_build_object('id', w.id, 'state', w.state, 'worker_id', w.worker_id,
+    'worker_seen_at', to_char(w.seen_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) from work_item w where w.id = h.work_id) as work`;
 
 export function toSession(row: SessionRow): Session {
   return {
@@ -66,12 +71,16 @@ export function toSession(row: SessionRow): Session {
     usage: usageOf(row),
     deployment_id: null,
     waiting_for: waitingFor(row),
+    work: row.work ?? newWork(row),
     forked_from: row.forked_from,
     created_at: row.created_at,
     updated_at: row.updated_at,
     archived_at: row.archived_at,
   };
 }
+
+const newWork = ({ work_id }: SessionRow): SessionWork | null =>
+  work_id === null ? null : { id: work_id, state: "queued", worker_id: null, worker_seen_at: null };
 
 const usageOf = ({ usage, active_seconds, spent_nano }: SessionRow): UsageSnapshot => ({
   ...usage,

@@ -5,7 +5,7 @@ import type { Log } from "../../log/group-commit.ts";
 import { primaryThreadOf } from "../../log/thread-id.ts";
 import { takesSystemMessages } from "../../models/traits.ts";
 import { invalid } from "../../protocol/errors.ts";
-import type { EventParams, SessionEvent } from "../../protocol/events.ts";
+import type { DoneBy, EventParams, SessionEvent } from "../../protocol/events.ts";
 import { sessionNotFound } from "./read.ts";
 import type { SessionAgents } from "./session-agents.ts";
 import { requireSupportedEvents } from "./supported.ts";
@@ -18,6 +18,7 @@ export async function sendEvents(
   workspaceId: string,
   sessionId: string,
   events: EventParams[],
+  worker?: DoneBy,
 ): Promise<{ data: SessionEvent[] }> {
   requireSupportedEvents(events, "events");
   const threadId = primaryThreadOf(sessionId);
@@ -31,13 +32,14 @@ export async function sendEvents(
   const answers = answersOf(events);
   const agent = await sessionAgents.of(db, workspaceId, sessionId);
   requireSystemPlace(events, agent.model);
-  const entries = arrivalEntries(sessionId, agent.name, events);
+  const entries = arrivalEntries(sessionId, agent.name, events, worker);
   const result = await log.append({
     workspace_id: workspaceId,
     session_id: sessionId,
     entries,
     threads: events.some(startsTurn) ? [{ id: threadId, status: "running", only_if: "starts" }] : [],
     answers: answers.map(({ ask }) => ask),
+    ...leaveOf(events),
     not_while: notWhile(events),
     run: { type: "wake" },
   });
@@ -106,6 +108,17 @@ interface Answer {
   refusal: string;
 }
 
+/** What becomes of calls that a worker runs when the client says whether it may. */
+function leaveOf(events: EventParams[]): { allows: string[]; closes: string[] } {
+  const waiting = (verdict: "allow" | "deny") =>
+    events.flatMap((event) =>
+      event.type === "user.tool_confirmation" && event.result === verdict
+        ? [`if_allowed tool_result ${event.tool_use_id}`]
+        : [],
+    );
+  return { allows: waiting("allow"), closes: waiting("deny") };
+}
+
 /** The answers among a client's events, by the asks they close. */
 function answersOf(events: EventParams[]): Answer[] {
   const answers = new Map<string, Answer>();
@@ -123,6 +136,12 @@ function answerOf(event: EventParams, i: number): Answer | null {
     return {
       ask: `confirmation ${event.tool_use_id}`,
       refusal: `events.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that waits for a confirmation`,
+    };
+  }
+  if (event.type === "user.tool_result") {
+    return {
+      ask: `tool_result ${event.tool_use_id}`,
+      refusal: `events.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that waits for a client's result`,
     };
   }
   if (event.type === "user.custom_tool_result") {

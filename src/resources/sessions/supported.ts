@@ -20,10 +20,17 @@ export function requireSupportedAgent(agent: SessionAgent): void {
   if (agent.model.inference_geo) throw invalid("agent.model.inference_geo: is not supported");
 }
 
-export function requireSupportedEnvironment({ id, config }: Pick<Environment, "id" | "config">): void {
+export function requireSupportedResources(
+  resources: readonly unknown[],
+  { id, config }: Pick<Environment, "id" | "config">,
+): void {
+  if (resources.length === 0) return;
   if (config.type === "self_hosted") {
-    throw invalid(`environment_id: ${id} is self_hosted, which sessions do not support yet`);
+    throw invalid(
+      `Environment ${id} is a self-hosted environment. \`resources\` are not supported with self-hosted environments.`,
+    );
   }
+  throw invalid("resources: files, repositories and memory stores are not supported yet");
 }
 
 /** `path` is where the events stand in the request: `events` or `initial_events`. */
@@ -38,6 +45,7 @@ export function requireSupportedEvents(events: EventParams[], path: string): voi
         });
         return;
       case "user.interrupt":
+      case "user.tool_result":
       case "user.custom_tool_result":
         return;
       case "user.tool_confirmation":
@@ -45,10 +53,6 @@ export function requireSupportedEvents(events: EventParams[], path: string): voi
           throw invalid(`${path}.${i}.deny_message: is only for the result deny`);
         }
         return;
-      case "user.tool_result":
-        throw invalid(
-          `${path}.${i}: tool_use_id "${event.tool_use_id}" does not match any \`agent.tool_use\` event in this session that a client runs; only self_hosted environments have such`,
-        );
       case "system.message":
         return;
       case "user.define_outcome":

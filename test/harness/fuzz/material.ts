@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { toFile } from "@anthropic-ai/sdk";
+import type { Session } from "../../../src/protocol/sessions.ts";
 import { png } from "../../../src/protocol/testing-images.ts";
 import type { Ground } from "../refusals.ts";
 import { testKey } from "../server.ts";
@@ -7,9 +8,14 @@ import { turn } from "../session.ts";
 import { type Material, type OpenApi, operationsOf } from "./requests.ts";
 
 /** Of a server that holds one of everything. */
-export async function materialOf({ api, facts, session }: Ground): Promise<Material> {
+export async function materialOf({ api, facts, session, selfHosted }: Ground): Promise<Material> {
   const openApi = (await (await fetch(`${api.url}/openapi.json`)).json()) as OpenApi;
   const [said] = (await api.client.beta.sessions.events.list(session)).data;
+  const hosted = await api.client.beta.sessions.create({ agent: facts.agent_id, environment_id: selfHosted });
+  const { work } = hosted as unknown as Session;
+  const environmentKey = await api.client.post<{ id: string }>(`/v1/environments/${selfHosted}/keys`, {
+    body: {},
+  });
   const threads = await api.client.beta.sessions.threads.list(session);
   const text = { type: "text", text: "say hi" };
   const image = { type: "image", source: { type: "base64", media_type: "image/png", data: png(8, 8) } };
@@ -65,7 +71,10 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
       session_id: session,
       thread_id: threads.data[0]?.id ?? "",
       agent_id: facts.agent_id,
-      environment_id: facts.environment_id,
+      // One that has all that an environment can have.
+      environment_id: selfHosted,
+      work_id: work?.id ?? "",
+      key_id: environmentKey.id,
       model_id: "a_model",
       file_id: file.id,
     },
@@ -87,6 +96,9 @@ export async function materialOf({ api, facts, session }: Ground): Promise<Mater
       ],
       "POST /v1/environments": [{ name: "e" }, { name: "e", metadata, config: cloud }],
       "POST /v1/environments/{environment_id}": [{ name: "f", description: "d" }, { metadata }],
+      "POST /v1/environments/{environment_id}/keys": [{ name: "k" }],
+      "POST /v1/environments/{environment_id}/work/{work_id}": [{ metadata }],
+      "POST /v1/environments/{environment_id}/work/{work_id}/stop": [{ force: false }],
       "POST /v1/sessions": [
         { ...start, title: "t", metadata },
         { ...start, agent: { type: "agent", id: facts.agent_id, version: 1 } },
