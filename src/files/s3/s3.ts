@@ -98,8 +98,8 @@ function beginUpload(requests: S3Requests, key: string) {
       const parts = tags.map((tag, i) => `<Part><PartNumber>${i + 1}</PartNumber><ETag>${tag}</ETag></Part>`);
       const body = `<CompleteMultipartUpload>${parts.join("")}</CompleteMultipartUpload>`;
       const { text } = await requests.ask({ method: "POST", key, query, body });
-      // What goes wrong while the parts are put together comes after a status that says 200.
-      if (text.includes("<CompleteMultipartUploadResult")) return;
+      // What goes wrong while the parts are put together comes after a status that says 200. Some name the result a response.
+      if (/<CompleteMultipartUploadRes(ult|ponse)\b/.test(text)) return;
       throw new FileStoreAway(
         `S3: an upload was not completed: ${elementOf(text, "Code") ?? text.slice(0, 200)}`,
       );
