@@ -65,8 +65,10 @@ export async function readForm<Taken extends Discardable>(
       fail(invalid(`body: is no whole multipart form: ${(cause as Error).message}`, { cause }));
     parser.on("file", (field, content, filename, _, mime_type) => {
       arriving.add(content);
-      // Before `take` hears of it, to whom it is just an error.
-      content.on("error", broken);
+      // The parser's own, before `take` hears of them. When `take` itself has given up, the stream is destroyed.
+      content.on("error", (error) => {
+        if (!content.destroyed) broken(error);
+      });
       content.on("close", () => arriving.delete(content));
       const done = take({ field, filename, mime_type, content });
       done.catch(fail);
