@@ -201,11 +201,8 @@ describe("content that no file has", () => {
     for (let n = 0; n < 60; n += 1) {
       const content = await keep(`again ${n % 3}`);
       await later(limits.blob_unnamed_ms);
-      const [named] = await Promise.allSettled([
-        n % 2 === 0 ? keep(`again ${n % 3}`).then((again) => create(again)) : create(content),
-        sweepBlobs(),
-        sweepBlobs(),
-      ]);
+      const naming = n % 2 === 0 ? keep(`again ${n % 3}`).then((again) => create(again)) : create(content);
+      const [[named]] = await Promise.all([Promise.allSettled([naming]), sweepBlobs(), sweepBlobs()]);
       if (named?.status === "rejected") {
         // Only who names what it has kept long ago can be too late.
         assert.equal(n % 2, 1, String(named.reason));
@@ -214,6 +211,21 @@ describe("content that no file has", () => {
       assert.equal(await textOf(content.sha256), `again ${n % 3}`);
       await deleteFile(db, workspace, named?.value.id ?? "");
     }
+  });
+
+  test("and is being named stays, by whoever waits for that", async () => {
+    const content = await keep("being named");
+    await later(limits.blob_unnamed_ms);
+    let sweeping: Promise<void> | null = null;
+    await db.transaction(async (tx) => {
+      const file = { filename: "a", mime_type: "a/b", content, downloadable: false, counted: true };
+      await createFile(tx, workspace, file, rules);
+      sweeping = sweepBlobs();
+      const waiting = "select from pg_locks where not granted and transactionid is not null";
+      while ((await sql(waiting)).length === 0);
+    });
+    await sweeping;
+    assert.equal(await textOf(content.sha256), "being named");
   });
 
   test("stays while somebody copies what is named", async () => {
