@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { toFile } from "@anthropic-ai/sdk";
 import { lockDataDir } from "../src/cli/lock.ts";
 import { thisMachine } from "../src/cli/machine.ts";
 import { readConfig } from "../src/config.ts";
@@ -44,6 +45,7 @@ const env = (dataDir: string, port: number) => ({
   DROVER_PORT: String(port),
   DROVER_LOG: "warn",
   DROVER_HELLO: "0",
+  DROVER_FILES_DOWNLOADABLE: "1",
 });
 const running = new Set<DroverCommand>();
 after(async () => {
@@ -90,11 +92,14 @@ interface Before {
   held: string;
   asking: { id: string; call: string };
   busy: string[];
+  file: string;
   cursor: string;
   /** What each busy session had in its list before the backup began. */
   acknowledged: Map<string, string[]>;
 }
 let was: Before;
+
+const fileContent = Buffer.from(Array.from({ length: 70_000 }, (_, n) => n % 251));
 
 before(async () => {
   const server = await up(first);
@@ -113,6 +118,7 @@ before(async () => {
   const work = (n: number) =>
     `bash echo line ${n} >> lines\nbash printf 'a\\377b' > $'odd\\377name'; ln -sf lines link\nthen\nsay turn ${n}`;
   for (const id of busy) await turn(client, id, work(0));
+  const file = (await client.files.upload({ file: await toFile(fileContent, "kept.bin") })).id;
   const stream = await openRawStream(server.url, busy[0] ?? "", {
     after: "0",
     headers: { "x-api-key": server.key },
@@ -130,6 +136,14 @@ before(async () => {
   const loads = busy.map(async (id) => {
     for (let n = 1; !over; n += 1) await turn(client, id, work(n));
   });
+  loads.push(
+    (async () => {
+      while (!over) {
+        const { id } = await client.files.upload({ file: await toFile(Buffer.from(String(over)), "brief") });
+        await client.files.delete(id);
+      }
+    })(),
+  );
   const made = await drover(first, "backup", backup);
   over = true;
   await Promise.all(loads);
@@ -143,6 +157,7 @@ before(async () => {
     held,
     asking: { id: asking, call: call?.id ?? "" },
     busy,
+    file,
     cursor: frames.at(-1)?.id ?? "",
     acknowledged,
   };
@@ -174,6 +189,10 @@ describe("a backup that was made under load", () => {
       result: "allow",
     });
     assert.deepEqual(resultsIn(await turnEnds(client, was.asking.id)), ["allowed"]);
+
+    const downloaded = await client.files.download(was.file);
+    assert.deepEqual(Buffer.from(await downloaded.arrayBuffer()), fileContent);
+    await client.files.upload({ file: await toFile(Buffer.from("new"), "new.txt") });
 
     for (const id of was.busy) {
       await turnEnds(client, id);

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import pg from "pg";
+import { namedBlobsLock } from "../files/blobs.ts";
 import { packCluster } from "./cluster.ts";
 import { contentsIn } from "./contents.ts";
 import { inOrder, writeManifest } from "./manifest.ts";
@@ -13,6 +15,8 @@ export interface Kept {
   hands: string;
   /** Null where it lies elsewhere: others share it. */
   storage: string | null;
+  /** The same. */
+  files: string | null;
   api_key: string;
 }
 
@@ -42,7 +46,7 @@ export interface BackedUp {
 }
 
 /**
- * Copies the database first. What follows may be a little ahead of it: a workspace that holds more than the log tells of
+ * Copies the database first, and meanwhile no content of files is removed that it names. What follows may be a little ahead of it: a workspace that holds more than the log tells of
  * is better than one that holds less.
  */
 export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
@@ -52,8 +56,15 @@ export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
   const packing: Packing = { contents, entries: [], leftOut: [] };
   const { uid, gid } = lstatSync(kept.postgres);
 
-  progress.begin("copying the database", null);
-  await packCluster(packing, kept.postgres, options.admin_url, { uid, gid });
+  const holding = await holdContents(options.admin_url);
+  try {
+    progress.begin("copying the database", null);
+    await packCluster(packing, kept.postgres, options.admin_url, { uid, gid });
+    progress.begin("copying files", null);
+    if (kept.files !== null && existsSync(kept.files)) packFolder(packing, "files", kept.files, isSettled);
+  } finally {
+    await holding.end();
+  }
   progress.begin("copying workspaces", null);
   if (kept.storage !== null && existsSync(kept.storage))
     packFolder(packing, "storage", kept.storage, isSettled, documentsFirst);
@@ -96,6 +107,16 @@ function prepareEmpty(folder: string): void {
 const documentsFirst = (names: Buffer[]): Buffer[] =>
   names.toSorted((a, b) => Number(b.equals(documents)) - Number(a.equals(documents)));
 const documents = Buffer.from("documents");
+
+/** Until it ends, the jobs of servers let no content go. */
+async function holdContents(adminUrl: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  // A backup that lacks the content of a deleted file is better than none.
+  client.on("error", () => {});
+  await client.connect();
+  await client.query("select pg_advisory_lock_shared($1)", [namedBlobsLock]);
+  return client;
+}
 
 /** The rest of it goes, or is made anew, when `hands` start or need it: what nobody wants, what is not whole, and pipes. */
 const outlivesHands = (path: string) =>

@@ -19,6 +19,8 @@ export interface RestoreOptions {
   socket_dir: string;
   /** Who PostgreSQL runs as; null is the user of this process. */
   user: SystemUser | null;
+  /** Who serves run as; null is the same. */
+  serve_user: SystemUser | null;
   /** Those of the major version that made the data directory. */
   binaries(major: number): Binaries;
   /** Whether files may be given to the users that they belonged to. */
@@ -35,7 +37,7 @@ export interface Restored {
 }
 
 /** In this order they come into their place. */
-const parts = ["api-key", "storage", "hands", "postgres"];
+const parts = ["api-key", "storage", "files", "hands", "postgres"];
 
 /** The data directory is empty again when this fails. One that is killed leaves what keeps others from starting on it. */
 export async function restoreBackup(options: RestoreOptions): Promise<Restored> {
@@ -62,8 +64,10 @@ async function fill(base: string, { header, entries }: Manifest, options: Restor
   const binaries = options.binaries(header.postgres_major);
   progress.begin("writing and comparing", sizeOf(entries));
   unpack(base, entries, contentsIn(join(options.folder, "contents"), progress.passed), (path, recorded) => {
-    const isPostgres = /^postgres(\/|$)/.test(path.toString("latin1"));
-    return isPostgres ? options.user : options.owners ? recorded : null;
+    const [part] = path.toString("latin1").split("/");
+    if (part === "postgres") return options.user;
+    if (part === "files") return options.serve_user;
+    return options.owners ? recorded : null;
   });
   flush(base);
   progress.begin("starting the database on it", null);

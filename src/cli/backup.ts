@@ -11,13 +11,13 @@ import { limits } from "../limits.ts";
 import { byteProgress, mib } from "./byte-progress.ts";
 import { explain } from "./explain.ts";
 import { lockDataDir } from "./lock.ts";
-import { apiKeyFile, configOrExit, hasOwnStorage, isRoot } from "./machine.ts";
+import { apiKeyFile, configOrExit, hasOwnFiles, hasOwnStorage, isRoot } from "./machine.ts";
 import { version } from "./version.ts";
 
 export function backupCommand(): Command {
   return new Command("backup")
     .description(
-      "Copy the embedded database, workspaces and the API key of this machine, while the server runs",
+      "Copy the embedded database, files, workspaces and the API key of this machine, while the server runs",
     )
     .argument("<folder>", "a folder that does not exist yet, or is empty")
     .action(async (folder: string) => {
@@ -39,6 +39,7 @@ async function backup(config: Config, folder: string): Promise<void> {
   const postgres_major = existsSync(postgres) ? clusterMajor(postgres) : null;
   if (postgres_major === null) throw new Error(`${config.data_dir} holds no embedded database`);
   const ownStorage = hasOwnStorage(config);
+  const ownFiles = hasOwnFiles(config);
   const server = await serverOf(config, postgres);
   const progress = byteProgress(process.stderr);
   try {
@@ -48,6 +49,7 @@ async function backup(config: Config, folder: string): Promise<void> {
         postgres,
         hands: join(config.data_dir, "hands"),
         storage: ownStorage ? config.storage : null,
+        files: ownFiles ? join(config.data_dir, "files") : null,
         api_key: apiKeyFile(config.data_dir),
       },
       admin_url: server.admin_url,
@@ -65,6 +67,7 @@ async function backup(config: Config, folder: string): Promise<void> {
     if (unnamed > 0) out.write(`  left out: ${unnamed} more\n`);
     if (api_key) out.write("  the server's API key is in it: keep it like the key\n");
     out.write("  not in it: the file that DROVER_CONFIG names, and environment variables\n");
+    if (!ownFiles) out.write(`  nor in it: what files hold, which lies elsewhere (DROVER_FILES)\n`);
     if (!ownStorage)
       out.write(`  nor in it: the storage, which others share (DROVER_STORAGE, ${config.storage})\n`);
   } finally {

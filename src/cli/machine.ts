@@ -57,6 +57,10 @@ function orExit<Read>(read: () => Read): Read {
 export const hasOwnStorage = ({ storage, data_dir }: Pick<Config, "storage" | "data_dir">): boolean =>
   storage === join(data_dir, "storage");
 
+/** Whether files lie in the data directory. */
+export const hasOwnFiles = ({ files: { store }, data_dir }: Pick<Config, "files" | "data_dir">): boolean =>
+  store.type === "folder" && store.path === join(data_dir, "files");
+
 export const sayOwnStorage = (storage: string): string =>
   `workspaces are kept in ${storage}, where no other host finds them: set DROVER_STORAGE to a folder that all hosts share`;
 

@@ -41,6 +41,7 @@ async function restore(config: Config, folder: string): Promise<void> {
       data_dir,
       socket_dir: join(config.runtime_dir, "pg"),
       user: isRoot() ? systemUser("drover-postgres") : null,
+      serve_user: isRoot() ? systemUser("drover") : null,
       binaries: (major) => chooseBinaries(major, join(data_dir, "postgres-binaries")),
       owners: isRoot(),
       progress,
