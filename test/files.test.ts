@@ -2,8 +2,13 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import Anthropic, { toFile } from "@anthropic-ai/sdk";
+import { createBlobs } from "../src/files/blobs.ts";
+import { folderStore } from "../src/files/folder.ts";
+import { createFile } from "../src/resources/files/create.ts";
 import { beta, startTestServer, type TestServer, testKey } from "./harness/server.ts";
+import { newSession, prepare } from "./harness/session.ts";
 import { nothingLeft } from "./harness/uploads.ts";
 
 let api: TestServer;
@@ -187,6 +192,57 @@ describe("downloads", () => {
     assert.equal(size_bytes, 0);
     assert.equal(await (await open.client.files.download(id)).text(), "");
     await api.client.files.delete(id);
+  });
+});
+
+describe("files of a session", () => {
+  const blobs = () => createBlobs(api.db, folderStore(api.files));
+  const rules = { quota_bytes: null, uploads_downloadable: false };
+  async function* one(text: string) {
+    yield Buffer.from(text);
+  }
+
+  test("are listed by it, can be downloaded, and go with it; what was uploaded stays", async () => {
+    const facts = await prepare(api.client);
+    const [session, other] = [await newSession(api.client, facts), await newSession(api.client, facts)];
+    const make = async (session_id: string, path: string) => {
+      const content = await (await blobs().receive(one(path), 100)).keep();
+      const about = { filename: path, mime_type: "text/plain", downloadable: true, counted: true };
+      return createFile(api.db, "wrkspc_default", { ...about, content, scope: { session_id, path } }, rules);
+    };
+    const outputs = [await make(session.id, "a.txt"), await make(session.id, "b.txt")].toReversed();
+    const elsewhere = await make(other.id, "a.txt");
+    const uploaded = await upload("c.txt");
+    const listed = async (scope_id: string) =>
+      (await api.client.beta.files.list({ scope_id, betas: [beta] })).data;
+    assert.deepEqual(await listed(session.id), outputs);
+    assert.deepEqual(outputs[0]?.scope, { type: "session", id: session.id });
+    const answer = await api.client.beta.files.download(outputs[0]?.id ?? "");
+    assert.equal(await answer.text(), "b.txt");
+
+    await api.client.beta.sessions.archive(other.id);
+    assert.equal((await listed(other.id)).length, 1);
+    await api.client.beta.sessions.delete(session.id);
+    assert.deepEqual(await listed(session.id), []);
+    await assert.rejects(api.client.files.retrieveMetadata(outputs[0]?.id ?? ""), Anthropic.NotFoundError);
+    const left = (await api.client.files.list()).data.map(({ id }) => id);
+    assert.deepEqual(left, [uploaded.id, elsewhere.id]);
+    // What was written while its session was being deleted is found by the next cleanup.
+    await make(session.id, "late.txt");
+    await api.db.query(
+      {
+        name: "test_cleanup",
+        text: "insert into cleanup (session_id, epoch, forked, try_at) values ($1, 1, false, drover_now()) on conflict do nothing",
+      },
+      [session.id],
+    );
+    while ((await listed(session.id)).length > 0) await pause(20);
+    const [storage] = await api.db.query<{ bytes: number }>(
+      { name: "test_storage", text: "select bytes from file_storage" },
+      [],
+    );
+    assert.equal(storage?.bytes, "text".length + "a.txt".length);
+    await removeAll();
   });
 });
 

@@ -10,6 +10,12 @@ import type {
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments";
 import type {
+  BetaDeletedFile,
+  BetaFileMetadata,
+  FileListParams,
+  FileUploadParams,
+} from "@anthropic-ai/sdk/resources/beta/files";
+import type {
   BetaManagedAgentsDeletedSession,
   BetaManagedAgentsSession,
   BetaManagedAgentsSessionEvent,
@@ -17,6 +23,7 @@ import type {
   SessionUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/sessions";
 import type { BetaManagedAgentsSessionThread } from "@anthropic-ai/sdk/resources/beta/sessions/threads";
+import type { DeletedFile, FileMetadata as PlainFileMetadata } from "@anthropic-ai/sdk/resources/files";
 import type { z } from "zod";
 import type { Agent, createAgentBody, updateAgentBody } from "./agents.ts";
 import type {
@@ -26,6 +33,7 @@ import type {
   updateEnvironmentBody,
 } from "./environments.ts";
 import type { SessionEvent, SetupEvent } from "./events.ts";
+import type { deletedFile, FileMetadata, listFilesQuery, uploadFields } from "./files.ts";
 import type { createSessionBody, deletedSession, Session, updateSessionBody } from "./sessions.ts";
 import type { Thread } from "./threads.ts";
 
@@ -42,6 +50,10 @@ export type Answers = [
   Fits<Session, BetaManagedAgentsSession>,
   Fits<z.infer<typeof deletedSession>, BetaManagedAgentsDeletedSession>,
   Fits<Thread, BetaManagedAgentsSessionThread>,
+  Fits<FileMetadata, BetaFileMetadata>,
+  Fits<FileMetadata, PlainFileMetadata>,
+  Fits<z.infer<typeof deletedFile>, BetaDeletedFile>,
+  Fits<z.infer<typeof deletedFile>, DeletedFile>,
   Fits<Exclude<SessionEvent, SetupEvent>, BetaManagedAgentsSessionEvent>,
 ];
 
@@ -67,4 +79,6 @@ export type Unknown = [
   Fits<Missing<EnvironmentUpdateParams, z.input<typeof updateEnvironmentBody>>, never>,
   Fits<Missing<SessionCreateParams, z.input<typeof createSessionBody>>, never>,
   Fits<Missing<SessionUpdateParams, z.input<typeof updateSessionBody>>, never>,
+  Fits<Missing<FileListParams, z.input<typeof listFilesQuery>>, never>,
+  Fits<Missing<FileUploadParams, z.input<typeof uploadFields>>, "file">,
 ];
