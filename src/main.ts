@@ -4,6 +4,7 @@ import { backupCommand } from "./cli/backup.ts";
 import { certsCommand } from "./cli/certs.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { egressCommand } from "./cli/egress.ts";
+import { environmentsCommand } from "./cli/environments.ts";
 import { handsCommand } from "./cli/hands.ts";
 import { imageCommand } from "./cli/image.ts";
 import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
@@ -32,6 +33,7 @@ const program = new Command("drover")
   .addCommand(runCommand(runDefaults))
   .addCommand(doctorCommand())
   .addCommand(modelsCommand())
+  .addCommand(environmentsCommand(runDefaults))
   .addCommand(backupCommand())
   .addCommand(restoreCommand())
   .addCommand(serveCommand())

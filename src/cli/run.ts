@@ -1,8 +1,7 @@
-import Anthropic from "@anthropic-ai/sdk";
+import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import { Command, Option } from "commander";
-import { connect } from "./connection.ts";
-import { explain } from "./explain.ts";
+import { connect, explainAt, noApiKey, type ServerDefaults } from "./connection.ts";
 import { progress } from "./progress.ts";
 import { serverUrl } from "./server-url.ts";
 import { findOrCreateAgent, findOrCreateEnvironment, playTurn } from "./session.ts";
@@ -20,10 +19,7 @@ interface RunOptions {
 }
 
 /** Each is asked for only where its option is left out. */
-export interface RunDefaults {
-  url(): string;
-  /** The key of the server on this machine, where it can be read. */
-  apiKey(): string | undefined;
+export interface RunDefaults extends ServerDefaults {
   model(): string;
 }
 
@@ -62,7 +58,7 @@ export function runCommand(defaults: RunDefaults): Command {
 
 async function run(task: string, options: RunOptions): Promise<number> {
   if (!options.apiKey) {
-    process.stderr.write("No API key: pass --api-key or set DROVER_API_KEY. `drover up` prints it.\n");
+    process.stderr.write(noApiKey);
     return 2;
   }
   const client = connect(options.url, options.apiKey);
@@ -135,11 +131,3 @@ const jsonLine = (event: StreamEvent): string =>
     /[\u007f-\u009f]/g,
     (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
   );
-
-function explainAt(url: string, error: unknown): string {
-  if (error instanceof Anthropic.APIConnectionError)
-    return `No server answers at ${url}. Start one with: npm start`;
-  if (error instanceof Anthropic.AuthenticationError) return `The server at ${url} refuses the API key.`;
-  if (error instanceof Anthropic.APIError && error.apiMessage) return error.apiMessage;
-  return explain(error);
-}

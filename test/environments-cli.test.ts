@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, test } from "node:test";
+import { AuthenticationError } from "@anthropic-ai/sdk";
+import { testKey } from "./harness/headers.ts";
+import { selfHosted } from "./harness/self-hosted.ts";
+import { startTestServer } from "./harness/server.ts";
+
+const api = await startTestServer();
+after(() => api.close());
+
+const main = join(import.meta.dirname, "../src/main.ts");
+
+async function drover(...args: string[]) {
+  const env = { PATH: process.env.PATH, DROVER_URL: api.url, DROVER_API_KEY: testKey };
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { code: child.exitCode, out, err };
+}
+
+test("keys of an environment are made, listed and revoked by the command line", async () => {
+  const own = await selfHosted(api);
+  const made = await drover("envs", "keys", "create", own.environmentId, "--name", "\u001b[31mred");
+  assert.equal(made.code, 0, made.err);
+  const key = made.out.trim();
+  const worker = own.as(key);
+  assert.equal(await worker.beta.environments.work.poll(own.environmentId), null);
+  const listed = await drover("environments", "keys", "list", own.environmentId);
+  const [newest = "", older = ""] = listed.out.split("\n");
+  assert.match(newest, /^envkey_\w+ {2}made 2\S+ {2}used 2\S+ {2}"\\u001b\[31mred"$/);
+  assert.match(older, new RegExp(`^${own.keyId} .*never used {2}"test"$`));
+  assert.ok(!listed.out.includes(key));
+  const [id = ""] = newest.split(" ");
+  assert.equal((await drover("envs", "keys", "revoke", own.environmentId, id)).out, `${id} is revoked\n`);
+  await assert.rejects(worker.beta.environments.work.poll(own.environmentId), AuthenticationError);
+  assert.ok(!(await drover("envs", "keys", "list", own.environmentId)).out.includes(id));
+});
+
+test("what the server refuses is said in a line", async () => {
+  const cloud = await api.client.beta.environments.create({ name: "cloud" });
+  const refused = await drover("envs", "keys", "create", cloud.id);
+  assert.deepEqual(
+    [refused.code, refused.out, refused.err],
+    [1, "", `environment ${cloud.id} is not self_hosted: only such ones have workers, and keys for them\n`],
+  );
+});
