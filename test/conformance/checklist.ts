@@ -4,21 +4,14 @@ import { durability } from "./cases/durability.ts";
 import { environments } from "./cases/environments.ts";
 import { events } from "./cases/events.ts";
 import { interrupts } from "./cases/interrupts.ts";
-import {
-  deployments,
-  memory,
-  multiagent,
-  resources,
-  skillsInRepositories,
-  vaults,
-  worker,
-} from "./cases/later.ts";
+import { deployments, memory, multiagent, resources, skillsInRepositories, vaults } from "./cases/later.ts";
 import { sandboxes } from "./cases/sandboxes.ts";
 import { sessions } from "./cases/sessions.ts";
 import { streams } from "./cases/streams.ts";
 import { systemMessages } from "./cases/system-messages.ts";
 import { tools } from "./cases/tools.ts";
 import { transport } from "./cases/transport.ts";
+import { worker } from "./cases/worker.ts";
 import type { Group } from "./suite.ts";
 
 /** What a compatible server does, from item 1 to item 100. */

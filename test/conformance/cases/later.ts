@@ -43,16 +43,6 @@ export const multiagent = section("Multi-agent", "sessions of several agents are
   [86, "The session runs until all threads and workflow runs have stopped"],
 ]);
 
-export const worker = section("Self-hosted worker", "self-hosted environments are not built yet", [
-  [87, "The SDK's worker and the CLI's serve a session from end to end"],
-  [88, "Polling blocks under a second; what nobody acknowledges is offered again"],
-  [89, "Heartbeats chain; a lapsed lease is offered again, and no tool runs twice"],
-  [90, "Stopping gracefully and by force"],
-  [91, "Each kind of credential reaches what it may, and no more"],
-  [92, "Such a session takes no files or repositories, and waits for a worker"],
-  [93, "An interrupt after a failed item queues it again"],
-]);
-
 export const deployments = section(
   "Deployments, dreams, webhooks",
   "deployments, dreams and webhooks are not built yet",
