@@ -156,14 +156,12 @@ describe("what a workspace's files take", () => {
       });
       made.push(file.id);
       if (n % 4 === 1) await deleteFile(db, workspace, made[n % made.length] ?? "").catch(() => {});
-      if (n % 6 === 2) {
-        await sql("update file set expires_at = drover_now() where expires_at is not null");
-        await sweepFiles(db);
-      }
-      if (n % 9 === 3)
-        await sql(
-          "update file set superseded_at = drover_now() - interval '2 hours' where superseded_at is not null",
-        );
+      // One row at a time: statements that lock several begin with the workspace's storage.
+      const past = "update file set expires_at = drover_now() where id = $1 and expires_at is not null";
+      if (n % 2 === 0) await sql(past, file.id);
+      const anew = "update file set superseded_at = drover_now() - interval '2 hours' where id = $1";
+      if (n % 9 === 3) await sql(anew, made[(7 * n) % made.length]);
+      if (n % 6 === 2) await sweepFiles(db);
     };
     await Promise.all(
       Array.from({ length: 8 }, async (_, worker) => {
