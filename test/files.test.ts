@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { createReadStream, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -105,6 +106,43 @@ describe("both lines of the SDK", () => {
     assert.deepEqual([none.data, none.first_id, none.last_id], [[], null, null]);
     await removeAll();
   });
+});
+
+test("a file is uploaded from the disk by the SDK as it is read, and called what it is called there", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "drover-source-"));
+  try {
+    const path = join(folder, "table.csv");
+    const content = Buffer.from("a,b\n".repeat(1 << 20));
+    writeFileSync(path, content);
+    const made = await api.client.files.upload({ file: createReadStream(path), expires_in_seconds: 3_600 });
+    assert.deepEqual([made.filename, made.mime_type, made.size_bytes], ["table.csv", "text/csv", 4 << 20]);
+    const lives_ms = Date.parse(made.expires_at ?? "") - Date.parse(made.created_at);
+    assert.equal(lives_ms, 3_600_000);
+    const answer = await open.client.files.download(made.id);
+    assert.ok(Buffer.from(await answer.arrayBuffer()).equals(content));
+    await api.client.files.delete(made.id);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+interface Documented {
+  requestBody: { content: Record<string, { schema: { required: string[]; properties: object } }> };
+  parameters: { name: string }[];
+  responses: Record<string, { content: Record<string, { schema: unknown }> }>;
+}
+
+test("the document of the routes tells of forms and of bytes", async () => {
+  const answer = await fetch(`${api.url}/openapi.json`);
+  const { paths } = (await answer.json()) as { paths: Record<string, Record<string, Documented>> };
+  const form = paths["/v1/files"]?.post?.requestBody.content["multipart/form-data"]?.schema;
+  assert.deepEqual(form?.required, ["file"]);
+  assert.deepEqual(Object.keys(form?.properties ?? {}), ["file", "expires_in_seconds"]);
+  const names = paths["/v1/files"]?.get?.parameters.map(({ name }) => name);
+  for (const name of ["ids[]", "scope_id", "page", "limit", "after_id", "before_id"])
+    assert.ok(names?.includes(name), name);
+  const content = paths["/v1/files/{file_id}/content"]?.get?.responses["200"]?.content;
+  assert.deepEqual(content?.["application/octet-stream"]?.schema, { type: "string", format: "binary" });
 });
 
 describe("lists", () => {

@@ -166,6 +166,26 @@ describe("an upload that does not come to its end", () => {
     await nothingLeft(api);
   });
 
+  test("is one of as many as a server takes at once; one more is asked to wait", async () => {
+    const idle = Array.from({ length: limits.uploads_parallel_max }, () => {
+      const sending = request(`${api.url}/v1/files`, {
+        method: "POST",
+        headers: { ...headers, "content-length": 1_000 },
+      });
+      sending.on("error", () => {});
+      sending.write(form(named("idle.bin")).subarray(0, -20));
+      return sending;
+    });
+    while (keysIn(api.files).incoming.length < idle.length) await pause(2);
+    const answer = await fetch(`${api.url}/v1/files`, { method: "POST", headers, body: form(named("a")) });
+    assert.equal(answer.status, 429);
+    assert.equal(answer.headers.get("retry-after"), "1");
+    assert.match(await answer.text(), /too many uploads at once/);
+    for (const sending of idle) sending.destroy();
+    while (keysIn(api.files).incoming.length > 0 || (await strays()) > 0) await pause(2);
+    assert.equal((await send(form(named("a")))).status, 200);
+  });
+
   const strays = async () => {
     const [row] = await api.db.query<{ n: number }>(
       { name: "test_strays", text: "select count(*) as n from stray_blob" },

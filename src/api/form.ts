@@ -26,6 +26,9 @@ export interface Form<Taken> {
   taken: Taken[];
 }
 
+/** What is needed of a request. */
+export type Incoming = Pick<IncomingMessage, "headers" | "iterator">;
+
 /** What has become of a file. */
 export interface Discardable {
   discard(): Promise<void>;
@@ -37,7 +40,7 @@ export interface Discardable {
  * instead of the answer.
  */
 export async function readForm<Taken extends Discardable>(
-  incoming: IncomingMessage,
+  incoming: Incoming,
   bounds: FormBounds,
   take: (file: FormFile) => Promise<Taken>,
 ): Promise<Form<Taken>> {
@@ -108,7 +111,7 @@ const oneOrLists = (fields: Map<string, string[]>): Form<unknown>["fields"] =>
     [...fields].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
   );
 
-function parserOf(incoming: IncomingMessage, { files }: FormBounds): InstanceType<typeof Busboy> {
+function parserOf(incoming: Incoming, { files }: FormBounds): InstanceType<typeof Busboy> {
   const { "content-type": type = "", "content-encoding": encoding = "identity" } = incoming.headers;
   if (encoding !== "identity") throw invalid("content-encoding: compressed bodies are not accepted");
   if (!/^multipart\/form-data\s*;.*boundary=/i.test(type))
@@ -142,7 +145,7 @@ const silent = () =>
   });
 
 /** What arrives, as long as it is not too much and does not stop. The stream itself stays whole for the answer. */
-function bodyOf(incoming: IncomingMessage, files_bytes_max: number) {
+function bodyOf(incoming: Incoming, files_bytes_max: number) {
   const bytes_max = files_bytes_max + limits.upload_form_bytes_max;
   const arriving = incoming.iterator({ destroyOnReturn: false });
   let bytes = 0;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { toFile } from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsUserMessageEventParams } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import { isOf, message, saidIn, typesOf } from "../../harness/session.ts";
 import { hangs, says } from "../script.ts";
@@ -179,9 +180,10 @@ export const sessions: Group = {
     ),
     item(
       34,
-      "A deleted session says so on its streams, ends them, and is gone",
+      "A deleted session says so on its streams, ends them, and is gone; what was uploaded stays",
       async ({ client, session, follow, refused }) => {
         const { id } = await session();
+        const uploaded = await client.files.upload({ file: await toFile(Buffer.from("text"), "a.txt") });
         const following = await follow(id);
         assert.deepEqual(await client.beta.sessions.delete(id), { id, type: "session_deleted" });
         await following.until("session.deleted");
@@ -189,8 +191,9 @@ export const sessions: Group = {
         assert.equal(following.events.at(-1)?.type, "session.deleted");
         await refused(404, "GET", `/v1/sessions/${id}`);
         await refused(404, "GET", `/v1/sessions/${id}/events`);
+        assert.equal((await client.files.delete(uploaded.id)).id, uploaded.id);
       },
-      { except: "its files, which are not built yet" },
+      { except: "what it has written to its outputs folder, which is not built yet" },
     ),
     item(
       35,
