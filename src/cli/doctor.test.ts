@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
+import { startFakeS3 } from "../../test/fakes/s3.ts";
 import { readConfig } from "../config.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { isRoot, thisMachine } from "./machine.ts";
@@ -101,6 +102,29 @@ test("a storage that is shared is looked at, and that a host has none is said", 
   const files = { DROVER_HANDS_CA: "/c/ca.crt", DROVER_HANDS_CERT: "/c/h.crt", DROVER_HANDS_KEY: "/c/h.key" };
   const host = await doctor(files);
   assert.match(host.said, /warn {2}storage {3}.*no other host finds them: set DROVER_STORAGE/);
+});
+
+test("where files lie is looked at, unless that is the data directory", async () => {
+  assert.doesNotMatch((await doctor({})).said, / files /);
+  const shared = join(folder, "files");
+  const missing = await doctor({ DROVER_FILES: shared });
+  assert.match(missing.said, new RegExp(`warn {2}files {5}${shared} is not there: mount it`));
+  mkdirSync(shared);
+  const fresh = await doctor({ DROVER_FILES: shared });
+  assert.match(fresh.said, new RegExp(`ok {4}files {5}${shared}, in which nothing is kept yet`));
+  const s3 = await startFakeS3();
+  const { bucket, endpoint, region, credentials } = s3.settings;
+  const env = {
+    DROVER_FILES: `s3://${bucket}/x?endpoint=${endpoint}&region=${region}`,
+    AWS_ACCESS_KEY_ID: credentials.access_key_id,
+    AWS_SECRET_ACCESS_KEY: credentials.secret_access_key,
+    AWS_SESSION_TOKEN: credentials.session_token ?? "",
+  };
+  assert.match((await doctor(env)).said, /ok {4}files {5}s3:\/\/drover-test\/x\/, in which nothing/);
+  const wrong = await doctor({ ...env, AWS_SECRET_ACCESS_KEY: "wrong" });
+  assert.match(wrong.said, /fail {2}files {5}.*cannot be read: S3: GET store-id: 403 SignatureDoesNotMatch/);
+  assert.doesNotMatch(wrong.said, /secret/);
+  await s3.close();
 });
 
 test("a database that was given is asked for its version", async () => {

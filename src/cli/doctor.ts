@@ -8,6 +8,7 @@ import { shownProxy } from "../config/egress.ts";
 import type { Config } from "../config.ts";
 import { packagedBinaries, supportedMajors, systemBinaries } from "../db/embedded/binaries.ts";
 import { findPrimary, urlsOf } from "../db/hosts.ts";
+import { openFileStore } from "../files/open.ts";
 import { anyChange, connectHost } from "../hands/client.ts";
 import type { HostAddress } from "../hands/connection.ts";
 import type { Enforcement, LimitName } from "../hands/driver.ts";
@@ -22,6 +23,7 @@ import {
   configOrExit,
   egressSocketOf,
   handsSocketOf,
+  hasOwnFiles,
   hasOwnStorage,
   isRoot,
   sayNoEgress,
@@ -60,6 +62,7 @@ async function examine(config: Config): Promise<Finding[]> {
     dataDir(config),
     ...images(config),
     ...storage(config),
+    ...(await files(config)),
     await port(config),
     model(config),
     web(),
@@ -232,6 +235,24 @@ function storage(config: Config): Finding[] {
   }
   const isKnown = existsSync(join(folder, "storage-id"));
   return [ok(name, `${folder}${isKnown ? "" : ", in which nothing is kept yet"}`)];
+}
+
+/** Where they lie in the data directory there is nothing to say of it. */
+async function files(config: Config): Promise<Finding[]> {
+  const name = "files";
+  if (hasOwnFiles(config)) return [];
+  const { store: settings } = config.files;
+  if (settings.type === "folder" && !existsSync(settings.path))
+    return [
+      warn(name, `${settings.path} is not there: mount it before the first start, or one is made here`),
+    ];
+  const store = openFileStore(settings);
+  try {
+    const isKnown = (await store.identify(null)) !== null;
+    return [ok(name, `${store.place}${isKnown ? "" : ", in which nothing is kept yet"}`)];
+  } catch (error) {
+    return [fail(name, `${store.place} cannot be read: ${(error as Error).message}`)];
+  }
 }
 
 /** The first on the way up that other users may not pass. */
