@@ -13,7 +13,7 @@ import { systemUser } from "../src/db/embedded/user.ts";
 import { migrate, readMigrations } from "../src/db/migrate.ts";
 import { connectHost } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
-import { connectHands, type TestClient } from "../src/hands/testing-client.ts";
+import { connectHands, type OneHost } from "../src/hands/one-host.ts";
 import { limits } from "../src/limits.ts";
 import { modelListing } from "../src/models/listing.ts";
 import type { Candidates, Models } from "../src/models/model.ts";
@@ -45,7 +45,7 @@ export interface Rig {
   /** A connection of the bench's own, for what no client can do. */
   db: DatabasePool;
   postgres: string;
-  hands: TestClient;
+  hands: OneHost;
   handsPid: number;
   /** Where the files of sandboxes are. */
   handsFolder: string;

@@ -114,7 +114,7 @@ const shape = {
 };
 
 /** The settings of the server, and those that the command line alone reads. */
-const known = [...Object.keys(shape), "DROVER_URL", "DROVER_MODEL"];
+const known = [...Object.keys(shape), "DROVER_URL", "DROVER_MODEL", "DROVER_ENVIRONMENT_KEY"];
 /** Tests say by it where their PostgreSQL is. */
 const ofTests = "DROVER_TEST_POSTGRES";
 

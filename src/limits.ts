@@ -191,6 +191,10 @@ export const limits = {
   work_sweep_ms: 60_000,
   work_sweep_batch_max: 500,
   environment_keys_max: 100,
+  /** After so long with nothing to do `drover worker` leaves a session. */
+  worker_idle_ms: 60_000,
+  /** How often it looks whether sessions of which it has a workspace are over. */
+  worker_sweep_ms: 10 * 60_000,
   /** Sessions of which it is kept in memory who their agent is. */
   session_agents_max: 10_000,
 

@@ -14,6 +14,7 @@ import { type RunDefaults, runCommand } from "./cli/run.ts";
 import { serveCommand } from "./cli/serve.ts";
 import { upCommand } from "./cli/up.ts";
 import { version } from "./cli/version.ts";
+import { workerCommand } from "./cli/worker.ts";
 
 /** For the server on this machine, as far as this user may read its key. */
 const runDefaults: RunDefaults = {
@@ -39,6 +40,7 @@ const program = new Command("drover")
   .addCommand(serveCommand())
   .addCommand(handsCommand())
   .addCommand(egressCommand())
+  .addCommand(workerCommand())
   .addCommand(imageCommand())
   .addCommand(certsCommand());
 

@@ -21,6 +21,7 @@ const ranks: Record<string, number> = {
   egress: 3,
   resources: 4,
   brain: 5,
+  worker: 5,
   api: 6,
   backup: 6,
   jobs: 6,

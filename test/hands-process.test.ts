@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, test } from "node:test";
+import { connectHands } from "../src/hands/one-host.ts";
 import { testFolder } from "../src/hands/testing.ts";
-import { connectHands } from "../src/hands/testing-client.ts";
 import { never, request, shell, textOf } from "../src/hands/testing-host.ts";
 
 const main = join(import.meta.dirname, "../src/main.ts");

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
 import { startHands } from "../src/hands/host.ts";
 import { fakeEgress } from "../src/hands/network/testing-egress.ts";
+import { connectHands } from "../src/hands/one-host.ts";
 import { testFolder, testSpec } from "../src/hands/testing.ts";
-import { connectHands } from "../src/hands/testing-client.ts";
 import { never, request, shell, textOf } from "../src/hands/testing-host.ts";
 import type { SandboxSpec } from "../src/hands/wire.ts";
 

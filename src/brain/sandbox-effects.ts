@@ -10,7 +10,8 @@ import type { AgentFacts } from "./session.ts";
 import type { Call } from "./state.ts";
 
 /** What a drive does in the session's sandbox. */
-export interface SandboxEffects extends Pick<Effects, "prepareSandbox" | "setUp" | "cancelSetUp" | "cancelTool"> {
+export interface SandboxEffects
+  extends Pick<Effects, "prepareSandbox" | "setUp" | "cancelSetUp" | "cancelTool"> {
   runTool(call: Call, restoring: Restoring, signal: AbortSignal): Promise<ToolResult>;
 }
 

@@ -5,8 +5,8 @@ import { after, before, describe, test } from "node:test";
 import { StaleEpoch } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "./host.ts";
+import { connectHands } from "./one-host.ts";
 import { type TestFolder, testFolder, testSpec } from "./testing.ts";
-import { connectHands } from "./testing-client.ts";
 import { appears, never, request, shell, textOf } from "./testing-host.ts";
 
 describe("a host that is asked to set a sandbox up", () => {

@@ -7,8 +7,8 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { StaleEpoch } from "./client.ts";
+import { connectHands } from "./one-host.ts";
 import { type TestFolder, testFolder } from "./testing.ts";
-import { connectHands } from "./testing-client.ts";
 import { appears, exec, finished, gone, never, processesIn, request, shell, textOf } from "./testing-host.ts";
 
 describe("a sandbox host that dies", () => {

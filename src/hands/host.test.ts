@@ -8,8 +8,8 @@ import { limits } from "../limits.ts";
 import { StaleEpoch } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { type HandsHost, type HandsOptions, startHands } from "./host.ts";
+import { connectHands } from "./one-host.ts";
 import { type TestFolder, testFolder, testSpec } from "./testing.ts";
-import { connectHands } from "./testing-client.ts";
 import { appears, exec, finished, gone, never, request, shell, textOf } from "./testing-host.ts";
 import type { Operation } from "./wire.ts";
 

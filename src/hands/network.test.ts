@@ -17,8 +17,8 @@ import { anyChange, connectHost, type HostConnection } from "./client.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "./host.ts";
 import { type Identity, type Role, readIdentity, wrongRole } from "./identity.ts";
+import { connectHands } from "./one-host.ts";
 import { type TestFolder, testFolder } from "./testing.ts";
-import { connectHands } from "./testing-client.ts";
 import { never, request, shell, textOf } from "./testing-host.ts";
 
 const dayMs = 24 * 3_600_000;

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { after, before } from "node:test";
 import { bubblewrap } from "../hands/drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "../hands/host.ts";
+import { connectHands, type OneHost } from "../hands/one-host.ts";
 import { type TestFolder, testFolder, testSpec } from "../hands/testing.ts";
-import { connectHands, type TestClient } from "../hands/testing-client.ts";
 import type { ToolResult } from "./tool.ts";
 import { runTool } from "./toolset.ts";
 
@@ -37,7 +37,7 @@ export async function toolBench(): Promise<ToolBench> {
   const scope = { session_id: "sesn_tools", sandbox_id: "sbx_tools", epoch: 1 };
   const spec = { ...testSpec, limits: { ...testSpec.limits, file_bytes: 20 * 1024 ** 3 } };
   let host: HandsHost;
-  let hands: TestClient;
+  let hands: OneHost;
   let calls = 0;
 
   async function start(): Promise<void> {

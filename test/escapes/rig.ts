@@ -7,8 +7,8 @@ import type { ExecuteRequest } from "../../src/hands/client.ts";
 import type { Driver } from "../../src/hands/driver.ts";
 import { allowed, checked, refused } from "../../src/hands/drivers/system-calls.ts";
 import { startHands } from "../../src/hands/host.ts";
+import { connectHands, type OneHost } from "../../src/hands/one-host.ts";
 import { type TestFolder, testFolder, testSpec } from "../../src/hands/testing.ts";
-import { connectHands, type TestClient } from "../../src/hands/testing-client.ts";
 import { exec, never, request, shell, textOf } from "../../src/hands/testing-host.ts";
 import type { ExecuteResult, Operation, SandboxSpec } from "../../src/hands/wire.ts";
 import type { ToolResult } from "../../src/tools/tool.ts";
@@ -19,7 +19,7 @@ import { type Attempt, isProbe, type Outcome, outcomeOf, type Probe } from "./at
 export interface Rig {
   folder: TestFolder;
   driver: Driver;
-  hands: TestClient;
+  hands: OneHost;
   socket_path: string;
   /** Names that the egress process was asked for. */
   resolved: string[];

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { connectHands } from "../testing-client.ts";
+import { connectHands } from "../one-host.ts";
 import { request, shell } from "../testing-host.ts";
 import { placesOf } from "./documents.ts";
 import { openSharedFolder } from "./shared-folder.ts";

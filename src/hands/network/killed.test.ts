@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bubblewrap } from "../drivers/bubblewrap.ts";
+import { connectHands, type OneHost } from "../one-host.ts";
 import { type TestFolder, testFolder, testSpec } from "../testing.ts";
-import { connectHands, type TestClient } from "../testing-client.ts";
 import { finished, gone, never, request, shell, textOf } from "../testing-host.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { type FakeEgress, fakeEgress } from "./testing-egress.ts";
@@ -22,7 +22,7 @@ describe("a host that is killed while its sandboxes use the network", () => {
   let folder: TestFolder;
   let egress: FakeEgress;
   let child: ChildProcess;
-  let hands: TestClient;
+  let hands: OneHost;
   let problem: string | null;
 
   async function begin(): Promise<void> {

@@ -5,8 +5,8 @@ import { after, before, describe, test } from "node:test";
 import { limits } from "../../limits.ts";
 import { bubblewrap } from "../drivers/bubblewrap.ts";
 import { type HandsHost, startHands } from "../host.ts";
+import { connectHands, type OneHost } from "../one-host.ts";
 import { testFolder, testSpec } from "../testing.ts";
-import { connectHands, type TestClient } from "../testing-client.ts";
 import { appears, finished, never, request, shell, textOf } from "../testing-host.ts";
 import type { SandboxSpec } from "../wire.ts";
 import { tcpListeners } from "./inside.ts";
@@ -21,7 +21,7 @@ const open: SandboxSpec = { ...testSpec, network: { type: "unrestricted" } };
 describe("the network of sandboxes", { skip: problem ?? false }, () => {
   let egress: FakeEgress;
   let host: HandsHost;
-  let hands: TestClient;
+  let hands: OneHost;
 
   before(async () => {
     egress = await fakeEgress(join(folder.path, "egress.sock"));

@@ -11,14 +11,14 @@ import {
 } from "./client.ts";
 import type { HostAddress } from "./connection.ts";
 
-/** What tests and measures ask a host without a database. */
-export interface TestClient extends Hands {
+/** What is asked of one host by those who have no database to say where sandboxes are. */
+export interface OneHost extends Hands {
   destroy(request: SandboxScope & { keep_workspace: boolean; keep_checkpoints: boolean }): Promise<void>;
   close(): void;
 }
 
 /** One host alone, however long it cannot be reached. Commands do not notice: asking again is safe. */
-export function connectHands(options: ConnectOptions & HostAddress): TestClient {
+export function connectHands(options: ConnectOptions & HostAddress): OneHost {
   const host = connectHost(options);
 
   async function insist<T>(ask: () => Promise<T | Unanswered>): Promise<T> {
