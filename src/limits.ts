@@ -85,7 +85,7 @@ export const limits = {
   /** What a form takes beside its file, and one field of it. */
   upload_form_bytes_max: 1 << 20,
   upload_field_bytes_max: 1_024,
-  /** Parts of a form, headers of one, and their bytes. */
+  /** Parts of the form of a file, headers of one, and their bytes. */
   upload_parts_max: 20,
   upload_header_pairs_max: 20,
   upload_header_bytes_max: 8 << 10,

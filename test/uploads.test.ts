@@ -235,6 +235,17 @@ describe("content", () => {
   });
 });
 
+test("an upload is not kept under a key of its own, and says so", async () => {
+  const keyed = { ...headers, "idempotency-key": "once" };
+  const answer = await fetch(`${api.url}/v1/files`, {
+    method: "POST",
+    headers: keyed,
+    body: form(named("a")),
+  });
+  assert.equal(answer.status, 400);
+  assert.match(await answer.text(), /idempotency-key: cannot be used here: it takes an upload/);
+});
+
 describe("a quota", () => {
   test("holds for all files of a workspace together, and what is deleted makes room", async () => {
     const quota_bytes = 10_000;

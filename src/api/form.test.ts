@@ -9,7 +9,7 @@ import { type FormFile, readForm } from "./form.ts";
 
 const boundary = "xyz";
 const headers = { "content-type": `multipart/form-data; boundary=${boundary}` };
-const bounds = { files: ["file"], bytes_max: 1 << 20 };
+const bounds = { files: ["file"], bytes_max: 1 << 20, parts_max: 10 };
 
 const arriving = () => Object.assign(new PassThrough(), { headers });
 

@@ -18,6 +18,8 @@ export interface FormBounds {
   files: readonly string[];
   /** All of the files together. */
   bytes_max: number;
+  /** Files and fields together. */
+  parts_max: number;
 }
 
 export interface Form<Taken> {
@@ -111,7 +113,7 @@ const oneOrLists = (fields: Map<string, string[]>): Form<unknown>["fields"] =>
     [...fields].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
   );
 
-function parserOf(incoming: Incoming, { files }: FormBounds): InstanceType<typeof Busboy> {
+function parserOf(incoming: Incoming, { files, parts_max }: FormBounds): InstanceType<typeof Busboy> {
   const { "content-type": type = "", "content-encoding": encoding = "identity" } = incoming.headers;
   if (encoding !== "identity") throw invalid("content-encoding: compressed bodies are not accepted");
   if (!/^multipart\/form-data\s*;.*boundary=/i.test(type))
@@ -123,7 +125,7 @@ function parserOf(incoming: Incoming, { files }: FormBounds): InstanceType<typeo
       isPartAFile: (name) => files.includes(name ?? ""),
       limits: {
         fieldSize: limits.upload_field_bytes_max,
-        parts: limits.upload_parts_max,
+        parts: parts_max,
         headerPairs: limits.upload_header_pairs_max,
         headerSize: limits.upload_header_bytes_max,
       },

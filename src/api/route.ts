@@ -6,7 +6,7 @@ import { z } from "zod";
 import { notFound } from "../protocol/errors.ts";
 import type { Principal, PrincipalKind } from "../protocol/principal.ts";
 import { type Download, downloadHeaders, sendDownload } from "./download.ts";
-import { type Discardable, type FormFile, readForm } from "./form.ts";
+import { type Discardable, type FormBounds, type FormFile, readForm } from "./form.ts";
 import { answerOnce, type Unrepeatable } from "./idempotency.ts";
 import { parse } from "./parse.ts";
 import { parseQuery } from "./query.ts";
@@ -60,11 +60,7 @@ interface Inputs<Params extends ParamSchemas, Query extends z.ZodType, Body exte
   unrepeatable?: Unrepeatable;
 }
 
-export interface FormShape {
-  /** Names of its fields that are files. */
-  files: readonly string[];
-  /** All files of one form together. */
-  bytes_max: number;
+export interface FormShape extends FormBounds {
   fields: z.ZodObject;
 }
 

@@ -191,6 +191,7 @@ function serveSpec(
       DROVER_API_KEY: apiKey,
       DATABASE_URL: databaseUrl,
       ...keysEnv(config),
+      ...bucketEnv(config),
       ...passedEnv(),
     },
   };
@@ -200,7 +201,7 @@ function serveSpec(
 const passedEnv = () =>
   Object.fromEntries(
     Object.entries(process.env).filter(([name]) =>
-      /^(AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|DROVER_(CONFIG|FILES|FILES_.*|JUDGE_MODEL|PRICES|RUNTIME_PRICE|CAP_.*|[A-Z]+_BASE_URL|SEARCH|SEARCH_.*|WORKSPACE_DAYS|ALLOW_PRIVATE_HOSTS|HANDS_.*|HOST_GONE|METRICS)|GOOGLE_APPLICATION_CREDENTIALS)$/.test(
+      /^(DROVER_(CONFIG|FILES|FILES_.*|JUDGE_MODEL|PRICES|RUNTIME_PRICE|CAP_.*|[A-Z]+_BASE_URL|SEARCH|SEARCH_.*|WORKSPACE_DAYS|ALLOW_PRIVATE_HOSTS|HANDS_.*|HOST_GONE|METRICS)|GOOGLE_APPLICATION_CREDENTIALS)$/.test(
         name,
       ),
     ),
@@ -215,6 +216,17 @@ const keysEnv = ({ models, search }: Config): NodeJS.ProcessEnv => ({
   ),
   ...(search?.provider === "brave" ? { DROVER_SEARCH_KEY: search.key } : {}),
 });
+
+/** The key for the bucket that files lie in, if it is one. */
+function bucketEnv({ files: { store } }: Config): NodeJS.ProcessEnv {
+  if (store.type !== "s3") return {};
+  const { access_key_id, secret_access_key, session_token } = store.credentials;
+  return {
+    AWS_ACCESS_KEY_ID: access_key_id,
+    AWS_SECRET_ACCESS_KEY: secret_access_key,
+    ...(session_token !== null && { AWS_SESSION_TOKEN: session_token }),
+  };
+}
 
 function welcome(config: Config, url: string, apiKey: string): void {
   const out = process.stdout;

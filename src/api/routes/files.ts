@@ -31,7 +31,12 @@ export function fileRoutes({ blobs, rules, trouble }: FileParts): Route[] {
       method: "POST",
       path: "/v1/files",
       summary: "Upload a file",
-      form: { files: ["file"], bytes_max: limits.file_bytes_max, fields: uploadFields },
+      form: {
+        files: ["file"],
+        bytes_max: limits.file_bytes_max,
+        parts_max: limits.upload_parts_max,
+        fields: uploadFields,
+      },
       response: fileMetadata,
       async take({ db, principal, context }, { content, ...said }) {
         if (uploads >= limits.uploads_parallel_max) throw busy();

@@ -349,8 +349,9 @@ create table file (
 create index file_page on file (workspace_id, created_at desc, id desc);
 create index file_scope on file (scope_session_id, created_at desc, id desc) where scope_session_id is not null;
 create index file_blob on file (sha256) where sha256 is not null;
-create index file_expiry on file (expires_at) where expires_at is not null;
-create index file_superseded on file (superseded_at) where superseded_at is not null;
+create index file_expiry on file (expires_at) where expires_at is not null and sha256 is not null;
+create index file_expired on file (expires_at) where expires_at is not null and sha256 is null;
+create index file_superseded on file (superseded_at) where superseded_at is not null and sha256 is not null;
 create index file_deleted on file (deleted_at) where deleted_at is not null;
 
 -- What a workspace's files take. Whoever adds or removes one locks this row first.

@@ -59,24 +59,36 @@ export async function getDownload(db: Database, workspaceId: string, id: string,
   return found;
 }
 
+// Each kind of list by an index of its own: the files of one session are found among however many others.
+const filters = {
+  all: "$4::text is null and $5::text[] is null",
+  scope: "f.scope_session_id = $4 and ($5::text[] is null or f.id = any($5))",
+  ids: "$4::text is null and f.id = any($5)",
+};
+type Filter = keyof typeof filters;
+
 /** Newest first, or from a place backwards, nearest first. A place may be that of a file that was deleted meanwhile. */
-const list = (direction: "forward" | "backward"): Statement => {
-  const [than, order] = direction === "forward" ? ["<", "desc"] : [">", "asc"];
+const list = (direction: "forward" | "backward", filter: Filter): Statement => {
+  const [than, order, start] =
+    direction === "forward" ? ["<", "desc", "infinity"] : [">", "asc", "-infinity"];
   return {
-    name: `file_list_${direction}`,
+    name: `file_list_${direction}_${filter}`,
     text: `
 with place as materialized (
-  select coalesce($2::timestamptz, (select created_at from file where workspace_id = $1 and id = $3)) as at
+  select coalesce($2::timestamptz, (select created_at from file where workspace_id = $1 and id = $3), '${start}') as at
 )
-select ${fileColumns} from file f, place
+select ${fileColumns} from file f
 where f.workspace_id = $1 and f.deleted_at is null and f.superseded_at is null
-  and ($3::text is null or (f.created_at, f.id) ${than} (place.at, $3))
-  and ($4::text is null or f.scope_session_id = $4)
-  and ($5::text[] is null or f.id = any($5))
+  and (f.created_at, f.id) ${than} ((select at from place), coalesce($3::text, ''))
+  and ${filters[filter]}
 order by f.created_at ${order}, f.id ${order} limit $6`,
   };
 };
-const lists = { forward: list("forward"), backward: list("backward") };
+const listsOf = (filter: Filter) => ({
+  forward: list("forward", filter),
+  backward: list("backward", filter),
+});
+const lists = { all: listsOf("all"), scope: listsOf("scope"), ids: listsOf("ids") };
 
 const scope = { list: "files", order: "desc" } as const;
 
@@ -91,7 +103,8 @@ export async function listFiles(
   if (placeId !== null && !cursor) await requirePlace(db, workspaceId, placeId, query);
   const back = query.before_id !== undefined;
   const limit = query.ids ? limits.file_ids_max : (query.limit ?? limits.files_page);
-  const rows = await db.query<FileRow>(lists[back ? "backward" : "forward"], [
+  const filter = query.scope_id !== undefined ? "scope" : query.ids ? "ids" : "all";
+  const rows = await db.query<FileRow>(lists[filter][back ? "backward" : "forward"], [
     workspaceId,
     cursor?.position.at ?? null,
     placeId,
