@@ -2,21 +2,24 @@ import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readerVersion } from "../../src/log/entry.ts";
 
 export interface Version {
   main: string;
   remove(): void;
 }
 
+const reader = readerVersion + 1;
+
 const root = join(import.meta.dirname, "../..");
 
 /** What the next version has that this one has not: `[file, where, instead]`. */
 const changes: [string, string, string][] = [
-  ["src/log/entry.ts", "export const readerVersion = 1;", "export const readerVersion = 2;"],
+  ["src/log/entry.ts", `readerVersion = ${readerVersion};`, `readerVersion = ${reader};`],
   [
     "src/log/entry.ts",
     "  promoted: { reader: 1 };",
-    "  promoted: { reader: 1 };\n  noted: { reader: 2; seq: number };",
+    `  promoted: { reader: 1 };\n  noted: { reader: ${reader}; seq: number };`,
   ],
   [
     "src/brain/fold.ts",
@@ -29,7 +32,7 @@ const changes: [string, string, string][] = [
     "            { reader: 1 },\n          ),\n        ],",
     `            { reader: 1 },
           ),
-          ...(JSON.stringify(action.event).includes("take note") ? [hidden("noted", { reader: 2, seq: action.event.seq })] : []),
+          ...(JSON.stringify(action.event).includes("take note") ? [hidden("noted", { reader: ${reader}, seq: action.event.seq })] : []),
         ],`,
   ],
 ];
