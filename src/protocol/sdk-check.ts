@@ -10,6 +10,15 @@ import type {
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments";
 import type {
+  BetaSelfHostedWork,
+  BetaSelfHostedWorkHeartbeatResponse,
+  BetaSelfHostedWorkQueueStats,
+  WorkHeartbeatParams,
+  WorkPollParams,
+  WorkStopParams,
+  WorkUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/environments/work";
+import type {
   BetaDeletedFile,
   BetaFileMetadata,
   FileListParams,
@@ -36,6 +45,15 @@ import type { SessionEvent, SetupEvent } from "./events.ts";
 import type { deletedFile, FileMetadata, listFilesQuery, uploadFields } from "./files.ts";
 import type { createSessionBody, deletedSession, Session, updateSessionBody } from "./sessions.ts";
 import type { Thread } from "./threads.ts";
+import type {
+  heartbeatQuery,
+  pollWorkQuery,
+  stopWorkBody,
+  updateWorkBody,
+  Work,
+  WorkHeartbeat,
+  WorkQueueStats,
+} from "./work.ts";
 
 /** Checked by the compiler alone: what we answer fits the official SDK's types, and what it sends fits ours. */
 
@@ -55,6 +73,9 @@ export type Answers = [
   Fits<z.infer<typeof deletedFile>, BetaDeletedFile>,
   Fits<z.infer<typeof deletedFile>, DeletedFile>,
   Fits<Exclude<SessionEvent, SetupEvent>, BetaManagedAgentsSessionEvent>,
+  Fits<Work, BetaSelfHostedWork>,
+  Fits<WorkHeartbeat, BetaSelfHostedWorkHeartbeatResponse>,
+  Fits<WorkQueueStats, BetaSelfHostedWorkQueueStats>,
 ];
 
 export type Requests = [
@@ -69,6 +90,7 @@ export type Requests = [
   Fits<Now<SessionUpdateParams, "agent" | "vault_ids">, z.input<typeof updateSessionBody>>,
 ];
 
+type Place = "environment_id" | "Anthropic-Worker-ID";
 type Missing<Params, Ours> = Exclude<keyof Body<Params>, keyof Ours>;
 
 /** Fields the SDK knows and we do not. */
@@ -79,6 +101,10 @@ export type Unknown = [
   Fits<Missing<EnvironmentUpdateParams, z.input<typeof updateEnvironmentBody>>, never>,
   Fits<Missing<SessionCreateParams, z.input<typeof createSessionBody>>, never>,
   Fits<Missing<SessionUpdateParams, z.input<typeof updateSessionBody>>, never>,
+  Fits<Missing<WorkPollParams, z.input<typeof pollWorkQuery>>, Place>,
+  Fits<Missing<WorkHeartbeatParams, z.input<typeof heartbeatQuery>>, Place>,
+  Fits<Missing<WorkStopParams, z.input<typeof stopWorkBody>>, Place>,
+  Fits<Missing<WorkUpdateParams, z.input<typeof updateWorkBody>>, Place>,
   Fits<Missing<FileListParams, z.input<typeof listFilesQuery>>, never>,
   Fits<Missing<FileUploadParams, z.input<typeof uploadFields>>, "file">,
 ];
