@@ -225,6 +225,42 @@ describe("downloads", () => {
     await api.client.files.delete(id);
   });
 
+  test("that broke off go on where they did, as long as it is the same file", async () => {
+    const content = Buffer.from(Array.from({ length: 1_000 }, (_, n) => n % 251));
+    const { id } = await upload("a.bin", content);
+    const ask = (asked: Record<string, string>) =>
+      fetch(`${open.url}/v1/files/${id}/content`, { headers: { "x-api-key": testKey, ...asked } });
+    const whole = await ask({});
+    const etag = whole.headers.get("etag") ?? "";
+    assert.deepEqual(Buffer.from(await whole.arrayBuffer()), content);
+    const parts: [range: string, start: number, end: number][] = [
+      ["bytes=0-0", 0, 1],
+      ["bytes=10-19", 10, 20],
+      ["bytes=990-", 990, 1_000],
+      ["bytes=990-2000", 990, 1_000],
+      ["bytes=-10", 990, 1_000],
+      ["bytes=-2000", 0, 1_000],
+    ];
+    for (const [range, start, end] of parts) {
+      const answer = await ask({ range, "if-range": etag });
+      assert.equal(answer.status, 206, range);
+      assert.equal(answer.headers.get("content-range"), `bytes ${start}-${end - 1}/1000`);
+      assert.deepEqual(Buffer.from(await answer.arrayBuffer()), content.subarray(start, end), range);
+    }
+    for (const range of ["bytes=5-1", "bytes=0-1,4-5", "bytes=", "lines=1-2", "bytes=a-b"]) {
+      const answer = await ask({ range });
+      assert.equal(answer.status, 200, range);
+      assert.equal((await answer.arrayBuffer()).byteLength, 1_000);
+    }
+    assert.equal((await ask({ range: "bytes=1-2", "if-range": '"other"' })).status, 200);
+    for (const range of ["bytes=1000-", "bytes=1000-1001", "bytes=-0"]) {
+      const answer = await ask({ range });
+      assert.equal(answer.status, 416, range);
+      assert.equal(answer.headers.get("content-range"), "bytes */1000");
+    }
+    await api.client.files.delete(id);
+  });
+
   test("of nothing at all are nothing at all", async () => {
     const { id, size_bytes } = await upload("empty", "");
     assert.equal(size_bytes, 0);

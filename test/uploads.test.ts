@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, truncateSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -11,8 +11,10 @@ import { startTestServer, type TestServer, testKey } from "./harness/server.ts";
 import { keysIn, nothingLeft } from "./harness/uploads.ts";
 
 let api: TestServer;
+const logged: string[] = [];
 before(async () => {
-  api = await startTestServer({ files: { uploads_downloadable: true } });
+  const log = (line: string) => void logged.push(line);
+  api = await startTestServer({ files: { uploads_downloadable: true }, log });
 });
 after(() => api.close());
 
@@ -271,5 +273,52 @@ describe("a quota", () => {
     } finally {
       await tight.close();
     }
+  });
+});
+
+describe("a download", () => {
+  async function made(bytes: number) {
+    const file = await toFile(Buffer.alloc(bytes, 5), "a.bin");
+    const { id } = await api.client.files.upload({ file });
+    const [row] = await api.db.query<{ key: string }>(
+      { name: "test_key", text: "select key from blob b join file f using (sha256) where f.id = $1" },
+      [id],
+    );
+    const key = row?.key ?? "";
+    return { id, path: join(api.files, "blobs", key.slice(0, 2), key) };
+  }
+  const get = (id: string) =>
+    fetch(`${api.url}/v1/files/${id}/content`, { headers: { "x-api-key": testKey } });
+
+  test("whose content is damaged breaks off, and is not taken for whole", async () => {
+    const { id, path } = await made(3 << 20);
+    truncateSync(path, 1 << 20);
+    const answer = await get(id);
+    assert.equal(answer.status, 200);
+    await assert.rejects(answer.arrayBuffer());
+    rmSync(path);
+    assert.equal((await get(id)).status, 500);
+    // Of all that is done here nothing else is the server's trouble.
+    assert.deepEqual(
+      logged.map((line) => JSON.parse(line).err.type),
+      ["BlobMissing"],
+    );
+    await api.client.files.delete(id);
+  });
+
+  test("that the client leaves lets go of the file", async () => {
+    const { id, path } = await made(64 << 20);
+    const answer = await get(id);
+    await answer.body?.cancel();
+    const isOpen = () =>
+      readdirSync("/proc/self/fd").some((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`) === path;
+        } catch {
+          return false;
+        }
+      });
+    while (isOpen()) await pause(5);
+    await api.client.files.delete(id);
   });
 });

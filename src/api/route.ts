@@ -3,9 +3,10 @@ import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { z } from "zod";
+import type { ByteRange } from "../files/store.ts";
 import { notFound } from "../protocol/errors.ts";
 import type { Principal, PrincipalKind } from "../protocol/principal.ts";
-import { type Download, downloadHeaders, sendDownload } from "./download.ts";
+import { type Download, downloadAnswer, sendDownload } from "./download.ts";
 import { type Discardable, type FormBounds, type FormFile, readForm } from "./form.ts";
 import { answerOnce, type Unrepeatable } from "./idempotency.ts";
 import { parse } from "./parse.ts";
@@ -198,7 +199,7 @@ export function downloadRoute<Params extends ParamSchemas>(
     trouble(message: string, error: unknown): void;
     handle(
       call: CallOf<Params, z.ZodUndefined, z.ZodUndefined>,
-    ): Promise<{ download: Download; open(): Promise<Readable> }>;
+    ): Promise<{ download: Download; open(range?: ByteRange): Promise<Readable> }>;
   },
 ): Route {
   const { handle, trouble, ...inputs } = definition;
@@ -208,11 +209,14 @@ export function downloadRoute<Params extends ParamSchemas>(
     async serve(caller, { readBody, works }) {
       const { call } = await callOf(inputs, caller, readBody);
       const { download, open } = await handle({ ...call, ...works.plain });
-      const headers = { ...downloadHeaders(download), ...caller.headers };
-      if (caller.context.req.method === "HEAD") return new Response(null, { headers });
-      const content = await open();
-      const { outgoing } = caller.context.env;
-      sendDownload(outgoing, headers, content).catch((error) => trouble("a download broke off", error));
+      const { req, env } = caller.context;
+      const answer = downloadAnswer(download, req.raw.headers);
+      const headers = { ...answer.headers, ...caller.headers };
+      if (req.method === "HEAD") return new Response(null, { status: answer.status, headers });
+      const content = await open(answer.range);
+      sendDownload(env.outgoing, { ...answer, headers }, content).catch((error) =>
+        trouble("a download broke off", error),
+      );
       return RESPONSE_ALREADY_SENT;
     },
   };

@@ -95,7 +95,7 @@ export function fileRoutes({ blobs, rules, trouble }: FileParts): Route[] {
       trouble,
       async handle({ db, principal, params }) {
         const { file, sha256 } = await getDownload(db, principal.workspaceId, params.file_id, rules);
-        return { download: file, open: () => blobs.open(sha256) };
+        return { download: { ...file, sha256 }, open: (range) => blobs.open(sha256, range) };
       },
     }),
     route({
