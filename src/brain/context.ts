@@ -12,6 +12,7 @@ export function modelRequest(
   agent: AgentFacts,
   thread: Thread,
   webTools: readonly ToolDefinition[],
+  runner: "sandbox" | "worker" = "sandbox",
 ): ModelRequest {
   const enabled = ({ name }: ToolDefinition) => toolUseOf(agent, name).kind === "built_in";
   const builtIn = [...toolset.map((tool) => tool.definition), ...webTools].filter(enabled);
@@ -19,7 +20,15 @@ export function modelRequest(
     model: agent.model.id,
     effort: agent.model.effort?.type ?? null,
     speed: agent.model.speed ?? "standard",
-    system: [agent.system, preamble(builtIn.map(({ name }) => name))].filter((part) => part).join("\n\n"),
+    system: [
+      agent.system,
+      preamble(
+        builtIn.map(({ name }) => name),
+        runner,
+      ),
+    ]
+      .filter((part) => part)
+      .join("\n\n"),
     tools: [...builtIn, ...customTools(agent)],
     messages: thread.messages,
     cache_key: thread.id,

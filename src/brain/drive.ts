@@ -99,6 +99,8 @@ export async function drive(
   let alarm: NodeJS.Timeout | undefined;
   let state = startingState(memory.recall(facts.session_id), facts.fold_from);
   stop.addEventListener("abort", ring);
+  const requestOf = (agent: AgentFacts, thread: Thread) =>
+    modelRequest(agent, thread, effects.webTools, facts.self_hosted ? "worker" : "sandbox");
 
   function start(effect: string, run: (signal: AbortSignal) => Promise<Outcome>): void {
     const abort = new AbortController();
@@ -122,7 +124,7 @@ export async function drive(
       const about = { thread_id: thread.id, request_id: drafts.entries[0]?.id ?? "" };
       const asking = state.threads.get(thread.id) ?? thread;
       const agent = state.agent ?? facts.agent;
-      const request = summaryRequest(modelRequest(agent, asking, effects.webTools), {
+      const request = summaryRequest(requestOf(agent, asking), {
         shorter: asking.exceeded,
         tokens: effects.contextWindow(agent.model.id),
       });
@@ -131,7 +133,7 @@ export async function drive(
       const requestId = drafts.entries[0]?.id ?? "";
       const asking = state.threads.get(thread.id) ?? thread;
       const agent = state.agent ?? facts.agent;
-      const request = modelRequest(agent, asking, effects.webTools);
+      const request = requestOf(agent, asking);
       const about = { thread_id: thread.id, request_id: requestId };
       const at = { seq: state.seq, restore: hasWorkspace(state) };
       start(modelEffect(thread), (signal) =>
@@ -170,7 +172,7 @@ export async function drive(
     const pen = createPen(facts, state, { ...effects, now });
     const room = {
       tokens: effects.contextWindow(agent.model.id),
-      size: (thread: Thread) => contextTokens(thread, modelRequest(agent, thread, effects.webTools)),
+      size: (thread: Thread) => contextTokens(thread, requestOf(agent, thread)),
     };
     const running = new Set(inFlight.keys());
     for (const { effect } of ended) if (effect !== null) running.delete(effect);

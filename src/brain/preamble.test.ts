@@ -14,6 +14,16 @@ test("the preamble names the tools that are there and those that are not", () =>
   assert.doesNotMatch(preamble(["read"]) ?? "", /Commands get no input/);
 });
 
+test("it speaks of no sandbox where a worker runs the tools", () => {
+  const text = preamble(["bash", "read", "web_fetch"], "worker") ?? "";
+  assert.match(text, /^Your tools bash, read act on a machine of the user's own\./);
+  assert.match(text, /- Not available in this session: write, edit, glob, grep, web_search\.$/);
+  assert.doesNotMatch(text, /sandbox|proxy|outputs/);
+  assert.equal(preamble([], "worker"), null);
+  const worker = modelRequest(testAgent, newThread("sthr_1"), [], "worker").system;
+  assert.equal(worker, `Do as you are told.\n\n${preamble(["bash", "read", "edit", "grep"], "worker")}`);
+});
+
 test("an agent that has nothing in a sandbox is not told of one", () => {
   assert.equal(preamble([]), null);
   assert.equal(preamble(["web_search"]), null);

@@ -81,7 +81,10 @@ function endingOf(thread: Thread, state: State): Action[] {
   const isInterrupted = queued.some(({ type }) => type === "user.interrupt");
   const rests = thread.status === "idle" || thread.status === "terminated";
   // A worker may be at them: they are the other session's.
-  const isWorkedOn = calls.some(({ kind }) => kind === "worker");
+  const isWorkedOn = calls.some(
+    ({ kind, permission, confirmation }) =>
+      kind === "worker" && (permission !== "ask" || confirmation !== null),
+  );
   if (rests && !isWorkedOn && !(isInterrupted && (thread.asked || thread.paused))) {
     // What is said while calls are open is taken up behind their results.
     return calls.length === 0 ? taken : taken.filter(({ event }) => event.type === "user.tool_confirmation");

@@ -65,7 +65,7 @@ export const sayOwnStorage = (storage: string): string =>
   `workspaces are kept in ${storage}, where no other host finds them: set DROVER_STORAGE to a folder that all hosts share`;
 
 /** What shows that a data directory that is not empty is Drover's. */
-const ownEntries = ["lock", "api-key", "hands", "postgres", "worker"];
+const ownEntries = ["lock", "api-key", "hands", "postgres", "files", "worker"];
 
 /** Makes the two folders. Others may pass through root's, never look into it. */
 export function prepareFolders(
