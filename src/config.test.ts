@@ -61,6 +61,14 @@ describe("settings", () => {
     ]);
   });
 
+  test("say after how long a silent worker has lost its work", () => {
+    assert.equal(readConfig({}, root).work_lease_ms, 60_000);
+    assert.equal(readConfig({ DROVER_WORK_LEASE: "20" }, root).work_lease_ms, 20_000);
+    assert.deepEqual(problemsOf({ DROVER_WORK_LEASE: "4" }), [
+      "DROVER_WORK_LEASE: must be a whole number of seconds from 5 to 600",
+    ]);
+  });
+
   test("that are wrong are all named at once, with what is allowed", () => {
     const problems = problemsOf({
       DROVER_PORT: "0",

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, test } from "node:test";
 import { AuthenticationError } from "@anthropic-ai/sdk";
 import { testKey } from "./harness/headers.ts";
+import { sdkWorker } from "./harness/sdk-workers.ts";
 import { selfHosted } from "./harness/self-hosted.ts";
 import { startTestServer } from "./harness/server.ts";
 
@@ -37,6 +40,31 @@ test("keys of an environment are made, listed and revoked by the command line", 
   assert.equal((await drover("envs", "keys", "revoke", own.environmentId, id)).out, `${id} is revoked\n`);
   await assert.rejects(worker.beta.environments.work.poll(own.environmentId), AuthenticationError);
   assert.ok(!(await drover("envs", "keys", "list", own.environmentId)).out.includes(id));
+});
+
+test("a task in a self-hosted environment is watched to its end", async () => {
+  const own = await selfHosted(api);
+  const workdir = mkdtempSync(join(tmpdir(), "drover-run-"));
+  const serving = sdkWorker(
+    { client: own.client, environmentId: own.environmentId, environmentKey: own.key },
+    { workdir },
+  );
+  const task = "bash echo from the worker\nbash true\nthen\nbash false\nthen\nsay over";
+  const { code, out, err } = await drover(
+    "run",
+    task,
+    "--environment",
+    own.environmentId,
+    "--agent",
+    own.agentId,
+  );
+  await serving.stop();
+  rmSync(workdir, { recursive: true });
+  assert.equal(code, 0, err);
+  assert.match(out, /waiting for a worker/);
+  assert.match(out, /result \d+\.\d\d s from the worker/);
+  assert.equal(out.match(/turn running/g)?.length, 1);
+  assert.match(out, /└─ idle end_turn\n$/);
 });
 
 test("what the server refuses is said in a line", async () => {

@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type Anthropic from "@anthropic-ai/sdk";
 import { APIError } from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import { workerCalls } from "./worker-calls.ts";
 
 /** What the command line creates carries this, so that it is found and used again. */
 const mark = { created_by: "drover run" };
@@ -54,6 +55,7 @@ export async function playTurn(
 ): Promise<StreamEvent | undefined> {
   const { events } = client.beta.sessions;
   const seen = new Set<string>();
+  const ofWorkers = workerCalls();
   const isNew = (event: StreamEvent) => {
     if (!("id" in event)) return true;
     const appearance = `${event.id} ${event.processed_at ?? ""}`;
@@ -72,15 +74,19 @@ export async function playTurn(
   }
 
   try {
-    for await (const event of events.list(sessionId)) isNew(event);
+    for await (const event of events.list(sessionId)) {
+      ofWorkers.hear(event);
+      isNew(event);
+    }
     let source: AsyncIterable<StreamEvent> = await open();
     await events.send(sessionId, { events: [{ type: "user.message", content: [{ type: "text", text }] }] });
     for (;;) {
       try {
         for await (const event of source) {
           if (!isNew(event)) continue;
+          ofWorkers.hear(event);
           show(event);
-          if (endsTurn(event)) return event;
+          if (endsTurn(event) && !ofWorkers.areAwaitedBy(event)) return event;
         }
         throw new Error("the stream ended before the turn did");
       } catch (error) {

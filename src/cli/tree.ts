@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { BetaManagedAgentsStreamSessionEvents } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import type { SetupEvent } from "../protocol/events.ts";
+import { workerCalls } from "./worker-calls.ts";
 
 type StreamEvent = BetaManagedAgentsStreamSessionEvents | SetupEvent;
 
@@ -27,6 +28,8 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
   const width = () => Math.max(40, out.columns ?? 100);
   const started = new Map<string, number>();
   const toolNames = new Map<string, string>();
+  const ofWorkers = workerCalls();
+  let waitsForWorker = false;
 
   const line = (branch: string, name: string, text = "") => {
     const lines = text === "" ? [""] : visible(text).split("\n");
@@ -45,6 +48,7 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
 
   return {
     show(event) {
+      if (!isSetup(event)) ofWorkers.hear(event);
       switch (event.type) {
         case "user.message":
           if (event.processed_at) line("├─", paint("cyan", "user"), textOf(event.content));
@@ -53,7 +57,8 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           if (event.processed_at) line("├─", paint("yellow", "interrupt"));
           return;
         case "session.status_running":
-          line("┌─", `${paint("bold", "turn")} ${paint("dim", "running")}`);
+          if (!waitsForWorker) line("┌─", `${paint("bold", "turn")} ${paint("dim", "running")}`);
+          waitsForWorker = false;
           return;
         case "span.model_request_start":
           started.set(event.id, Date.parse(event.processed_at));
@@ -103,8 +108,9 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
         case "user.tool_confirmation":
           if (event.processed_at) line("│  ", paint("cyan", event.result), event.deny_message ?? "");
           return;
+        case "user.tool_result":
         case "agent.tool_result": {
-          const took = seconds(event.tool_use_id, event.processed_at);
+          const took = seconds(event.tool_use_id, event.processed_at ?? "");
           const mark = event.is_error ? paint("red", "failed") : paint("dim", "result");
           line("│  ", `${mark}${took}`, textOf(event.content ?? []));
           return;
@@ -116,6 +122,12 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           line("├─", paint("yellow", "waiting to try again"));
           return;
         case "session.status_idle": {
+          if (ofWorkers.areAwaitedBy(event)) {
+            if (!waitsForWorker) line("│  ", paint("dim", "waiting for a worker"));
+            waitsForWorker = true;
+            return;
+          }
+          waitsForWorker = false;
           const reason = event.stop_reason.type;
           line("└─", reason === "end_turn" ? paint("bold", "idle") : paint("red", "idle"), reasonText(event));
           return;
@@ -131,6 +143,8 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
 }
 
 const linesMax = 12;
+
+const isSetup = (event: StreamEvent): event is SetupEvent => event.type.startsWith("span.environment_setup_");
 
 function reasonText({ stop_reason: reason }: Extract<StreamEvent, { type: "session.status_idle" }>): string {
   if (reason.type === "requires_action") return `requires_action: answer ${reason.event_ids.join(", ")}`;

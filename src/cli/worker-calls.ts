@@ -1,0 +1,19 @@
+import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+
+/**
+ * Tells a session that waits for its environment's workers from one that waits for the user: what is allowed and waits all the
+ * same is a worker's. Hears every event of a session.
+ */
+export function workerCalls(): { hear(event: StreamEvent): void; areAwaitedBy(event: StreamEvent): boolean } {
+  const allowed = new Set<string>();
+  return {
+    hear(event) {
+      if (event.type === "agent.tool_use" && event.evaluated_permission === "allow") allowed.add(event.id);
+      if (event.type === "user.tool_confirmation" && event.result === "allow") allowed.add(event.tool_use_id);
+    },
+    areAwaitedBy: (event) =>
+      event.type === "session.status_idle" &&
+      event.stop_reason.type === "requires_action" &&
+      event.stop_reason.event_ids.every((id) => allowed.has(id)),
+  };
+}
