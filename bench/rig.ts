@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { ownFileStore } from "../src/config/files.ts";
 import { modelsConfig } from "../src/config/models.ts";
 import { builtInSandboxes } from "../src/config/sandboxes.ts";
 import { noCaps, readConfig } from "../src/config.ts";
@@ -147,7 +148,7 @@ export async function startRig(): Promise<Rig> {
         sandboxes: builtInSandboxes,
         workspace_days: 30,
         files: {
-          store: { type: "folder", path: join(folder, "files") },
+          store: { type: "folder", path: join(folder, ownFileStore) },
           quota_bytes: null,
           uploads_downloadable: false,
         },

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { type DriverSettings, driverSettings, driverVariables } from "./config/driver.ts";
 import { type EgressProxy, egressSettings, egressVariables } from "./config/egress.ts";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
-import { type FilesSettings, filesSettings, filesVariables } from "./config/files.ts";
+import { type FilesSettings, filesSettings, filesVariables, ownFileStore } from "./config/files.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
 import {
   isReady,
@@ -226,7 +226,7 @@ export function readConfig(
   const { egress_proxy, problems: ofEgress } = egressSettings(parsed.data ?? {}, file.egress ?? {});
   problems.push(...ofEgress.map((problem) => inFile(problem, set)));
   const dataDir = resolve(parsed.data?.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
-  const { files, problems: ofFiles } = filesSettings(parsed.data ?? {}, join(dataDir, "files"));
+  const { files, problems: ofFiles } = filesSettings(parsed.data ?? {}, join(dataDir, ownFileStore));
   problems.push(...ofFiles);
   const { sandboxes, problems: ofSandboxes } = sandboxSettings(parsed.data ?? {}, file.sandboxes ?? {});
   problems.push(...ofSandboxes.map((problem) => inFile(problem, set)));

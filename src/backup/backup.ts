@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
+import { ownFileStore } from "../config/files.ts";
 import { namedBlobsLock } from "../files/blobs.ts";
 import { packCluster } from "./cluster.ts";
 import { contentsIn } from "./contents.ts";
@@ -61,7 +62,8 @@ export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
     progress.begin("copying the database", null);
     await packCluster(packing, kept.postgres, options.admin_url, { uid, gid });
     progress.begin("copying files", null);
-    if (kept.files !== null && existsSync(kept.files)) packFolder(packing, "files", kept.files, isSettled);
+    if (kept.files !== null && existsSync(kept.files))
+      packFolder(packing, ownFileStore, kept.files, isSettled);
   } finally {
     await holding.end();
   }

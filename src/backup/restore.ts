@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
+import { ownFileStore } from "../config/files.ts";
 import type { Binaries } from "../db/embedded/binaries.ts";
 import { adminUrlOf, startPostgres } from "../db/embedded/server.ts";
 import type { SystemUser } from "../db/embedded/user.ts";
@@ -37,7 +38,7 @@ export interface Restored {
 }
 
 /** In this order they come into their place. */
-const parts = ["api-key", "storage", "files", "hands", "postgres"];
+const parts = ["api-key", "storage", ownFileStore, "hands", "postgres"];
 
 /** The data directory is empty again when this fails. One that is killed leaves what keeps others from starting on it. */
 export async function restoreBackup(options: RestoreOptions): Promise<Restored> {
@@ -66,7 +67,7 @@ async function fill(base: string, { header, entries }: Manifest, options: Restor
   unpack(base, entries, contentsIn(join(options.folder, "contents"), progress.passed), (path, recorded) => {
     const [part] = path.toString("latin1").split("/");
     if (part === "postgres") return options.user;
-    if (part === "files") return options.serve_user;
+    if (part === ownFileStore) return options.serve_user;
     return options.owners ? recorded : null;
   });
   flush(base);

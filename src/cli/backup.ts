@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { makeBackup } from "../backup/backup.ts";
+import { ownFileStore } from "../config/files.ts";
 import type { Config } from "../config.ts";
 import { clusterMajor } from "../db/embedded/cluster.ts";
 import { runningServer } from "../db/embedded/process.ts";
@@ -49,7 +50,7 @@ async function backup(config: Config, folder: string): Promise<void> {
         postgres,
         hands: join(config.data_dir, "hands"),
         storage: ownStorage ? config.storage : null,
-        files: ownFiles ? join(config.data_dir, "files") : null,
+        files: ownFiles ? join(config.data_dir, ownFileStore) : null,
         api_key: apiKeyFile(config.data_dir),
       },
       admin_url: server.admin_url,

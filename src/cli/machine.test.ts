@@ -50,6 +50,14 @@ test("folders are made passable for the other users of Drover, and readable for 
   }
 });
 
+test("a folder in which one part of Drover was first is its own for the others too", () => {
+  for (const first of ["hands", "file-store"]) {
+    const data_dir = newFolder();
+    mkdirSync(join(data_dir, first));
+    prepareFolders({ data_dir, runtime_dir: newFolder() });
+  }
+});
+
 test("a folder that holds other things is left alone, on a file system of its own too", () => {
   for (const others of [["letters.txt"], ["lost+found", "letters.txt"]]) {
     const data_dir = newFolder();

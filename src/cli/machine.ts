@@ -14,6 +14,7 @@ import { connect } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { restoringFolder } from "../backup/restoring.ts";
+import { ownFileStore } from "../config/files.ts";
 import { apiKeyShape, type Config, ConfigError, type Machine, ownKeyPrefix, readConfig } from "../config.ts";
 import { isServerUrl } from "./server-url.ts";
 
@@ -59,13 +60,13 @@ export const hasOwnStorage = ({ storage, data_dir }: Pick<Config, "storage" | "d
 
 /** Whether files lie in the data directory. */
 export const hasOwnFiles = ({ files: { store }, data_dir }: Pick<Config, "files" | "data_dir">): boolean =>
-  store.type === "folder" && store.path === join(data_dir, "files");
+  store.type === "folder" && store.path === join(data_dir, ownFileStore);
 
 export const sayOwnStorage = (storage: string): string =>
   `workspaces are kept in ${storage}, where no other host finds them: set DROVER_STORAGE to a folder that all hosts share`;
 
 /** What shows that a data directory that is not empty is Drover's. */
-const ownEntries = ["lock", "api-key", "hands", "postgres", "files", "worker"];
+const ownEntries = ["lock", "api-key", "hands", "postgres", "worker", ownFileStore];
 
 /** Makes the two folders. Others may pass through root's, never look into it. */
 export function prepareFolders(

@@ -9,7 +9,7 @@ const filesOf = (env: Record<string, string>) =>
 
 test("files lie in the data directory, and may not be downloaded, unless it is said", () => {
   assert.deepEqual(filesOf({ DROVER_DATA_DIR: "/data" }), {
-    store: { type: "folder", path: "/data/files" },
+    store: { type: "folder", path: "/data/file-store" },
     quota_bytes: null,
     uploads_downloadable: false,
   });

@@ -1,6 +1,9 @@
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 
+/** The name of the file store in a data directory. */
+export const ownFileStore = "file-store";
+
 /** Where the bytes of files lie, and what the server allows. */
 export interface FilesSettings {
   store: FileStoreSettings;
