@@ -113,6 +113,17 @@ export const limits = {
   /** How often files are looked for that are over, and of how many rows at a time. */
   files_sweep_ms: 60_000,
   files_sweep_batch_max: 500,
+  /** A skill: all of its files, unpacked or not; how many, and how long the paths are, each and together. */
+  skill_bytes_max: 30 << 20,
+  skill_files_max: 1_000,
+  skill_path_bytes_max: 512,
+  skill_paths_bytes_max: 256 << 10,
+  skill_depth_max: 20,
+  skill_slug_chars_max: 64,
+  skill_description_chars_max: 1_024,
+  skill_display_name_chars_max: 255,
+  /** Skills of a session, of all its agents together. */
+  session_skills_max: 500,
   /** Content that no row names is kept for so long, in case one is about to. */
   blob_unnamed_ms: 10 * 60_000,
   /** Contents that one sweep looks at. */

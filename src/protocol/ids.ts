@@ -15,6 +15,8 @@ export const idPrefix = {
   file: "file_",
   environment_key: "envkey_",
   work: "work_",
+  skill: "skill_",
+  skill_version: "skillver_",
 } as const;
 
 export type IdKind = keyof typeof idPrefix;

@@ -32,6 +32,17 @@ import type {
   SessionUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/sessions";
 import type { BetaManagedAgentsSessionThread } from "@anthropic-ai/sdk/resources/beta/sessions/threads";
+import type {
+  BetaDeletedSkill,
+  BetaSkill,
+  SkillCreateParams,
+  SkillListParams,
+} from "@anthropic-ai/sdk/resources/beta/skills/skills";
+import type {
+  BetaDeletedSkillVersion,
+  BetaSkillVersion,
+  VersionCreateParams,
+} from "@anthropic-ai/sdk/resources/beta/skills/versions";
 import type { DeletedFile, FileMetadata as PlainFileMetadata } from "@anthropic-ai/sdk/resources/files";
 import type { z } from "zod";
 import type { Agent, createAgentBody, updateAgentBody } from "./agents.ts";
@@ -44,6 +55,15 @@ import type {
 import type { SessionEvent, SetupEvent } from "./events.ts";
 import type { deletedFile, FileMetadata, listFilesQuery, uploadFields } from "./files.ts";
 import type { createSessionBody, deletedSession, Session, updateSessionBody } from "./sessions.ts";
+import type {
+  createSkillFields,
+  createSkillVersionFields,
+  deletedSkill,
+  deletedSkillVersion,
+  listSkillsQuery,
+  Skill,
+  SkillVersion,
+} from "./skills.ts";
 import type { Thread } from "./threads.ts";
 import type {
   heartbeatQuery,
@@ -72,6 +92,10 @@ export type Answers = [
   Fits<FileMetadata, PlainFileMetadata>,
   Fits<z.infer<typeof deletedFile>, BetaDeletedFile>,
   Fits<z.infer<typeof deletedFile>, DeletedFile>,
+  Fits<Skill, BetaSkill>,
+  Fits<SkillVersion, BetaSkillVersion>,
+  Fits<z.infer<typeof deletedSkill>, BetaDeletedSkill>,
+  Fits<z.infer<typeof deletedSkillVersion>, BetaDeletedSkillVersion>,
   Fits<Exclude<SessionEvent, SetupEvent>, BetaManagedAgentsSessionEvent>,
   Fits<Work, BetaSelfHostedWork>,
   Fits<WorkHeartbeat, BetaSelfHostedWorkHeartbeatResponse>,
@@ -107,4 +131,7 @@ export type Unknown = [
   Fits<Missing<WorkUpdateParams, z.input<typeof updateWorkBody>>, Place>,
   Fits<Missing<FileListParams, z.input<typeof listFilesQuery>>, never>,
   Fits<Missing<FileUploadParams, z.input<typeof uploadFields>>, "file">,
+  Fits<Missing<SkillListParams, z.input<typeof listSkillsQuery>>, never>,
+  Fits<Missing<SkillCreateParams, z.input<typeof createSkillFields>>, "files">,
+  Fits<Missing<VersionCreateParams, z.input<typeof createSkillVersionFields>>, "files">,
 ];

@@ -359,3 +359,53 @@ create table file_storage (
   workspace_id text primary key,
   bytes bigint not null
 );
+
+-- A folder of instructions and of what they need, under a name that is its slug wherever it lies.
+create table skill (
+  workspace_id text not null,
+  id text primary key,
+  slug text not null,
+  display_name text not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  -- From then on it is there for the sessions alone that have it.
+  deleted_at timestamptz
+);
+create unique index skill_slug on skill (workspace_id, slug) where deleted_at is null;
+create index skill_page on skill (workspace_id, created_at desc, id desc) where deleted_at is null;
+
+-- What was uploaded at one time; the newest that is not deleted is the latest.
+create table skill_version (
+  workspace_id text not null,
+  id text primary key,
+  skill_id text not null references skill (id),
+  description text not null,
+  -- All of it as one zip archive.
+  archive_sha256 text not null references blob (sha256),
+  created_at timestamptz not null,
+  deleted_at timestamptz
+);
+create index skill_version_page on skill_version (skill_id, created_at desc, id desc) where deleted_at is null;
+create index skill_version_blob on skill_version (archive_sha256);
+create index skill_version_deleted on skill_version (deleted_at) where deleted_at is not null;
+
+create table skill_file (
+  version_id text not null references skill_version (id),
+  -- Within the skill's folder.
+  path text not null,
+  sha256 text not null references blob (sha256),
+  bytes bigint not null,
+  executable boolean not null,
+  primary key (version_id, path)
+);
+create index skill_file_blob on skill_file (sha256);
+
+-- The versions that a session has had since it was made, whatever becomes of their skills.
+create table session_skill (
+  workspace_id text not null,
+  session_id text not null,
+  skill_id text not null,
+  version_id text not null references skill_version (id),
+  primary key (session_id, skill_id)
+);
+create index session_skill_version on session_skill (version_id);
