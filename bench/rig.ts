@@ -22,6 +22,8 @@ import { listPrices } from "../src/models/price-table.ts";
 import { pricesOf } from "../src/models/prices.ts";
 import { createModels } from "../src/models/registry.ts";
 import { roles, startServer } from "../src/server.ts";
+import { freshMasterKey, masterKeyOf } from "../src/vault/master-key.ts";
+import { createSeal } from "../src/vault/seal.ts";
 import { freePort } from "../test/harness/free-port.ts";
 import { startPart } from "../test/harness/part.ts";
 import { type Client, connectClient } from "./client.ts";
@@ -152,6 +154,7 @@ export async function startRig(): Promise<Rig> {
           quota_bytes: null,
           uploads_downloadable: false,
         },
+        seal: createSeal(masterKeyOf(freshMasterKey())),
         work_lease_ms: limits.work_lease_ms,
         allow_private_hosts: [],
         search: null,

@@ -7,6 +7,7 @@ import { type EgressProxy, egressSettings, egressVariables } from "./config/egre
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type FilesSettings, filesSettings, filesVariables, ownFileStore } from "./config/files.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
+import { type MasterKeySettings, masterKeySettings, masterKeyVariables } from "./config/master-key.ts";
 import {
   isReady,
   type ModelsConfig,
@@ -100,6 +101,7 @@ const shape = {
     .refine((address) => address !== null, "must be host:port, such as 127.0.0.1:9464")
     .optional(),
   ...filesVariables,
+  ...masterKeyVariables,
   ...handsVariables,
   ...driverVariables,
   ...sandboxesVariables,
@@ -143,6 +145,7 @@ export interface Config {
   /** How long a workspace is kept, in days from when its session first used it. */
   workspace_days: number;
   files: FilesSettings;
+  master_key: MasterKeySettings;
   /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
   work_lease_ms: number;
   hands: HandsSettings;
@@ -228,6 +231,8 @@ export function readConfig(
   const dataDir = resolve(parsed.data?.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
   const { files, problems: ofFiles } = filesSettings(parsed.data ?? {}, join(dataDir, ownFileStore));
   problems.push(...ofFiles);
+  const { master_key, problems: ofMasterKey } = masterKeySettings(parsed.data ?? {}, dataDir);
+  problems.push(...ofMasterKey);
   const { sandboxes, problems: ofSandboxes } = sandboxSettings(parsed.data ?? {}, file.sandboxes ?? {});
   problems.push(...ofSandboxes.map((problem) => inFile(problem, set)));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
@@ -253,6 +258,7 @@ export function readConfig(
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
     files,
+    master_key,
     work_lease_ms: values.DROVER_WORK_LEASE * 1_000,
     hands,
     driver: driverSettings(values, file.hands ?? {}),

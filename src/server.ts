@@ -53,6 +53,7 @@ import { createWorkBells } from "./resources/work/bells.ts";
 import { workPrincipal } from "./resources/work/credentials.ts";
 import { toolset } from "./tools/toolset.ts";
 import { createWebTools } from "./tools/web/web.ts";
+import type { Seal } from "./vault/seal.ts";
 
 /** What a process does: answer requests, drive sessions, or do what is to be done now and then. */
 export const roles = ["api", "brain", "jobs"] as const;
@@ -80,6 +81,8 @@ export interface ServerOptions {
   /** How long a session's workspace is kept, in days from when it first had a sandbox. */
   workspace_days: number;
   files: FilesSettings;
+  /** Of what the database keeps that nobody else may read. */
+  seal: Seal;
   /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
   work_lease_ms: number;
   models: Models & Candidates;

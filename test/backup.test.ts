@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   chmodSync,
   cpSync,
+  existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -176,6 +177,8 @@ describe("a backup that was made under load", () => {
     assert.equal(code, 0, said);
     assert.match(said, /10 sessions/);
     assert.equal(statSync(join(second, "api-key")).mode & 0o777, 0o600);
+    assert.match(said, /without its master key/);
+    assert.ok(!existsSync(join(second, "master-key")));
     const server = await up(second);
     const { client } = server;
     assert.equal(server.key, was.key);

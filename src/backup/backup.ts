@@ -3,6 +3,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "nod
 import { join } from "node:path";
 import pg from "pg";
 import { ownFileStore } from "../config/files.ts";
+import { ownMasterKey } from "../config/master-key.ts";
 import { namedBlobsLock } from "../files/blobs.ts";
 import { packCluster } from "./cluster.ts";
 import { contentsIn } from "./contents.ts";
@@ -19,6 +20,8 @@ export interface Kept {
   /** The same. */
   files: string | null;
   api_key: string;
+  /** Null where it is not to be in the backup, or was not made here. */
+  master_key: string | null;
 }
 
 export interface BackupOptions {
@@ -43,6 +46,7 @@ export interface BackedUp {
   bytes: number;
   /** Whether the server's own API key is in it. */
   api_key: boolean;
+  master_key: boolean;
   left_out: { path: string; why: string }[];
 }
 
@@ -74,11 +78,8 @@ export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
     packFolder(packing, "hands", kept.hands, () => false);
     packSandboxes(packing, kept.hands, outlivesHands);
   }
-  const hasKey = existsSync(kept.api_key);
-  if (hasKey) {
-    const { uid, gid } = lstatSync(kept.api_key);
-    packText(packing, "api-key", readFileSync(kept.api_key), { uid, gid });
-  }
+  const api_key = packKey(packing, "api-key", kept.api_key);
+  const master_key = packKey(packing, ownMasterKey, kept.master_key);
 
   const hashes = new Map(
     packing.entries.flatMap((entry) => (entry.type === "file" ? [[entry.sha256, entry.size]] : [])),
@@ -96,7 +97,14 @@ export async function makeBackup(options: BackupOptions): Promise<BackedUp> {
   writeManifest(folder, { header, entries: inOrder(packing.entries) });
   flush(folder);
   const files = packing.entries.filter(({ type }) => type === "file").length;
-  return { files, bytes, api_key: hasKey, left_out: packing.leftOut };
+  return { files, bytes, api_key, master_key, left_out: packing.leftOut };
+}
+
+function packKey(packing: Packing, name: string, path: string | null): boolean {
+  if (path === null || !existsSync(path)) return false;
+  const { uid, gid } = lstatSync(path);
+  packText(packing, name, readFileSync(path), { uid, gid });
+  return true;
 }
 
 function prepareEmpty(folder: string): void {

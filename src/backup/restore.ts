@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { ownFileStore } from "../config/files.ts";
+import { ownMasterKey } from "../config/master-key.ts";
 import type { Binaries } from "../db/embedded/binaries.ts";
 import { adminUrlOf, startPostgres } from "../db/embedded/server.ts";
 import type { SystemUser } from "../db/embedded/user.ts";
@@ -35,10 +36,11 @@ export interface Restored {
   files: number;
   sessions: number;
   api_key: boolean;
+  master_key: boolean;
 }
 
 /** In this order they come into their place. */
-const parts = ["api-key", "storage", ownFileStore, "hands", "postgres"];
+const parts = ["api-key", ownMasterKey, "storage", ownFileStore, "hands", "postgres"];
 
 /** The data directory is empty again when this fails. One that is killed leaves what keeps others from starting on it. */
 export async function restoreBackup(options: RestoreOptions): Promise<Restored> {
@@ -83,6 +85,7 @@ async function fill(base: string, { header, entries }: Manifest, options: Restor
     files: entries.filter(({ type }) => type === "file").length,
     sessions,
     api_key: entries.some(({ path }) => path === "api-key"),
+    master_key: entries.some(({ path }) => path === ownMasterKey),
   };
 }
 

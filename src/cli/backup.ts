@@ -21,9 +21,10 @@ export function backupCommand(): Command {
       "Copy the embedded database, files, workspaces and the API key of this machine, while the server runs",
     )
     .argument("<folder>", "a folder that does not exist yet, or is empty")
-    .action(async (folder: string) => {
+    .option("--with-master-key", "the key too that opens the secrets in the database")
+    .action(async (folder: string, { withMasterKey = false }: { withMasterKey?: boolean }) => {
       try {
-        await backup(configOrExit(), resolve(folder));
+        await backup(configOrExit(), resolve(folder), withMasterKey);
       } catch (error) {
         process.stderr.write(`drover backup: ${explain(error)}\n`);
         process.exit(1);
@@ -31,7 +32,7 @@ export function backupCommand(): Command {
     });
 }
 
-async function backup(config: Config, folder: string): Promise<void> {
+async function backup(config: Config, folder: string, withMasterKey: boolean): Promise<void> {
   if (config.database_url !== null)
     throw new Error(
       "DATABASE_URL names a database of your own: back it up with PostgreSQL's tools, as docs/DURABILITY.md says",
@@ -39,12 +40,15 @@ async function backup(config: Config, folder: string): Promise<void> {
   const postgres = join(config.data_dir, "postgres");
   const postgres_major = existsSync(postgres) ? clusterMajor(postgres) : null;
   if (postgres_major === null) throw new Error(`${config.data_dir} holds no embedded database`);
+  const ownKey = config.master_key.from === "file" && config.master_key.own ? config.master_key.path : null;
+  if (withMasterKey && ownKey === null)
+    throw new Error("the master key is not in the data directory: keep a copy of it yourself");
   const ownStorage = hasOwnStorage(config);
   const ownFiles = hasOwnFiles(config);
   const server = await serverOf(config, postgres);
   const progress = byteProgress(process.stderr);
   try {
-    const { files, bytes, api_key, left_out } = await makeBackup({
+    const { files, bytes, api_key, master_key, left_out } = await makeBackup({
       folder,
       kept: {
         postgres,
@@ -52,6 +56,7 @@ async function backup(config: Config, folder: string): Promise<void> {
         storage: ownStorage ? config.storage : null,
         files: ownFiles ? join(config.data_dir, ownFileStore) : null,
         api_key: apiKeyFile(config.data_dir),
+        master_key: withMasterKey ? ownKey : null,
       },
       admin_url: server.admin_url,
       postgres_major,
@@ -67,6 +72,11 @@ async function backup(config: Config, folder: string): Promise<void> {
     const unnamed = left_out.length - limits.backup_left_out_named_max;
     if (unnamed > 0) out.write(`  left out: ${unnamed} more\n`);
     if (api_key) out.write("  the server's API key is in it: keep it like the key\n");
+    if (master_key) out.write("  the master key is in it: whoever has the backup can open its secrets\n");
+    else
+      out.write(
+        `  not in it: the master key (${ownKey ?? "DROVER_MASTER_KEY"}), without which no secret in it opens: keep a copy elsewhere\n`,
+      );
     out.write("  not in it: the file that DROVER_CONFIG names, and environment variables\n");
     if (!ownFiles) out.write(`  nor in it: what files hold, which lies elsewhere (DROVER_FILES)\n`);
     if (!ownStorage)

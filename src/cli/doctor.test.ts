@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 import { startFakeS3 } from "../../test/fakes/s3.ts";
 import { readConfig } from "../config.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
+import { freshMasterKey } from "../vault/master-key.ts";
 import { isRoot, thisMachine } from "./machine.ts";
 
 interface Finding {
@@ -125,6 +126,22 @@ test("where files lie is looked at, unless that is the data directory", async ()
   assert.match(wrong.said, /fail {2}files {5}.*cannot be read: S3: GET store-id: 403 SignatureDoesNotMatch/);
   assert.doesNotMatch(wrong.said, /secret/);
   await s3.close();
+});
+
+test("a master key that cannot be used is said, and none is ever shown", async () => {
+  const own = { DROVER_DATA_DIR: join(folder, "with-key") };
+  assert.doesNotMatch((await doctor(own)).said, / secrets /);
+  const file = join(folder, "master-key");
+  const key = freshMasterKey();
+  writeFileSync(file, `${key}\n`, { mode: 0o600 });
+  const good = await doctor({ DROVER_MASTER_KEY_FILE: file });
+  assert.match(good.said, new RegExp(`ok {4}secrets {3}sealed under the master key [0-9a-f]{16} of ${file}`));
+  chmodSync(file, 0o644);
+  assert.match((await doctor({ DROVER_MASTER_KEY_FILE: file })).said, /warn {2}secrets .*chmod 600/);
+  const wrong = await doctor({ DROVER_MASTER_KEY: key.slice(2) });
+  assert.match(wrong.said, /fail {2}secrets {3}DROVER_MASTER_KEY holds no usable master key: each line/);
+  assert.equal(wrong.code, 1);
+  for (const { said } of [good, wrong]) assert.ok(!said.includes(key.slice(2)));
 });
 
 test("a database that was given is asked for its version", async () => {

@@ -29,6 +29,7 @@ import {
   sayNoEgress,
   sayOwnStorage,
 } from "./machine.ts";
+import { readMasterKey } from "./master-key.ts";
 import { modelsLine } from "./models.ts";
 import { painter } from "./tree.ts";
 
@@ -63,6 +64,7 @@ async function examine(config: Config): Promise<Finding[]> {
     ...images(config),
     ...storage(config),
     ...(await files(config)),
+    ...masterKey(config),
     await port(config),
     model(config),
     web(),
@@ -252,6 +254,24 @@ async function files(config: Config): Promise<Finding[]> {
     return [ok(name, `${store.place}${isKnown ? "" : ", in which nothing is kept yet"}`)];
   } catch (error) {
     return [fail(name, `${store.place} cannot be read: ${(error as Error).message}`)];
+  }
+}
+
+/** Nothing is said of one that the server makes itself. */
+function masterKey({ master_key: settings }: Config): Finding[] {
+  const name = "secrets";
+  const isFile = settings.from === "file";
+  if (isFile && settings.own && !existsSync(settings.path)) return [];
+  const place = isFile ? settings.path : "DROVER_MASTER_KEY";
+  try {
+    const { version } = readMasterKey(settings);
+    const text = `sealed under the master key ${version} of ${place}`;
+    return isFile && (statSync(settings.path).mode & 0o077) !== 0
+      ? [warn(name, `${text}, which others may read: chmod 600 it`)]
+      : [ok(name, text)];
+  } catch (error) {
+    const hidden = isFile && settings.own && (error as Error).message.includes("EACCES");
+    return hidden ? [] : [fail(name, (error as Error).message)];
   }
 }
 

@@ -1,22 +1,14 @@
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { restoringFolder } from "../backup/restoring.ts";
 import { ownFileStore } from "../config/files.ts";
+import { ownMasterKey } from "../config/master-key.ts";
 import { apiKeyShape, type Config, ConfigError, type Machine, ownKeyPrefix, readConfig } from "../config.ts";
 import { isServerUrl } from "./server-url.ts";
+import { writeOnce } from "./write-once.ts";
 
 export const thisMachine = (): Machine => ({ uid: process.getuid?.() ?? -1, home: home() });
 
@@ -66,7 +58,7 @@ export const sayOwnStorage = (storage: string): string =>
   `workspaces are kept in ${storage}, where no other host finds them: set DROVER_STORAGE to a folder that all hosts share`;
 
 /** What shows that a data directory that is not empty is Drover's. */
-const ownEntries = ["lock", "api-key", "hands", "postgres", "worker", ownFileStore];
+const ownEntries = ["lock", "api-key", ownMasterKey, "hands", "postgres", "worker", ownFileStore];
 
 /** Makes the two folders. Others may pass through root's, never look into it. */
 export function prepareFolders(
@@ -109,19 +101,6 @@ export function apiKeyOf(config: Pick<Config, "api_key" | "data_dir">): string {
     throw new Error(`${file} holds no usable key: remove it, and a new one is made`);
   }
   return key;
-}
-
-/** Whole or not at all, and never over one that somebody else has just written. */
-function writeOnce(file: string, text: string): void {
-  const part = `${file}.${randomBytes(6).toString("hex")}`;
-  try {
-    writeFileSync(part, text, { mode: 0o600, flag: "wx", flush: true });
-    linkSync(part, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    rmSync(part, { force: true });
-  }
 }
 
 export const apiKeyFile = (dataDir: string) => join(dataDir, "api-key");

@@ -55,6 +55,10 @@ async function restore(config: Config, folder: string): Promise<void> {
     if (restored.version !== version)
       out.write(`  made by version ${restored.version}; this is ${version}, which brings it up to date\n`);
     if (restored.api_key) out.write("  with the API key of that server\n");
+    if (!restored.master_key)
+      out.write(
+        "  without its master key: put it where it was (DROVER_MASTER_KEY_FILE) before the server starts, or no secret opens\n",
+      );
     out.write("  cursors of streams from before are refused: clients list the events and go on from there\n");
   } finally {
     lock.release();

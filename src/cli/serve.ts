@@ -8,11 +8,13 @@ import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { createModels } from "../models/registry.ts";
 import { type Role, roles, startServer } from "../server.ts";
+import { createSeal } from "../vault/seal.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
 import { prepareFileStore, requireUsable } from "./file-store.ts";
 import { connectHosts } from "./hosts.ts";
 import { apiKeyOf, configOrExit, isRoot, prepareFolders } from "./machine.ts";
+import { openMasterKey } from "./master-key.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
 import { version } from "./version.ts";
 
@@ -67,6 +69,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
   try {
     if (!options.supervised) prepareFolders(config);
     const apiKey = apiKeyOf(config);
+    const seal = createSeal(openMasterKey(config.master_key));
     const identity = config.hands.tls && readIdentity(config.hands.tls, "serve");
     const migrations = readMigrations();
     const prices = pricesOf(
@@ -92,6 +95,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       sandboxes: config.sandboxes,
       workspace_days: config.workspace_days,
       files: config.files,
+      seal,
       work_lease_ms: config.work_lease_ms,
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,

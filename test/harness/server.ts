@@ -20,6 +20,8 @@ import { listPrices } from "../../src/models/price-table.ts";
 import { type PriceTable, pricesOf } from "../../src/models/prices.ts";
 import { createModels } from "../../src/models/registry.ts";
 import { type Role, roles, type Server, startServer } from "../../src/server.ts";
+import { freshMasterKey, masterKeyOf } from "../../src/vault/master-key.ts";
+import { createSeal, type Seal } from "../../src/vault/seal.ts";
 import { beta, testKey } from "./headers.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
 
@@ -30,6 +32,7 @@ export interface TestServer {
   server: Server;
   db: TestDatabase;
   hands: TestHands;
+  seal: Seal;
   client: Anthropic;
   /** The folder that holds its files, unless they lie elsewhere. */
   files: string;
@@ -76,6 +79,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const db = options.db ?? options.beside?.db ?? (await testDatabase());
   const host = options.beside?.hands ?? (await startTestHands(options.registries));
   const files = options.beside?.files ?? mkdtempSync(join(tmpdir(), "drover-e2e-files-"));
+  const seal = options.beside?.seal ?? createSeal(masterKeyOf(freshMasterKey()));
   const hands = connectHost({ socket_path: host.socket });
   const upstream = options.anthropic_url && {
     DROVER_ANTHROPIC_API_KEY: "upstream-key",
@@ -102,6 +106,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       uploads_downloadable: false,
       ...options.files,
     },
+    seal,
     work_lease_ms: options.work_lease_ms ?? limits.work_lease_ms,
     models: createModels(models),
     listing: modelListing(models, () => {}),
@@ -123,6 +128,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     server,
     db,
     hands: host,
+    seal,
     client: clientOf(server.url),
     files,
     workspace: (sessionId) => workspaceOf(host.folder, sessionId),
