@@ -110,6 +110,12 @@ export const limits = {
   file_deleted_kept_ms: 24 * 3_600_000,
   /** How long an output that was written anew can still be had by its id. */
   file_superseded_ms: 3_600_000,
+  /** Files that one session has mounted, the path of one in bytes, and the repositories that it is created with. */
+  file_resources_max: 500,
+  mount_path_bytes_max: 1_024,
+  mount_name_bytes_max: 255,
+  repository_resources_max: 20,
+  session_resources_page_max: 1_000,
   /** How often files are looked for that are over, and of how many rows at a time. */
   files_sweep_ms: 60_000,
   files_sweep_batch_max: 500,

@@ -240,7 +240,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       from,
       wake: () => brain?.wake(),
       settle: (fork, prefix) =>
-        settle({ ...fork, fold_from: 0, self_hosted: false, needs_setup: false }, prefix, {
+        settle({ ...fork, mounts_version: 0, fold_from: 0, self_hosted: false, needs_setup: false }, prefix, {
           newId: () => newId("event"),
           spending,
         }),

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { testDatabase } from "../db/testing.ts";
-import { wireEvent } from "../log/entry.ts";
+import { type AnyDraft, draft, wireEvent } from "../log/entry.ts";
 import type { ModelEvent } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
+import { newId } from "../protocol/ids.ts";
 import { drive, type Effects } from "./drive.ts";
 import { fold } from "./fold.ts";
+import { provisional } from "./pen.ts";
+import { emptyState, storedState } from "./state.ts";
 import { calls, factsOf, freeLease, message, never, type Script, says, testSession } from "./testing.ts";
 import { holding, notes, runTurns, shape } from "./testing-compaction.ts";
 
@@ -26,6 +29,32 @@ async function settle(script: Script, ...texts: string[]) {
   const entries = await session.entries();
   return { session, end, entries, visible: entries.filter((entry) => entry.audience !== "internal") };
 }
+
+describe("what is mounted", () => {
+  const version = (version: number): AnyDraft =>
+    draft(
+      "mounts_changed",
+      { id: newId("event"), thread_id: "sthr_1", audience: "internal" },
+      { reader: 3, version },
+    );
+  const entries = (...drafts: AnyDraft[]) => provisional(drafts, 0, 0);
+
+  test("is known by the highest number that the log or the lease tells", () => {
+    assert.equal(fold([]).mounts, 0);
+    assert.equal(fold(entries(version(2), version(3))).mounts, 3);
+    assert.equal(fold(entries(version(2)), { ...emptyState(), mounts: 4 }).mounts, 4);
+  });
+
+  test("is not forgotten with a checkpoint, nor taken back to what that knew", () => {
+    const at = { id: "sevt_1", thread_id: "sthr_1", audience: "internal" } as const;
+    const checkpoint = draft("checkpoint", at, {
+      reader: 1,
+      state: storedState({ ...emptyState(), mounts: 2 }),
+    });
+    assert.equal(fold(entries(checkpoint)).mounts, 2);
+    assert.equal(fold(entries(version(5), checkpoint)).mounts, 5);
+  });
+});
 
 describe("a turn", () => {
   test("without tools is told in the documented order", async () => {

@@ -97,7 +97,7 @@ export async function drive(
   const ring = () => bell.abort();
   let failure: unknown = null;
   let alarm: NodeJS.Timeout | undefined;
-  let state = startingState(memory.recall(facts.session_id), facts.fold_from);
+  let state = startingState(memory.recall(facts.session_id), facts);
   stop.addEventListener("abort", ring);
   const requestOf = (agent: AgentFacts, thread: Thread) =>
     modelRequest(agent, thread, effects.webTools, facts.self_hosted ? "worker" : "sandbox");
@@ -286,8 +286,10 @@ const endsSetup = (action: Action, { setup }: State): boolean =>
   setup === null &&
   (action.do === "abandon_setup" || (action.do === "promote" && action.event.type === "user.interrupt"));
 
-const startingState = (remembered: State, foldFrom: number): State =>
-  remembered.seq < foldFrom ? { ...emptyState(), seq: foldFrom } : remembered;
+function startingState(remembered: State, { fold_from, mounts_version }: SessionFacts): State {
+  const state = remembered.seq < fold_from ? { ...emptyState(), seq: fold_from } : remembered;
+  return { ...state, mounts: Math.max(state.mounts, mounts_version) };
+}
 
 function stoppedBy(money: SessionMoney, cap: string | null): Stopped | null {
   if (money.at_cap) return { by: "budget" };

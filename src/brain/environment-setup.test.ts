@@ -385,6 +385,7 @@ describe("in the middle of a set-up", () => {
       const id = newId("session");
       const prefix = {
         session_id: session.id,
+        mounts_version: 0,
         fold_from: 0,
         entries: entries.slice(0, cut),
         ended_at: new Date().toISOString(),

@@ -146,11 +146,14 @@ function apply(state: State, entry: Entry): void {
       else thread.ending = reply.ending;
       return;
     }
-    case "checkpoint":
-      Object.assign(state, restoredState(bodyOf(entry, "checkpoint").state), {
-        seq: entry.seq,
-        checkpoint_seq: entry.seq,
-      });
+    case "checkpoint": {
+      const restored = restoredState(bodyOf(entry, "checkpoint").state);
+      const mounts = Math.max(state.mounts, restored.mounts);
+      Object.assign(state, restored, { seq: entry.seq, checkpoint_seq: entry.seq, mounts });
+      return;
+    }
+    case "mounts_changed":
+      state.mounts = Math.max(state.mounts, bodyOf(entry, "mounts_changed").version);
       return;
     case "compaction":
       state.shortened_seq = entry.seq;

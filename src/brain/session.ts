@@ -7,6 +7,8 @@ export interface SessionFacts {
   workspace_id: string;
   session_id: string;
   agent: AgentFacts;
+  /** What is mounted into its sandbox, by its number. */
+  mounts_version: number;
   /** Where to begin reading its log. */
   fold_from: number;
   /** The most it may cost; null is no budget. */

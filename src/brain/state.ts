@@ -23,6 +23,8 @@ export interface State {
   sandbox_call?: string;
   /** Id of the newest restore of the workspace that was told; not there before the first. */
   restore_known?: string;
+  /** The number by which `hands` know what is mounted into the sandbox; 0 is nothing. */
+  mounts: number;
   /** Null before it is begun, and after one that has failed. */
   setup: EnvironmentSetup | null;
   /** Time spent running before `running_since`, in `ms`. */
@@ -160,6 +162,7 @@ export const emptyState = (): State => ({
   usage: noUsage,
   web_searches: 0,
   spent_nano: 0,
+  mounts: 0,
   setup: null,
   active_ms: 0,
   running_since: null,

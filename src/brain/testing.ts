@@ -55,6 +55,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
   workspace_id: "w",
   session_id: session.id,
   agent: testAgent,
+  mounts_version: 0,
   fold_from: 0,
   budget_cents: null,
   self_hosted: false,

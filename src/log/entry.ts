@@ -97,6 +97,8 @@ export interface InternalBody {
   };
   /** A model request failed and will be sent again, not before `retry_at`. */
   retry_scheduled: { reader: 1; request_id: string; retry_at: string };
+  /** What is mounted into the sandbox has changed, and is known by this number from now on. */
+  mounts_changed: { reader: 3; version: number };
   /** Of a fork: the environment was set up in the other session's sandbox, and this one's is another. */
   environment_left: { reader: 1 };
   /** The sandbox was not there any more, and this came of bringing its files back for a call. */
@@ -108,7 +110,7 @@ export interface InternalBody {
   tool_started: { reader: 1; tool_use_id: string };
 }
 
-export const readerVersion = 2;
+export const readerVersion = 3;
 
 /**
  * The reader version that these entries need. Brains of a lower one leave the session alone from then on; where nothing

@@ -13,6 +13,7 @@ export const idPrefix = {
   outcome: "outc_",
   message: "msg_",
   file: "file_",
+  resource: "sesrsc_",
   environment_key: "envkey_",
   work: "work_",
   skill: "skill_",

@@ -25,7 +25,7 @@ export async function forkAt(
     { event_id: event?.id },
     {
       settle: (fork, prefix) =>
-        settle({ ...fork, fold_from: 0, self_hosted: false, needs_setup: false }, prefix, {
+        settle({ ...fork, mounts_version: 0, fold_from: 0, self_hosted: false, needs_setup: false }, prefix, {
           newId: () => newId("event"),
           spending: testSpending,
         }),

@@ -134,6 +134,8 @@ create table session (
   -- The session whose log it has the beginning of, and up to which event.
   forked_from json,
   environment_id text not null references environment (id),
+  -- Raised by whatever changes what is mounted into its sandbox; 0 when there never was anything.
+  mounts_version int not null default 0,
   environment_config json not null,
   title text,
   metadata json not null,
@@ -409,3 +411,27 @@ create table session_skill (
   primary key (session_id, skill_id)
 );
 create index session_skill_version on session_skill (version_id);
+
+-- What a session was given to work with: files, each a copy of its own, and repositories. What was removed stays as a row until
+-- the session goes: clients page by positions, which are never given twice.
+create table session_resource (
+  workspace_id text not null,
+  session_id text not null,
+  id text primary key,
+  type text not null check (type in ('file', 'github_repository')),
+  -- Of a file: its copy, whose scope is the session.
+  file_id text,
+  -- Of a repository.
+  url text,
+  checkout json,
+  -- Sealed; null for a public one.
+  token bytea,
+  mount_path text not null,
+  position int not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  removed_at timestamptz,
+  unique (session_id, position)
+);
+create unique index session_resource_path on session_resource (session_id, mount_path) where removed_at is null;
+create unique index session_resource_file on session_resource (file_id) where file_id is not null and removed_at is null;

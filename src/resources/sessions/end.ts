@@ -69,6 +69,8 @@ with head as (
   delete from thread t using ended e where t.session_id = e.session_id
 ), events as (
   delete from event v using ended e where v.session_id = e.session_id
+), resources as (
+  delete from session_resource r using ended e where r.session_id = e.session_id
 ), ${removeFilesOf("ended")}, cleaned as (
   insert into cleanup (session_id, epoch, forked, try_at)
   select e.session_id, e.lease_epoch + 1, s.forked_from is not null, drover_now()
