@@ -412,8 +412,7 @@ create table session_skill (
 );
 create index session_skill_version on session_skill (version_id);
 
--- What a session was given to work with: files, each a copy of its own, and repositories. What was removed stays as a row until
--- the session goes: clients page by positions, which are never given twice.
+-- What a session was given to work with: files, each a copy of its own, and repositories.
 create table session_resource (
   workspace_id text not null,
   session_id text not null,
@@ -427,11 +426,11 @@ create table session_resource (
   -- Sealed; null for a public one.
   token bytea,
   mount_path text not null,
+  -- By which clients page. It is never given twice: that of one that is added later is the session's new `mounts_version`.
   position int not null,
   created_at timestamptz not null,
   updated_at timestamptz not null,
-  removed_at timestamptz,
   unique (session_id, position)
 );
-create unique index session_resource_path on session_resource (session_id, mount_path) where removed_at is null;
-create unique index session_resource_file on session_resource (file_id) where file_id is not null and removed_at is null;
+create unique index session_resource_path on session_resource (session_id, mount_path);
+create unique index session_resource_file on session_resource (file_id) where file_id is not null;

@@ -18,7 +18,7 @@ select s.mounts_version as version,
     select json_agg(json_build_object('path', r.mount_path, 'sha256', f.sha256, 'bytes', f.size_bytes, 'executable', false)
       order by r.position)
     from session_resource r join file f on f.id = r.file_id
-    where r.session_id = s.id and r.removed_at is null and f.sha256 is not null), '[]') as mounts
+    where r.session_id = s.id and f.sha256 is not null), '[]') as mounts
 from session s where s.id = $1`,
 };
 
