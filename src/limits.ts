@@ -472,6 +472,27 @@ export const limits = {
   hands_line_bytes_max: 64 << 20,
   /** Settled calls of a session that `hands` remembers, and the largest result that it keeps, in base64. */
   hands_calls_kept: 128,
+  /** Of a session's outputs: how many are kept as files, beneath how many folders, and how long their paths may be. */
+  outputs_files_max: 2_000,
+  outputs_depth_max: 32,
+  outputs_path_bytes_max: 1_024,
+  /** Names in the folder and beneath it that are looked at. */
+  outputs_entries_max: 10_000,
+  /** All of them together, in `bytes`; with those before them that are not removed yet, four times as much. */
+  outputs_bytes_max: 5 * 1024 ** 3,
+  /** What is told of outputs that are left out: how many of them by their paths. */
+  outputs_left_out_max: 20,
+  /** How often the outputs of a sandbox are looked at in which something runs, and for which part of the time at most. */
+  outputs_look_ms: 400,
+  outputs_look_share_max: 1 / 20,
+  /** An output that changed so shortly before is left for later, while something runs and when nothing does. */
+  outputs_rest_ms: 300,
+  outputs_settle_ms: 50,
+  /** How much of an output is asked for at a time. */
+  output_chunk_bytes: 1 << 20,
+  /** How often hosts are asked whose outputs are to be taken, and about how many they say it at a time. */
+  outputs_poll_ms: 5_000,
+  outputs_changed_max: 1_000,
   hands_result_kept_chars_max: 512 << 10,
   hands_journals_open_max: 256,
   hands_reconnect_first_ms: 20,

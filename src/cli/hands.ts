@@ -84,6 +84,8 @@ async function hands(options: HandsOptions): Promise<void> {
       network,
       sandboxes_max: config.hands.sandboxes_max ?? undefined,
       checkpoints,
+      onOutputsTrouble: (error) =>
+        logger.warn({ err: error }, "the outputs of sandboxes cannot be looked at; trying again"),
     });
     const problem = await driver.check();
     if (options.listen && hasOwnStorage(config)) logger.warn(sayOwnStorage(config.storage));

@@ -4,6 +4,7 @@ import { createCalls } from "./calls.ts";
 import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { Journal } from "./journal.ts";
 import { noNetwork } from "./network/network.ts";
+import { noOutputs } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { testSpec } from "./testing.ts";
 import type { HandsRequest } from "./wire.ts";
@@ -40,7 +41,13 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
   };
   const driver = { name: "none", provision, stage, ...unused };
   const noSetup = { due() {}, run: async () => {}, forget() {} };
-  const parts = { driver, checkpoints: noCheckpoints, network: noNetwork, setup: noSetup };
+  const parts = {
+    driver,
+    checkpoints: noCheckpoints,
+    outputs: noOutputs,
+    network: noNetwork,
+    setup: noSetup,
+  };
   const options = { ...parts, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 };
   const calls = createCalls({
     journals: { use: (_session, work) => work(journal), close: fails },

@@ -6,11 +6,12 @@ import { describeFailure } from "./host-failure.ts";
 import { type Journal, type KeptCall, keyOf } from "./journal.ts";
 import type { Journals } from "./journals.ts";
 import { nowAndThen } from "./now-and-then.ts";
+import type { OutputsRequest } from "./outputs/outputs.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { ExecuteResult, HandsRequest, HandsResponse, SetUpResult } from "./wire.ts";
 
 type Execute = Extract<HandsRequest, { type: "execute" }>;
-type CallRequest = Exclude<HandsRequest, { type: "hello" }>;
+type CallRequest = Exclude<HandsRequest, { type: "hello" } | OutputsRequest>;
 
 /**
  * Answers requests.

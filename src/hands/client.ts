@@ -7,6 +7,7 @@ import type {
   HandsRequest,
   HandsResponse,
   HostFacts,
+  OutputsOf,
   SandboxSpec,
   SetUpResult,
 } from "./wire.ts";
@@ -95,6 +96,8 @@ export interface HostConnection {
   refresh(): Promise<void>;
   /** Calls `listener` whenever one of the above has changed, until the returned function is called. */
   onChange(listener: () => void): () => void;
+  /** Calls `listener` when it says that outputs have changed, until the returned function is called. */
+  onOutputs(listener: (outputs: OutputsOf) => void): () => void;
   close(): void;
 }
 
@@ -110,6 +113,7 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
   const { ping_ms = limits.hands_ping_ms, silent_ms = limits.hands_silent_ms } = options;
   const closed = new AbortController();
   const listeners = new Set<() => void>();
+  const outputsListeners = new Set<(outputs: OutputsOf) => void>();
   let facts: HostFacts | null = null;
   let up: Connection | null = null;
   let leaving = false;
@@ -142,6 +146,9 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
       leaving() {
         leaving = true;
         changed();
+      },
+      outputsChanged(outputs) {
+        for (const listener of outputsListeners) listener(outputs);
       },
       ended,
     });
@@ -219,6 +226,10 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    onOutputs(listener) {
+      outputsListeners.add(listener);
+      return () => outputsListeners.delete(listener);
     },
     close() {
       closed.abort(new Error("the connection to hands was closed"));

@@ -3,7 +3,7 @@ import { connect as connectTls } from "node:tls";
 import { limits } from "../limits.ts";
 import { type Identity, tlsOptions, wrongRole } from "./identity.ts";
 import { readLines } from "./lines.ts";
-import { type HandsRequest, type HandsResponse, handsResponse } from "./wire.ts";
+import { type HandsRequest, type HandsResponse, handsResponse, type OutputsOf } from "./wire.ts";
 
 export type Unsent<T> = T extends { n: number } ? Omit<T, "n"> : never;
 
@@ -27,6 +27,7 @@ export interface ConnectionEvents {
   heard(): void;
   /** The host said by itself that it ends. */
   leaving(): void;
+  outputsChanged(outputs: OutputsOf): void;
   ended(): void;
 }
 
@@ -93,6 +94,7 @@ function multiplex(socket: Socket, events: ConnectionEvents): Connection {
       const answer = readResponse(text);
       if (answer === null) return void socket.destroy();
       if (answer.type === "leaving" && answer.n === -1) return events.leaving();
+      if (answer.type === "outputs_changed") return events.outputsChanged(answer);
       if (answer.type === "progress") return asked.get(answer.n)?.onProgress?.(answer.text);
       asked.get(answer.n)?.resolve(answer);
       asked.delete(answer.n);

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { limits } from "../limits.ts";
 import { listenLocally } from "../net/local-socket.ts";
-import { type Calls, createCalls } from "./calls.ts";
+import { createCalls } from "./calls.ts";
 import { type CheckpointsOptions, createCheckpoints, noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { Driver } from "./driver.ts";
 import { hostIdOf } from "./host-id.ts";
@@ -11,6 +11,7 @@ import { openJournals } from "./journals.ts";
 import { readLines } from "./lines.ts";
 import { listenOnNetwork, type NetworkListener } from "./listen.ts";
 import { createNetwork } from "./network/network.ts";
+import { createOutputs, isOutputsRequest } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { memoryBytes, sandboxesOn } from "./sandboxes-max.ts";
 import { openSetup } from "./setup.ts";
@@ -32,6 +33,8 @@ export interface HandsOptions {
   idle_with_jobs_ms?: number;
   /** Where workspaces are kept when they rest. Null: nowhere. */
   checkpoints?: Omit<CheckpointsOptions, "driver" | "data_dir"> | null;
+  /** Hears once that outputs cannot be looked at. */
+  onOutputsTrouble?(error: unknown): void;
 }
 
 export interface HandsHost {
@@ -52,12 +55,22 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   const checkpoints = options.checkpoints
     ? createCheckpoints({ ...options.checkpoints, driver, data_dir })
     : noCheckpoints;
+  const sockets = new Set<Socket>();
+  const outputs = createOutputs({
+    driver,
+    data_dir,
+    trouble: options.onOutputsTrouble,
+    changed(which) {
+      for (const socket of sockets) say(socket, { type: "outputs_changed", n: -1, ...which });
+    },
+  });
   const egress_socket = options.egress_socket ?? join(dirname(options.socket_path), "egress.sock");
   const way = createNetwork({ egress_socket, data_dir });
   const count_max = options.sandboxes_max ?? sandboxesOn(memoryBytes());
   const sandboxes = createSandboxes({
     driver,
     checkpoints,
+    outputs,
     network: way,
     setup: openSetup(data_dir),
     count_max,
@@ -66,7 +79,6 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   });
   const calls = createCalls({ journals, sandboxes, checkpoints });
   const identity = { host_id: hostIdOf(data_dir), instance_id: randomUUID() };
-  const sockets = new Set<Socket>();
   let leaving = false;
 
   const service: Service = {
@@ -76,7 +88,8 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       const checkpoints_failing = checkpoints.failing();
       return { ...identity, driver: options.driver.name, ...room, checkpoints_failing };
     },
-    handle: calls.handle,
+    handle: (request, tell) =>
+      isOutputsRequest(request) ? outputs.handle(request) : calls.handle(request, tell),
     leaving: () => leaving,
   };
   const accept = (socket: Socket) => {
@@ -95,6 +108,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       network?.close();
       for (const socket of sockets) say(socket, { type: "leaving", n: -1 });
       await sandboxes.close();
+      outputs.close();
       await way.close();
       await calls.settled();
       await checkpoints.close();
@@ -107,7 +121,10 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
 
 interface Service {
   facts(): HostFacts;
-  handle: Calls["handle"];
+  handle(
+    request: Exclude<HandsRequest, { type: "hello" }>,
+    tell: (text: string) => void,
+  ): Promise<HandsResponse>;
   leaving(): boolean;
 }
 

@@ -8,6 +8,7 @@ import {
   Unavailable,
 } from "./driver.ts";
 import type { Network } from "./network/network.ts";
+import type { Outputs } from "./outputs/outputs.ts";
 import type { Setup } from "./setup.ts";
 import type { Shell } from "./shell.ts";
 import type { SandboxSpec } from "./wire.ts";
@@ -20,6 +21,8 @@ export interface Pool {
   use(slot: Slot): () => void;
   /** The sandbox, which is begun where none runs. Throws `SetupFailed` or another `Unavailable`; the next one tries again. */
   up(slot: Slot, origin: Origin): Promise<Sandbox>;
+  /** Whether anything runs in its sandbox that may write, as far as that can be said. */
+  isBusy(slot: Slot): Promise<boolean>;
   /** After all that was asked for before. */
   inTurn<T>(slot: Slot, work: () => Promise<T>): Promise<T>;
   /** Ends what is being done until it can be used, and all of it that has begun; one that can be used goes on. */
@@ -42,6 +45,7 @@ export interface Origin {
 export interface PoolOptions {
   driver: Driver;
   checkpoints: Checkpoints;
+  outputs: Outputs;
   network: Network;
   setup: Setup;
   count_max: number;
@@ -113,9 +117,11 @@ export function createPool(options: PoolOptions): Pool {
     starting.then(async (sandbox) => {
       if (slot.sandbox === starting) slot.starting = false;
       options.checkpoints.lives(slot.id, origin.session_id);
+      options.outputs.lives(slot.id, origin.session_id);
       await sandbox.ended;
       gone();
       options.checkpoints.ceased(slot.id, origin.session_id);
+      options.outputs.ceased(slot.id);
     }, gone);
     return starting;
   }
@@ -201,6 +207,12 @@ export function createPool(options: PoolOptions): Pool {
     return turn;
   }
 
+  /** Asked while no call runs, so that none waits for the answer for long. */
+  async function isBusy(slot: Slot): Promise<boolean> {
+    if (slot.calls > 0) return true;
+    return inTurn(slot, async () => slot.sandbox !== null && ((await slot.shell?.hasJobs()) ?? true));
+  }
+
   /** Whether the sandbox is gone. It is not when somebody came to use it. */
   async function reclaim(slot: Slot, { with_jobs }: { with_jobs: boolean }): Promise<boolean> {
     return inTurn(slot, async () => {
@@ -266,6 +278,7 @@ export function createPool(options: PoolOptions): Pool {
       };
     },
     up,
+    isBusy,
     inTurn,
     async endStart(id) {
       const slot = slots.get(id);

@@ -3,6 +3,7 @@ import { after, test } from "node:test";
 import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { noNetwork } from "./network/network.ts";
+import { noOutputs } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { openSetup } from "./setup.ts";
 import { testFolder } from "./testing.ts";
@@ -15,6 +16,7 @@ function sandboxes(count_max: number, driver = bubblewrap({ data_dir: folder.pat
   const made = createSandboxes({
     driver,
     checkpoints: noCheckpoints,
+    outputs: noOutputs,
     network: noNetwork,
     setup: openSetup(folder.path),
     count_max,

@@ -49,12 +49,17 @@ export function createSandboxes(options: PoolOptions): Sandboxes {
     const refusal = unspeakable(asked.operation);
     if (refusal) return refusal;
     let started = false;
-    let ended = (_call_id: string) => {};
+    let ended = () => {};
     const call: SandboxCall = {
       ...asked,
       async started() {
         await asked.started();
-        ended = options.checkpoints.began(asked.id, asked.session_id);
+        const changed = options.checkpoints.began(asked.id, asked.session_id);
+        const written = options.outputs.began(asked.id);
+        ended = () => {
+          changed(asked.call_id);
+          written(() => pool.isBusy(slot));
+        };
         started = true;
       },
     };
@@ -75,8 +80,8 @@ export function createSandboxes(options: PoolOptions): Sandboxes {
       const full = error instanceof NoRoom && { full: { kept: options.checkpoints.isKept(call.id) } };
       return { status: "unavailable", reason, ...full };
     } finally {
-      ended(call.call_id);
       release();
+      ended();
     }
   }
 
@@ -175,6 +180,7 @@ export function createSandboxes(options: PoolOptions): Sandboxes {
     async destroy(id, { keep_workspace, keep_checkpoints, session_id }) {
       const of = keep_checkpoints ? null : session_id;
       const remove = async () => {
+        await options.outputs.forget(id);
         await options.checkpoints.forget(id, of, () => options.driver.forget(id));
         options.network.forget(id);
         options.setup.forget(id);

@@ -6,6 +6,7 @@ import { noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { SetupLine } from "./driver.ts";
 import { bubblewrap } from "./drivers/bubblewrap.ts";
 import { noNetwork } from "./network/network.ts";
+import { noOutputs } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { openSetup } from "./setup.ts";
 import { testFolder, testSpec } from "./testing.ts";
@@ -21,6 +22,7 @@ function host({ ms_max, restored }: { ms_max?: number; restored?: Restored } = {
   const made = createSandboxes({
     driver,
     checkpoints: { ...noCheckpoints, report: () => restored ?? null },
+    outputs: noOutputs,
     network: noNetwork,
     setup: openSetup(folder.path, ms_max),
     count_max: 4,

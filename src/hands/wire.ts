@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { limits } from "../limits.ts";
 import { openNetwork } from "../net/egress-wire.ts";
 import { packageManagers } from "../protocol/environments.ts";
 import { networkUse } from "../protocol/network-use.ts";
@@ -100,6 +101,36 @@ export const restored = broughtBack.extend({
 });
 export type Restored = z.infer<typeof restored>;
 
+const outputsOf = { session_id: sessionId, sandbox_id: sandboxId };
+
+/** Whose outputs. */
+export interface OutputsOf {
+  session_id: string;
+  sandbox_id: string;
+}
+
+/** What lies beneath the outputs folder of a sandbox and rests, be the sandbox running or not. */
+export const outputsList = z.object({
+  /** Another one whenever something of the list is. */
+  state: z.string(),
+  files: z.array(
+    z.object({
+      /** Beneath the folder, with `/` between its parts. */
+      path: z.string(),
+      bytes: z.int().nonnegative(),
+      /** Another one whenever what the file holds may be. */
+      version: z.string(),
+      /** When it was written, by the sandbox's own account, in `ms`. A workspace that is brought back keeps it. */
+      written_at_ms: z.int(),
+    }),
+  ),
+  /** What is no output, by path: the first of them, and how many there are. */
+  left_out: z.array(z.object({ path: z.string(), why: z.string() })),
+  left_out_count: z.int().nonnegative(),
+});
+export type OutputsList = z.infer<typeof outputsList>;
+export type Output = OutputsList["files"][number];
+
 const scope = {
   session_id: sessionId,
   sandbox_id: sandboxId,
@@ -171,6 +202,21 @@ export const handsRequest = z.discriminatedUnion("type", [
     to_session_id: sessionId,
     calls: z.array(z.string()),
   }),
+  /** Of which sandboxes the outputs are not those that were said to be taken last. */
+  z.object({ type: z.literal("changed_outputs"), n: z.int() }),
+  z.object({ type: z.literal("list_outputs"), n: z.int(), ...outputsOf }),
+  /** Some of an output as it was listed. */
+  z.object({
+    type: z.literal("read_output"),
+    n: z.int(),
+    ...outputsOf,
+    path: z.string(),
+    version: z.string(),
+    offset: z.int().nonnegative(),
+    length: z.int().positive().max(limits.output_chunk_bytes),
+  }),
+  /** All that a list has told of needs no more looking at. */
+  z.object({ type: z.literal("outputs_taken"), n: z.int(), ...outputsOf, state: z.string() }),
 ]);
 export type HandsRequest = z.infer<typeof handsRequest>;
 
@@ -257,6 +303,12 @@ export const handsResponse = z.discriminatedUnion("type", [
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),
   /** The host ends. What was asked was not begun; with `n` -1 nothing was asked, and it says so to all. */
   z.object({ type: z.literal("leaving"), n: z.int() }),
+  /** Said to all, with `n` -1: the outputs of a sandbox have changed. Who misses it learns of it by `changed_outputs`. */
+  z.object({ type: z.literal("outputs_changed"), n: z.int(), ...outputsOf }),
+  z.object({ type: z.literal("changed_outputs"), n: z.int(), sandboxes: z.array(z.object(outputsOf)) }),
+  z.object({ type: z.literal("outputs"), n: z.int(), list: outputsList }),
+  /** Null: there is no such output any more, or another one at its place. */
+  z.object({ type: z.literal("output"), n: z.int(), data_base64: z.string().nullable() }),
   /** The request itself was wrong. Of `destroy` also: it failed, and is to be asked again. */
   z.object({ type: z.literal("error"), n: z.int(), message: z.string() }),
 ]);
