@@ -11,6 +11,7 @@ import { fileRoutes } from "./api/routes/files.ts";
 import { messagesRoutes } from "./api/routes/messages.ts";
 import { modelRoutes } from "./api/routes/models.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
+import { skillRoutes } from "./api/routes/skills.ts";
 import { workRoutes } from "./api/routes/work.ts";
 import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
@@ -250,6 +251,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       },
     }),
     ...fileRoutes({ blobs, rules: options.files, trouble }),
+    ...skillRoutes({ blobs, trouble }),
     ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),
     ...modelRoutes(options.listing),
     ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),

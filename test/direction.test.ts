@@ -16,6 +16,7 @@ const ranks: Record<string, number> = {
   hands: 2,
   vault: 2,
   files: 3,
+  skills: 3,
   log: 3,
   tools: 3,
   egress: 3,

@@ -8,6 +8,7 @@ import { takeCleanups } from "../log/cleanup.ts";
 import { expireWorkspaces } from "../log/expiry.ts";
 import { sweepFiles } from "../resources/files/remove.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
+import { sweepSkills } from "../resources/skills/remove.ts";
 import { endUnusedWork, type Lost, sweepWork, tendWork } from "../resources/work/tend.ts";
 
 export interface Jobs {
@@ -44,6 +45,7 @@ export function startJobs({ db, hands, blobs, workspace_days, workLost, trouble 
   let swept: string | null = null;
   const removeContents = async () => {
     await sweepFiles(db);
+    await sweepSkills(db);
     swept = await blobs.releaseUnnamed(swept);
     await blobs.removeStrays();
   };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
+import { idOf } from "./ids.ts";
 import { pageOf, pageQuery } from "./page.ts";
 
 /**
@@ -56,3 +57,5 @@ export const skillVersionsPage = pageWithMore(skillVersion);
 
 /** What stands for the newest version, wherever one is named. */
 export const latestVersion = "latest";
+
+export const versionName = z.union([z.literal(latestVersion), idOf("skill_version")]);

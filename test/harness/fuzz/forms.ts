@@ -91,4 +91,37 @@ const faults: ((random: Random) => Malformed)[] = [
   },
 ];
 
-export const malformedForm = (random: Random): Malformed => random.pick(faults)(random);
+const inFolder = (path: string, body: string | Buffer = "x"): Part => ({
+  head: `content-disposition: form-data; name="files[]"; filename="${path}"\r\ncontent-type: text/markdown`,
+  body,
+});
+const manifest = (name = "fuzzed") =>
+  inFolder(`${name}/SKILL.md`, `---\nname: ${name}\ndescription: d\n---\n`);
+
+const skillFaults: ((random: Random) => Malformed)[] = [
+  ...faults,
+  (random) => {
+    const paths = ["../x", "/x", "fuzzed/../x", "fuzzed//x", "x", "other/x", "fuzzed/a\x00b", "C:/x", "fuzzed/SKILL.MD"];
+    return { body: formOf([manifest(), inFolder(random.pick(paths))]), headers: typeOf() };
+  },
+  (random) => {
+    const texts = ["", "# A", "---\nname: fuzzed\n---\n", "---\nname: [\n---\n", "---\n&a [*a]\n---\n", "---\n- a\n---\n"];
+    return { body: formOf([inFolder("fuzzed/SKILL.md", random.pick(texts))]), headers: typeOf() };
+  },
+  (random) => {
+    const names = ["Fuzzed", "-a", "a--b", "a b", "x".repeat(65), "ü", "{}", "1.5e3.2"];
+    return {
+      body: formOf([inFolder("fuzzed/SKILL.md", `---\nname: ${random.pick(names)}\ndescription: d\n---\n`)]),
+      headers: typeOf(),
+    };
+  },
+  (random) => {
+    const bytes = Array.from({ length: random.below(2_000) }, () => random.below(256));
+    return { body: formOf([inFolder("a.zip", Buffer.from([0x50, 0x4b, 3, 4, ...bytes]))]), headers: typeOf() };
+  },
+  () => ({ body: formOf([manifest(), field("display_name", "a\u2028b")]), headers: typeOf() }),
+];
+
+/** For the route of that path. */
+export const malformedForm = (path: string, random: Random): Malformed =>
+  random.pick(path.startsWith("/v1/skills") ? skillFaults : faults)(random);

@@ -5,6 +5,7 @@ import { png } from "../../../src/protocol/testing-images.ts";
 import type { Ground } from "../refusals.ts";
 import { testKey } from "../server.ts";
 import { turn } from "../session.ts";
+import { filesOf, skillText } from "../skills.ts";
 import { type Material, type OpenApi, operationsOf } from "./requests.ts";
 
 /** Of a server that holds one of everything. */
@@ -63,6 +64,8 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
     ],
   };
   const file = await api.client.files.upload({ file: await toFile(Buffer.from("a,b"), "a.csv") });
+  const files = await filesOf("fuzzed-not", { "SKILL.md": skillText("fuzzed-not") });
+  const skill = await api.client.beta.skills.create({ files });
   const nothing = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
   return {
     operations: operationsOf(openApi),
@@ -77,6 +80,8 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
       key_id: environmentKey.id,
       model_id: "a_model",
       file_id: file.id,
+      skill_id: skill.id,
+      version: skill.latest_version_id,
     },
     bodies: {
       "POST /v1/agents": [

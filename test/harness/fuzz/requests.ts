@@ -115,8 +115,8 @@ const inBody: Fault = (request, { method, path, body }, { bodies, forms }, rando
   return { ...request, body: made.body, headers: { ...request.headers, ...made.headers } };
 };
 
-const inForm: Fault = (request, _operation, _material, random) => {
-  const { body, headers } = malformedForm(random);
+const inForm: Fault = (request, { path }, _material, random) => {
+  const { body, headers } = malformedForm(path, random);
   return { ...request, body, headers: { ...request.headers, ...headers } };
 };
 
