@@ -101,11 +101,28 @@ const manifest = (name = "fuzzed") =>
 const skillFaults: ((random: Random) => Malformed)[] = [
   ...faults,
   (random) => {
-    const paths = ["../x", "/x", "fuzzed/../x", "fuzzed//x", "x", "other/x", "fuzzed/a\x00b", "C:/x", "fuzzed/SKILL.MD"];
+    const paths = [
+      "../x",
+      "/x",
+      "fuzzed/../x",
+      "fuzzed//x",
+      "x",
+      "other/x",
+      "fuzzed/a\x00b",
+      "C:/x",
+      "fuzzed/SKILL.MD",
+    ];
     return { body: formOf([manifest(), inFolder(random.pick(paths))]), headers: typeOf() };
   },
   (random) => {
-    const texts = ["", "# A", "---\nname: fuzzed\n---\n", "---\nname: [\n---\n", "---\n&a [*a]\n---\n", "---\n- a\n---\n"];
+    const texts = [
+      "",
+      "# A",
+      "---\nname: fuzzed\n---\n",
+      "---\nname: [\n---\n",
+      "---\n&a [*a]\n---\n",
+      "---\n- a\n---\n",
+    ];
     return { body: formOf([inFolder("fuzzed/SKILL.md", random.pick(texts))]), headers: typeOf() };
   },
   (random) => {
@@ -117,7 +134,10 @@ const skillFaults: ((random: Random) => Malformed)[] = [
   },
   (random) => {
     const bytes = Array.from({ length: random.below(2_000) }, () => random.below(256));
-    return { body: formOf([inFolder("a.zip", Buffer.from([0x50, 0x4b, 3, 4, ...bytes]))]), headers: typeOf() };
+    return {
+      body: formOf([inFolder("a.zip", Buffer.from([0x50, 0x4b, 3, 4, ...bytes]))]),
+      headers: typeOf(),
+    };
   },
   () => ({ body: formOf([manifest(), field("display_name", "a\u2028b")]), headers: typeOf() }),
 ];
