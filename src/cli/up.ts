@@ -136,6 +136,7 @@ const plainEnv = (config: Config) => ({
   PATH: process.env.PATH,
   LANG: process.env.LANG,
   XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR,
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
   DROVER_DATA_DIR: config.data_dir,
   DROVER_LOG: config.log_level,
 });

@@ -17,11 +17,11 @@ export interface DroverCommand {
 
 /** `drover ...` as a process of a group of its own, as a terminal would start it. */
 export function startCommand(args: string[], env: NodeJS.ProcessEnv): DroverCommand {
-  const { PATH, HOME, XDG_RUNTIME_DIR } = process.env;
+  const { PATH, HOME, XDG_RUNTIME_DIR, NODE_COMPILE_CACHE } = process.env;
   const child = spawn(process.execPath, [main, ...args], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH, HOME, XDG_RUNTIME_DIR, ...env },
+    env: { PATH, HOME, XDG_RUNTIME_DIR, NODE_COMPILE_CACHE, ...env },
   });
   const { ring, until } = waiting();
   let text = "";

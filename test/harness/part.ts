@@ -24,7 +24,7 @@ export async function startPart(
   const loading = preload === undefined ? [] : ["--import", preload];
   const [command = "", ...rest] = [...through, process.execPath, ...loading, main, ...args];
   const child = spawn(command, rest, {
-    env,
+    env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...env },
     stdio: ["ignore", "ignore", "pipe", ...(preload === undefined ? [] : ["ipc" as const])],
   });
   const said: string[] = [];

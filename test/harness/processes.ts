@@ -99,7 +99,6 @@ export async function startProcesses(
     DROVER_DATA_DIR: dataDir,
     DROVER_CONFIG: config,
     ...options.settings,
-    ...(options.crashable && { NODE_COMPILE_CACHE: join(configDir, "compiled") }),
     ...(options.anthropic_url && {
       DROVER_ANTHROPIC_API_KEY: "upstream-key",
       DROVER_ANTHROPIC_BASE_URL: options.anthropic_url,
