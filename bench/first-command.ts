@@ -28,6 +28,7 @@ export function freshSandbox({ hands }: Rig, spec: SandboxSpec): FreshSandbox {
           call_id: `call_${calls++}`,
           spec,
           restore: false,
+          mounts: 0,
           restore_known: null,
           operation: { type: "shell", command: "true" },
           timeout_ms: 60_000,

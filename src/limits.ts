@@ -482,6 +482,11 @@ export const limits = {
 
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,
+  /** A piece of a content on its way to a host, and how many contents a session sends at a time. */
+  blob_piece_bytes: 1 << 20,
+  blobs_sent_parallel_max: 4,
+  /** How often it is begun anew to bring a host what it has lost meanwhile. */
+  mount_rounds_max: 5,
   /** Settled calls of a session that `hands` remembers, and the largest result that it keeps, in base64. */
   hands_calls_kept: 128,
   /** Of a session's outputs: how many are kept as files, beneath how many folders, and how long their paths may be. */

@@ -49,6 +49,7 @@ import { newId } from "./protocol/ids.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
+import { listMounts } from "./resources/sessions/mounts.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
 import { createWorkBells } from "./resources/work/bells.ts";
 import { workPrincipal } from "./resources/work/credentials.ts";
@@ -154,6 +155,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const hands = createFleet({
     hosts: options.hosts,
     placements: metrics.counting(placementsIn(db)),
+    mounts: { listMounts: (sessionId) => listMounts(db, sessionId), openContent: blobs.open },
     gone_ms: options.host_gone_ms,
     onMet: () => brain?.wake(),
     trouble,

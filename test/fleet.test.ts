@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { testDatabase } from "../src/db/testing.ts";
+import { noMounts } from "../src/hands/bring-mounts.ts";
 import { StaleEpoch, Undecided } from "../src/hands/client.ts";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
 import { createFleet } from "../src/hands/fleet.ts";
@@ -98,7 +99,13 @@ describe("sessions are placed", () => {
       query: (statement, values) =>
         away ? Promise.reject(new Error("the database is away")) : db.query(statement, values),
     });
-    const fleet = createFleet({ hosts: connections, placements, gone_ms: 600, trouble() {} });
+    const fleet = createFleet({
+      hosts: connections,
+      placements,
+      mounts: noMounts,
+      gone_ms: 600,
+      trouble() {},
+    });
     onClose(fleet.close);
     const hands = fleet.handsOf(lease);
     await assert.rejects(hands.execute(call(lease, "true"), never), Undecided);

@@ -83,7 +83,7 @@ async function provision(rig: Rig, session_id: string, environment: CloudConfig)
   const spec = sandboxSpec({ environment, agent, settings: builtInSandboxes });
   const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch: 0 };
   const { signal } = new AbortController();
-  const result = await rig.hands.setUp({ ...scope, spec, restore: false }, () => {}, signal);
+  const result = await rig.hands.setUp({ ...scope, spec, restore: false, mounts: 0 }, () => {}, signal);
   if (result.status !== "ready") throw new Error(`the sandbox is not ready: ${JSON.stringify(result)}`);
 }
 

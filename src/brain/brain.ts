@@ -216,11 +216,11 @@ export function startBrain(parts: BrainParts): Brain {
       flushPreviews: () => parts.previews.flush(lease.session_id),
       ...sandbox,
       webTools,
-      async runTool(call, signal, { agent, thread, restore, restore_known }) {
+      async runTool(call, signal, { agent, thread, ...restoring }) {
         const config = toolConfigOf(agent, call.name) ?? {};
         const result = parts.web.has(call.name)
           ? await parts.web.run(call, { config, conversation: thread, signal })
-          : await runTool(call, { restore, restore_known }, signal);
+          : await runTool(call, restoring, signal);
         counts.toolCalled(call.name, result);
         return result;
       },

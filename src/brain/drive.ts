@@ -20,7 +20,7 @@ import type { Outcome } from "./outcome.ts";
 import { outcomeDrafts } from "./outcome-drafts.ts";
 import { type Drafts, none, provisional, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
-import { hasWorkspace, type Restoring, restoring } from "./restoring.ts";
+import { type Contents, contents, type Restoring, restoring } from "./restoring.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { Spending, Stopped } from "./spending.ts";
 import { type Call, clientTurn, emptyState, type State, type Thread, wantsCheckpoint } from "./state.ts";
@@ -41,12 +41,12 @@ export interface Effects {
   /** The events that were previewed are about to be appended. */
   flushPreviews(): void;
   /** Begins to start the sandbox: the model is writing a call. */
-  prepareSandbox(restore: boolean): void;
+  prepareSandbox(contents: Contents): void;
   /**
    * Resolves when all is made that the environment asks for before the first call, or cannot be. However often it is asked
    * for, it is made once. Abort ends it.
    */
-  setUp(restore: boolean, onProgress: (line: string) => void, signal: AbortSignal): Promise<SetUpResult>;
+  setUp(contents: Contents, onProgress: (line: string) => void, signal: AbortSignal): Promise<SetUpResult>;
   /** Ends that which an earlier brain has asked for, or what was begun ahead of a call that will not be made. */
   cancelSetUp(): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
@@ -135,7 +135,7 @@ export async function drive(
       const agent = state.agent ?? facts.agent;
       const request = requestOf(agent, asking);
       const about = { thread_id: thread.id, request_id: requestId };
-      const at = { seq: state.seq, restore: hasWorkspace(state) };
+      const at = { seq: state.seq, contents: contents(state) };
       start(modelEffect(thread), (signal) =>
         callModel(about, request, at, effects, signal, (reply) =>
           judgeReply(agent, { ...asking, reply }, effects, signal),
@@ -144,8 +144,8 @@ export async function drive(
     } else if (action.do === "set_up" || action.do === "resume_setup") {
       const setup_id = action.do === "set_up" ? (drafts.entries[0]?.id ?? "") : action.setup_id;
       const about = { thread_id: thread.id, setup_id };
-      const restore = hasWorkspace(state);
-      const setUp: Parameters<typeof awaitSetup>[1] = (...asked) => effects.setUp(restore, ...asked);
+      const wanted = contents(state);
+      const setUp: Parameters<typeof awaitSetup>[1] = (...asked) => effects.setUp(wanted, ...asked);
       start(setupEffect, (signal) => awaitSetup(about, setUp, tell, signal));
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
@@ -299,7 +299,7 @@ function stoppedBy(money: SessionMoney, cap: string | null): Stopped | null {
 async function callModel(
   about: About,
   request: ModelRequest,
-  { seq, restore }: { seq: number; restore: boolean },
+  { seq, contents }: { seq: number; contents: Contents },
   effects: Effects,
   signal: AbortSignal,
   judge: (reply: AssistantBlock[]) => Promise<Judged>,
@@ -312,7 +312,7 @@ async function callModel(
     preview.take(event);
     switch (event.type) {
       case "block_start":
-        if (event.block === "tool_use") effects.prepareSandbox(restore);
+        if (event.block === "tool_use") effects.prepareSandbox(contents);
         break;
       case "text_delta":
       case "thinking_delta":

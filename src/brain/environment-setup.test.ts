@@ -50,7 +50,7 @@ function setups() {
       while (asked.length < nth) await waiting.promise;
       return asked[nth - 1] ?? assert.fail();
     },
-    setUp: ((restore, say) => {
+    setUp: (({ restore }, say) => {
       const { promise, resolve: end } = Promise.withResolvers<SetUpResult>();
       asked.push({ restore, say, end });
       waiting.resolve();
@@ -62,7 +62,7 @@ function setups() {
 
 const endsAs = (result: SetUpResult) => {
   const asked: boolean[] = [];
-  const setUp: Effects["setUp"] = async (restore) => {
+  const setUp: Effects["setUp"] = async ({ restore }) => {
     asked.push(restore);
     return result;
   };

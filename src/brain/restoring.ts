@@ -4,15 +4,26 @@ import type { State } from "./state.ts";
 /** Whether a sandbox that is not there begins with what was kept: not, as long as no call has used one. */
 export const hasWorkspace = ({ sandbox_call }: State): boolean => sandbox_call !== undefined;
 
-/** What a call has to know of the workspace. */
-export interface Restoring {
+/** What a sandbox is to have beside what its environment asks for. */
+export interface Contents {
   restore: boolean;
+  /** The version of what the session mounts. */
+  mounts: number;
+}
+
+export const contents = (state: State): Contents => ({
+  restore: hasWorkspace(state),
+  mounts: state.mounts,
+});
+
+/** What a call has to know of the workspace. */
+export interface Restoring extends Contents {
   /** The restore that the log tells of last. Until it tells of one, each call that ends does. */
   restore_known: string | null;
 }
 
 export const restoring = (state: State): Restoring => ({
-  restore: hasWorkspace(state),
+  ...contents(state),
   restore_known: state.restore_known ?? null,
 });
 

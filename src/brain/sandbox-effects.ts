@@ -30,12 +30,12 @@ export function sandboxEffects(
 ): SandboxEffects {
   const spec = sandboxSpec({ environment, agent, settings });
   return {
-    prepareSandbox(restore) {
+    prepareSandbox(contents) {
       // A sandbox that cannot be made is told of by the call that needs it.
-      hands.provision({ ...scope, spec, restore }).catch(() => {});
+      hands.provision({ ...scope, spec, ...contents }).catch(() => {});
     },
-    setUp: (restore, onProgress, signal) =>
-      setUpSandbox({ ...scope, spec, restore }, hands, onProgress, signal),
+    setUp: (contents, onProgress, signal) =>
+      setUpSandbox({ ...scope, spec, ...contents }, hands, onProgress, signal),
     cancelSetUp() {
       hands.cancelSetUp(scope).catch(() => {});
     },

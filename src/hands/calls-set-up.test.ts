@@ -36,6 +36,7 @@ describe("a host that is asked to set a sandbox up", () => {
     epoch: 1,
     spec: { ...testSpec, setup },
     restore: false,
+    mounts: 0,
   });
   const inWorkspace = (name: string, file: string) =>
     join(folder.path, "sandboxes", `sbx_${name}`, "workspace", file);

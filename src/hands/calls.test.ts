@@ -15,7 +15,7 @@ const request: Extract<HandsRequest, { type: "execute" }> = {
   ...{ type: "execute", n: 1, session_id: "sesn_a", sandbox_id: "sbx_a", epoch: 1, call_id: "a" },
   ...{ spec: testSpec, operation: { type: "exec", argv: ["true"], stdin_base64: "" } },
   ...{ timeout_ms: 1_000, output_bytes: 1_000, keep_output_as: null },
-  ...{ restore: false, restore_known: null, if_never_seen: "run" },
+  ...{ restore: false, mounts: 0, restore_known: null, if_never_seen: "run" },
 };
 
 /** What a call comes to on a full disk, by what of the journal still works. */
@@ -35,6 +35,7 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
     enforces: fails,
     forget: fails,
     keptFolders: () => null,
+    mounts: () => "",
     hold: fails,
     prepare: async () => {},
     close: fails,

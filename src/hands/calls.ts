@@ -69,6 +69,8 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     if (request.type === "execute") return execute(request);
     if (request.type === "set_up") return setUp(request, tell);
     if (request.type === "provision") return provision(request);
+    if (request.type === "mount" || request.type === "put_blob")
+      return { type: "error", n, message: "this host mounts nothing" };
     if (request.type === "copy_checkpoint") {
       await checkpoints.copy(request);
       return { type: "ok", n };

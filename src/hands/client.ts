@@ -22,6 +22,8 @@ export interface SandboxScope {
 export interface SandboxOrigin {
   spec: SandboxSpec;
   restore: boolean;
+  /** The version of what the session mounts, which the sandbox is to have at least; 0 is nothing. */
+  mounts: number;
 }
 
 type WireExecute = Extract<HandsRequest, { type: "execute" }>;
@@ -69,8 +71,11 @@ export class Undecided extends Error {
 
 export type Answer<T extends HandsResponse["type"]> = Extract<HandsResponse, { type: T }>;
 
-/** `not_begun`: the host did nothing of it. `unknown`: the connection ended before the answer. */
-export type Unanswered = "not_begun" | "unknown";
+/**
+ * `not_begun`: the host did nothing of it. `needs_mounts`: nor will it, before the sandbox has what the session mounts.
+ * `unknown`: the connection ended before the answer.
+ */
+export type Unanswered = "not_begun" | "needs_mounts" | "unknown";
 
 /** The connection to one host, made anew when it breaks. */
 export interface HostConnection {
@@ -220,6 +225,7 @@ export function connectHost(options: ConnectOptions & HostAddress): HostConnecti
       const answer = await askable()?.ask(request, onProgress);
       if (answer === undefined) return "not_begun";
       if (answer === null) return "unknown";
+      if (answer.type === "needs_mounts") return "needs_mounts";
       return answer.type === "leaving" ? "not_begun" : check(answer, expected);
     },
     refresh,

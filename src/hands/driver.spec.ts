@@ -7,7 +7,7 @@ import type { Driver, LimitName, Sandbox } from "./driver.ts";
 import { createNetwork } from "./network/network.ts";
 import { fakeEgress } from "./network/testing-egress.ts";
 import { runIn, sh, type TestFolder, testFolder, testSpec } from "./testing.ts";
-import type { SandboxSpec } from "./wire.ts";
+import { mountRoots, type SandboxSpec } from "./wire.ts";
 
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
@@ -106,7 +106,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
     test("has a workspace, outputs and a home that can be written, and little else", async () => {
       const writable = await sh(
         sandbox,
-        `for d in /workspace /mnt/session/outputs "$HOME" /tmp /dev/shm / /usr /etc /usr/bin /run /mnt/session/uploads /mnt/session/tool_results; do
+        `for d in /workspace /mnt/session/outputs "$HOME" /tmp /dev/shm / /usr /etc /usr/bin /run /mnt /mnt/session ${Object.values(mountRoots).join(" ")} /mnt/session/tool_results; do
            touch "$d/probe" 2>/dev/null && echo "$d"
          done; rm -f /workspace/probe`,
       );

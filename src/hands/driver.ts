@@ -21,12 +21,17 @@ export interface Driver {
    * `network` and has no other one, nor any capability over it; without one it is alone with a loopback.
    */
   provision(id: string, spec: SandboxSpec, network?: Namespace): Promise<Sandbox>;
-  /** Removes the workspace of a sandbox that no longer runs. */
+  /** Removes the workspace of a sandbox that no longer runs, and what was mounted. */
   forget(id: string): Promise<void>;
   /** What outlives the sandbox `id`; null when this host has nothing of it. */
   keptFolders(id: string): KeptFolder[] | null;
   /** What is in them can be read until the returned function is called. */
   hold(id: string): Promise<() => void>;
+  /**
+   * The folder of this host from which the sandbox `id` sees what its session mounts, in one for each of `mountRoots`: what
+   * changes there it sees at once, and can change nothing of it. Neither it nor the sandbox need be there yet.
+   */
+  mounts(id: string): string;
   /** Begins a workspace for `id`, of which this host has nothing. */
   stage(id: string, spec: SandboxSpec): Promise<Staging>;
   /** When no sandbox runs any more. */

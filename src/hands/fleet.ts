@@ -1,5 +1,6 @@
 import { limits } from "../limits.ts";
 import { freeAbandoned, idOf } from "./abandoned.ts";
+import { createMounting, type MountSource } from "./bring-mounts.ts";
 import {
   anyChange,
   type ExecuteRequest,
@@ -35,6 +36,7 @@ export interface Fleet {
 export interface FleetOptions {
   hosts: readonly HostConnection[];
   placements: Placements;
+  mounts: MountSource;
   /** A host of which nothing was heard for so long is gone: its sessions go on elsewhere. */
   gone_ms: number;
   /** How long a call waits for room. */
@@ -47,6 +49,7 @@ export interface FleetOptions {
 export function createFleet(options: FleetOptions): Fleet {
   const { hosts, placements, gone_ms, room_ms = limits.sandbox_room_wait_ms, trouble } = options;
   const closed = new AbortController();
+  const mounting = createMounting({ source: options.mounts, trouble });
   const seats = new Map<HostConnection, Seat>(hosts.map((host) => [host, { facts: null, taken: 0 }]));
   const began_at = performance.now();
   /** Hosts of which it was said that this server does not know them. */
@@ -187,12 +190,16 @@ export function createFleet(options: FleetOptions): Fleet {
           const elsewhere = hasBegun && begun_seq !== null && begun_seq <= at.moved_seq;
           const sandbox_id = sandboxIdOf(request.sandbox_id, at);
           const if_never_seen = elsewhere ? "lost" : "run";
-          const answer = await executeOnce(
-            host,
-            { ...asked, ...originAt(at, request), sandbox_id, if_never_seen },
-            signal,
-          );
+          const here = { ...asked, ...originAt(at, request), sandbox_id, if_never_seen } as const;
+          const answer = await executeOnce(host, here, signal);
           if (answer === "unknown") sent = at;
+          if (answer === "needs_mounts") {
+            hasBegun = false;
+            sent = null;
+            const brought = await mounting.bring(host, here, signal);
+            if (typeof brought === "object") return brought;
+            if (signal.aborted) return { status: "unavailable", reason: interrupted };
+          }
           if (typeof answer === "string") continue;
           const full = answer.status === "unavailable" && answer.full;
           if (!full || signal.aborted || performance.now() - since >= room_ms) return answer;
@@ -209,7 +216,7 @@ export function createFleet(options: FleetOptions): Fleet {
 
     /** What a host has begun is done again by the one that the session goes on at, and nothing is lost. */
     async function insistOnSetUp(
-      { spec, restore, ...scope }: SandboxScope & SandboxOrigin,
+      { spec, restore, mounts, ...scope }: SandboxScope & SandboxOrigin,
       onProgress: (text: string) => void,
       signal: AbortSignal,
     ): Promise<SetUpResult> {
@@ -223,8 +230,12 @@ export function createFleet(options: FleetOptions): Fleet {
           continue;
         }
         const sandbox_id = sandboxIdOf(scope.sandbox_id, at);
-        const asked = { ...scope, sandbox_id, ...originAt(at, { spec, restore }) };
+        const asked = { ...scope, sandbox_id, ...originAt(at, { spec, restore, mounts }) };
         const result = await setUpOnce(host, asked, onProgress, signal);
+        if (result === "needs_mounts") {
+          const brought = await mounting.bring(host, asked, signal);
+          if (typeof brought === "object") return brought;
+        }
         if (typeof result === "string") continue;
         const full = result.status === "unavailable" && result.full;
         if (!full || performance.now() - since >= room_ms) return result;
@@ -244,12 +255,16 @@ export function createFleet(options: FleetOptions): Fleet {
     }
 
     return {
-      async provision({ spec, restore, ...scope }) {
+      async provision({ spec, restore, mounts, ...scope }) {
         if (reachable().length === 0) return;
         const at = await place(closed.signal);
         if ("none" in at) return;
-        const origin = originAt(at, { spec, restore });
-        await tell(scope, (host, scope) => host.ask({ type: "provision", ...scope, ...origin }, "ok"));
+        const origin = originAt(at, { spec, restore, mounts });
+        await tell(scope, async (host, scope) => {
+          const ask = () => host.ask({ type: "provision", ...scope, ...origin }, "ok");
+          if ((await ask()) !== "needs_mounts") return;
+          if ((await mounting.bring(host, { ...scope, ...origin }, closed.signal)) === "brought") await ask();
+        });
       },
       setUp: (...asked) => counted(insistOnSetUp(...asked)),
       cancelSetUp: (scope) =>
@@ -304,8 +319,9 @@ export function createFleet(options: FleetOptions): Fleet {
 const interrupted = "it was interrupted before its sandbox host could be reached";
 
 /** Where a session comes to from another host, its workspace begins as it was kept last. */
-const originAt = ({ generation }: Placement, { spec, restore }: SandboxOrigin): SandboxOrigin => ({
+const originAt = ({ generation }: Placement, { spec, restore, mounts }: SandboxOrigin): SandboxOrigin => ({
   spec,
+  mounts,
   restore: restore || generation > 0,
 });
 

@@ -1,4 +1,5 @@
 import { limits } from "../limits.ts";
+import { type Brought, createMounting, type MountSource, type NoMounts, noMounts } from "./bring-mounts.ts";
 import {
   anyChange,
   type ConnectOptions,
@@ -17,14 +18,30 @@ export interface OneHost extends Hands {
   close(): void;
 }
 
-/** One host alone, however long it cannot be reached. Commands do not notice: asking again is safe. */
-export function connectHands(options: ConnectOptions & HostAddress): OneHost {
-  const host = connectHost(options);
+export type OneHostOptions = ConnectOptions &
+  HostAddress & {
+    /** Default: no session mounts anything. */
+    mounts?: MountSource;
+  };
 
-  async function insist<T>(ask: () => Promise<T | Unanswered>): Promise<T> {
+/** One host alone, however long it cannot be reached. Commands do not notice: asking again is safe. */
+export function connectHands({ mounts: source = noMounts, ...options }: OneHostOptions): OneHost {
+  const host = connectHost(options);
+  const mounting = createMounting({
+    source,
+    trouble: (message, cause) => options.onTrouble?.(new Error(message, { cause })),
+  });
+
+  async function insist<T>(
+    ask: () => Promise<T | Unanswered>,
+    bring: () => Promise<Brought> = async () => "brought",
+  ): Promise<T | NoMounts> {
     for (;;) {
       const answer = await ask();
-      if (answer !== "not_begun" && answer !== "unknown") return answer;
+      if (answer === "needs_mounts") {
+        const brought = await bring();
+        if (typeof brought === "object") return brought;
+      } else if (answer !== "not_begun" && answer !== "unknown") return answer;
       while (!host.isUp()) {
         host.closed.throwIfAborted();
         await anyChange([host], limits.hands_ping_ms);
@@ -34,14 +51,24 @@ export function connectHands(options: ConnectOptions & HostAddress): OneHost {
 
   return {
     async provision(request) {
-      await insist(() => host.ask({ type: "provision", ...request }, "ok"));
+      await insist(
+        () => host.ask({ type: "provision", ...request }, "ok"),
+        () => mounting.bring(host, request, host.closed),
+      );
     },
-    setUp: (request, onProgress, signal) => insist(() => setUpOnce(host, request, onProgress, signal)),
+    setUp: (request, onProgress, signal) =>
+      insist(
+        () => setUpOnce(host, request, onProgress, signal),
+        () => mounting.bring(host, request, signal),
+      ),
     async cancelSetUp(scope) {
       await insist(() => host.ask({ type: "cancel_set_up", ...scope }, "ok"));
     },
     execute: ({ begun_seq: _, ...request }, signal) =>
-      insist(() => executeOnce(host, { ...request, if_never_seen: "run" }, signal)),
+      insist(
+        () => executeOnce(host, { ...request, if_never_seen: "run" }, signal),
+        () => mounting.bring(host, request, signal),
+      ),
     async cancel(request) {
       await insist(() => host.ask({ type: "cancel", ...request }, "ok"));
     },

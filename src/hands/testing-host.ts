@@ -23,6 +23,7 @@ export function request(
     call_id: `call_${calls++}`,
     spec: testSpec,
     restore: false,
+    mounts: 0,
     restore_known: null,
     operation,
     timeout_ms: 30_000,

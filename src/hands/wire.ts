@@ -60,6 +60,28 @@ export type Operation = z.infer<typeof operation>;
 
 const sessionId = z.string().regex(/^sesn_[A-Za-z0-9_-]{1,100}$/);
 const sandboxId = z.string().regex(/^sbx_[A-Za-z0-9_-]{1,100}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** The folders of a sandbox under which a session mounts files: the host's own, which the sandbox sees read-only. */
+export const mountRoots = {
+  uploads: "/mnt/session/uploads",
+  skills: "/mnt/skills",
+  repositories: "/mnt/session/repositories",
+} as const;
+
+/** A file that the sandbox can read, and neither write nor replace. */
+export const mount = z.object({
+  /** As the sandbox sees it: absolute, beneath one of the roots. */
+  path: z.string(),
+  sha256,
+  bytes: z.int().nonnegative(),
+  executable: z.boolean(),
+});
+export type Mount = z.infer<typeof mount>;
+
+/** All that a session mounts. A list of a higher version is newer. */
+export const mountList = z.object({ version: z.int().nonnegative(), mounts: z.array(mount) });
+export type MountList = z.infer<typeof mountList>;
 
 /** A workspace as it was after certain calls, kept in the storage. */
 export const checkpoint = z.object({
@@ -138,32 +160,37 @@ const scope = {
   epoch: z.int().nonnegative(),
 };
 
-const restoring = {
+const origin = {
+  spec: sandboxSpec,
   /**
    * The session has had a workspace: where this host does not have the sandbox, it begins with the newest checkpoint that
    * can be read. False: it begins empty, and nothing is missed.
    */
   restore: z.boolean(),
+  /**
+   * The version of what the session mounts; 0 is nothing, ever. Where the sandbox has an older one, `needs_mounts` is the
+   * answer, and nothing was done.
+   */
+  mounts: z.int().nonnegative(),
 };
 
 export const handsRequest = z.discriminatedUnion("type", [
   /** Who the host is and what room it has. Asked first, and then every few seconds: a host that is silent is left. */
   z.object({ type: z.literal("hello"), n: z.int() }),
-  z.object({ type: z.literal("provision"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
+  z.object({ type: z.literal("provision"), n: z.int(), ...scope, ...origin }),
   /**
    * Makes all that the spec asks for before its first command: packages, and the `setup` of a workspace that is new. It is
    * done once, whoever asks and how often; while it goes on, progress is told. Nobody need wait for it to come to its end:
    * only `cancel_set_up` ends it, and what is made for others too goes on for them.
    */
-  z.object({ type: z.literal("set_up"), n: z.int(), ...scope, spec: sandboxSpec, ...restoring }),
+  z.object({ type: z.literal("set_up"), n: z.int(), ...scope, ...origin }),
   z.object({ type: z.literal("cancel_set_up"), n: z.int(), ...scope }),
   z.object({
     type: z.literal("execute"),
     n: z.int(),
     ...scope,
     call_id: z.string().min(1).max(200),
-    spec: sandboxSpec,
-    ...restoring,
+    ...origin,
     operation,
     /** The command is ended after this many `ms`. */
     timeout_ms: z.int().positive(),
@@ -217,6 +244,23 @@ export const handsRequest = z.discriminatedUnion("type", [
   }),
   /** All that a list has told of needs no more looking at. */
   z.object({ type: z.literal("outputs_taken"), n: z.int(), ...outputsOf, state: z.string() }),
+  /**
+   * The whole list of what the sandbox is to have under the roots of mounts, be it there yet or not; one that is older than
+   * what it has changes nothing. Where the host lacks contents it says which, and nothing is changed.
+   */
+  z.object({ type: z.literal("mount"), n: z.int(), ...scope, ...mountList.shape }),
+  /**
+   * A piece of a content of `bytes` in all, which is kept when all of it is there and is what its hash says. A piece that
+   * does not begin where the host's part of it ends is passed over: the answer says where to go on, whoever else sends it.
+   */
+  z.object({
+    type: z.literal("put_blob"),
+    n: z.int(),
+    sha256,
+    bytes: z.int().nonnegative(),
+    offset: z.int().nonnegative(),
+    data_base64: z.string(),
+  }),
 ]);
 export type HandsRequest = z.infer<typeof handsRequest>;
 
@@ -301,6 +345,16 @@ export const handsResponse = z.discriminatedUnion("type", [
   z.object({ type: z.literal("progress"), n: z.int(), text: z.string() }),
   z.object({ type: z.literal("set_up"), n: z.int(), result: setUpResult }),
   z.object({ type: z.literal("stale_epoch"), n: z.int(), seen: z.int() }),
+  /** The sandbox lacks what the session mounts by now. Nothing was done: `mount`, and ask again. */
+  z.object({ type: z.literal("needs_mounts"), n: z.int() }),
+  /** What the host lacks of it, and how many `bytes` of each it has; nothing, and the sandbox has it all. */
+  z.object({
+    type: z.literal("mounted"),
+    n: z.int(),
+    missing: z.array(z.object({ sha256, received: z.int().nonnegative() })),
+  }),
+  /** How many `bytes` of it the host has now. */
+  z.object({ type: z.literal("blob"), n: z.int(), received: z.int().nonnegative() }),
   /** The host ends. What was asked was not begun; with `n` -1 nothing was asked, and it says so to all. */
   z.object({ type: z.literal("leaving"), n: z.int() }),
   /** Said to all, with `n` -1: the outputs of a sandbox have changed. Who misses it learns of it by `changed_outputs`. */

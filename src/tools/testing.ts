@@ -60,7 +60,7 @@ export async function toolBench(): Promise<ToolBench> {
     return runTool(
       { id: `sevt_${calls}`, name, input, started_seq: null },
       hands,
-      { ...scope, spec, restore: false, restore_known: null },
+      { ...scope, spec, restore: false, mounts: 0, restore_known: null },
       signal,
     );
   }

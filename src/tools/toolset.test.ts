@@ -11,6 +11,7 @@ const scope = {
   epoch: 1,
   spec: testSpec,
   restore: false,
+  mounts: 0,
   restore_known: null,
 };
 const never = new AbortController().signal;

@@ -20,7 +20,7 @@ export const sandboxTools = (hands: Hands, scope: SandboxScope, spec: SandboxSpe
     async run(input, context) {
       const call = { id: context?.toolUse.id ?? crypto.randomUUID(), name, input, started_seq: null };
       // The workspace is this host's: there is none to bring back from elsewhere.
-      const origin = { spec, restore: false, restore_known: null };
+      const origin = { spec, restore: false, mounts: 0, restore_known: null };
       const { content, is_error } = await runTool(
         call,
         hands,

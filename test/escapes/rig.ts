@@ -137,7 +137,7 @@ export async function startRig({ make, spec = testSpec, opened = [] }: RigOption
       return runTool(
         { id: `sevt_${toolCalls++}`, name: tool, input, started_seq: null },
         hands,
-        { session_id, sandbox_id, epoch, spec: networked, restore: false, restore_known: null },
+        { session_id, sandbox_id, epoch, spec: networked, restore: false, mounts: 0, restore_known: null },
         never,
       );
     },

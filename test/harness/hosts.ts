@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { freeLease, message, type TestSession, testSession } from "../../src/brain/testing.ts";
 import type { Database } from "../../src/db/database.ts";
+import { noMounts } from "../../src/hands/bring-mounts.ts";
 import { type ConnectOptions, connectHost, type HostConnection } from "../../src/hands/client.ts";
 import { bubblewrap } from "../../src/hands/drivers/bubblewrap.ts";
 import { createFleet, type Fleet } from "../../src/hands/fleet.ts";
@@ -98,6 +99,7 @@ export function startHosts(db: Database) {
     const fleet = createFleet({
       hosts: connections,
       placements,
+      mounts: noMounts,
       gone_ms,
       room_ms,
       trouble: (what, error) => troubles.push(`${what} ${error}`),
@@ -156,6 +158,7 @@ export const setUpOf = ({ session_id, epoch }: Pick<Lease, "session_id" | "epoch
   epoch,
   spec: { ...testSpec, setup },
   restore: false,
+  mounts: 0,
 });
 
 export const run = (fleet: Fleet, lease: Lease, command: string) =>

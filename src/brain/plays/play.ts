@@ -291,7 +291,7 @@ export async function play(
       cancelTool: (call) => hands.cancel(call),
       // What others wait for too goes on, as it does here.
       cancelSetUp() {},
-      async setUp(_restore, say, signal) {
+      async setUp(_contents, say, signal) {
         await boundary(life, "before the environment is set up");
         const result = await hands.setUp(life.lease.epoch, signal, say, async () => {
           const { interrupted } = await boundary(life, "while the environment is set up");

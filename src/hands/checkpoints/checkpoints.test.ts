@@ -48,6 +48,7 @@ function host(name: string, more: Partial<CheckpointsOptions> = {}) {
       provision: none,
     },
     forget: (id) => sandboxes.remove(id),
+    mounts: () => "",
     keptFolders(id) {
       const found = sandboxes.find(id);
       return found && kept(found.workspace);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { limits } from "../../limits.ts";
 import { type Driver, type Namespace, type Sandbox, Unavailable } from "../driver.ts";
 import type { LayersOptions } from "../layers/layers.ts";
-import type { SandboxSpec } from "../wire.ts";
+import { mountRoots, type SandboxSpec } from "../wire.ts";
 import { type BwrapHere, explainFailure, findBwrapHere } from "./bwrap.ts";
 import { type Cgroup, findCgroups } from "./cgroups.ts";
 import { noPipedCores, pipesCores } from "./cores.ts";
@@ -106,7 +106,7 @@ export function bubblewrap(
     const joined = joining(network, bwrap.way === "user" ? folder.user : {}, root.overlays, [
       ...[...(root.isHosts ? [] : withDescriptorsUpTo(descriptors.seccomp)), ...coreGuard],
       ...[bwrap.path, ...isolation(bwrap, network)],
-      ...openFolders([inside.home, initInside, outputsInside]),
+      ...openFolders([inside.home, initInside, outputsInside, ...Object.values(mountRoots)]),
       ...(setpriv ? ["--ro-bind", becomeFolder, becomeInside] : []),
       ...[...root.folders, ...etcOf(root, etc, network ? "open" : "none"), ...proc],
       ...["--ro-bind", program, initInside, ...usersOf(folder, bwrap)],

@@ -85,6 +85,7 @@ export function folderDriver({ data_dir, uids, name, plan, ...options }: FolderD
       return folder && keptFolders(folder);
     },
     hold: folders.hold,
+    mounts: folders.mounts,
     async stage(id, spec) {
       const { path, folder, commit, discard } = await folders.stage(id, await diskBytesOf(spec));
       return { path, folders: keptFolders(folder), commit, discard };

@@ -1,6 +1,7 @@
+import { join } from "node:path";
 import type { Namespace } from "../driver.ts";
 import { proxyEnvironment } from "../network/inside.ts";
-import type { SandboxSpec } from "../wire.ts";
+import { mountRoots, type SandboxSpec } from "../wire.ts";
 import type { BwrapHere } from "./bwrap.ts";
 import { inside } from "./root-filesystem.ts";
 import type { SandboxFolder, User } from "./sandbox-folders.ts";
@@ -14,6 +15,10 @@ export const outputsInside = "/mnt/session/outputs";
 
 /** Descriptors of bwrap, beside the standard ones. */
 export const descriptors = { status: 3, block: 4, seccomp: 5 } as const;
+
+/** The folders of what the session mounts, and where the sandbox sees them. */
+export const mountsOf = ({ mounts }: Pick<SandboxFolder, "mounts">): { source: string; inside: string }[] =>
+  Object.entries(mountRoots).map(([name, inside]) => ({ source: join(mounts, name), inside }));
 
 export function isolation({ way, disablesUserns }: BwrapHere, network: Namespace | undefined): string[] {
   const { status, block, seccomp } = descriptors;
@@ -48,11 +53,12 @@ export function ownFilesystem(
   return [
     // Its own folder has no size, and would hold as much as there is memory.
     ...["--dev", "/dev", "--remount-ro", "/dev", ...shared, "/dev/shm", ...shared, "/tmp"],
-    ...["--dir", "/mnt/session/uploads"],
     ...["--ro-bind", folder.pipes, pipesInside],
     ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
     ...["--bind", folder.outputs, outputsInside],
-    ...["--ro-bind", folder.tool_results, toolResultsInside, "--remount-ro", "/"],
+    ...["--ro-bind", folder.tool_results, toolResultsInside],
+    ...mountsOf(folder).flatMap(({ source, inside }) => ["--ro-bind", source, inside]),
+    ...["--remount-ro", "/"],
     ...Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
   ];
 }

@@ -13,6 +13,7 @@ import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { Unavailable } from "../driver.ts";
 import { removeTree } from "../remove-tree.ts";
+import { mountRoots } from "../wire.ts";
 import { createDisks, type Disks, diskIn, hasDisk } from "./disks.ts";
 
 export interface User {
@@ -27,6 +28,8 @@ export interface SandboxFolder {
   home: string;
   /** The host's own, which the sandbox may read. */
   tool_results: string;
+  /** What the session mounts, in a folder for each of `mountRoots`: the host's own too. */
+  mounts: string;
   pipes: string;
   /** For what of /etc is of this sandbox alone. */
   etc: string;
@@ -35,6 +38,8 @@ export interface SandboxFolder {
 }
 
 export interface SandboxFolders {
+  /** Where the host puts what a session mounts in that sandbox, which need not be there yet. */
+  mounts(id: string): string;
   /** They can be used until they are released. With `disk_bytes` all that the sandbox can write lies on a disk of that size. */
   open(id: string, disk_bytes: number | null): Promise<{ folder: SandboxFolder; release(): void }>;
   /** Null when there is none. */
@@ -65,13 +70,16 @@ export function sandboxFolders(
   const trash = join(root, "trash");
   const base = join(root, "sandboxes");
   const staging = join(root, "staging");
-  for (const folder of [root, base]) {
+  const mounts = join(root, "mounts");
+  for (const folder of [root, base, mounts]) {
     mkdirSync(folder, { recursive: true });
     chmodSync(folder, 0o711);
   }
   for (const folder of [trash, staging]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   // Begun by a process that did not live to see the end.
   for (const name of readdirSync(staging)) renameSync(join(staging, name), join(trash, name));
+  for (const id of readdirSync(mounts).filter((id) => !existsSync(join(base, id))))
+    renameSync(join(mounts, id), join(trash, `${id}.mounts`));
   const taken = new Set<number>();
   for (const id of readdirSync(base)) {
     const uid = ownerOf(join(base, id));
@@ -112,13 +120,18 @@ export function sandboxFolders(
     chmodSync(path, user.gid === undefined ? 0o700 : 0o750);
   }
 
-  function openAll(path: string, user: User): SandboxFolder {
+  function openAll(id: string, path: string, user: User): SandboxFolder {
     mkdirSync(path, { recursive: true });
     chmodSync(path, 0o711);
-    const folder = foldersIn(path, user);
+    const folder = foldersIn(path, user, join(mounts, id));
     // First, for it tells whose the others are.
     openOwnFolder(folder.tool_results, user);
     for (const each of [folder.workspace, folder.outputs, folder.home]) openFolder(each, user);
+    openOwnFolder(folder.mounts, user);
+    for (const name of Object.keys(mountRoots)) {
+      mkdirSync(join(folder.mounts, name), { recursive: true });
+      chmodSync(join(folder.mounts, name), 0o755);
+    }
     rmSync(folder.pipes, { recursive: true, force: true });
     openFolder(folder.pipes, user);
     return folder;
@@ -129,7 +142,7 @@ export function sandboxFolders(
     const name = `${basename(path)}.${process.hrtime.bigint()}`;
     const staged = join(staging, name);
     await disks.make(staged, bytes);
-    const { workspace, outputs, home, tool_results } = foldersIn(path, {});
+    const { workspace, outputs, home, tool_results } = foldersIn(path, {}, join(mounts, basename(path)));
     try {
       await promisify(execFile)("cp", ["-a", "--", workspace, outputs, home, diskIn(staged)]);
     } catch {
@@ -156,13 +169,13 @@ export function sandboxFolders(
     return hasDisk(path) ? disks.hold(path, bytes) : () => {};
   }
 
-  async function inUse(path: string, user: User, disk_bytes: number | null) {
+  async function inUse(id: string, path: string, user: User, disk_bytes: number | null) {
     const isNew = user.uid !== undefined && !taken.has(user.uid);
     if (user.uid !== undefined) taken.add(user.uid);
     let release = () => {};
     try {
       release = await withDisk(path, disk_bytes);
-      return { folder: openAll(path, user), release };
+      return { folder: openAll(id, path, user), release };
     } catch (error) {
       release();
       if (isNew && user.uid !== undefined) taken.delete(user.uid);
@@ -171,20 +184,21 @@ export function sandboxFolders(
   }
 
   return {
+    mounts: (id) => join(mounts, id),
     async open(id, disk_bytes) {
       const path = join(base, id);
-      return inUse(path, userOf(path), disk_bytes);
+      return inUse(id, path, userOf(path), disk_bytes);
     },
     find(id) {
       const path = join(base, id);
       const isThere = hasDisk(path) || existsSync(join(path, "workspace"));
-      return isThere ? foldersIn(path, userOf(path)) : null;
+      return isThere ? foldersIn(path, userOf(path), join(mounts, id)) : null;
     },
     hold: (id) => withDisk(join(base, id), null),
     async stage(id, disk_bytes) {
       const name = `${id}.${process.hrtime.bigint()}`;
       const path = join(staging, name);
-      const { folder, release } = await inUse(path, userOf(join(base, id)), disk_bytes);
+      const { folder, release } = await inUse(id, path, userOf(join(base, id)), disk_bytes);
       return {
         path,
         folder,
@@ -201,22 +215,25 @@ export function sandboxFolders(
     },
     async remove(id) {
       const folder = join(base, id);
-      if (!existsSync(folder)) return;
+      const name = `${id}.${process.hrtime.bigint()}`;
+      if (existsSync(join(mounts, id))) renameSync(join(mounts, id), join(trash, `${name}.mounts`));
+      if (!existsSync(folder)) return emptyTrash(trash);
       const uid = ownerOf(folder);
       // Renamed first, so that a half removed one is never taken for a workspace.
-      await discard(folder, `${id}.${process.hrtime.bigint()}`);
+      await discard(folder, name);
       if (uid !== null) taken.delete(uid);
     },
   };
 }
 
-function foldersIn(path: string, user: User): SandboxFolder {
+function foldersIn(path: string, user: User, mounts: string): SandboxFolder {
   const own = hasDisk(path) ? diskIn(path) : path;
   return {
     workspace: join(own, "workspace"),
     outputs: join(own, "outputs"),
     home: join(own, "home"),
     tool_results: join(path, "tool_results"),
+    mounts,
     pipes: join(path, "pipes"),
     etc: join(path, "etc"),
     user,

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { limits } from "../../../limits.ts";
-import type { SandboxSpec } from "../../wire.ts";
-import { initInside, outputsInside, pipesInside, toolResultsInside } from "../isolation.ts";
+import { mountRoots, type SandboxSpec } from "../../wire.ts";
+import { initInside, mountsOf, outputsInside, pipesInside, toolResultsInside } from "../isolation.ts";
 import { masked } from "../proc.ts";
 import { inside } from "../root-filesystem.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
@@ -70,7 +70,7 @@ export function containerOf(options: ContainerOptions): Record<string, unknown> 
       // The first process sets the others, as far as the engine may.
       Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
       ShmSize: tmp_bytes,
-      Tmpfs: { "/tmp": ofMemory(tmp_bytes), "/mnt/session/uploads": "ro,nosuid,nodev,mode=755,size=4096" },
+      Tmpfs: { "/tmp": ofMemory(tmp_bytes) },
       LogConfig: { Type: "none" },
       Mounts: [
         ...Object.entries(options.etc).map(([name, path]) => bound(path, `/etc/${name}`, true)),
@@ -81,13 +81,15 @@ export function containerOf(options: ContainerOptions): Record<string, unknown> 
         ...[bound(folder.home, inside.home, false), bound(folder.workspace, "/workspace", false)],
         bound(folder.outputs, outputsInside, false),
         bound(folder.tool_results, toolResultsInside, true),
+        ...mountsOf(folder).map(({ source, inside }) => bound(source, inside, true)),
         ...covers(options.covered),
       ],
     },
   };
 }
 
-const own = ["/tmp", "/workspace", inside.home, outputsInside, toolResultsInside, pipesInside];
+const ofHost = [outputsInside, toolResultsInside, pipesInside, ...Object.values(mountRoots)];
+const own = ["/tmp", "/workspace", inside.home, ...ofHost];
 
 const covers = ({ folder, paths }: ContainerOptions["covered"]) =>
   paths

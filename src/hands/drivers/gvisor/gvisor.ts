@@ -14,7 +14,14 @@ import { duplex } from "../first-process.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
 import { becomeInside } from "../host-setpriv.ts";
 import { createInit, initProgram } from "../init.ts";
-import { environment, initInside, outputsInside, pipesInside, toolResultsInside } from "../isolation.ts";
+import {
+  environment,
+  initInside,
+  mountsOf,
+  outputsInside,
+  pipesInside,
+  toolResultsInside,
+} from "../isolation.ts";
 import { joining } from "../joining.ts";
 import { outputFiles } from "../output-files.ts";
 import { pipeSets } from "../pipes.ts";
@@ -83,7 +90,7 @@ export function gvisor(options: GvisorOptions): Driver {
       ...["--ro-bind", program, initInside],
     ];
     const parts = readBwrapArguments(own);
-    parts.folders.push("/mnt/session/uploads", "/dev", "/proc");
+    parts.folders.push("/dev", "/proc");
     parts.mounts.push(
       nothing("/sys"),
       ...[ofMemory("/dev/shm", tmp_bytes), ofMemory("/tmp", tmp_bytes)],
@@ -92,6 +99,7 @@ export function gvisor(options: GvisorOptions): Driver {
       readWrite(folder.pipes, pipesInside),
       ...[readWrite(folder.home, inside.home), readWrite(folder.workspace, "/workspace")],
       ...[readWrite(folder.outputs, outputsInside), readOnly(folder.tool_results, toolResultsInside)],
+      ...mountsOf(folder).map(({ source, inside }) => readOnly(source, inside)),
     );
     return parts;
   }
