@@ -142,6 +142,25 @@ export const limits = {
   skills_sweep_batch_max: 100,
   /** Skills of a session, of all its agents together. */
   session_skills_max: 500,
+  /** Repositories that one process fetches at once; how large a fetch of one, or what is taken of it, may be, in `bytes`. */
+  repositories_parallel_max: 8,
+  repository_bytes_max: 2 * 1024 ** 3,
+  /** What is kept of repositories on one machine, in `bytes`, and of one in how many packs. */
+  repositories_kept_bytes_max: 20 * 1024 ** 3,
+  repository_packs_max: 20,
+  /** What a process leaves that died while it fetched is removed after so long. */
+  repository_work_ms_max: 6 * 3_600_000,
+  /** How long one command of git may take, how slow a server may be and for how long, and how much git may answer. */
+  git_ms_max: 3_600_000,
+  git_slow_bytes_per_second: 1_000,
+  git_slow_ms_max: 30_000,
+  git_answer_chars_max: 1 << 20,
+  /** A repository is brought into a sandbox in pieces of so many `bytes`. */
+  repository_piece_bytes: 8 << 20,
+  repository_pieces_ms_max: 120_000,
+  /** How long a sandbox may take to unpack one, and how often a repository is tried that could not be cloned. */
+  repository_checkout_ms_max: 30 * 60_000,
+  repository_attempts_max: 3,
   /** Content that no row names is kept for so long, in case one is about to. */
   blob_unnamed_ms: 10 * 60_000,
   /** Contents that one sweep looks at. */
