@@ -243,10 +243,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       from,
       wake: () => brain?.wake(),
       settle: (fork, prefix) =>
-        settle({ ...fork, mounts_version: 0, fold_from: 0, self_hosted: false, needs_setup: false }, prefix, {
-          newId: () => newId("event"),
-          spending,
-        }),
+        settle(
+          { ...fork, skills: [], mounts_version: 0, fold_from: 0, self_hosted: false, needs_setup: false },
+          prefix,
+          {
+            newId: () => newId("event"),
+            spending,
+          },
+        ),
       async copyCheckpoint(request) {
         await cleanUnlessMade(db, request.to_session_id);
         return hands.copyCheckpoint(request);

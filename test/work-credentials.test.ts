@@ -15,6 +15,7 @@ import {
 } from "./harness/self-hosted.ts";
 import { startTestServer } from "./harness/server.ts";
 import { listed, message, send } from "./harness/session.ts";
+import { newSkill } from "./harness/skills.ts";
 
 const api = await startTestServer();
 after(() => api.close());
@@ -40,16 +41,21 @@ const matrix: Asked[] = [
   { method: "GET", path: "/v1/sessions/{session_id}", by: everybody },
   { method: "GET", path: "/v1/sessions/{session_id}/events", by: everybody },
   { method: "GET", path: "/v1/sessions/{session_id}/events/stream", by: everybody },
+  { method: "GET", path: "/v1/skills/{skill_id}/versions/{version}", by: everybody },
+  { method: "GET", path: "/v1/skills/{skill_id}/versions/{version}/content", by: everybody },
   { method: "POST", path: `${work}/{work_id}/stop`, by: everybody, body: {} },
 ];
 
 async function credentialsOf(own: SelfHosted) {
-  const session = await newHostedSession(own);
+  const skill = await newSkill(own.client, `skill-${crypto.randomUUID()}`);
+  const session = await newHostedSession(own, skill);
   const { work, token } = await taken(own);
   const ids: Record<string, string> = {
     environment_id: own.environmentId,
     session_id: session.id,
     work_id: work.id,
+    skill_id: skill.id,
+    version: "latest",
   };
   return { ids, keys: { api_key: testKey, environment_key: own.key, work_token: token } };
 }

@@ -1,7 +1,8 @@
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { toolset } from "../tools/toolset.ts";
 import { preamble } from "./preamble.ts";
-import { type AgentFacts, toolUseOf } from "./session.ts";
+import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
+import { skillsNotice } from "./skills.ts";
 import type { Thread } from "./state.ts";
 
 /**
@@ -12,8 +13,9 @@ export function modelRequest(
   agent: AgentFacts,
   thread: Thread,
   webTools: readonly ToolDefinition[],
-  runner: "sandbox" | "worker" = "sandbox",
+  { self_hosted, skills }: Pick<SessionFacts, "self_hosted" | "skills"> = { self_hosted: false, skills: [] },
 ): ModelRequest {
+  const runner = self_hosted ? "worker" : "sandbox";
   const enabled = ({ name }: ToolDefinition) => toolUseOf(agent, name).kind === "built_in";
   const builtIn = [...toolset.map((tool) => tool.definition), ...webTools].filter(enabled);
   return {
@@ -26,6 +28,7 @@ export function modelRequest(
         builtIn.map(({ name }) => name),
         runner,
       ),
+      skillsNotice(agent, skills, runner),
     ]
       .filter((part) => part)
       .join("\n\n"),

@@ -100,7 +100,7 @@ export async function drive(
   let state = startingState(memory.recall(facts.session_id), facts);
   stop.addEventListener("abort", ring);
   const requestOf = (agent: AgentFacts, thread: Thread) =>
-    modelRequest(agent, thread, effects.webTools, facts.self_hosted ? "worker" : "sandbox");
+    modelRequest(agent, thread, effects.webTools, facts);
 
   function start(effect: string, run: (signal: AbortSignal) => Promise<Outcome>): void {
     const abort = new AbortController();

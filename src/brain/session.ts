@@ -7,6 +7,8 @@ export interface SessionFacts {
   workspace_id: string;
   session_id: string;
   agent: AgentFacts;
+  /** The skills that it has, in one order for all time. */
+  skills: readonly KnownSkill[];
   /** What is mounted into its sandbox, by its number. */
   mounts_version: number;
   /** Where to begin reading its log. */
@@ -19,12 +21,20 @@ export interface SessionFacts {
   needs_setup: boolean;
 }
 
+/** A skill as the model is told of it. */
+export interface KnownSkill {
+  skill_id: string;
+  name: string;
+  description: string;
+}
+
 export interface AgentFacts {
   id: string;
   name: string;
   model: { id: string; effort?: { type: Effort }; speed?: "standard" | "fast" };
   system: string | null;
   mcp_servers: { url: string }[];
+  skills: { skill_id: string }[];
   tools: (
     | {
         type: "agent_toolset_20260401";

@@ -35,6 +35,7 @@ export const testAgent: AgentFacts = {
   name: "tester",
   model: { id: "scripted" },
   mcp_servers: [],
+  skills: [],
   system: "Do as you are told.",
   tools: [
     {
@@ -55,6 +56,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
   workspace_id: "w",
   session_id: session.id,
   agent: testAgent,
+  skills: [],
   mounts_version: 0,
   fold_from: 0,
   budget_cents: null,

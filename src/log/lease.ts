@@ -14,6 +14,8 @@ export interface Lease {
   agent: unknown;
   /** The configuration of its environment, as it was when the session was created. */
   environment: unknown;
+  /** What it has of skills, by their names. */
+  skills: { skill_id: string; name: string; description: string }[];
   /** Of what is mounted into its sandbox. */
   mounts_version: number;
   /** What the log says up to here is in the entry behind it. */
@@ -82,7 +84,10 @@ update session_head h set lease_owner = $1, lease_epoch = h.lease_epoch + 1
 from due join session s on s.id = due.session_id
 where h.session_id = due.session_id
 returning h.workspace_id, h.session_id, s.agent, s.environment_config as environment, h.budget_cents, h.fold_from, h.lease_epoch as epoch,
-  s.mounts_version, placement_of(h.session_id) as placement,
+  s.mounts_version, coalesce((
+    select json_agg(json_build_object('skill_id', k.id, 'name', k.slug, 'description', v.description) order by k.slug collate "C")
+    from session_skill p join skill k on k.id = p.skill_id join skill_version v on v.id = p.version_id
+    where p.session_id = h.session_id), '[]') as skills, placement_of(h.session_id) as placement,
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 

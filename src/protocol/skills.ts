@@ -58,4 +58,7 @@ export const skillVersionsPage = pageWithMore(skillVersion);
 /** What stands for the newest version, wherever one is named. */
 export const latestVersion = "latest";
 
+/** Where sandboxes have them, each in a folder of its slug. */
+export const skillsFolder = "/mnt/skills";
+
 export const versionName = z.union([z.literal(latestVersion), idOf("skill_version")]);

@@ -47,11 +47,20 @@ export async function selfHosted(
   };
 }
 
-export const newHostedSession = async ({ client, agentId, environmentId }: SelfHosted): Promise<Session> =>
+export const newHostedSession = async (
+  { client, agentId, environmentId }: SelfHosted,
+  ...skills: { id: string }[]
+): Promise<Session> =>
   (await client.beta.sessions.create({
-    agent: agentId,
+    agent: {
+      type: "agent_with_overrides",
+      id: agentId,
+      ...(skills.length > 0 && { skills: skills.map(custom) }),
+    },
     environment_id: environmentId,
   })) as unknown as Session;
+
+const custom = ({ id }: { id: string }) => ({ type: "custom" as const, skill_id: id });
 
 /** With what the official API does not have. */
 export const hostedSession = async ({ client }: SelfHosted, id: string): Promise<Session> =>

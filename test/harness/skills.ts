@@ -1,4 +1,5 @@
 import { buffer } from "node:stream/consumers";
+import type Anthropic from "@anthropic-ai/sdk";
 import type { Uploadable } from "@anthropic-ai/sdk";
 import { toFile } from "@anthropic-ai/sdk";
 import { ZipFile } from "yazl";
@@ -12,6 +13,12 @@ export const filesOf = (folder: string, files: Record<string, string | Buffer>):
   Promise.all(
     Object.entries(files).map(([path, content]) => toFile(Buffer.from(content), `${folder}/${path}`)),
   );
+
+export const newSkill = async (
+  client: Anthropic,
+  name: string,
+  files: Record<string, string | Buffer> = {},
+) => client.beta.skills.create({ files: await filesOf(name, { "SKILL.md": skillText(name), ...files }) });
 
 export interface ZipMember {
   name: string;

@@ -25,6 +25,7 @@ import {
   requireSupportedResources,
 } from "../../resources/sessions/supported.ts";
 import { updateSession } from "../../resources/sessions/update.ts";
+import { pinsFor } from "../../resources/skills/pins.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
@@ -60,10 +61,11 @@ export function sessionRoutes(parts: SessionParts): Route[] {
         const environment = await environmentStore(db).get(workspaceId, body.environment_id);
         requireSupportedResources(body.resources ?? [], environment);
         requireSupportedEvents(body.initial_events ?? [], "initial_events");
+        const pins = await pinsFor(db, workspaceId, [{ path: "agent", skills: effective.skills }]);
         const created = await createSession(
           db,
           workspaceId,
-          { agent: effective, environment, priced: priced(effective), params: body },
+          { agent: effective, environment, pins, priced: priced(effective), params: body },
           from(),
         );
         if (created.status === "running") whenCommitted(wake);

@@ -22,6 +22,7 @@ import { keepContents } from "../../resources/skills/contents.ts";
 import { createSkill, createSkillVersion } from "../../resources/skills/create.ts";
 import {
   getPinnedVersion,
+  getServedVersion,
   getSkill,
   getVersion,
   listSkills,
@@ -165,15 +166,17 @@ export function skillRoutes({ blobs, trouble }: SkillParts): Route[] {
   ];
 }
 
-/** The secret of a work item reaches the skills of its session, in the versions that this has. */
-const found = (
-  db: Database,
-  principal: Principal,
-  { skill_id = "", version = "" }: Record<string, string>,
-) =>
-  principal.kind === "work_token"
-    ? getPinnedVersion(db, principal.sessionId, skill_id, version)
-    : getVersion(db, principal.workspaceId, skill_id, version);
+/** Workers reach the skills of the sessions they serve: with the secret of a work item in the versions that its session has. */
+function found(db: Database, principal: Principal, { skill_id = "", version = "" }: Record<string, string>) {
+  switch (principal.kind) {
+    case "api_key":
+      return getVersion(db, principal.workspaceId, skill_id, version);
+    case "environment_key":
+      return getServedVersion(db, principal, skill_id, version);
+    case "work_token":
+      return getPinnedVersion(db, principal.sessionId, skill_id, version);
+  }
+}
 
 interface Taken extends Uploaded {
   discard(): Promise<void>;

@@ -410,7 +410,7 @@ create table session_skill (
   version_id text not null references skill_version (id),
   primary key (session_id, skill_id)
 );
-create index session_skill_version on session_skill (version_id);
+create index session_skill_version on session_skill (skill_id, version_id);
 
 -- What a session was given to work with: files, each a copy of its own, and repositories.
 create table session_resource (

@@ -8,6 +8,7 @@ import { newId } from "../../protocol/ids.ts";
 import { centsOf } from "../../protocol/money.ts";
 import type { CreateSession, Session } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
+import type { Pin } from "../skills/pins.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
 // The environment's row is locked so that it cannot be deleted or archived in between. All that a session is made of
@@ -20,9 +21,13 @@ with env as (
   where id = $4 and workspace_id = $1 and archived_at is null for share
 ), made as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config, title,
-    metadata, created_at, updated_at)
-  select $1, $2, $5, $6, $3::json, env.id, env.config, $7, $8::json, env.at, env.at from env
+    metadata, mounts_version, created_at, updated_at)
+  select $1, $2, $5, $6, $3::json, env.id, env.config, $7, $8::json, json_array_length($14::json), env.at, env.at from env
   returning *
+), skills as (
+  insert into session_skill (workspace_id, session_id, skill_id, version_id)
+  select $1, made.id, p.skill_id, p.version_id
+  from made, json_to_recordset($14::json) as p (skill_id text, version_id text)
 ), entries as (
   select * from json_to_recordset($9::json) as e (
     i int, id text, thread_id text, audience text, type text, body text)
@@ -61,6 +66,8 @@ select ${sessionColumns}, (select count(*) from rung) + (select count(*) from be
 export interface NewSession {
   agent: SessionAgent;
   environment: Pick<Environment, "id">;
+  /** What it has of skills. */
+  pins: readonly Pin[];
   /** Its model has a list price. */
   priced: boolean;
   params: Pick<CreateSession, "title" | "metadata" | "initial_events" | "budget">;
@@ -70,7 +77,7 @@ export interface NewSession {
 export async function createSession(
   db: Database,
   workspaceId: string,
-  { agent, environment, priced, params }: NewSession,
+  { agent, environment, pins, priced, params }: NewSession,
   from: number,
 ): Promise<Session> {
   const id = newId("session");
@@ -89,6 +96,7 @@ export async function createSession(
     String(from),
     params.budget ? centsOf(params.budget) : null,
     priced,
+    JSON.stringify(pins),
   ]);
   if (!row) throw invalid(`environment_id: environment ${environment.id} is archived or gone`);
   return toSession(row);

@@ -69,6 +69,8 @@ with head as (
   delete from thread t using ended e where t.session_id = e.session_id
 ), events as (
   delete from event v using ended e where v.session_id = e.session_id
+), skills as (
+  delete from session_skill p using ended e where p.session_id = e.session_id
 ), resources as (
   delete from session_resource r using ended e where r.session_id = e.session_id
 ), ${removeFilesOf("ended")}, cleaned as (

@@ -133,9 +133,9 @@ with source as (
   where c.session_id = $3 and c.try_at > drover_now() + interval '30 seconds' returning c.session_id
 ), made as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, first_agent, forked_from, environment_id,
-    environment_config, title, metadata, created_at, updated_at)
+    environment_config, title, metadata, mounts_version, created_at, updated_at)
   select $1, $3, source.agent_id, source.agent_version, $4::json, source.first_agent, $5::json, env.id,
-    source.environment_config, $6, $7::json, drover_now(), drover_now()
+    source.environment_config, $6, $7::json, source.mounts_version, drover_now(), drover_now()
   from source, env
   where not $20 or exists (select from taken)
   returning *
@@ -159,6 +159,9 @@ with source as (
   select $1, made.id, $8 + e.i, e.id, e.thread_id, e.audience, e.type, e.of_seq, e.body::json, $21
   from made, json_to_recordset($12::json) as e (
     i int, id text, thread_id text, audience text, type text, of_seq bigint, body text)
+), skills as (
+  insert into session_skill (workspace_id, session_id, skill_id, version_id)
+  select $1, made.id, p.skill_id, p.version_id from made, session_skill p where p.session_id = $2
 ), head as (
   insert into session_head (workspace_id, session_id, seq, last_at, status, status_at, usage, asks, budget_cents,
     fold_from, spent_nano, at_cap, active_us, sandbox_at, seen, first_turn_seq, first_turn_at, work_environment_id)

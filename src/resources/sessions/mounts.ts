@@ -1,4 +1,5 @@
 import type { Database, Statement } from "../../db/database.ts";
+import { skillsFolder } from "../../protocol/skills.ts";
 import { sessionNotFound } from "./read.ts";
 
 /** A file that the session's sandbox sees, read-only. */
@@ -15,10 +16,16 @@ const list: Statement = {
   text: `
 select s.mounts_version as version,
   coalesce((
-    select json_agg(json_build_object('path', r.mount_path, 'sha256', f.sha256, 'bytes', f.size_bytes, 'executable', false)
-      order by r.position)
-    from session_resource r join file f on f.id = r.file_id
-    where r.session_id = s.id and f.sha256 is not null), '[]') as mounts
+    select json_agg(json_build_object('path', m.path, 'sha256', m.sha256, 'bytes', m.bytes, 'executable', m.executable)
+      order by m.path collate "C")
+    from (
+      select r.mount_path as path, f.sha256, f.size_bytes as bytes, false as executable
+      from session_resource r join file f on f.id = r.file_id
+      where r.session_id = s.id and f.sha256 is not null
+      union all
+      select '${skillsFolder}/' || k.slug || '/' || f.path, f.sha256, f.bytes, f.executable
+      from session_skill p join skill k on k.id = p.skill_id join skill_file f on f.version_id = p.version_id
+      where p.session_id = s.id) m), '[]') as mounts
 from session s where s.id = $1`,
 };
 

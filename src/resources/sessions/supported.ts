@@ -13,7 +13,6 @@ export function requireSupportedAgent(agent: SessionAgent): void {
       throw invalid(`${path}: ${tool.type} tools are not supported yet`);
   });
   if (agent.mcp_servers.length > 0) throw invalid("agent.mcp_servers: MCP servers are not supported yet");
-  if (agent.skills.length > 0) throw invalid("agent.skills: skills are not supported yet");
   if (agent.execution_identity.type !== "service_account") {
     throw invalid("agent.execution_identity: only service_account is supported");
   }

@@ -102,6 +102,33 @@ export async function getPinnedVersion(
   return toFound(row);
 }
 
+// What it serves sessions with: any of the skill's versions, and those that were deleted as far as its sessions have them.
+const findServed: Statement = {
+  name: "skill_version_served",
+  text: `
+with pins as materialized (
+  select p.version_id from session_skill p join session n on n.id = p.session_id
+  where p.skill_id = $2 and n.environment_id = $4
+)
+select ${versionColumns}, b.sha256, b.bytes
+from skill s join skill_version v on v.skill_id = s.id join blob b on b.sha256 = v.archive_sha256
+where s.workspace_id = $1 and s.id = $2 and exists (select from pins) and $3 in (v.id, '${latestVersion}')
+  and (v.deleted_at is null or v.id in (select version_id from pins))
+order by v.deleted_at is null desc, v.created_at desc, v.id desc limit 1`,
+};
+
+/** For the workers of an environment, which know of the skills of its sessions. */
+export async function getServedVersion(
+  db: Database,
+  { workspaceId, environmentId }: { workspaceId: string; environmentId: string },
+  skillId: string,
+  version: string,
+): Promise<FoundVersion> {
+  const [row] = await db.query<FoundRow>(findServed, [workspaceId, skillId, version, environmentId]);
+  if (!row) throw versionNotFound(skillId, version);
+  return toFound(row);
+}
+
 const toFound = ({ sha256, bytes, ...row }: FoundRow): FoundVersion => ({
   version: toVersion(row),
   archive: { sha256, bytes },

@@ -72,7 +72,7 @@ const purge: Statement = {
 with old as materialized (
   select v.id, v.skill_id from skill_version v
   where v.deleted_at <= drover_now() - $1 * interval '1 millisecond'
-    and not exists (select from session_skill p where p.version_id = v.id)
+    and not exists (select from session_skill p where p.skill_id = v.skill_id and p.version_id = v.id)
   order by v.deleted_at limit $2 for update skip locked
 ), files as (
   delete from skill_file f using old where f.version_id = old.id
