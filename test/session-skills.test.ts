@@ -214,8 +214,9 @@ describe("on a self-hosted environment", () => {
     assert.equal((await read(holder, mine)).id, mine.latest_version_id);
     assert.equal((await read(own.worker, mine)).id, newer.id);
     assert.equal((await read(own.worker, beside)).id, beside.latest_version_id);
-    for (const asked of [read(holder, mine, newer.id), read(holder, beside), read(own.worker, foreign)])
-      await assert.rejects(asked, Anthropic.NotFoundError);
+    await assert.rejects(read(holder, mine, newer.id), Anthropic.NotFoundError);
+    await assert.rejects(read(holder, beside), Anthropic.NotFoundError);
+    await assert.rejects(read(own.worker, foreign), Anthropic.NotFoundError);
     for (const client of [holder, own.worker])
       await assert.rejects(client.beta.skills.list(), Anthropic.PermissionDeniedError);
   });
