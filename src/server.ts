@@ -10,6 +10,7 @@ import { eventRoutes } from "./api/routes/events.ts";
 import { fileRoutes } from "./api/routes/files.ts";
 import { messagesRoutes } from "./api/routes/messages.ts";
 import { modelRoutes } from "./api/routes/models.ts";
+import { sessionResourceRoutes } from "./api/routes/session-resources.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { skillRoutes } from "./api/routes/skills.ts";
 import { workRoutes } from "./api/routes/work.ts";
@@ -256,6 +257,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         return hands.copyCheckpoint(request);
       },
     }),
+    ...sessionResourceRoutes({ watches, from }),
     ...fileRoutes({ blobs, rules: options.files, trouble }),
     ...skillRoutes({ blobs, trouble }),
     ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),

@@ -95,7 +95,8 @@ refuses("sessions", (ground) => {
       what: "with resources",
       path,
       body: sessionBody({ resources: [{ type: "file", file_id: "file_01x" }] }),
-      says: /resources/,
+      status: 404,
+      says: /^resources.0.file_id: file file_01x not found/,
     },
     { what: "with vaults", path, body: sessionBody({ vault_ids: ["vlt_01x"] }), says: /vault_ids/ },
     ...["0", "-1", "25.00", "007", "", "1e3", "1 ", "1000000000000", 5, null].map((amount) => ({

@@ -31,6 +31,14 @@ import type {
   SessionCreateParams,
   SessionUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/sessions";
+import type {
+  BetaManagedAgentsDeleteSessionResource,
+  BetaManagedAgentsFileResource,
+  BetaManagedAgentsSessionResource,
+  ResourceAddParams,
+  ResourceListParams,
+  ResourceUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/sessions/resources";
 import type { BetaManagedAgentsSessionThread } from "@anthropic-ai/sdk/resources/beta/sessions/threads";
 import type {
   BetaDeletedSkill,
@@ -54,6 +62,14 @@ import type {
 } from "./environments.ts";
 import type { SessionEvent, SetupEvent } from "./events.ts";
 import type { deletedFile, FileMetadata, listFilesQuery, uploadFields } from "./files.ts";
+import type {
+  addResourceBody,
+  deletedResource,
+  FileResource,
+  listResourcesQuery,
+  SessionResource,
+  updateResourceBody,
+} from "./session-resources.ts";
 import type { createSessionBody, deletedSession, Session, updateSessionBody } from "./sessions.ts";
 import type {
   createSkillFields,
@@ -87,6 +103,9 @@ export type Answers = [
   Fits<z.infer<typeof deletedEnvironment>, BetaEnvironmentDeleteResponse>,
   Fits<Session, BetaManagedAgentsSession>,
   Fits<z.infer<typeof deletedSession>, BetaManagedAgentsDeletedSession>,
+  Fits<SessionResource, BetaManagedAgentsSessionResource>,
+  Fits<FileResource, BetaManagedAgentsFileResource>,
+  Fits<z.infer<typeof deletedResource>, BetaManagedAgentsDeleteSessionResource>,
   Fits<Thread, BetaManagedAgentsSessionThread>,
   Fits<FileMetadata, BetaFileMetadata>,
   Fits<FileMetadata, PlainFileMetadata>,
@@ -107,10 +126,9 @@ export type Requests = [
   Fits<Body<AgentUpdateParams>, z.input<typeof updateAgentBody>>,
   Fits<Body<EnvironmentCreateParams>, z.input<typeof createEnvironmentBody>>,
   Fits<Body<EnvironmentUpdateParams>, z.input<typeof updateEnvironmentBody>>,
-  Fits<
-    Now<SessionCreateParams, "initial_events" | "resources" | "vault_ids">,
-    z.input<typeof createSessionBody>
-  >,
+  Fits<Now<SessionCreateParams, "initial_events" | "vault_ids">, z.input<typeof createSessionBody>>,
+  Fits<Body<ResourceAddParams>, z.input<typeof addResourceBody>>,
+  Fits<Omit<Body<ResourceUpdateParams>, "session_id">, z.input<typeof updateResourceBody>>,
   Fits<Now<SessionUpdateParams, "agent" | "vault_ids">, z.input<typeof updateSessionBody>>,
 ];
 
@@ -125,6 +143,9 @@ export type Unknown = [
   Fits<Missing<EnvironmentUpdateParams, z.input<typeof updateEnvironmentBody>>, never>,
   Fits<Missing<SessionCreateParams, z.input<typeof createSessionBody>>, never>,
   Fits<Missing<SessionUpdateParams, z.input<typeof updateSessionBody>>, never>,
+  Fits<Missing<ResourceAddParams, z.input<typeof addResourceBody>>, never>,
+  Fits<Missing<ResourceUpdateParams, z.input<typeof updateResourceBody>>, "session_id">,
+  Fits<Missing<ResourceListParams, z.input<typeof listResourcesQuery>>, never>,
   Fits<Missing<WorkPollParams, z.input<typeof pollWorkQuery>>, Place>,
   Fits<Missing<WorkHeartbeatParams, z.input<typeof heartbeatQuery>>, Place>,
   Fits<Missing<WorkStopParams, z.input<typeof stopWorkBody>>, Place>,

@@ -42,7 +42,12 @@ export const repositoryResourceParams = z.strictObject({
 });
 export type RepositoryResourceParams = z.infer<typeof repositoryResourceParams>;
 
-const memoryStoreParams = z.looseObject({ type: z.literal("memory_store") });
+const memoryStoreParams = z.strictObject({
+  type: z.literal("memory_store"),
+  memory_store_id: z.string().max(100),
+  access: z.enum(["read_write", "read_only"]).nullish(),
+  instructions: z.string().max(4_096).nullish(),
+});
 
 /** With what a session is created. */
 export const resourcesParams = z

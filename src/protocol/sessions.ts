@@ -18,6 +18,7 @@ import { metadata, metadataParams, metadataPatch } from "./metadata.ts";
 import { budget, budgetParams } from "./money.ts";
 import { intMax, order, pageQuery, queryBoolean, queryInteger, queryList, timeRange } from "./page.ts";
 import { resolvedTools } from "./resolve-tools.ts";
+import { resourcesParams, sessionResource } from "./session-resources.ts";
 import { type SessionAgent, sessionAgentSnapshot, type ThreadAgent } from "./snapshots.ts";
 import { toolsParams } from "./tools.ts";
 import { workState } from "./work.ts";
@@ -68,7 +69,7 @@ export const createSessionBody = z.strictObject({
   environment_id: idOf("environment"),
   title,
   metadata: metadataParams.optional(),
-  resources: z.array(z.looseObject({ type: z.string() })).optional(),
+  resources: resourcesParams.optional(),
   vault_ids: z.array(unsupported("vaults are")).optional(),
   budget: budgetParams.nullish(),
   initial_events: z
@@ -159,7 +160,7 @@ export const session = z.object({
   agent: sessionAgentSnapshot,
   environment_id: z.string(),
   metadata,
-  resources: z.array(z.never()),
+  resources: z.array(sessionResource),
   vault_ids: z.array(z.string()),
   budget: budget.nullable(),
   outcome_evaluations: z.array(z.never()),

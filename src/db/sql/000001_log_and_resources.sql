@@ -434,3 +434,11 @@ create table session_resource (
 );
 create unique index session_resource_path on session_resource (session_id, mount_path);
 create unique index session_resource_file on session_resource (file_id) where file_id is not null;
+
+-- What a file at `path` would find in a session: how many files there are, and the path of one that it cannot be beside. Volatile,
+-- so that whoever waited for the session's head reads what was written before.
+create function files_beside(of_session text, path text) returns json language sql volatile as $$
+  select json_build_object('files', count(*), 'collides', min(mount_path) filter (
+    where mount_path = path or starts_with(mount_path, path || '/') or starts_with(path, mount_path || '/')))
+  from session_resource where session_id = of_session and type = 'file'
+$$;

@@ -1,5 +1,6 @@
 import type { Database, Statement } from "../../db/database.ts";
 import { limits } from "../../limits.ts";
+import { invalid } from "../../protocol/errors.ts";
 import { fileNotFound } from "./read.ts";
 
 // Of those below, each locks the storage of its workspaces before it locks files, as whoever makes files does.
@@ -10,15 +11,16 @@ const remove: Statement = {
 with storage as materialized (
   select workspace_id from file_storage where workspace_id = $1 for no key update
 ), found as materialized (
-  select f.id, case when f.counted and f.sha256 is not null then f.size_bytes else 0 end as held
+  select f.id, case when f.counted and f.sha256 is not null then f.size_bytes else 0 end as held, f.scope_session_id,
+    (select r.id from session_resource r where r.file_id = f.id) as resource_id
   from storage s join file f on f.workspace_id = s.workspace_id
   where f.id = $2 and f.deleted_at is null for no key update of f
 ), gone as (
-  update file f set deleted_at = drover_now(), sha256 = null from found where f.id = found.id
+  update file f set deleted_at = drover_now(), sha256 = null from found where f.id = found.id and found.resource_id is null
 ), freed as (
-  update file_storage s set bytes = s.bytes - found.held from found where s.workspace_id = $1
+  update file_storage s set bytes = s.bytes - found.held from found where s.workspace_id = $1 and found.resource_id is null
 )
-select id from found`,
+select id, scope_session_id, resource_id from found`,
 };
 
 export async function deleteFile(
@@ -26,8 +28,15 @@ export async function deleteFile(
   workspaceId: string,
   id: string,
 ): Promise<{ id: string; type: "file_deleted" }> {
-  const [gone] = await db.query(remove, [workspaceId, id]);
-  if (!gone) throw fileNotFound(id);
+  const [found] = await db.query<{ scope_session_id: string | null; resource_id: string | null }>(remove, [
+    workspaceId,
+    id,
+  ]);
+  if (!found) throw fileNotFound(id);
+  if (found.resource_id !== null)
+    throw invalid(
+      `file ${id} is mounted in session ${found.scope_session_id}: delete its resource ${found.resource_id} there instead`,
+    );
   return { id, type: "file_deleted" };
 }
 

@@ -6,9 +6,12 @@ import type { Environment } from "../../protocol/environments.ts";
 import { invalid } from "../../protocol/errors.ts";
 import { newId } from "../../protocol/ids.ts";
 import { centsOf } from "../../protocol/money.ts";
+import { filePathOf } from "../../protocol/session-resources.ts";
 import type { CreateSession, Session } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
+import { heldSources, insertCopies, requireSources } from "../files/copies.ts";
 import type { Pin } from "../skills/pins.ts";
+import { type ResourceRow, resourcesJson } from "./resource-row.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
 // The environment's row is locked so that it cannot be deleted or archived in between. All that a session is made of
@@ -19,10 +22,20 @@ const statement: Statement = {
 with env as (
   select id, config, drover_now() as at from environment
   where id = $4 and workspace_id = $1 and archived_at is null for share
-), made as (
+), asked as materialized (
+  select * from json_to_recordset($15::json) as r (position int, id text, source_id text, file_id text, mount_path text)
+), ${heldSources}, made as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config, title,
     metadata, mounts_version, created_at, updated_at)
-  select $1, $2, $5, $6, $3::json, env.id, env.config, $7, $8::json, json_array_length($14::json), env.at, env.at from env
+  select $1, $2, $5, $6, $3::json, env.id, env.config, $7, $8::json,
+    json_array_length($14::json) + (select count(*) from asked), env.at, env.at from env
+  where (select count(*) from sources) = (select count(*) from asked)
+  returning *, id as session_id, created_at as at
+), copied as (
+  ${insertCopies("made")}
+), resources as (
+  insert into session_resource as r (workspace_id, session_id, id, type, file_id, mount_path, position, created_at, updated_at)
+  select $1, made.id, a.id, 'file', a.file_id, a.mount_path, a.position, made.at, made.at from made, asked a
   returning *
 ), skills as (
   insert into session_skill (workspace_id, session_id, skill_id, version_id)
@@ -60,7 +73,7 @@ with env as (
 ), rung as materialized (
   select pg_notify('drover', $11 || ' ' || session_id || ':' || seq || '!') from head where status = 'running'
 )
-select ${sessionColumns}, (select count(*) from rung) + (select count(*) from bells) as rung from made s join head h on h.session_id = s.id`,
+select ${sessionColumns}, (select ${resourcesJson} from resources r) as made_resources, (select count(*) from rung) + (select count(*) from bells) as rung from made s join head h on h.session_id = s.id`,
 };
 
 export interface NewSession {
@@ -70,10 +83,10 @@ export interface NewSession {
   pins: readonly Pin[];
   /** Its model has a list price. */
   priced: boolean;
-  params: Pick<CreateSession, "title" | "metadata" | "initial_events" | "budget">;
+  params: Pick<CreateSession, "title" | "metadata" | "initial_events" | "budget" | "resources">;
 }
 
-/** Everything was checked; of what may have changed in between, only the end of the environment is looked at again. */
+/** Everything was checked but the files; of the rest, only the end of the environment is looked at again. */
 export async function createSession(
   db: Database,
   workspaceId: string,
@@ -82,7 +95,10 @@ export async function createSession(
 ): Promise<Session> {
   const id = newId("session");
   const entries: AppendEntry[] = arrivalEntries(id, agent.name, params.initial_events ?? []);
-  const [row] = await db.query<SessionRow>(statement, [
+  const files = (params.resources ?? []).flatMap((resource, i) =>
+    resource.type === "file" ? [{ ...resource, path: `resources.${i}.file_id` }] : [],
+  );
+  const [row] = await db.query<SessionRow & { made_resources: ResourceRow[] }>(statement, [
     workspaceId,
     id,
     JSON.stringify(agent),
@@ -97,7 +113,19 @@ export async function createSession(
     params.budget ? centsOf(params.budget) : null,
     priced,
     JSON.stringify(pins),
+    JSON.stringify(
+      files.map((file, i) => ({
+        position: i + 1,
+        id: newId("resource"),
+        source_id: file.file_id,
+        file_id: newId("file"),
+        mount_path: filePathOf(file),
+      })),
+    ),
   ]);
-  if (!row) throw invalid(`environment_id: environment ${environment.id} is archived or gone`);
-  return toSession(row);
+  if (!row) {
+    await requireSources(db, workspaceId, files);
+    throw invalid(`environment_id: environment ${environment.id} is archived or gone`);
+  }
+  return toSession({ ...row, resources: row.made_resources });
 }

@@ -7,8 +7,10 @@ import { newId } from "../../protocol/ids.ts";
 import type { Metadata } from "../../protocol/metadata.ts";
 import type { ForkSession, Session } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
+import { heldSources, insertCopies } from "../files/copies.ts";
 import { notBudgetable, notCapped } from "./budget.ts";
 import { sessionNotFound } from "./read.ts";
+import { type ResourceRow, resourcesJson } from "./resource-row.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
 /** A part of a session's log, from its beginning or from a checkpoint on. */
@@ -118,6 +120,7 @@ from session s join head on head.session_id = s.id left join cut on true`,
 
 // What was copied for it is not removed any more. Where that may have begun, it does not come to be: one that is being
 // removed is tried again after 30 s at the latest.
+// What is mounted in it now is mounted in the fork too, under a number that is higher than all that its log tells.
 // The beginning of the log does not change any more, so it can be copied after it was read. Its events keep their ids, and
 // what is written behind it has the time of its end: nothing has happened in between. The thread's id is changed where the
 // server wrote it, and nowhere in what was said or called: in a checkpoint, where it says it first.
@@ -131,13 +134,24 @@ with source as (
 ), taken as (
   delete from cleanup c using source, env
   where c.session_id = $3 and c.try_at > drover_now() + interval '30 seconds' returning c.session_id
-), made as (
+), asked as materialized (
+  select r.file_id as source_id, drover_id('file_') as file_id, r.mount_path, r.position
+  from source join session_resource r on r.session_id = source.id and r.type = 'file'
+), ${heldSources}, made as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, first_agent, forked_from, environment_id,
     environment_config, title, metadata, mounts_version, created_at, updated_at)
   select $1, $3, source.agent_id, source.agent_version, $4::json, source.first_agent, $5::json, env.id,
-    source.environment_config, $6, $7::json, source.mounts_version, drover_now(), drover_now()
+    source.environment_config, $6, $7::json, case when source.mounts_version > 0 then source.mounts_version + 1 else 0 end,
+    drover_now(), drover_now()
   from source, env
   where not $20 or exists (select from taken)
+  returning *, id as session_id, created_at as at
+), copied_files as (
+  ${insertCopies("made")}
+), resources as (
+  insert into session_resource as r (workspace_id, session_id, id, type, file_id, mount_path, position, created_at, updated_at)
+  select $1, made.id, drover_id('sesrsc_'), 'file', a.file_id, a.mount_path, a.position, made.at, made.at
+  from made, asked a join sources using (file_id)
   returning *
 ), copied as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
@@ -176,7 +190,8 @@ with source as (
   insert into thread (workspace_id, session_id, id, status, created_at, updated_at)
   select $1, made.id, $10, 'idle', made.created_at, made.created_at from made
 )
-select ${sessionColumns} from made s join head h on h.session_id = s.id`,
+select ${sessionColumns}, (select ${resourcesJson} from resources r) as made_resources
+from made s join head h on h.session_id = s.id`,
 };
 
 /** A new session that goes on from a point of another one: with its log up to there, and its workspace as it was then. */
@@ -211,7 +226,7 @@ export async function forkSession(
     const request = { host_id, session_id: sourceId, to_session_id: id, calls };
     if (!(await copyCheckpoint(request))) throw notCopied(sourceId);
   }
-  const [row] = await db.query<SessionRow>(statement, [
+  const [row] = await db.query<SessionRow & { made_resources: ResourceRow[] }>(statement, [
     workspaceId,
     sourceId,
     id,
@@ -237,7 +252,7 @@ export async function forkSession(
     found.ended_at,
   ]);
   if (!row) throw invalid(`session ${sourceId} or its environment is archived or gone`);
-  return toSession(row);
+  return toSession({ ...row, resources: row.made_resources });
 }
 
 const notCopied = (id: string) =>

@@ -48,6 +48,7 @@ const row: SessionRow = {
   status_at: at,
   runnable_at: null,
   driven: false,
+  resources: [],
   needs_reader: readerVersion,
   work_id: null,
   work: null,

@@ -12,6 +12,7 @@ import {
 } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 import type { Thread } from "../../protocol/threads.ts";
+import { type ResourceRow, resourcesJson, toResource } from "./resource-row.ts";
 
 export interface SessionRow {
   id: string;
@@ -39,6 +40,7 @@ export interface SessionRow {
   driven: boolean;
   /** The reader version that its log needs. */
   needs_reader: number;
+  resources: ResourceRow[];
   work_id: string | null;
   /** Null in the answer of the statement that makes the item. */
   work: SessionWork | null;
@@ -51,7 +53,8 @@ export const sessionColumns = `s.id, s.agent, s.forked_from, s.environment_id, s
     as active_seconds,
   extract(epoch from coalesce(s.archived_at, drover_now()) - s.created_at)::float8 as duration_seconds,
   h.budget_cents, h.spent_nano, h.at_cap, h.asks, h.status_at, h.runnable_at, h.lease_owner is not null as driven,
-  h.needs_reader, h.work_id, (select json_build_object('id', w.id, 'state', w.state, 'worker_id', w.worker_id,
+  h.needs_reader,
+  (select ${resourcesJson} from session_resource r where r.session_id = s.id) as resources, h.work_id, (select json_build_object('id', w.id, 'state', w.state, 'worker_id', w.worker_id,
     'worker_seen_at', to_char(w.seen_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) from work_item w where w.id = h.work_id) as work`;
 
 export function toSession(row: SessionRow): Session {
@@ -63,7 +66,7 @@ export function toSession(row: SessionRow): Session {
     agent: row.agent,
     environment_id: row.environment_id,
     metadata: row.metadata,
-    resources: [],
+    resources: row.resources.map(toResource),
     vault_ids: [],
     budget: row.budget_cents === null ? null : budgetOf(row.budget_cents),
     outcome_evaluations: [],

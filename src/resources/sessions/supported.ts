@@ -1,6 +1,7 @@
 import type { Environment } from "../../protocol/environments.ts";
 import { invalid } from "../../protocol/errors.ts";
 import type { EventParams } from "../../protocol/events.ts";
+import type { ResourcesParams } from "../../protocol/session-resources.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 
 /** What this version stores but cannot do: a session that would need it is refused, by the name of the field. */
@@ -20,17 +21,20 @@ export function requireSupportedAgent(agent: SessionAgent): void {
 }
 
 export function requireSupportedResources(
-  resources: readonly unknown[],
+  resources: ResourcesParams,
   { id, config }: Pick<Environment, "id" | "config">,
 ): void {
-  if (resources.length === 0) return;
-  if (config.type === "self_hosted") {
-    throw invalid(
-      `Environment ${id} is a self-hosted environment. \`resources\` are not supported with self-hosted environments.`,
-    );
-  }
-  throw invalid("resources: files, repositories and memory stores are not supported yet");
+  if (resources.length > 0 && config.type === "self_hosted") throw notSelfHosted(id);
+  resources.forEach(({ type }, i) => {
+    if (type !== "file") throw invalid(`resources.${i}: ${type} resources are not supported yet`);
+  });
 }
+
+/** In the words of the official API, which clients may look for. */
+export const notSelfHosted = (environmentId: string) =>
+  invalid(
+    `Environment ${environmentId} is a self-hosted environment. \`resources\` are not supported with self-hosted environments.`,
+  );
 
 /** `path` is where the events stand in the request: `events` or `initial_events`. */
 export function requireSupportedEvents(events: EventParams[], path: string): void {

@@ -66,6 +66,8 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
   const file = await api.client.files.upload({ file: await toFile(Buffer.from("a,b"), "a.csv") });
   const files = await filesOf("fuzzed-not", { "SKILL.md": skillText("fuzzed-not") });
   const skill = await api.client.beta.skills.create({ files });
+  const mounted = { type: "file", file_id: file.id } as const;
+  const resource = await api.client.beta.sessions.resources.add(session, mounted);
   const nothing = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
   return {
     operations: operationsOf(openApi),
@@ -82,6 +84,7 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
       file_id: file.id,
       skill_id: skill.id,
       version: skill.latest_version_id,
+      resource_id: resource.id,
     },
     bodies: {
       "POST /v1/agents": [
@@ -113,7 +116,9 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
           initial_events: [message],
         },
         { ...start, budget },
+        { ...start, resources: [{ ...mounted, mount_path: "in/a.csv" }, mounted] },
       ],
+      "POST /v1/sessions/{session_id}/resources": [{ ...mounted, mount_path: "added.csv" }],
       "POST /v1/sessions/{session_id}": [{ title: "u", metadata }, { agent: { tools } }, { budget: null }],
       "POST /v1/sessions/{session_id}/fork": [{}, { event_id: said?.id, title: "again", metadata }],
       "POST /v1/sessions/{session_id}/events": [
@@ -138,6 +143,7 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
         },
       ],
       "POST /v1/sessions/{session_id}": [{ budget }, { vault_ids: ["vlt_x"] }],
+      "POST /v1/sessions/{session_id}/resources/{resource_id}": [{ authorization_token: "t" }],
       "POST /v1/sessions/{session_id}/events": [
         { events: [{ type: "user.interrupt", session_thread_id: "sthr_01AAAAAAAAAAAAAAAAAAAAAA" }] },
         {

@@ -84,7 +84,8 @@ export function malformedRequest(material: Material, random: Random): Request {
 
 export function wellFormedRequest(operation: Operation, material: Material, random: Random): Request {
   const { method, path, beta, form } = operation;
-  const samples = material.bodies[`${method} ${path}`];
+  const route = `${method} ${path}`;
+  const samples = material.bodies[route] ?? material.forms[route];
   if (operation.body && !samples) throw new Error(`give the fuzz test bodies for ${method} ${path}`);
   return {
     method,
