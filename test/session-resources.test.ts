@@ -94,7 +94,7 @@ describe("files of a session", () => {
     assert.deepEqual(await all(session.id), session.resources);
     const { data } = await client.beta.sessions.list({ limit: 1 });
     assert.deepEqual(data[0]?.resources, session.resources);
-    assert.deepEqual(await contentOf(session.id), paths);
+    assert.deepEqual(await contentOf(session.id), paths.toSorted());
     assert.equal((await listMounts(api.db, session.id)).version, 3);
   });
 
