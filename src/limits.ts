@@ -140,6 +140,8 @@ export const limits = {
   /** How long a deleted version is kept that no session has, and how many are removed at a time. */
   skill_deleted_kept_ms: 24 * 3_600_000,
   skills_sweep_batch_max: 100,
+  /** Of one repository. */
+  repository_skills_max: 50,
   /** Skills of a session, of all its agents together. */
   session_skills_max: 500,
   /** Repositories that one process fetches at once; how large a fetch of one, or what is taken of it, may be, in `bytes`. */

@@ -7,6 +7,7 @@ import { AddressRefused, hostOf, type Reach } from "../net/reach.ts";
 import { createTurns, type Turns } from "../tools/web/turns.ts";
 import { type RepositoryFailure, refusalOf } from "./failures.ts";
 import { type GitResult, NoGit, runGit } from "./git.ts";
+import { type FoundSkill, skillsAt } from "./skills.ts";
 import type { WorkingCopies, WorkingCopy } from "./working-copies.ts";
 
 export interface Wanted {
@@ -26,6 +27,8 @@ export interface Fetched {
   commit: string;
   /** Null: a commit was wanted, of no branch. */
   branch: string | null;
+  /** What agents may read there of how things are done. */
+  skills: FoundSkill[];
 }
 
 /** Gets repositories from their servers. What goes wrong with one is an answer; only an abort is thrown. */
@@ -146,7 +149,8 @@ async function bring(wanted: Wanted, copy: WorkingCopy, run: Run): Promise<Fetch
   if (commit === "") throw new Failed(checkoutError(`${nameOf(wanted)} is not a commit.`));
   const bundle = join(copy.folder, "bundle");
   await succeed(run(["bundle", "create", "--quiet", bundle, ref], repository), wanted);
-  return { bundle, bytes: (await stat(bundle)).size, ref, commit, branch: found.branch };
+  const skills = await skillsAt(commit, (args) => run(args, repository));
+  return { bundle, bytes: (await stat(bundle)).size, ref, commit, branch: found.branch, skills };
 }
 
 /** Proves by the token that it may be had, and says which commit that is. */
