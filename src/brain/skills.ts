@@ -20,6 +20,7 @@ export function skillsNotice(
   return [
     "You have skills: folders with instructions for particular kinds of tasks, and what those need.",
     "When a task fits one, read its SKILL.md before you begin. Paths in it are relative to its folder.",
+    ...(runner === "worker" ? [`Some workers have them in ${skillsFolder} instead.`] : []),
     ...own.map(({ name, description }) => `- ${name} (${folder}/${name}/SKILL.md): ${oneLine(description)}`),
   ].join("\n");
 }

@@ -10,6 +10,7 @@ import type { SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { cloudDefault, imageName } from "../protocol/environments.ts";
 import { sandboxSpec } from "../tools/sandbox-spec.ts";
+import { createWorkerSkills } from "../worker/skills.ts";
 import { runWorker } from "../worker/worker.ts";
 import { lifetime } from "./child.ts";
 import { explainAt } from "./connection.ts";
@@ -73,14 +74,15 @@ async function worker(options: WorkerCommandOptions): Promise<void> {
     if (!(await answersLocally(socket_path)))
       throw new Error(`no drover hands answers at ${socket_path}; start it beside the worker`);
     const onTrouble = (error: unknown) => logger.warn({ err: error }, "drover hands cannot be reached");
-    const hands = connectHands({ socket_path, onTrouble });
+    const skills = createWorkerSkills(join(folder, "contents"));
+    const hands = connectHands({ socket_path, onTrouble, mounts: skills.source });
     const { environment: environment_id, sessions, idle } = options;
     const name = options.name ?? `${hostname()}-${process.pid}`;
     const spec = specOf(options, config);
     const idle_ms = idle === undefined ? limits.worker_idle_ms : idle * 1_000;
     logger.info({ url, environment_id, name, sessions }, "ready");
     await runWorker(
-      { url, environment_id, environment_key, name, sessions, idle_ms, hands, spec, folder, log },
+      { url, environment_id, environment_key, name, sessions, idle_ms, hands, skills, spec, folder, log },
       stop.signal,
     );
     hands.close();

@@ -1,7 +1,6 @@
 import type { BetaRunnableTool } from "@anthropic-ai/sdk/lib/tools/BetaRunnableTool";
 import { ToolError } from "@anthropic-ai/sdk/lib/tools/ToolError";
-import type { Hands, SandboxScope } from "../hands/client.ts";
-import type { SandboxSpec } from "../hands/wire.ts";
+import type { Hands, SandboxOrigin, SandboxScope } from "../hands/client.ts";
 import { runTool, toolset } from "../tools/toolset.ts";
 
 const never = new AbortController().signal;
@@ -10,7 +9,11 @@ const never = new AbortController().signal;
  * The agent's tools for the SDK's worker: they run in the session's sandbox. A call is known there by the id of its event and
  * runs once, whichever worker of this host asks for it.
  */
-export const sandboxTools = (hands: Hands, scope: SandboxScope, spec: SandboxSpec): BetaRunnableTool[] =>
+export const sandboxTools = (
+  hands: Hands,
+  scope: SandboxScope,
+  { spec, mounts }: Pick<SandboxOrigin, "spec" | "mounts">,
+): BetaRunnableTool[] =>
   toolset.map(({ definition: { name, description, input_schema } }) => ({
     type: "custom",
     name,
@@ -20,7 +23,7 @@ export const sandboxTools = (hands: Hands, scope: SandboxScope, spec: SandboxSpe
     async run(input, context) {
       const call = { id: context?.toolUse.id ?? crypto.randomUUID(), name, input, started_seq: null };
       // The workspace is this host's: there is none to bring back from elsewhere.
-      const origin = { spec, restore: false, mounts: 0, restore_known: null };
+      const origin = { spec, restore: false, mounts, restore_known: null };
       const { content, is_error } = await runTool(
         call,
         hands,

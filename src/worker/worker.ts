@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
+import type { AgentToolContext } from "@anthropic-ai/sdk/tools/agent-toolset/node";
 import type { Hands, SandboxScope } from "../hands/client.ts";
 import { sandboxOf } from "../hands/placement.ts";
 import type { SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import { sandboxTools } from "./sandbox-tools.ts";
+import type { WorkerSkills } from "./skills.ts";
 import { openWorkspaces } from "./workspaces.ts";
 
 export interface WorkerOptions {
@@ -20,6 +22,7 @@ export interface WorkerOptions {
   hands: Hands & {
     destroy(request: SandboxScope & { keep_workspace: boolean; keep_checkpoints: boolean }): Promise<void>;
   };
+  skills: WorkerSkills;
   spec: SandboxSpec;
   /** Of its own. Sandboxes do not see it. */
   folder: string;
@@ -63,10 +66,17 @@ export async function runWorker(options: WorkerOptions, stop: AbortSignal): Prom
       .catch((error) => log.warn("workspaces of old sessions could not be removed", { err: error }));
 
   /** The workspace of a session that goes on stays until the session comes back. */
-  const toolsOf = (sessionId: string) => {
+  const toolsOf = ({ client: own, session }: AgentToolContext) => {
+    const sessionId = session?.id ?? "";
     workspaces.enter(sessionId);
-    const [first, ...rest] = sandboxTools(hands, scopeOf(sessionId), options.spec);
+    const skills = options.skills.enter(sessionId, {
+      client: own ?? client,
+      skills: session?.agent.skills ?? [],
+    });
+    const origin = { spec: options.spec, mounts: skills.version };
+    const [first, ...rest] = sandboxTools(hands, scopeOf(sessionId), origin);
     const close = async () => {
+      skills.leave();
       workspaces.leave(sessionId);
       await sweep();
     };
@@ -81,7 +91,7 @@ export async function runWorker(options: WorkerOptions, stop: AbortSignal): Prom
       workerId,
       workdir: options.folder,
       maxIdleMs: options.idle_ms,
-      tools: ({ session }) => toolsOf(session?.id ?? ""),
+      tools: toolsOf,
     });
     try {
       await worker.run(signal);
