@@ -45,6 +45,12 @@ export const failpoints = [
   "checkpoint_stored",
   /** It is a checkpoint, and the host has not noted that. */
   "checkpoint_done",
+  /** `hands` has read a part of an output, and not handed it over. */
+  "output_read",
+  /** The content of an output is in the file store, and no row names it. */
+  "output_received",
+  /** It is a file, and its host has not been told that it is taken. */
+  "output_taken",
   /** The sandbox of a session that has ended is removed, and that is still to be done. */
   "sandbox_removed",
   /** What a request with a key did is written and not committed, its answer with it. */

@@ -516,7 +516,7 @@ export const limits = {
   outputs_path_bytes_max: 1_024,
   /** Names in the folder and beneath it that are looked at. */
   outputs_entries_max: 10_000,
-  /** All of them together, in `bytes`; with those before them that are not removed yet, four times as much. */
+  /** All of them together, in `bytes`. */
   outputs_bytes_max: 5 * 1024 ** 3,
   /** What is told of outputs that are left out: how many of them by their paths. */
   outputs_left_out_max: 20,
@@ -528,8 +528,20 @@ export const limits = {
   outputs_settle_ms: 50,
   /** How much of an output is asked for at a time. */
   output_chunk_bytes: 1 << 20,
+  /** Files of a session's outputs, with those that were written anew and are not removed yet, and what they take. */
+  output_files_kept_max: 8_000,
+  output_bytes_kept_max: 20 * 1024 ** 3,
+  /** How many outputs the log of a session tells of that are left out. */
+  outputs_told_max: 100,
+  /** Sandboxes at a time from which a process takes outputs, and how long others leave it to one that is not heard of. */
+  outputs_taken_parallel_max: 8,
+  output_turn_ms: 15_000,
+  /** The first and the longest pause before outputs that could not be taken are tried again, and how many a process knows of. */
+  outputs_retry_ms: 5_000,
+  outputs_retry_ms_max: 300_000,
+  outputs_failed_max: 10_000,
   /** How often hosts are asked whose outputs are to be taken, and about how many they say it at a time. */
-  outputs_poll_ms: 5_000,
+  outputs_poll_ms: 1_000,
   outputs_changed_max: 1_000,
   hands_result_kept_chars_max: 512 << 10,
   hands_journals_open_max: 256,

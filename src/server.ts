@@ -45,6 +45,7 @@ import type { ModelListing } from "./models/listing.ts";
 import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
+import { startTakingOutputs } from "./outputs/taking.ts";
 import { ApiError } from "./protocol/errors.ts";
 import { newId } from "./protocol/ids.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
@@ -217,6 +218,18 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       counts: metrics,
       trouble,
     });
+  const works = createWorks(db, log, logEvents);
+  const takingOutputs = does("brain")
+    ? startTakingOutputs({
+        db,
+        member,
+        together: works.together,
+        blobs,
+        rules: options.files,
+        hands,
+        trouble,
+      })
+    : null;
   const jobs = does("jobs")
     ? startJobs({
         db,
@@ -270,7 +283,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     authenticate: firstOf(apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]), (key) =>
       workPrincipal(db, key),
     ),
-    works: createWorks(db, log, logEvents),
+    works,
     check: async () => {
       await db.query({ name: "health", text: "select 1" }, []);
       if (member.id() === null) throw new Error("cut off from the other processes of this database");
@@ -299,7 +312,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       scraped?.close();
       jobs?.stop();
       previews.close();
-      await brain?.stop();
+      await Promise.all([brain?.stop(), takingOutputs?.stop()]);
       hands.close();
       web.close();
       await guard.close();

@@ -23,6 +23,7 @@ const ranks: Record<string, number> = {
   repositories: 4,
   resources: 4,
   brain: 5,
+  outputs: 5,
   worker: 5,
   api: 6,
   backup: 6,

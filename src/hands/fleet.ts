@@ -13,7 +13,8 @@ import {
   setUpOnce,
   Undecided,
 } from "./client.ts";
-import { type Placement, type PlacementLease, type Placements, sandboxIdOf } from "./placement.ts";
+import { type FoundOutputs, outputsAt, watchOutputs } from "./outputs/asking.ts";
+import { type Placement, type PlacementLease, type Placements, sandboxIdOf, sandboxOf } from "./placement.ts";
 import { hasRoom, roomiest, type Seat } from "./room.ts";
 import type { ExecuteResult, HandsRequest, SetUpResult } from "./wire.ts";
 
@@ -30,6 +31,10 @@ export interface Fleet {
   remove(request: SandboxScope & { placement: Placement | null }): Promise<boolean>;
   /** Copies a checkpoint of a session that is there to another one. False when no host could do it. */
   copyCheckpoint(request: CopyRequest & { host_id: string | null }): Promise<boolean>;
+  /** Tells of outputs that are to be taken, until the returned function is called: any number of times of the same. */
+  watchOutputs(found: (outputs: FoundOutputs) => void): () => void;
+  /** What a session has there; null when its host cannot be reached. */
+  outputsOf(session_id: string, placement: Placement): FoundOutputs | null;
   close(): void;
 }
 
@@ -300,6 +305,12 @@ export function createFleet(options: FleetOptions): Fleet {
         trouble(`the workspace of ${request.session_id} could not be copied`, error);
         return false;
       }
+    },
+    watchOutputs: (found) => watchOutputs({ hosts, reachable }, found),
+    outputsOf(session_id, placement) {
+      const host = hostOf(placement.host_id);
+      const sandbox_id = sandboxIdOf(sandboxOf(session_id), placement);
+      return host ? outputsAt(host, placement.host_id, { session_id, sandbox_id }) : null;
     },
     async remove({ placement, sandbox_id, ...scope }) {
       const host = placement ? hostOf(placement.host_id) : reachable()[0];

@@ -39,6 +39,14 @@ export interface Placements {
 /** A session has one sandbox, whose name follows from its own. */
 export const sandboxOf = (sessionId: string): string => sessionId.replace(/^sesn_/, "sbx_");
 
+/** The generation of which a session has this sandbox; null when it is not one of its. */
+export function generationOf(session_id: string, sandbox_id: string): number | null {
+  const first = sandboxOf(session_id);
+  if (sandbox_id === first) return 0;
+  const generation = Number(sandbox_id.slice(first.length + 1));
+  return generation > 0 && sandboxIdOf(first, { generation }) === sandbox_id ? generation : null;
+}
+
 /** The id of the sandbox that a placement stands for. */
 export const sandboxIdOf = (sandbox_id: string, { generation }: Pick<Placement, "generation">): string =>
   generation === 0 ? sandbox_id : `${sandbox_id}-${generation}`;

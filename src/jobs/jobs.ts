@@ -6,6 +6,7 @@ import { sandboxOf } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
 import { expireWorkspaces } from "../log/expiry.ts";
+import { sweepTurns } from "../outputs/turn.ts";
 import { sweepFiles } from "../resources/files/remove.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
 import { sweepSkills } from "../resources/skills/remove.ts";
@@ -46,6 +47,7 @@ export function startJobs({ db, hands, blobs, workspace_days, workLost, trouble 
   const removeContents = async () => {
     await sweepFiles(db);
     await sweepSkills(db);
+    await sweepTurns(db);
     swept = await blobs.releaseUnnamed(swept);
     await blobs.removeStrays();
   };

@@ -17,6 +17,8 @@ export const fileMetadata = z.object({
   downloadable: z.boolean(),
   expires_at: z.string().nullable(),
   scope: fileScope.nullable(),
+  /** Of a session's output: where it lies beneath /mnt/session/outputs. The official API does not have it. */
+  path: z.string().optional(),
 });
 export type FileMetadata = z.infer<typeof fileMetadata>;
 

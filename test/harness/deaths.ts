@@ -18,7 +18,7 @@ import {
 } from "./session.ts";
 
 /** Which test meets each place at which a process can be made to die. One that is not here is not met: add a test. */
-const metBy: Record<Failpoint, "sessions" | "workspaces"> = {
+const metBy: Record<Failpoint, "sessions" | "workspaces" | "outputs"> = {
   claimed: "sessions",
   append_asked: "sessions",
   append_done: "sessions",
@@ -43,6 +43,9 @@ const metBy: Record<Failpoint, "sessions" | "workspaces"> = {
   checkpoint_asked: "workspaces",
   checkpoint_stored: "workspaces",
   checkpoint_done: "workspaces",
+  output_read: "outputs",
+  output_received: "outputs",
+  output_taken: "outputs",
   sandbox_removed: "workspaces",
   answer_written: "sessions",
   answer_committed: "sessions",

@@ -71,7 +71,7 @@ export async function contents(api: TestServer): Promise<string[]> {
     {
       name: "all_tables",
       text: `select tablename as name from pg_tables
-        where schemaname = current_schema() and tablename not in ('process', 'sandbox_host', 'cleanup') order by tablename`,
+        where schemaname = current_schema() and tablename not in ('process', 'sandbox_host', 'cleanup', 'output_turn') order by tablename`,
     },
     [],
   );

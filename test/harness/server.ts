@@ -198,7 +198,7 @@ async function startTestHands(registries?: TestRegistries): Promise<TestHands> {
       }),
     async replace() {
       await host.close();
-      for (const name of ["sandboxes", "checkpoints", "journal"])
+      for (const name of ["sandboxes", "checkpoints", "journal", "outputs"])
         rmSync(join(folder, name), { recursive: true, force: true });
       host = await start();
     },

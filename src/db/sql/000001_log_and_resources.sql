@@ -362,6 +362,37 @@ create table file_storage (
   bytes bigint not null
 );
 
+-- What a session has written into its outputs folder, as it was taken last: whatever has become of the file that it is since.
+create table output (
+  session_id text not null,
+  -- Beneath the folder.
+  path text not null,
+  -- As its sandbox host tells it from what was there before.
+  version text not null,
+  bytes bigint not null,
+  -- Of what it held. The content itself may be gone.
+  content_sha256 text not null,
+  written_at_ms bigint not null,
+  primary key (session_id, path)
+);
+
+-- What of it is no file, as the session's log has told it.
+create table output_left_out (
+  session_id text not null,
+  path text not null,
+  why text not null,
+  primary key (session_id, path)
+);
+
+-- Who takes a session's outputs, one at a time.
+create table output_turn (
+  session_id text primary key,
+  -- A process may have a session's turn again before its last one has ended.
+  process int not null,
+  owner text not null,
+  until timestamptz not null
+);
+
 -- A folder of instructions and of what they need, under a name that is its slug wherever it lies.
 create table skill (
   workspace_id text not null,

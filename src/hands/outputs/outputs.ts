@@ -1,3 +1,4 @@
+import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
 import type { Driver } from "../driver.ts";
 import type { HandsRequest, HandsResponse } from "../wire.ts";
@@ -198,6 +199,7 @@ export function createOutputs({ driver, data_dir, changed, trouble }: OutputsOpt
       const { sandbox_id: id, session_id } = request;
       if (request.type === "read_output") {
         const data = await within(id, null, (folder) => readOutput(folder, request));
+        failpoint("output_read");
         return { type: "output", n, data_base64: data?.toString("base64") ?? null };
       }
       const slot = slotOf(id, session_id);

@@ -7,12 +7,13 @@ export interface FileRow {
   size_bytes: number;
   downloadable: boolean;
   scope_session_id: string | null;
+  path: string | null;
   created_at: string;
   expires_at: string | null;
 }
 
 export const fileColumns =
-  "f.id, f.filename, f.mime_type, f.size_bytes, f.downloadable, f.scope_session_id, f.created_at, f.expires_at";
+  "f.id, f.filename, f.mime_type, f.size_bytes, f.downloadable, f.scope_session_id, f.path, f.created_at, f.expires_at";
 
 /** What the server is set to. */
 export interface FileRules {
@@ -32,4 +33,5 @@ export const toFile = (row: FileRow, rules: Pick<FileRules, "uploads_downloadabl
   downloadable: row.downloadable || rules.uploads_downloadable,
   expires_at: row.expires_at,
   scope: row.scope_session_id === null ? null : { type: "session", id: row.scope_session_id },
+  ...(row.path !== null && { path: row.path }),
 });
