@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { limits } from "../src/limits.ts";
 import { downloaded, filesOf, filesWhen, namesOf } from "./harness/outputs.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
-import { type Facts, listed, newSession, prepare, resultsIn, turn } from "./harness/session.ts";
+import { type Facts, follow, isOf, listed, newSession, prepare, resultsIn, turn } from "./harness/session.ts";
 
 let api: TestServer;
 let facts: Facts;
@@ -45,4 +45,147 @@ describe("what a session writes to its outputs folder", () => {
     const [empty] = files.filter(({ filename }) => filename === "empty.txt");
     assert.equal((await downloaded(api.client, empty?.id ?? "")).length, 0);
   });
+
+  test("is another file when it is written anew, and the same one while it holds the same", async () => {
+    const id = await begin();
+    const write = (text: string) => run(id, `printf ${text} > /mnt/session/outputs/a.txt`);
+    await write("one");
+    const [first] = await when(id, "a.txt");
+    await write("two");
+    const [second] = await filesWhen(api.client, id, ([file]) => file !== undefined && file.id !== first?.id);
+    assert.equal((await filesOf(api.client, id)).length, 1);
+    assert.equal(String(await downloaded(api.client, second?.id ?? "")), "two");
+    // Whoever has its id can have the former for a while.
+    assert.equal(String(await downloaded(api.client, first?.id ?? "")), "one");
+    await write("two");
+    await run(id, "echo > /mnt/session/outputs/b.txt");
+    await when(id, "b.txt");
+    assert.ok((await filesOf(api.client, id)).some((file) => file.id === second?.id));
+  });
+
+  test("has the name that it has in its folder, and says where that is", async () => {
+    const id = await begin();
+    await run(
+      id,
+      "cd /mnt/session/outputs; mkdir -p a/b; echo 1 > a/r.md; echo 2 > a/b/r.md; echo 3 > 'C:\\d.md'",
+    );
+    const files = await filesWhen(api.client, id, ({ length }) => length === 3);
+    assert.deepEqual(files.map((file) => [file.filename, "path" in file && file.path]).toSorted(), [
+      ["d.md", "C:\\d.md"],
+      ["r.md", "a/b/r.md"],
+      ["r.md", "a/r.md"],
+    ]);
+  });
+
+  test("is taken also when a job in the background writes it, long after the turn", async () => {
+    const id = await begin();
+    const job = "until [ -e go ]; do sleep 0.02; done; echo late > /mnt/session/outputs/late.txt";
+    await run(id, `(${job}) >/dev/null 2>&1 &`);
+    assert.deepEqual(await filesOf(api.client, id), []);
+    api.workspace(id).release();
+    const [late] = await when(id, "late.txt");
+    assert.equal(String(await downloaded(api.client, late?.id ?? "")), "late\n");
+  });
+
+  test("stays when it is removed there, and goes with the session", async () => {
+    const id = await begin();
+    await run(id, "echo 1 > /mnt/session/outputs/a.txt");
+    const [file] = await when(id, "a.txt");
+    await run(id, "cd /mnt/session/outputs; rm a.txt; echo 2 > b.txt");
+    await when(id, "a.txt", "b.txt");
+    await api.client.beta.sessions.delete(id);
+    await assert.rejects(api.client.beta.files.retrieveMetadata(file?.id ?? ""), { status: 404 });
+    assert.deepEqual(await filesOf(api.client, id), []);
+    const left = { name: "outputs_left", text: "select path from output where session_id = $1" };
+    assert.deepEqual(await api.db.query(left, [id]), []);
+  });
+
+  test("is not taken again from a workspace that was brought back, nor when its file was deleted", async () => {
+    const id = await begin();
+    const kept = api.hands.kept(id);
+    await run(id, "cd /mnt/session/outputs; echo 1 > a.txt; echo 2 > b.txt");
+    const before = await when(id, "a.txt", "b.txt");
+    await kept;
+    const [deleted] = before.filter(({ filename }) => filename === "a.txt");
+    await api.client.beta.files.delete(deleted?.id ?? "");
+    await api.hands.replace();
+    await run(id, "echo 3 > /mnt/session/outputs/c.txt");
+    const files = await when(id, "c.txt");
+    assert.deepEqual(namesOf(files), ["b.txt", "c.txt"]);
+    assert.ok(files.some((file) => before.some((b) => b.id === file.id)));
+    // Written anew, it is one again.
+    await run(id, "echo 1 > /mnt/session/outputs/a.txt");
+    await when(id, "a.txt", "b.txt", "c.txt");
+  });
+});
+
+describe("what is no output", () => {
+  test("is told of once in the session's log, and keeps nothing else from being one", async () => {
+    const id = await begin();
+    const make = [
+      "cd /mnt/session/outputs",
+      "ln -s /etc/shadow link",
+      "ln -s /etc etc",
+      "mkfifo pipe",
+      `: > "$(printf 'new\\nline')"`,
+      `: > "$(printf 'raw\\377')"`,
+      `truncate -s ${limits.file_bytes_max + 1} large.bin`,
+      "echo 1 > a.txt",
+    ];
+    await run(id, make.join("; "));
+    await when(id, "a.txt");
+    assert.deepEqual(namesOf(await filesOf(api.client, id)), ["a.txt"]);
+    await run(id, "echo 2 > /mnt/session/outputs/b.txt");
+    await when(id, "a.txt", "b.txt");
+    const [told, ...more] = await errorsOf(id);
+    assert.deepEqual(more, []);
+    const lines = [
+      "link: it is a link",
+      "etc: it is a link",
+      "pipe: it is no regular file",
+      "new\ufffdline: its name",
+      "raw\ufffd: its name",
+      "large.bin: it is larger than 500 MB",
+    ];
+    for (const line of lines) assert.ok(told?.includes(`\n${line}`), `${line} in ${told}`);
+    assert.equal((await api.client.beta.sessions.retrieve(id)).status, "idle");
+  });
+});
+
+test("two servers and one output make one file", async () => {
+  const beside = await startTestServer({ beside: api });
+  try {
+    const ids = await Promise.all(Array.from({ length: 5 }, begin));
+    const write = "for n in 1 2 3 4 5; do echo $n > /mnt/session/outputs/$n; done";
+    await Promise.all(ids.map((id) => run(id, write)));
+    for (const id of ids) {
+      await filesWhen(api.client, id, ({ length }) => length === 5);
+      const text = "select count(*)::int as n from file where scope_session_id = $1";
+      const [rows] = await api.db.query<{ n: number }>({ name: "files_made", text }, [id]);
+      assert.equal(rows?.n, 5);
+    }
+  } finally {
+    await beside.close();
+  }
+});
+
+test("what does not fit is told of, and taken when there is room", async () => {
+  const narrow = await startTestServer({ files: { quota_bytes: 1_000 } });
+  try {
+    const { client } = narrow;
+    const { id } = await newSession(client, await prepare(client));
+    const following = await follow(client, id);
+    const write = "head -c 900 /dev/zero > a; head -c 900 /dev/zero > b; echo > c";
+    await turn(client, id, `bash cd /mnt/session/outputs; ${write}`);
+    const files = await filesWhen(client, id, ({ length }) => length === 2);
+    assert.deepEqual(namesOf(files), ["a", "c"]);
+    const told = (await following.until(isOf("session.error"))).find(isOf("session.error"));
+    following.close();
+    assert.match(told?.error.message ?? "", /\nb: the files of this workspace may take 1000 bytes/);
+    await client.beta.files.delete(files.find(({ filename }) => filename === "a")?.id ?? "");
+    const now = await filesWhen(client, id, (now) => namesOf(now).includes("b"));
+    assert.deepEqual(namesOf(now), ["b", "c"]);
+  } finally {
+    await narrow.close();
+  }
 });
