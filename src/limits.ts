@@ -507,7 +507,16 @@ export const limits = {
   blob_piece_bytes: 1 << 20,
   blobs_sent_parallel_max: 4,
   /** How often it is begun anew to bring a host what it has lost meanwhile. */
-  mount_rounds_max: 5,
+  mount_rounds_max: 3,
+  /** Files that a session mounts in all. */
+  mounts_max: 50_000,
+  /** A host keeps contents that no sandbox uses for so long, and so much of them; what has just come or was asked for rests. */
+  hands_blob_unused_ms: 24 * 3_600_000,
+  hands_blobs_unused_bytes_max: 20 * 1024 ** 3,
+  hands_blob_rest_ms: 3_600_000,
+  /** A content of which nothing more has come for so long, and how often a host looks. */
+  hands_blob_part_ms: 24 * 3_600_000,
+  hands_blobs_sweep_ms: 3_600_000,
   /** Settled calls of a session that `hands` remembers, and the largest result that it keeps, in base64. */
   hands_calls_kept: 128,
   /** Of a session's outputs: how many are kept as files, beneath how many folders, and how long their paths may be. */

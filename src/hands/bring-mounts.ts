@@ -161,6 +161,7 @@ async function send(host: HostConnection, content: Content, options: BringOption
         if (received < at) break;
       }
     }
+    if (received < bytes) throw new Error("what arrived there is not what was sent");
     return null;
   } catch (error) {
     if (options.signal.aborted) return unavailable(interrupted);

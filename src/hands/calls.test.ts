@@ -6,7 +6,7 @@ import type { Journal } from "./journal.ts";
 import { noNetwork } from "./network/network.ts";
 import { noOutputs } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
-import { testSpec } from "./testing.ts";
+import { nothingMounted, testSpec } from "./testing.ts";
 import type { HandsRequest } from "./wire.ts";
 
 const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
@@ -48,12 +48,14 @@ async function execute(working: Partial<Journal>, provision: () => Promise<never
     outputs: noOutputs,
     network: noNetwork,
     setup: noSetup,
+    mounts: nothingMounted,
   };
   const options = { ...parts, count_max: 1, idle_ms: 1_000, idle_with_jobs_ms: 1_000 };
   const calls = createCalls({
     journals: { use: (_session, work) => work(journal), close: fails },
     sandboxes: createSandboxes(options),
     checkpoints: noCheckpoints,
+    mounts: nothingMounted,
   });
   const answer = await calls.handle(request, () => {});
   assert.equal(answer.type, "result");

@@ -5,6 +5,7 @@ import { NoRoom, SetupFailed, Unavailable } from "./driver.ts";
 import { describeFailure } from "./host-failure.ts";
 import { type Journal, type KeptCall, keyOf } from "./journal.ts";
 import type { Journals } from "./journals.ts";
+import type { Mounts } from "./mounts/mounts.ts";
 import { nowAndThen } from "./now-and-then.ts";
 import type { OutputsRequest } from "./outputs/outputs.ts";
 import type { Sandboxes } from "./sandboxes.ts";
@@ -20,6 +21,7 @@ type CallRequest = Exclude<HandsRequest, { type: "hello" } | OutputsRequest>;
  *     one answered from the journal, and one whose end nobody saw is lost. Not so where the disk has damaged the id.
  * I2  Nothing is done for an epoch lower than the highest seen of the session.
  * I3  A result is on disk before it is told, or that it was too large for that.
+ * I4  Nothing new begins in a sandbox that lacks what the session mounts by then.
  */
 export interface Calls {
   /** `tell` hears what is being done, in a line at a time. */
@@ -59,9 +61,10 @@ export interface CallsOptions {
   journals: Journals;
   sandboxes: Sandboxes;
   checkpoints: Checkpoints;
+  mounts: Mounts;
 }
 
-export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions): Calls {
+export function createCalls({ journals, sandboxes, checkpoints, mounts }: CallsOptions): Calls {
   const running = new Map<string, RunningCall>();
 
   async function handle(request: CallRequest, tell: (text: string) => void): Promise<HandsResponse> {
@@ -69,8 +72,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     if (request.type === "execute") return execute(request);
     if (request.type === "set_up") return setUp(request, tell);
     if (request.type === "provision") return provision(request);
-    if (request.type === "mount" || request.type === "put_blob")
-      return { type: "error", n, message: "this host mounts nothing" };
+    if (request.type === "put_blob") return put(request);
     if (request.type === "copy_checkpoint") {
       await checkpoints.copy(request);
       return { type: "ok", n };
@@ -78,6 +80,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     return journals.use(request.session_id, async (journal) => {
       const seen = await admit(journal, request.epoch);
       if (seen !== null) return { type: "stale_epoch", n, seen };
+      if (request.type === "mount") return mount(request);
       if (request.type === "cancel") running.get(keyOf(request))?.abort.abort();
       else if (request.type === "cancel_set_up") await sandboxes.cancelSetUp(request.sandbox_id);
       else {
@@ -88,12 +91,28 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     });
   }
 
+  async function put({ n, data_base64, ...piece }: Extract<HandsRequest, { type: "put_blob" }>) {
+    return plainly(async () => {
+      const received = await mounts.put({ ...piece, data: Buffer.from(data_base64, "base64") });
+      return { type: "blob" as const, n, received };
+    });
+  }
+
+  async function mount({ n, sandbox_id, ...list }: Extract<HandsRequest, { type: "mount" }>) {
+    return plainly(async () => ({
+      type: "mounted" as const,
+      n,
+      missing: await mounts.mount(sandbox_id, list),
+    }));
+  }
+
   /** Only a head start: what fails here is told by the first call, which meets it too. */
   async function provision(request: Extract<HandsRequest, { type: "provision" }>): Promise<HandsResponse> {
     const { n, session_id, epoch, sandbox_id, spec, restore } = request;
     try {
       const seen = await journals.use(session_id, (journal) => admit(journal, epoch));
       if (seen !== null) return { type: "stale_epoch", n, seen };
+      if (!mounts.has(sandbox_id, request.mounts)) return { type: "needs_mounts", n };
       sandboxes.prepare(sandbox_id, { session_id, spec, restore });
     } catch {}
     return { type: "ok", n };
@@ -108,6 +127,7 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
     try {
       const seen = await journals.use(session_id, (journal) => admit(journal, epoch));
       if (seen !== null) return { type: "stale_epoch", n, seen };
+      if (!mounts.has(sandbox_id, request.mounts)) return { type: "needs_mounts", n };
       await sandboxes.setUp(sandbox_id, { session_id, spec, restore }, ({ stage, line }) =>
         lines.say(stage.type === "packages" ? `${stage.manager}: ${line}` : line),
       );
@@ -146,6 +166,8 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
         mayHaveBegun = kept.state !== "never_seen";
         const seen = await admit(journal, request.epoch);
         if (seen !== null) return { type: "stale_epoch", n, seen };
+        const isNew = kept.state === "never_seen" && request.if_never_seen === "run" && !call.result;
+        if (isNew && !mounts.has(request.sandbox_id, request.mounts)) return { type: "needs_mounts", n };
         call.result ??= run(journal, kept, request, call.abort.signal);
         return { type: "result", n, result: await call.result };
       });
@@ -204,4 +226,14 @@ export function createCalls({ journals, sandboxes, checkpoints }: CallsOptions):
       await Promise.allSettled([...running.values()].map((call) => call.result));
     },
   };
+}
+
+/** What fails on the host itself is said in plain words. */
+async function plainly(work: () => Promise<HandsResponse>): Promise<HandsResponse> {
+  try {
+    return await work();
+  } catch (error) {
+    const isOurs = error instanceof Error && !("code" in error);
+    throw isOurs ? error : new Error(describeFailure(error), { cause: error });
+  }
 }

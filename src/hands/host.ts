@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { limits } from "../limits.ts";
 import { listenLocally } from "../net/local-socket.ts";
+import { openBlobs } from "./blobs/blobs.ts";
 import { createCalls } from "./calls.ts";
 import { type CheckpointsOptions, createCheckpoints, noCheckpoints } from "./checkpoints/checkpoints.ts";
 import type { Driver } from "./driver.ts";
@@ -10,6 +11,7 @@ import { hostIdOf } from "./host-id.ts";
 import { openJournals } from "./journals.ts";
 import { readLines } from "./lines.ts";
 import { listenOnNetwork, type NetworkListener } from "./listen.ts";
+import { createMounts } from "./mounts/mounts.ts";
 import { createNetwork } from "./network/network.ts";
 import { createOutputs, isOutputsRequest } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
@@ -67,8 +69,11 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   const egress_socket = options.egress_socket ?? join(dirname(options.socket_path), "egress.sock");
   const way = createNetwork({ egress_socket, data_dir });
   const count_max = options.sandboxes_max ?? sandboxesOn(memoryBytes());
+  const blobs = await openBlobs({ folder: join(data_dir, "blobs") });
+  const mounts = createMounts({ blobs, folderOf: driver.mounts });
   const sandboxes = createSandboxes({
     driver,
+    mounts,
     checkpoints,
     outputs,
     network: way,
@@ -77,7 +82,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
     idle_ms: options.idle_ms ?? limits.sandbox_idle_ms,
     idle_with_jobs_ms: options.idle_with_jobs_ms ?? limits.sandbox_idle_with_jobs_ms,
   });
-  const calls = createCalls({ journals, sandboxes, checkpoints });
+  const calls = createCalls({ journals, sandboxes, checkpoints, mounts });
   const identity = { host_id: hostIdOf(data_dir), instance_id: randomUUID() };
   let leaving = false;
 
@@ -108,6 +113,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       network?.close();
       for (const socket of sockets) say(socket, { type: "leaving", n: -1 });
       await sandboxes.close();
+      blobs.close();
       outputs.close();
       await way.close();
       await calls.settled();

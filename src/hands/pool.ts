@@ -7,6 +7,7 @@ import {
   type SetupLine,
   Unavailable,
 } from "./driver.ts";
+import type { Mounts } from "./mounts/mounts.ts";
 import type { Network } from "./network/network.ts";
 import type { Outputs } from "./outputs/outputs.ts";
 import type { Setup } from "./setup.ts";
@@ -47,6 +48,7 @@ export interface PoolOptions {
   checkpoints: Checkpoints;
   outputs: Outputs;
   network: Network;
+  mounts: Pick<Mounts, "forget">;
   setup: Setup;
   count_max: number;
   idle_ms: number;

@@ -6,7 +6,7 @@ import { noNetwork } from "./network/network.ts";
 import { noOutputs } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { openSetup } from "./setup.ts";
-import { testFolder } from "./testing.ts";
+import { nothingMounted, testFolder } from "./testing.ts";
 import { exec, never, request } from "./testing-host.ts";
 
 const folder = testFolder();
@@ -17,6 +17,7 @@ function sandboxes(count_max: number, driver = bubblewrap({ data_dir: folder.pat
     driver,
     checkpoints: noCheckpoints,
     outputs: noOutputs,
+    mounts: nothingMounted,
     network: noNetwork,
     setup: openSetup(folder.path),
     count_max,

@@ -181,7 +181,8 @@ export function createSandboxes(options: PoolOptions): Sandboxes {
       const of = keep_checkpoints ? null : session_id;
       const remove = async () => {
         await options.outputs.forget(id);
-        await options.checkpoints.forget(id, of, () => options.driver.forget(id));
+        const removeFolders = () => options.mounts.forget(id, () => options.driver.forget(id));
+        await options.checkpoints.forget(id, of, removeFolders);
         options.network.forget(id);
         options.setup.forget(id);
       };

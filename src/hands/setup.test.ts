@@ -9,7 +9,7 @@ import { noNetwork } from "./network/network.ts";
 import { noOutputs } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
 import { openSetup } from "./setup.ts";
-import { testFolder, testSpec } from "./testing.ts";
+import { nothingMounted, testFolder, testSpec } from "./testing.ts";
 import { exec, never, request, shell, textOf } from "./testing-host.ts";
 import type { ExecuteResult, Restored } from "./wire.ts";
 
@@ -23,6 +23,7 @@ function host({ ms_max, restored }: { ms_max?: number; restored?: Restored } = {
     driver,
     checkpoints: { ...noCheckpoints, report: () => restored ?? null },
     outputs: noOutputs,
+    mounts: nothingMounted,
     network: noNetwork,
     setup: openSetup(folder.path, ms_max),
     count_max: 4,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import type { Sandbox } from "./driver.ts";
+import type { Mounts } from "./mounts/mounts.ts";
 import { plainSpec } from "./plain-spec.ts";
 import type { SandboxSpec } from "./wire.ts";
 
@@ -16,6 +17,14 @@ export const testSpec: SandboxSpec = {
     tmp_bytes: 4 << 20,
     file_bytes: 16 << 20,
   },
+};
+
+/** Of a host on which nothing can be mounted. */
+export const nothingMounted: Mounts = {
+  put: () => Promise.reject(new Error("nothing can be mounted")),
+  has: () => true,
+  mount: () => Promise.reject(new Error("nothing can be mounted")),
+  forget: (_id, remove) => remove(),
 };
 
 export interface TestFolder {

@@ -80,7 +80,10 @@ export const mount = z.object({
 export type Mount = z.infer<typeof mount>;
 
 /** All that a session mounts. A list of a higher version is newer. */
-export const mountList = z.object({ version: z.int().nonnegative(), mounts: z.array(mount) });
+export const mountList = z.object({
+  version: z.int().nonnegative(),
+  mounts: z.array(mount).max(limits.mounts_max),
+});
 export type MountList = z.infer<typeof mountList>;
 
 /** A workspace as it was after certain calls, kept in the storage. */

@@ -79,7 +79,7 @@ export function sandboxFolders(
   // Begun by a process that did not live to see the end.
   for (const name of readdirSync(staging)) renameSync(join(staging, name), join(trash, name));
   for (const id of readdirSync(mounts).filter((id) => !existsSync(join(base, id))))
-    renameSync(join(mounts, id), join(trash, `${id}.mounts`));
+    renameSync(join(mounts, id), join(trash, `${id}.mounts.${process.hrtime.bigint()}`));
   const taken = new Set<number>();
   for (const id of readdirSync(base)) {
     const uid = ownerOf(join(base, id));
@@ -216,7 +216,8 @@ export function sandboxFolders(
     async remove(id) {
       const folder = join(base, id);
       const name = `${id}.${process.hrtime.bigint()}`;
-      if (existsSync(join(mounts, id))) renameSync(join(mounts, id), join(trash, `${name}.mounts`));
+      if (existsSync(join(mounts, id)))
+        renameSync(join(mounts, id), join(trash, `${id}.mounts.${process.hrtime.bigint()}`));
       if (!existsSync(folder)) return emptyTrash(trash);
       const uid = ownerOf(folder);
       // Renamed first, so that a half removed one is never taken for a workspace.
