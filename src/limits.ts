@@ -110,6 +110,11 @@ export const limits = {
   file_deleted_kept_ms: 24 * 3_600_000,
   /** How long an output that was written anew can still be had by its id. */
   file_superseded_ms: 3_600_000,
+  /** Blocks of one request that name files, and those of them that are documents. */
+  file_blocks_max: 500,
+  file_documents_max: 100,
+  /** What files hold that were shown to a model, as base64, to be shown again. */
+  shown_contents_chars_max: 64 << 20,
   /** Files that one session has mounted, the path of one in bytes, and the repositories that it is created with. */
   file_resources_max: 500,
   mount_path_bytes_max: 1_024,

@@ -213,6 +213,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       host_gone_ms: options.host_gone_ms,
       web,
       models,
+      openContent: blobs.open,
       spending,
       findCap,
       counts: metrics,
@@ -254,6 +255,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       priced: spending.isPriced,
       capped: Object.values(caps).some((cap) => cap !== null),
       watches,
+      blobs,
       from,
       wake: () => brain?.wake(),
       settle: (fork, prefix) =>
@@ -275,7 +277,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...skillRoutes({ blobs, trouble }),
     ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),
     ...modelRoutes(options.listing),
-    ...eventRoutes({ watches, previews, sessionAgents, stop: stop.signal, trouble }),
+    ...eventRoutes({ watches, previews, sessionAgents, blobs, stop: stop.signal, trouble }),
   ];
   // Without the role it still says how it is.
   const app = createApp({

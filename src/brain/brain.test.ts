@@ -60,6 +60,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     log,
     watches,
     previews: createPreviews(async () => {}),
+    openContent: () => assert.fail("nothing names a file"),
     member: { id: () => owner, rejoin: (reason) => rejoined.push(reason) },
     hands: { handsOf: () => hands, met: () => [] },
     host_gone_ms: 0,

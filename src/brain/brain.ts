@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { SandboxSettings } from "../config/sandboxes.ts";
 import type { Database } from "../db/database.ts";
 import { DatabaseUnavailable } from "../db/errors.ts";
@@ -13,7 +14,7 @@ import { type ClaimOptions, claim, type Lease, nextDue, reap, release } from "..
 import type { Member } from "../log/member.ts";
 import type { Previews } from "../log/previews.ts";
 import type { Watches } from "../log/watch.ts";
-import type { Models } from "../models/model.ts";
+import type { ModelRequest, Models } from "../models/model.ts";
 import type { EnvironmentConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
 import type { ToolResult } from "../tools/tool.ts";
@@ -26,6 +27,7 @@ import { createMemory } from "./memory.ts";
 import { noSandbox, sandboxEffects } from "./sandbox-effects.ts";
 import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
+import { createStoredContents } from "./stored-contents.ts";
 
 export interface Brain {
   /** There may be a session to claim. */
@@ -59,6 +61,8 @@ export interface BrainParts {
   sandboxes: Pick<SandboxSettings, "defaults" | "network">;
   web: WebTools;
   models: Models;
+  /** What files hold, by its hash. */
+  openContent(sha256: string): Promise<Readable>;
   spending: Spending;
   findCap: FindCap;
   counts: Counts;
@@ -77,6 +81,7 @@ export function startBrain(parts: BrainParts): Brain {
   const webTools = parts.web.tools.map(({ definition }) => definition);
   /** Anew with each database: what is still being driven keeps its state in the memory that it began with. */
   let memory = createMemory(limits.memory_chars_max);
+  const contents = createStoredContents(parts.openContent, limits.shown_contents_chars_max);
   let looking: Promise<void> | null = null;
   let again = false;
   let timer: NodeJS.Timeout | undefined;
@@ -196,6 +201,11 @@ export function startBrain(parts: BrainParts): Brain {
             settings: parts.sandboxes,
           })
         : noSandbox;
+    const filled = (request: ModelRequest) =>
+      contents.filled(request).catch((error) => {
+        trouble("the files of a conversation could not be read", error, lease.session_id);
+        throw error;
+      });
     const clockAhead = lease.claimed_at_ms - Date.now();
     return {
       read: (seq) => watch.after(seq),
@@ -210,7 +220,7 @@ export function startBrain(parts: BrainParts): Brain {
         if (request.run?.type === "park" && request.run.after_ms !== null) roundWithin(request.run.after_ms);
         return result;
       },
-      callModel: (request, signal) => callModel(parts.models, request, signal),
+      callModel: (request, signal) => callModel(parts.models, request, signal, filled),
       judgeOf: parts.models.judgeOf,
       preview: (preview) => parts.previews.publish(lease.session_id, preview),
       flushPreviews: () => parts.previews.flush(lease.session_id),

@@ -63,13 +63,13 @@ describe("media that the provider refuses", () => {
 
 test("what clients send is what the model sees", () => {
   const source = { type: "url" as const, url: "https://a.example/" };
-  assert.deepEqual(contentForModel(text("")), []);
-  assert.deepEqual(contentForModel({ type: "document", source }), [
+  assert.deepEqual(contentForModel(text(""), {}), []);
+  assert.deepEqual(contentForModel({ type: "document", source }, {}), [
     { type: "document", source, title: null, context: null },
   ]);
   const found = { type: "search_result" as const, title: "T", source: "S" };
   assert.deepEqual(
-    contentForModel({ ...found, content: [text("a"), text("b")], citations: { enabled: true } }),
+    contentForModel({ ...found, content: [text("a"), text("b")], citations: { enabled: true } }, {}),
     [{ ...found, content: ["a", "b"], citations: true }],
   );
 });

@@ -1,5 +1,5 @@
-import type { BodyOf } from "../log/entry.ts";
-import type { ContentBlock, ModelMessage, UserBlock } from "../models/model.ts";
+import type { BodyOf, NamedFile } from "../log/entry.ts";
+import type { BinarySource, ContentBlock, ModelMessage, UserBlock } from "../models/model.ts";
 
 /**
  * The conversation as the model sees it: user and assistant take turns, and system text comes last in a user's turn. The
@@ -62,23 +62,20 @@ export const wordForMedia = <Block extends UserBlock>(
 
 type ClientBlock = BodyOf<"user.message">["content"][number] | BodyOf<"agent.tool_result">["content"][number];
 
-/** A file source is refused at the door in this version, and a redacted block carries nothing. */
-export function contentForModel(block: ClientBlock): ContentBlock[] {
+/** A redacted block carries nothing. */
+export function contentForModel(
+  block: ClientBlock,
+  files: Readonly<Record<string, NamedFile>>,
+): ContentBlock[] {
   switch (block.type) {
     case "text":
       return block.text === "" ? [] : [{ type: "text", text: block.text }];
     case "image":
-      return block.source.type === "file" ? [] : [{ type: "image", source: block.source }];
-    case "document":
-      if (block.source.type === "file") return [];
-      return [
-        {
-          type: "document",
-          source: block.source,
-          title: block.title ?? null,
-          context: block.context ?? null,
-        },
-      ];
+      return sourceOf(block.source, files).map((source) => ({ type: "image", source }));
+    case "document": {
+      const { title = null, context = null } = block;
+      return sourceOf(block.source, files).map((source) => ({ type: "document", source, title, context }));
+    }
     case "search_result": {
       const { title, source, content, citations } = block;
       const texts = content.map((part) => part.text);
@@ -88,3 +85,23 @@ export function contentForModel(block: ClientBlock): ContentBlock[] {
       return [];
   }
 }
+
+/** What a file holds is put in when a model is asked. */
+function sourceOf<Source extends { type: string }>(
+  source: Source | FileSource,
+  files: Readonly<Record<string, NamedFile>>,
+): (Exclude<Source, FileSource> | StoredSource)[] {
+  if (!isFile(source)) return [source as Exclude<Source, FileSource>];
+  const file = files[source.file_id];
+  if (!file) return [];
+  const { media_type, ...stored } = file;
+  return [{ type: "base64", media_type, data: "", stored }];
+}
+
+interface FileSource {
+  type: "file";
+  file_id: string;
+}
+type StoredSource = Extract<BinarySource, { type: "base64" }>;
+
+const isFile = (source: { type: string }): source is FileSource => source.type === "file";

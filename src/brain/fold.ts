@@ -65,12 +65,12 @@ function apply(state: State, entry: Entry): void {
     }
     case "user.tool_result": {
       const result = bodyOf(entry, "user.tool_result");
-      settleCall(thread, result.tool_use_id, result.content ?? [], result.is_error ?? false);
+      settleCall(state, thread, result.tool_use_id, result.content ?? [], result.is_error ?? false);
       return;
     }
     case "user.custom_tool_result": {
       const result = bodyOf(entry, "user.custom_tool_result");
-      settleCall(thread, result.custom_tool_use_id, result.content ?? [], result.is_error ?? false);
+      settleCall(state, thread, result.custom_tool_use_id, result.content ?? [], result.is_error ?? false);
       return;
     }
     case "promoted": {
@@ -78,7 +78,7 @@ function apply(state: State, entry: Entry): void {
       thread.queued = thread.queued.filter((queued) => queued !== event);
       if (event?.type === "user.message") {
         thread.ending = null;
-        thread.newest_user = event.content.flatMap(contentForModel);
+        thread.newest_user = event.content.flatMap((block) => contentForModel(block, state.files));
         addUserBlocks(thread.messages, thread.newest_user);
         thread.user_texts.push(
           ...event.content.flatMap((block) => (block.type === "text" ? [block.text] : [])),
@@ -152,6 +152,9 @@ function apply(state: State, entry: Entry): void {
       Object.assign(state, restored, { seq: entry.seq, checkpoint_seq: entry.seq, mounts });
       return;
     }
+    case "files_named":
+      state.files = { ...state.files, ...bodyOf(entry, "files_named").files };
+      return;
     case "mounts_changed":
       state.mounts = Math.max(state.mounts, bodyOf(entry, "mounts_changed").version);
       return;
@@ -208,7 +211,7 @@ function apply(state: State, entry: Entry): void {
       const result = bodyOf(entry, "agent.tool_result");
       const call = thread.calls.find(({ id }) => id === result.tool_use_id);
       if (call && call.started_seq !== null && toolNamed(call.name)) state.sandbox_call = call.id;
-      settleCall(thread, result.tool_use_id, result.content, result.is_error);
+      settleCall(state, thread, result.tool_use_id, result.content, result.is_error);
       return;
     }
     case "workspace_restored":
@@ -283,6 +286,7 @@ function changeCall(thread: Thread, id: string, change: Partial<Call>): void {
 
 /** The first result counts: a call has one. */
 function settleCall(
+  { files }: State,
   thread: Thread,
   id: string,
   content: BodyOf<"agent.tool_result">["content"],
@@ -295,7 +299,7 @@ function settleCall(
     {
       type: "tool_result",
       tool_use_id: call.vendor_id,
-      content: content.flatMap(contentForModel),
+      content: content.flatMap((block) => contentForModel(block, files)),
       is_error: isError,
     },
   ]);

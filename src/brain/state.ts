@@ -1,6 +1,6 @@
 import { limits } from "../limits.ts";
 import type { SessionStatus } from "../log/append.ts";
-import type { BodyOf } from "../log/entry.ts";
+import type { BodyOf, NamedFile } from "../log/entry.ts";
 import { type ContentBlock, type ModelMessage, type ModelUsage, noUsage } from "../models/model.ts";
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 import { toolNamed } from "../tools/toolset.ts";
@@ -25,6 +25,8 @@ export interface State {
   restore_known?: string;
   /** The number by which `hands` know what is mounted into the sandbox; 0 is nothing. */
   mounts: number;
+  /** What files held when they were named, by their ids. */
+  files: Record<string, NamedFile>;
   /** Null before it is begun, and after one that has failed. */
   setup: EnvironmentSetup | null;
   /** Time spent running before `running_since`, in `ms`. */
@@ -163,6 +165,7 @@ export const emptyState = (): State => ({
   web_searches: 0,
   spent_nano: 0,
   mounts: 0,
+  files: {},
   setup: null,
   active_ms: 0,
   running_since: null,

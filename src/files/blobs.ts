@@ -79,6 +79,7 @@ with allowed as materialized (
   delete from blob b using page p, allowed a
   where b.sha256 = p.sha256 and a.yes and b.used_at < drover_now() - $3 * interval '1 millisecond'
     and not exists (select from file f where f.sha256 = b.sha256)
+    and not exists (select from session_content c where c.sha256 = b.sha256)
     and not exists (select from skill_version v where v.archive_sha256 = b.sha256)
     and not exists (select from skill_file k where k.sha256 = b.sha256)
   returning b.key

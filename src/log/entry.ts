@@ -1,5 +1,5 @@
 import type { Restored } from "../hands/wire.ts";
-import type { AssistantBlock, ModelUsage, ServedBy } from "../models/model.ts";
+import type { AssistantBlock, ModelUsage, ServedBy, StoredContent } from "../models/model.ts";
 import type {
   EventBody,
   SessionEvent,
@@ -97,6 +97,8 @@ export interface InternalBody {
   };
   /** A model request failed and will be sent again, not before `retry_at`. */
   retry_scheduled: { reader: 1; request_id: string; retry_at: string };
+  /** What the files hold that the events after it name, by their ids: it stays, whatever becomes of the files. */
+  files_named: { reader: 3; files: Record<string, NamedFile> };
   /** What is mounted into the sandbox has changed, and is known by this number from now on. */
   mounts_changed: { reader: 3; version: number };
   /** Of a fork: the environment was set up in the other session's sandbox, and this one's is another. */
@@ -108,6 +110,11 @@ export interface InternalBody {
    * again after another server has ended.
    */
   tool_started: { reader: 1; tool_use_id: string };
+}
+
+/** A file as the model is shown it. */
+export interface NamedFile extends StoredContent {
+  media_type: string;
 }
 
 export const readerVersion = 3;

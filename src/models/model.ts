@@ -134,8 +134,17 @@ export type ContentBlock =
   | { type: "search_result"; title: string; source: string; content: string[]; citations: boolean };
 
 export type BinarySource =
-  | { type: "base64"; media_type: string; data: string }
+  | { type: "base64"; media_type: string; data: string; stored?: StoredContent }
   | { type: "url"; url: string };
+
+/** What lies in the file store. Whoever asks a model puts it into `data`, which is empty until then. */
+export interface StoredContent {
+  sha256: string;
+  /** Of its base64. */
+  chars: number;
+  /** Of an image: has a side that is too long beside many others. */
+  large: boolean;
+}
 
 /** What the provider of this name wants back with the block that it made; nobody else can read it. */
 export interface VendorData {

@@ -1,4 +1,4 @@
-import type { ModelMessage, ModelRequest, UserBlock } from "./model.ts";
+import type { BinarySource, ModelMessage, ModelRequest, UserBlock } from "./model.ts";
 
 /** How many tokens something takes, guessed on the high side: only its provider knows. */
 
@@ -33,7 +33,7 @@ export function blockTokens(block: ModelMessage["content"][number]): number {
     case "document":
       if (block.source.type === "text") return tokensIn(block.source.data.length);
       if (block.source.type === "url") return 10 * pdf_page_tokens;
-      return Math.ceil((block.source.data.length * 0.75) / pdf_page_bytes) * pdf_page_tokens;
+      return documentTokens(block.source);
     case "search_result":
       return block.content.reduce((sum, text) => sum + tokensIn(text.length), 0);
     case "tool_result":
@@ -45,4 +45,10 @@ export function blockTokens(block: ModelMessage["content"][number]): number {
     case "tool_use":
       return tokensIn(JSON.stringify(block.input).length);
   }
+}
+
+function documentTokens({ media_type, data, stored }: Extract<BinarySource, { type: "base64" }>): number {
+  const bytes = (stored?.chars ?? data.length) * 0.75;
+  if (media_type.startsWith("text/")) return tokensIn(bytes);
+  return Math.ceil(bytes / pdf_page_bytes) * pdf_page_tokens;
 }

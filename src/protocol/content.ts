@@ -60,6 +60,24 @@ function documentProblem(media_type: "application/pdf" | "text/plain", data: str
 
 const no_text = "has no text: leave the document out, or send what it says";
 
+/** As what a model is shown a file of this type in such a block; null where it cannot be shown. */
+export function shownAs(block: "image" | "document", mime_type: string): ShownType | null {
+  const [type = ""] = mime_type.toLowerCase().split(";");
+  if (block === "image") return imageTypes.find((candidate) => candidate === type) ?? null;
+  if (type === "application/pdf") return type;
+  return type.startsWith("text/") || type === "application/json" ? "text/plain" : null;
+}
+export type ShownType = ImageType | "application/pdf" | "text/plain";
+
+/** The most base64 that such a block may bring along. */
+export const shownCharsMax = { image: limits.image_base64_chars_max, document: limits.media_chars_max };
+
+/** What is wrong with what a file holds, or null. */
+export const shownProblem = (type: ShownType, data: string): string | null =>
+  type === "application/pdf" || type === "text/plain"
+    ? documentProblem(type, data)
+    : imageProblem(type, data);
+
 export const imageBlock = z.strictObject({
   type: z.literal("image"),
   source: z.discriminatedUnion("type", [

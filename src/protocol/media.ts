@@ -5,7 +5,13 @@ import { type ImageType, imageSize, imageTypes } from "./image-size.ts";
 
 interface MediaBlock {
   type: "image" | "document";
-  source: { type: string; media_type?: string; data?: string };
+  source: {
+    type: string;
+    media_type?: string;
+    data?: string;
+    /** Known of what is not at hand. */
+    stored?: { chars: number; large: boolean };
+  };
 }
 
 export interface Media {
@@ -16,7 +22,8 @@ export interface Media {
   chars: number;
 }
 
-export function mediaOf({ type, source: { media_type, data = "" } }: MediaBlock): Media {
+export function mediaOf({ type, source: { media_type, data = "", stored } }: MediaBlock): Media {
+  if (stored) return { image: type === "image", large: stored.large, chars: stored.chars };
   const imageType = imageTypes.find((candidate) => candidate === media_type);
   return {
     image: type === "image",

@@ -1,5 +1,6 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { z } from "zod";
+import type { Blobs } from "../../files/blobs.ts";
 import type { Previews } from "../../log/previews.ts";
 import type { Watches } from "../../log/watch.ts";
 import { ApiError } from "../../protocol/errors.ts";
@@ -22,6 +23,7 @@ export interface EventParts {
   watches: Watches;
   previews: Previews;
   sessionAgents: SessionAgents;
+  blobs: Pick<Blobs, "open">;
   /** Aborted when the server stops: streams end, and clients come back to the next one. */
   stop: AbortSignal;
   /** Told why a stream broke off, when it was not the client's doing. */
@@ -35,15 +37,23 @@ const workers = ["api_key", "environment_key", "work_token"] as const;
 
 /** A worker runs what a model wrote, which could find its credentials: with them nobody can speak for the user. */
 function requireResults(events: EventParams[]): void {
-  const i = events.findIndex(({ type }) => type !== "user.tool_result" && type !== "user.custom_tool_result");
-  if (i === -1) return;
-  throw new ApiError(
-    "permission_error",
-    `events.${i}.type: a worker may send user.tool_result and user.custom_tool_result; send ${events[i]?.type} with an API key`,
-  );
+  events.forEach((event, i) => {
+    if (event.type !== "user.tool_result" && event.type !== "user.custom_tool_result")
+      throw new ApiError(
+        "permission_error",
+        `events.${i}.type: a worker may send user.tool_result and user.custom_tool_result; send ${event.type} with an API key`,
+      );
+    event.content?.forEach((block, j) => {
+      if ((block.type === "image" || block.type === "document") && block.source.type === "file")
+        throw new ApiError(
+          "permission_error",
+          `events.${i}.content.${j}.source: a worker may not name files of the workspace; send the bytes`,
+        );
+    });
+  });
 }
 
-export function eventRoutes({ watches, previews, sessionAgents, stop, trouble }: EventParts): Route[] {
+export function eventRoutes({ watches, previews, sessionAgents, blobs, stop, trouble }: EventParts): Route[] {
   async function stream(
     { db, principal, query, headers, context }: Call<unknown, StreamQuery, unknown>,
     sessionId: string,
@@ -86,7 +96,7 @@ export function eventRoutes({ watches, previews, sessionAgents, stop, trouble }:
           principal.kind === "work_token"
             ? { work_id: principal.workId, worker_id: principal.workerId }
             : undefined;
-        return sendEvents(db, log, sessionAgents, workspaceId, session_id, events, worker);
+        return sendEvents({ db, log, sessionAgents, blobs }, workspaceId, session_id, events, worker);
       },
     }),
     route({

@@ -1,3 +1,4 @@
+import type { Blobs } from "../../files/blobs.ts";
 import type { Watches } from "../../log/watch.ts";
 import { invalid } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
@@ -18,6 +19,7 @@ import { notBudgetable, notCapped } from "../../resources/sessions/budget.ts";
 import { createSession } from "../../resources/sessions/create.ts";
 import { archiveSession, deleteSession } from "../../resources/sessions/end.ts";
 import { type ForkParts, forkSession } from "../../resources/sessions/fork.ts";
+import { namedFiles } from "../../resources/sessions/named-files.ts";
 import { getSession, listSessions } from "../../resources/sessions/read.ts";
 import {
   requireSupportedAgent,
@@ -31,6 +33,7 @@ import { managedAgentsBeta } from "../versions.ts";
 
 export interface SessionParts extends ForkParts {
   watches: Watches;
+  blobs: Pick<Blobs, "open">;
   /** Number of this process in notifications. */
   from(): number;
   /** There is a session to run. */
@@ -41,7 +44,7 @@ const params = { session_id: idOf("session") };
 const common = { beta: managedAgentsBeta } as const;
 
 export function sessionRoutes(parts: SessionParts): Route[] {
-  const { priced, capped, watches, from, wake } = parts;
+  const { priced, capped, watches, blobs, from, wake } = parts;
   return [
     route({
       ...common,
@@ -60,12 +63,14 @@ export function sessionRoutes(parts: SessionParts): Route[] {
         if (capped && !priced(effective)) throw notCapped(effective.model);
         const environment = await environmentStore(db).get(workspaceId, body.environment_id);
         requireSupportedResources(body.resources ?? [], environment);
-        requireSupportedEvents(body.initial_events ?? [], "initial_events");
+        const events = body.initial_events ?? [];
+        requireSupportedEvents(events, "initial_events");
+        const named = await namedFiles(db, blobs, workspaceId, events, "initial_events");
         const pins = await pinsFor(db, workspaceId, [{ path: "agent", skills: effective.skills }]);
         const created = await createSession(
           db,
           workspaceId,
-          { agent: effective, environment, pins, priced: priced(effective), params: body },
+          { agent: effective, environment, pins, named, priced: priced(effective), params: body },
           from(),
         );
         if (created.status === "running") whenCommitted(wake);

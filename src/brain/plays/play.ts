@@ -136,9 +136,10 @@ export async function play(
         return result ?? assert.fail("no answer");
       },
     };
+    const blobs = { open: () => assert.fail("nothing names a file") };
     const what = params.map(nameOf).join(", ");
     try {
-      const { data } = await sendEvents(db, log, agents, "w", session.id, params);
+      const { data } = await sendEvents({ db, log, sessionAgents: agents, blobs }, "w", session.id, params);
       trace.push(`client: ${what}`);
       accepted.push(...data.map(({ id }) => id));
       const { entries } = await look();

@@ -473,3 +473,12 @@ create function files_beside(of_session text, path text) returns json language s
     where mount_path = path or starts_with(mount_path, path || '/') or starts_with(path, mount_path || '/')))
   from session_resource where session_id = of_session and type = 'file'
 $$;
+
+-- What files held that are named in what was said in a session: it stays as long as the session.
+create table session_content (
+  workspace_id text not null,
+  session_id text not null references session (id) on delete cascade,
+  sha256 text not null references blob (sha256),
+  primary key (session_id, sha256)
+);
+create index session_content_blob on session_content (sha256);

@@ -1,4 +1,5 @@
 import type Anthropic from "@anthropic-ai/sdk";
+import { withinLimits } from "../media-limits.ts";
 import type {
   AssistantBlock,
   ContentBlock,
@@ -9,7 +10,6 @@ import type {
 } from "../model.ts";
 import { hasText, toolName, wellFormed, withoutLastThoughts } from "../sendable.ts";
 import { generationOf, takesSystemMessages } from "../traits.ts";
-import { withinLimits } from "./media.ts";
 import { searchParams } from "./search.ts";
 
 type Params = Anthropic.MessageCreateParamsStreaming;

@@ -1,6 +1,7 @@
 import type { Database, Statement } from "../../db/database.ts";
 import type { AppendEntry } from "../../log/append.ts";
 import { arrivalEntries } from "../../log/arrival.ts";
+import { readerOf } from "../../log/entry.ts";
 import { primaryThreadOf } from "../../log/thread-id.ts";
 import type { Environment } from "../../protocol/environments.ts";
 import { invalid } from "../../protocol/errors.ts";
@@ -11,6 +12,7 @@ import type { CreateSession, Session } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { heldSources, insertCopies, requireSources } from "../files/copies.ts";
 import type { Pin } from "../skills/pins.ts";
+import { hashesOf, type NamedFiles, namedDrafts } from "./named-files.ts";
 import { type ResourceRow, resourcesJson } from "./resource-row.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
@@ -41,19 +43,22 @@ with env as (
   insert into session_skill (workspace_id, session_id, skill_id, version_id)
   select $1, made.id, p.skill_id, p.version_id
   from made, json_to_recordset($14::json) as p (skill_id text, version_id text)
+), held as (
+  insert into session_content (workspace_id, session_id, sha256)
+  select $1, made.id, content.sha256 from made, unnest($16::text[]) as content (sha256) order by content.sha256
 ), entries as (
   select * from json_to_recordset($9::json) as e (
     i int, id text, thread_id text, audience text, type text, body text)
 ), head as (
   insert into session_head (workspace_id, session_id, seq, last_at, status_at, budget_cents, spent_nano, status, usage,
-    runnable_at, active_since, first_turn_seq, first_turn_at, work_environment_id, work_id, work_live)
+    runnable_at, active_since, first_turn_seq, first_turn_at, work_environment_id, work_id, work_live, needs_reader)
   select $1, made.id, count(e.i), made.created_at, made.created_at, $12, case when $13 then 0 end,
     case when count(e.i) > 0 then 'running' else 'idle' end,
     '{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"server_tool_use":{"web_search_requests":0,"web_fetch_requests":0}}',
     case when count(e.i) > 0 then made.created_at end, case when count(e.i) > 0 then made.created_at end,
     case when count(e.i) > 0 then 1 end, case when count(e.i) > 0 then made.created_at end,
     made.work_environment_id, case when made.work_environment_id is not null then drover_id('work_') end,
-    made.work_environment_id is not null
+    made.work_environment_id is not null, $17
   from (select *, case environment_config ->> 'type' when 'self_hosted' then environment_id end as work_environment_id
     from made) made
     left join entries e on true group by made.id, made.created_at, made.work_environment_id
@@ -81,6 +86,8 @@ export interface NewSession {
   environment: Pick<Environment, "id">;
   /** What it has of skills. */
   pins: readonly Pin[];
+  /** The files that the initial events name. */
+  named: NamedFiles;
   /** Its model has a list price. */
   priced: boolean;
   params: Pick<CreateSession, "title" | "metadata" | "initial_events" | "budget" | "resources">;
@@ -90,11 +97,14 @@ export interface NewSession {
 export async function createSession(
   db: Database,
   workspaceId: string,
-  { agent, environment, pins, priced, params }: NewSession,
+  { agent, environment, pins, named, priced, params }: NewSession,
   from: number,
 ): Promise<Session> {
   const id = newId("session");
-  const entries: AppendEntry[] = arrivalEntries(id, agent.name, params.initial_events ?? []);
+  const entries: AppendEntry[] = [
+    ...namedDrafts(id, named),
+    ...arrivalEntries(id, agent.name, params.initial_events ?? []),
+  ];
   const files = (params.resources ?? []).flatMap((resource, i) =>
     resource.type === "file" ? [{ ...resource, path: `resources.${i}.file_id` }] : [],
   );
@@ -122,6 +132,8 @@ export async function createSession(
         mount_path: filePathOf(file),
       })),
     ),
+    hashesOf(named),
+    readerOf(entries),
   ]);
   if (!row) {
     await requireSources(db, workspaceId, files);

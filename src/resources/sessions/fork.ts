@@ -148,6 +148,9 @@ with source as (
   returning *, id as session_id, created_at as at
 ), copied_files as (
   ${insertCopies("made")}
+), contents_held as (
+  insert into session_content (workspace_id, session_id, sha256)
+  select $1, made.id, c.sha256 from made, session_content c where c.session_id = $2 order by c.sha256
 ), resources as (
   insert into session_resource as r (workspace_id, session_id, id, type, file_id, mount_path, position, created_at, updated_at)
   select $1, made.id, drover_id('sesrsc_'), 'file', a.file_id, a.mount_path, a.position, made.at, made.at

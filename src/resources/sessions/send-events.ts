@@ -1,4 +1,5 @@
 import type { Database } from "../../db/database.ts";
+import type { Blobs } from "../../files/blobs.ts";
 import { arrivalEntries, startsTurn } from "../../log/arrival.ts";
 import { wireEvent } from "../../log/entry.ts";
 import type { Log } from "../../log/group-commit.ts";
@@ -6,15 +7,21 @@ import { primaryThreadOf } from "../../log/thread-id.ts";
 import { takesSystemMessages } from "../../models/traits.ts";
 import { invalid } from "../../protocol/errors.ts";
 import type { DoneBy, EventParams, SessionEvent } from "../../protocol/events.ts";
+import { holdContents, namedDrafts, namedFiles } from "./named-files.ts";
 import { sessionNotFound } from "./read.ts";
 import type { SessionAgents } from "./session-agents.ts";
 import { requireSupportedEvents } from "./supported.ts";
 
+export interface SendParts {
+  db: Database;
+  log: Log;
+  sessionAgents: SessionAgents;
+  blobs: Pick<Blobs, "open">;
+}
+
 /** Appends a client's events, all or none, and answers with them as they now stand. */
 export async function sendEvents(
-  db: Database,
-  log: Log,
-  sessionAgents: SessionAgents,
+  { db, log, sessionAgents, blobs }: SendParts,
   workspaceId: string,
   sessionId: string,
   events: EventParams[],
@@ -32,11 +39,13 @@ export async function sendEvents(
   const answers = answersOf(events);
   const agent = await sessionAgents.of(db, workspaceId, sessionId);
   requireSystemPlace(events, agent.model);
+  const files = await namedFiles(db, blobs, workspaceId, events, "events");
+  await holdContents(db, workspaceId, sessionId, files);
   const entries = arrivalEntries(sessionId, agent.name, events, worker);
   const result = await log.append({
     workspace_id: workspaceId,
     session_id: sessionId,
-    entries,
+    entries: [...namedDrafts(sessionId, files), ...entries],
     threads: events.some(startsTurn) ? [{ id: threadId, status: "running", only_if: "starts" }] : [],
     answers: answers.map(({ ask }) => ask),
     ...leaveOf(events),

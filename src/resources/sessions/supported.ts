@@ -41,12 +41,6 @@ export function requireSupportedEvents(events: EventParams[], path: string): voi
   events.forEach((event, i) => {
     switch (event.type) {
       case "user.message":
-        event.content.forEach((block, j) => {
-          if (block.type !== "text" && block.source.type === "file") {
-            throw invalid(`${path}.${i}.content.${j}.source: files are not supported yet`);
-          }
-        });
-        return;
       case "user.interrupt":
       case "user.tool_result":
       case "user.custom_tool_result":

@@ -1,5 +1,5 @@
-import { excessOf, loadOf, type Media, mediaOf, plus } from "../../protocol/media.ts";
-import type { ContentBlock, ModelMessage, UserBlock } from "../model.ts";
+import { excessOf, loadOf, type Media, mediaOf, plus } from "../protocol/media.ts";
+import type { ContentBlock, ModelMessage, UserBlock } from "./model.ts";
 
 type MediaBlock = Extract<ContentBlock, { type: "image" | "document" }>;
 type Item = Media & { block: MediaBlock };

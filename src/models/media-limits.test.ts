@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { limits } from "../../limits.ts";
-import { png } from "../../protocol/testing-images.ts";
-import type { ContentBlock, ModelMessage } from "../model.ts";
-import { withinLimits } from "./media.ts";
+import { limits } from "../limits.ts";
+import { png } from "../protocol/testing-images.ts";
+import { withinLimits } from "./media-limits.ts";
+import type { ContentBlock, ModelMessage } from "./model.ts";
 
 const image = (width = 8, height = 8): ContentBlock => ({
   type: "image",
