@@ -137,7 +137,7 @@ test("what is not supported is refused by name, and empty lists are no request f
   const message = { type: "user.message", content: [{ type: "text", text: "x" }] };
   const outcome = { type: "user.define_outcome", description: "d", rubric: { type: "text", content: "r" } };
   for (const fields of [
-    { resources: [{ type: "file", file_id: "file_1" }] },
+    { resources: [{ type: "folder", path: "/" }] },
     { vault_ids: ["vlt_1"] },
     { budget: { type: "limit" } },
     { initial_events: Array.from({ length: 51 }, () => message) },
