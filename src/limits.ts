@@ -133,7 +133,7 @@ export const limits = {
   skill_depth_max: 20,
   /** With folders, and what is left out. */
   skill_zip_entries_max: 4_000,
-  skill_front_matter_bytes_max: 64 << 10,
+  skill_front_matter_bytes_max: 8 << 10,
   skill_slug_chars_max: 64,
   skill_description_chars_max: 1_024,
   skill_display_name_chars_max: 255,
@@ -145,8 +145,9 @@ export const limits = {
   /** How long a deleted version is kept that no session has, and how many are removed at a time. */
   skill_deleted_kept_ms: 24 * 3_600_000,
   skills_sweep_batch_max: 100,
-  /** Of one repository. */
+  /** Of one repository: skills, and the `bytes` of a SKILL.md. */
   repository_skills_max: 50,
+  repository_skill_bytes_max: 256 << 10,
   /** Skills of a session, of all its agents together. */
   session_skills_max: 500,
   /** Repositories that one process fetches at once; how large a fetch of one, or what is taken of it, may be, in `bytes`. */

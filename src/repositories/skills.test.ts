@@ -62,7 +62,7 @@ test("what strangers have made to look like a skill is passed over", async () =>
     "evil/odd",
     {
       ".claude/skills/plain/SKILL.md": text("plain"),
-      ".claude/skills/large/SKILL.md": `${text("large")}${"x".repeat(limits.skill_front_matter_bytes_max)}`,
+      ".claude/skills/large/SKILL.md": `${text("large")}${"x".repeat(limits.repository_skill_bytes_max)}`,
       ".claude/skills/no-matter/SKILL.md": "# nothing",
       ".claude/skills/long/SKILL.md": text("long", "x".repeat(limits.skill_description_chars_max + 1)),
       ".claude/skills/controlled/SKILL.md": text("controlled", '"\\e[2J"'),

@@ -44,7 +44,7 @@ export async function skillsAt(
   const some = folders.slice(0, limits.repository_skills_max).map(({ path }) => `${path}/SKILL.md`);
   const found: FoundSkill[] = [];
   for (const { mode, sha, bytes, path } of await list(...some)) {
-    if (!mode.startsWith("100") || bytes > limits.skill_front_matter_bytes_max) continue;
+    if (!mode.startsWith("100") || bytes > limits.repository_skill_bytes_max) continue;
     const { code, stdout } = await git(["cat-file", "blob", sha]);
     if (code === 0) found.push(...skillIn(stdout, path));
   }

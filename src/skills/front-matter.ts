@@ -36,7 +36,7 @@ export function frontMatterOf(content: Buffer): FrontMatter {
   const [, yaml] = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text) ?? [];
   if (yaml === undefined)
     throw refuse(
-      "must begin with front matter: a line ---, name and description in YAML, and another line ---",
+      `must begin with front matter: a line ---, name and description in YAML, and another line ---, in ${limits.skill_front_matter_bytes_max} bytes at most`,
     );
   const document = parseDocument(yaml, { logLevel: "silent" });
   const [error] = document.errors;
