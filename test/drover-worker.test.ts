@@ -12,6 +12,7 @@ import { killed } from "./harness/sdk-workers.ts";
 import { eventually, newHostedSession, type SelfHosted, selfHosted } from "./harness/self-hosted.ts";
 import { startTestServer } from "./harness/server.ts";
 import { follow, isIdle, isOf, message, type StreamEvent, saidIn, send } from "./harness/session.ts";
+import { newSkill } from "./harness/skills.ts";
 
 const api = await startTestServer({ work_lease_ms: 3_000 });
 const dataDir = mkdtempSync(join(tmpdir(), "drover-worker-"));
@@ -98,6 +99,22 @@ describe("drover worker", { skip }, () => {
     child.kill("SIGTERM");
     await once(child, "exit");
     assert.equal(child.exitCode, 0);
+  });
+
+  test("brings the skills of a session into its sandbox", async () => {
+    const own = await selfHosted(api);
+    const child = await worker(own);
+    const script = '#!/bin/sh\ncat "$(dirname "$0")/../greeting"\n';
+    const skill = await newSkill(own.client, "carried", {
+      "scripts/run.sh": script,
+      greeting: "carried here\n",
+    });
+    const { id } = await newHostedSession(own, skill);
+    const stream = await follow(own.client, id);
+    const runs = "bash /mnt/skills/carried/scripts/run.sh; rm /mnt/skills/carried/greeting";
+    await send(own.client, id, message([runs, "then", "echo"].join("\n")));
+    assert.match(saidIn(await stream.until(endsTurn)), /carried here\s+.*(Read-only|denied)/s);
+    await killed(child);
   });
 
   test("keeps the workspace while the session lives, and removes it when it is archived", async () => {

@@ -4,9 +4,10 @@ import { durability } from "./cases/durability.ts";
 import { environments } from "./cases/environments.ts";
 import { events } from "./cases/events.ts";
 import { interrupts } from "./cases/interrupts.ts";
-import { deployments, memory, multiagent, resources, skillsInRepositories, vaults } from "./cases/later.ts";
+import { deployments, memory, multiagent, resources, vaults } from "./cases/later.ts";
 import { sandboxes } from "./cases/sandboxes.ts";
 import { sessions } from "./cases/sessions.ts";
+import { skills } from "./cases/skills.ts";
 import { streams } from "./cases/streams.ts";
 import { systemMessages } from "./cases/system-messages.ts";
 import { tools } from "./cases/tools.ts";
@@ -27,7 +28,7 @@ export const checklist: Group[] = [
   systemMessages,
   resources,
   sandboxes,
-  skillsInRepositories,
+  skills,
   vaults,
   memory,
   budgets,

@@ -15,10 +15,6 @@ export const resources = section("Resources, files, outputs", "files and reposit
   [67, "What is written to the outputs folder is listed, can be downloaded, and goes with the session"],
 ]);
 
-export const skillsInRepositories: Group = section("Skills", "skills are not built yet", [
-  [69, "Skills of a repository are announced, and attached ones keep their executable bits"],
-]);
-
 export const vaults = section("Vaults", "vaults are not built yet", [
   [70, "No secret is ever shown; an active key is there once; archive and delete purge"],
   [71, "Where a secret may be injected can be set, changed and cleared"],
