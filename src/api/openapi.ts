@@ -62,11 +62,12 @@ function operation(route: Route): Json {
 }
 
 const bytes: Json = { type: "string", format: "binary" };
+const severalFiles: Json = { type: "array", items: bytes };
 
 function formSchema({ files, fields }: FormShape): Json {
   const schema = jsonSchema(fields, "output");
   const properties = {
-    ...Object.fromEntries(files.map((name) => [name, bytes])),
+    ...Object.fromEntries(files.map((name) => [name, name.endsWith("[]") ? severalFiles : bytes])),
     ...(schema.properties as Json),
   };
   return { ...schema, properties, required: [...files, ...((schema.required as string[]) ?? [])] };

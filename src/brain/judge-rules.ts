@@ -1,9 +1,10 @@
 import { posix } from "node:path";
+import { skillsFolder } from "../protocol/skills.ts";
 import { expandBraces } from "../tools/glob.ts";
 
 /**
- * What the policy `auto` allows without asking anybody: reading what lies in the workspace or in /mnt/session. It knows
- * the text of a call alone, so what it cannot tell from the text it leaves to the judge.
+ * What the policy `auto` allows without asking anybody: reading what lies in the workspace, in /mnt/session or in
+ * /mnt/skills. It knows the text of a call alone, so what it cannot tell from the text it leaves to the judge.
  *
  * A path with `..` in it is left to the judge, wherever it seems to lead: behind a symbolic link `..` is the parent of
  * what the link names. A link itself is followed, and may lead out of the workspace. That is no leak: the tools act
@@ -24,7 +25,7 @@ export function isSettled(name: string, input: Record<string, unknown>): boolean
 }
 
 const workspace = "/workspace";
-const readable = [workspace, "/mnt/session"];
+const readable = [workspace, "/mnt/session", skillsFolder];
 
 /** A first `-` is something else than a file to several programs. */
 function isInside(path: unknown): boolean {

@@ -2,7 +2,6 @@ import type { Readable } from "node:stream";
 import type { Database } from "../../db/database.ts";
 import type { Blobs } from "../../files/blobs.ts";
 import { limits } from "../../limits.ts";
-import { ApiError } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
 import type { Principal } from "../../protocol/principal.ts";
 import {
@@ -29,9 +28,10 @@ import {
   listVersions,
 } from "../../resources/skills/read.ts";
 import { deleteSkill, deleteVersion } from "../../resources/skills/remove.ts";
-import { folderOf, type Uploaded } from "../../skills/folder.ts";
+import { folderOf } from "../../skills/folder.ts";
 import type { FormFile } from "../form.ts";
 import { downloadRoute, type Route, route, uploadRoute } from "../route.ts";
+import { createUploadRoom, type Held } from "../upload-room.ts";
 
 export interface SkillParts {
   blobs: Blobs;
@@ -53,9 +53,9 @@ const form = {
 };
 
 export function skillRoutes({ blobs, trouble }: SkillParts): Route[] {
-  const room = createRoom();
+  const room = createUploadRoom(limits.skill_uploads_bytes_max);
   const take = (file: FormFile) => room.take(file);
-  const contentsOf = async (taken: readonly Taken[]) => keepContents(blobs, await folderOf(taken));
+  const contentsOf = async (taken: readonly Held[]) => keepContents(blobs, await folderOf(taken));
 
   return [
     uploadRoute({
@@ -177,44 +177,3 @@ function found(db: Database, principal: Principal, { skill_id = "", version = ""
       return getPinnedVersion(db, principal.sessionId, skill_id, version);
   }
 }
-
-interface Taken extends Uploaded {
-  discard(): Promise<void>;
-}
-
-/** Skills are read in memory: not more of them at a time than it has room for. */
-function createRoom() {
-  let held = 0;
-  const release = (bytes: number) => {
-    held -= bytes;
-  };
-  return {
-    async take({ filename, content }: FormFile): Promise<Taken> {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      try {
-        for await (const chunk of content as AsyncIterable<Buffer>) {
-          held += chunk.length;
-          bytes += chunk.length;
-          if (held > limits.skill_uploads_bytes_max) throw busy();
-          chunks.push(chunk);
-        }
-      } catch (error) {
-        release(bytes);
-        throw error;
-      }
-      return { name: filename ?? "", content: Buffer.concat(chunks), discard: async () => release(bytes) };
-    },
-    /** What is refused is discarded by who has taken it. */
-    async using<Made>(taken: readonly Taken[], make: () => Promise<Made>): Promise<Made> {
-      const made = await make();
-      for (const one of taken) await one.discard();
-      return made;
-    },
-  };
-}
-
-const busy = () =>
-  new ApiError("rate_limit_error", "too many skills are being uploaded to this server; try again", {
-    headers: { "retry-after": "1" },
-  });
