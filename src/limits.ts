@@ -137,8 +137,6 @@ export const limits = {
   skill_slug_chars_max: 64,
   skill_description_chars_max: 1_024,
   skill_display_name_chars_max: 255,
-  /** One that hardly shrinks is a little larger than its files. */
-  skill_archive_bytes_max: 32 << 20,
   /** Skills that one process takes in at a time, in memory; and files of one that it stores at a time. */
   skill_uploads_bytes_max: 128 << 20,
   skill_files_parallel_max: 8,

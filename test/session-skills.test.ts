@@ -231,6 +231,9 @@ describe("on a self-hosted environment", () => {
     assert.equal((await read(own.worker, mine)).id, newer.id);
     assert.equal((await read(own.worker, beside)).id, beside.latest_version_id);
     await assert.rejects(read(holder, mine, newer.id), Anthropic.NotFoundError);
+    await api.client.beta.skills.delete(mine.id);
+    assert.equal((await read(own.worker, mine)).id, mine.latest_version_id);
+    await assert.rejects(read(own.worker, mine, newer.id), Anthropic.NotFoundError);
     await assert.rejects(read(holder, beside), Anthropic.NotFoundError);
     await assert.rejects(read(own.worker, foreign), Anthropic.NotFoundError);
     for (const client of [holder, own.worker])

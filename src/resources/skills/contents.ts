@@ -21,8 +21,7 @@ export async function keepContents(
   blobs: Blobs,
   { slug, description, files }: SkillFolder,
 ): Promise<SkillContents> {
-  const keep = async (content: Buffer) =>
-    (await blobs.receive(chunksOf(content), Math.max(content.length, limits.skill_archive_bytes_max))).keep();
+  const keep = async (content: Buffer) => (await blobs.receive(chunksOf(content), content.length)).keep();
   const archive = await keep(await archiveOf(slug, files));
   const manifest: ManifestEntry[] = [];
   for (let at = 0; at < files.length; at += limits.skill_files_parallel_max) {
