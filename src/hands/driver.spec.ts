@@ -6,6 +6,8 @@ import { after, before, describe, test } from "node:test";
 import type { Driver, LimitName, Sandbox } from "./driver.ts";
 import { createNetwork } from "./network/network.ts";
 import { fakeEgress } from "./network/testing-egress.ts";
+import { listOutputs } from "./outputs/list.ts";
+import { readOutput } from "./outputs/read.ts";
 import { runIn, sh, type TestFolder, testFolder, testSpec } from "./testing.ts";
 import { mountRoots, type SandboxSpec } from "./wire.ts";
 
@@ -101,6 +103,31 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
       const names = Array.from({ length: 20 }, (_, n) => String(n));
       const results = await Promise.all(names.map((name) => sh(sandbox, `echo ${name}`)));
       assert.deepEqual(results, names);
+    });
+
+    test("shows what is written to its outputs, to the byte, and whenever it changes", async () => {
+      const outputs = driver.keptFolders("sbx_spec")?.find(({ name }) => name === "outputs");
+      assert.ok(outputs);
+      const versions = new Set<string>();
+      for (const write of [
+        "printf 1 > a",
+        "printf 2 > a",
+        "printf 3 >> a",
+        "printf 4 | dd of=a conv=notrunc",
+        "touch -d @1 a",
+      ]) {
+        const { code } = await runIn(sandbox, ["bash", "-c", `cd /mnt/session/outputs; ${write}`]);
+        assert.equal(code, 0, write);
+        const { list } = await listOutputs(outputs, { rest_ms: 0 });
+        const [output] = list.files;
+        assert.ok(output, JSON.stringify(list));
+        versions.add(output.version);
+        const data = readOutput(outputs, { ...output, offset: 0, length: 10 });
+        assert.equal(data?.length, output.bytes);
+        assert.equal(String(data), await sh(sandbox, "cat /mnt/session/outputs/a"));
+      }
+      assert.equal(versions.size, 5);
+      await runIn(sandbox, ["rm", "/mnt/session/outputs/a"]);
     });
 
     test("has a workspace, outputs and a home that can be written, and little else", async () => {
