@@ -113,7 +113,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
         "printf 1 > a",
         "printf 2 > a",
         "printf 3 >> a",
-        "printf 4 | dd of=a conv=notrunc",
+        "printf 4 1<>a",
         "touch -d @1 a",
       ]) {
         const { code } = await runIn(sandbox, ["bash", "-c", `cd /mnt/session/outputs; ${write}`]);
