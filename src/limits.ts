@@ -553,6 +553,8 @@ export const limits = {
   outputs_retry_ms: 5_000,
   outputs_retry_ms_max: 300_000,
   outputs_failed_max: 10_000,
+  /** How long a sandbox that is to be removed waits for its last outputs to be taken. */
+  outputs_last_ms: 60_000,
   /** How often hosts are asked whose outputs are to be taken, and about how many they say it at a time. */
   outputs_poll_ms: 1_000,
   outputs_changed_max: 1_000,

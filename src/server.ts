@@ -45,6 +45,7 @@ import type { ModelListing } from "./models/listing.ts";
 import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
+import { takeLastOutputs } from "./outputs/last.ts";
 import { startTakingOutputs } from "./outputs/taking.ts";
 import { ApiError } from "./protocol/errors.ts";
 import { newId } from "./protocol/ids.ts";
@@ -220,23 +221,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       trouble,
     });
   const works = createWorks(db, log, logEvents);
-  const takingOutputs = does("brain")
-    ? startTakingOutputs({
-        db,
-        member,
-        together: works.together,
-        blobs,
-        rules: options.files,
-        hands,
-        trouble,
-      })
-    : null;
+  const outputs = { db, member, together: works.together, blobs, rules: options.files, hands, trouble };
+  const takingOutputs = does("brain") ? startTakingOutputs(outputs) : null;
   const jobs = does("jobs")
     ? startJobs({
         db,
         hands,
         blobs,
         workspace_days: options.workspace_days,
+        takeLastOutputs: (sessionId, placement) => takeLastOutputs(outputs, sessionId, placement),
         workLost: (lost) => logger.warn(lost, "a worker was not heard of any more, and has lost its work"),
         trouble,
       })

@@ -119,6 +119,54 @@ describe("what a session writes to its outputs folder", () => {
   });
 });
 
+describe("a session that", () => {
+  test("is archived keeps what was written up to then, also where no brain has taken it", async () => {
+    const whole = await startTestServer();
+    const rest = await startTestServer({ beside: whole, roles: ["api", "jobs"] });
+    try {
+      const { id } = await newSession(whole.client, await prepare(whole.client));
+      const job =
+        "until [ -e go ]; do sleep 0.02; done; echo late > /mnt/session/outputs/late.txt; echo 1 > done";
+      await turn(whole.client, id, `bash (${job}; sleep 100) >/dev/null 2>&1 &`);
+      await whole.stop();
+      whole.workspace(id).release();
+      await whole.workspace(id).written("done");
+      await rest.client.beta.sessions.archive(id);
+      const [late] = await filesWhen(rest.client, id, ({ length }) => length === 1);
+      assert.equal(String(await downloaded(rest.client, late?.id ?? "")), "late\n");
+    } finally {
+      await rest.close();
+      await whole.close();
+    }
+  });
+
+  test("is forked has copies of what was written up to there", async () => {
+    const id = await begin();
+    const write = (text: string) => run(id, `printf ${text} > /mnt/session/outputs/a.txt`);
+    await write("one");
+    const [one] = await when(id, "a.txt");
+    const cut = (await listed(api.client, id)).at(-1)?.id;
+    const kept = api.hands.kept(id);
+    await write("two");
+    await filesWhen(api.client, id, ([file]) => file?.id !== one?.id);
+    await kept;
+    for (const [event_id, text] of [
+      [cut, "one"],
+      [undefined, "two"],
+    ]) {
+      const fork: { id: string } = await api.client.post(`/v1/sessions/${id}/fork`, { body: { event_id } });
+      const [copy, ...others] = await filesOf(api.client, fork.id);
+      assert.deepEqual(others, []);
+      assert.deepEqual(copy?.scope, { type: "session", id: fork.id });
+      assert.equal(String(await downloaded(api.client, copy?.id ?? "")), text);
+      // What comes with the workspace is what it has.
+      await run(fork.id, "echo > /mnt/session/outputs/b.txt");
+      const files = await when(fork.id, "a.txt", "b.txt");
+      assert.ok(files.some((file) => file.id === copy?.id));
+    }
+  });
+});
+
 describe("what is no output", () => {
   test("is told of once in the session's log, and keeps nothing else from being one", async () => {
     const id = await begin();

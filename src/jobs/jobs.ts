@@ -2,7 +2,7 @@ import type { Database } from "../db/database.ts";
 import type { Blobs } from "../files/blobs.ts";
 import { StaleEpoch } from "../hands/client.ts";
 import type { Fleet } from "../hands/fleet.ts";
-import { sandboxOf } from "../hands/placement.ts";
+import { type Placement, sandboxOf } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
 import { expireWorkspaces } from "../log/expiry.ts";
@@ -21,6 +21,8 @@ export interface JobParts {
   db: Database;
   hands: Pick<Fleet, "remove">;
   blobs: Pick<Blobs, "releaseUnnamed" | "removeStrays">;
+  /** Takes what a session that has not ended has written in a sandbox that is about to be removed. */
+  takeLastOutputs(sessionId: string, placement: Placement): Promise<void>;
   /** How long a workspace is kept, in days. */
   workspace_days: number;
   /** Told of each item that a worker of a self-hosted environment has lost. */
@@ -29,11 +31,20 @@ export interface JobParts {
 }
 
 /** What is to be done now and then, by any process: each piece of it is taken in the database by one at a time. */
-export function startJobs({ db, hands, blobs, workspace_days, workLost, trouble }: JobParts): Jobs {
+export function startJobs({
+  db,
+  hands,
+  blobs,
+  workspace_days,
+  takeLastOutputs,
+  workLost,
+  trouble,
+}: JobParts): Jobs {
   const removeSandboxes = () =>
     takeCleanups(db, async ({ session_id, epoch, placement }) => {
       const scope = { session_id, sandbox_id: sandboxOf(session_id), epoch };
       try {
+        if (placement) await takeLastOutputs(session_id, placement);
         if (await hands.remove({ ...scope, placement })) return "removed";
         return placement ? "unreachable" : "failed";
       } catch (error) {

@@ -31,9 +31,9 @@ export interface TakeParts {
 
 /**
  * What came of it. `later`: somebody else is at it, or something has changed meanwhile, and the host tells of it again.
- * `refused`: there was no room for something; in a while there may be.
+ * `refused`: there was no room for something; in a while there may be. `gone`: the session has ended, or is elsewhere.
  */
-export type Taken = "taken" | "later" | "refused";
+export type Taken = "taken" | "later" | "refused" | "gone";
 
 /** Somebody else takes the session's outputs, or it has ended. */
 class TurnLost extends Error {
@@ -60,7 +60,7 @@ export async function takeOutputs(
   if (turn === "gone") {
     // Nobody asks for them any more, and the sandbox is removed in its time.
     await found.taken(await found.list());
-    return "taken";
+    return "gone";
   }
   const lost = new AbortController();
   const stopKeeping = keepTurn(parts.db, turn, (error) => lost.abort(error));

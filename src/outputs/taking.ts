@@ -49,7 +49,7 @@ export function startTakingOutputs({ hands, trouble, ...parts }: TakingParts): T
       trouble("outputs could not be taken; trying again", error, found.session_id);
       return "failed";
     });
-    if (taken === "taken") failed.delete(id);
+    if (taken === "taken" || taken === "gone") failed.delete(id);
     else if (taken !== "later") postpone(id);
   }
 

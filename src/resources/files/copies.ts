@@ -24,11 +24,15 @@ export const heldSources = `found as materialized (
   select * from found join contents using (sha256)
 )`;
 
-/** Inserts them, for the session that `step` has a row of, with its `session_id` and `at`. They do not count against the quota. */
-export const insertCopies = (step: string) => `
-  insert into file (workspace_id, id, filename, mime_type, size_bytes, sha256, downloadable, counted, scope_session_id, created_at)
-  select $1, s.file_id, s.filename, s.mime_type, s.bytes, s.sha256, s.downloadable, false, c.session_id, c.at
-  from sources s, ${step} c`;
+/**
+ * Inserts them, for the session that `step` has a row of, with its `session_id` and `at`. They do not count against the quota.
+ * `path`: where the session has written them, if it has; it may be a column of `asked`.
+ */
+export const insertCopies = (step: string, path = "null") => `
+  insert into file (workspace_id, id, filename, mime_type, size_bytes, sha256, downloadable, counted, scope_session_id, path,
+    created_at)
+  select $1, s.file_id, s.filename, s.mime_type, s.bytes, s.sha256, s.downloadable, false, c.session_id, ${path}, c.at
+  from sources s join asked on asked.file_id = s.file_id, ${step} c`;
 
 const look: Statement = {
   name: "file_sources",

@@ -121,6 +121,7 @@ from session s join head on head.session_id = s.id left join cut on true`,
 // What was copied for it is not removed any more. Where that may have begun, it does not come to be: one that is being
 // removed is tried again after 30 s at the latest.
 // What is mounted in it now is mounted in the fork too, under a number that is higher than all that its log tells.
+// What it had written to its outputs by then are files of the fork too: those that had come before the first call behind the cut.
 // The beginning of the log does not change any more, so it can be copied after it was read. Its events keep their ids, and
 // what is written behind it has the time of its end: nothing has happened in between. The thread's id is changed where the
 // server wrote it, and nowhere in what was said or called: in a checkpoint, where it says it first.
@@ -134,9 +135,16 @@ with source as (
 ), taken as (
   delete from cleanup c using source, env
   where c.session_id = $3 and c.try_at > drover_now() + interval '30 seconds' returning c.session_id
+), called as materialized (
+  select coalesce((select created_at from event where session_id = $2 and seq > $8 and type = 'tool_started'
+    order by seq limit 1), 'infinity') as at
 ), asked as materialized (
-  select r.file_id as source_id, drover_id('file_') as file_id, r.mount_path, r.position
+  select r.file_id as source_id, drover_id('file_') as file_id, r.mount_path, r.position, null as path
   from source join session_resource r on r.session_id = source.id and r.type = 'file'
+  union all
+  select f.id, drover_id('file_'), null, null, f.path
+  from source join file f on f.scope_session_id = source.id, called
+  where f.path is not null and f.created_at < called.at and coalesce(f.superseded_at >= called.at, true)
 ), ${heldSources}, made as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, first_agent, forked_from, environment_id,
     environment_config, title, metadata, mounts_version, created_at, updated_at)
@@ -147,14 +155,17 @@ with source as (
   where not $20 or exists (select from taken)
   returning *, id as session_id, created_at as at
 ), copied_files as (
-  ${insertCopies("made")}
+  ${insertCopies("made", "asked.path")}
+), outputs as (
+  insert into output (session_id, path, version, bytes, content_sha256, written_at_ms)
+  select made.id, a.path, '', s.bytes, s.sha256, 0 from made, asked a join sources s using (file_id) where a.path is not null
 ), contents_held as (
   insert into session_content (workspace_id, session_id, sha256)
   select $1, made.id, c.sha256 from made, session_content c where c.session_id = $2 order by c.sha256
 ), resources as (
   insert into session_resource as r (workspace_id, session_id, id, type, file_id, mount_path, position, created_at, updated_at)
   select $1, made.id, drover_id('sesrsc_'), 'file', a.file_id, a.mount_path, a.position, made.at, made.at
-  from made, asked a join sources using (file_id)
+  from made, asked a join sources using (file_id) where a.mount_path is not null
   returning *
 ), copied as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
