@@ -3,8 +3,9 @@ import { budgets } from "./cases/budgets.ts";
 import { durability } from "./cases/durability.ts";
 import { environments } from "./cases/environments.ts";
 import { events } from "./cases/events.ts";
+import { files } from "./cases/files.ts";
 import { interrupts } from "./cases/interrupts.ts";
-import { deployments, memory, multiagent, resources, vaults } from "./cases/later.ts";
+import { deployments, memory, multiagent, vaults } from "./cases/later.ts";
 import { sandboxes } from "./cases/sandboxes.ts";
 import { sessions } from "./cases/sessions.ts";
 import { skills } from "./cases/skills.ts";
@@ -26,7 +27,7 @@ export const checklist: Group[] = [
   interrupts,
   tools,
   systemMessages,
-  resources,
+  files,
   sandboxes,
   skills,
   vaults,

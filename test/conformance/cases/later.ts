@@ -6,15 +6,6 @@ const section = (title: string, reason: string, items: [number, string][]): Grou
   items: items.map(([number, text]) => notYet(number, text, reason)),
 });
 
-export const resources = section("Resources, files, outputs", "files and repositories are not built yet", [
-  [
-    65,
-    "A file lands read-only in the sandbox, under an id of its own; files come and go while the session lives",
-  ],
-  [66, "A repository is cloned, its token never shown; a failure is a session error and the session goes on"],
-  [67, "What is written to the outputs folder is listed, can be downloaded, and goes with the session"],
-]);
-
 export const vaults = section("Vaults", "vaults are not built yet", [
   [70, "No secret is ever shown; an active key is there once; archive and delete purge"],
   [71, "Where a secret may be injected can be set, changed and cleared"],

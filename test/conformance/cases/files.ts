@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { toFile } from "@anthropic-ai/sdk";
+import { saidIn } from "../../harness/session.ts";
+import type { Context } from "../context.ts";
+import { bash, echoes, next } from "../script.ts";
+import { type Group, item, notYet } from "../suite.ts";
+
+export const files: Group = {
+  title: "Resources, files, outputs",
+  items: [
+    item(
+      65,
+      "A file lands read-only in the sandbox, under an id of its own; files come and go while the session lives",
+      (context) =>
+        withFile(context, async (file_id) => {
+          const { client, session, turn, refused, sessionBody } = context;
+          const file = (mount_path?: string) => ({ type: "file" as const, file_id, mount_path });
+          const one = await session({ resources: [file(), file("/in/table.csv")] });
+          const said = async (command: string) =>
+            saidIn(await turn(one.id, bash(`cd /mnt/session/uploads; ${command}`), next, echoes)).trim();
+          assert.equal(one.resources.length, 2);
+          for (const resource of one.resources) {
+            assert.ok(resource.type === "file");
+            assert.notEqual(resource.file_id, file_id);
+          }
+          assert.equal(await said(`cat ${file_id}; grep 2 in/table.csv`), "a,b\n1,2\n1,2");
+          assert.match(
+            await said("echo x >> in/table.csv || echo read-only; cat in/table.csv"),
+            /read-only\na,b\n1,2$/,
+          );
+
+          const added = await client.beta.sessions.resources.add(one.id, file("late.csv"));
+          assert.equal(added.mount_path, "/mnt/session/uploads/late.csv");
+          assert.equal(await said("cat late.csv"), "a,b\n1,2");
+          await client.beta.sessions.resources.delete(added.id, { session_id: one.id });
+          assert.equal(await said("ls late.csv 2>/dev/null || echo gone"), "gone");
+          const listed = await client.beta.sessions.resources.list(one.id);
+          assert.deepEqual(listed.data, one.resources);
+
+          const other = await session();
+          const none = [bash("ls /mnt/session/uploads 2>/dev/null; echo none"), next, echoes];
+          assert.equal(saidIn(await turn(other.id, ...none)).trim(), "none");
+
+          const many = Array.from({ length: 501 }, (_, i) => file(`f${i}`));
+          await refused(400, "POST", "/v1/sessions", { body: await sessionBody({ resources: many }) });
+        }),
+    ),
+    notYet(
+      66,
+      "A repository is cloned, its token never shown; a failure is a session error and the session goes on",
+      "it is not checked yet",
+    ),
+    notYet(
+      67,
+      "What is written to the outputs folder is listed, can be downloaded, and goes with the session",
+      "it is not checked yet",
+    ),
+  ],
+};
+
+async function withFile({ client }: Context, run: (id: string) => Promise<void>): Promise<void> {
+  const content = await toFile(Buffer.from("a,b\n1,2\n"), "table.csv", { type: "text/csv" });
+  const { id } = await client.files.upload({ file: content });
+  try {
+    await run(id);
+  } finally {
+    await client.files.delete(id);
+  }
+}
