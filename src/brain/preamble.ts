@@ -21,6 +21,7 @@ export function preamble(
 const ofSandbox = (inside: readonly string[]): string[] => [
   `Your tools ${inside.join(", ")} act in a Linux sandbox of this session's own.`,
   "- /workspace is the working directory. It and your home directory are kept for as long as the session; /tmp is not.",
+  "- /mnt/session/uploads holds the files that the user has given, if any; they may come and go. You can only read there.",
   "- /mnt/session/outputs is where files go that the user should get.",
   "- /mnt/session/tool_results holds tool outputs that were too long to be shown whole. You can only read there.",
   "- What it may reach of the network is set by its environment. Programs go out through an HTTP proxy, which most of them find by themselves (HTTP_PROXY); where one is refused, the answer says why.",
