@@ -9,7 +9,9 @@ import { folderStore } from "../src/files/folder.ts";
 import { BlobMissing } from "../src/files/store.ts";
 import { wholeReply } from "../src/models/wire.spec.ts";
 import { allWired } from "../src/models/wired.spec.ts";
+import { defaultWorkspaceId } from "../src/protocol/principal.ts";
 import { listMounts } from "../src/resources/sessions/mounts.ts";
+import { pinsFor } from "../src/resources/skills/pins.ts";
 import { sweepSkills } from "../src/resources/skills/remove.ts";
 import { type FakeUpstream, startFakeUpstream } from "./fakes/upstream.ts";
 import { sdkWorker } from "./harness/sdk-workers.ts";
@@ -133,6 +135,25 @@ describe("a session", () => {
     } finally {
       await ahead("0");
     }
+  });
+
+  test("has each skill once, of all its agents together", async () => {
+    const skill = await newSkill(api.client, "shared");
+    const newer = await newVersion(skill.id, "shared", {});
+    const pins = (...versions: string[]) =>
+      pinsFor(
+        api.db,
+        defaultWorkspaceId,
+        versions.map((version, n) => ({
+          path: `agents.${n}`,
+          skills: [{ type: "custom" as const, skill_id: skill.id, version }],
+        })),
+      );
+    assert.deepEqual(await pins("latest", newer.id), [{ skill_id: skill.id, version_id: newer.id }]);
+    await assert.rejects(
+      pins("latest", skill.latest_version_id),
+      /^ApiError: agents\.1\.skills\.0\.version: is /,
+    );
   });
 
   test("is not made with a skill or a version that there is not, or with one of Anthropic's", async () => {
