@@ -16,6 +16,7 @@ import {
   providerUrl,
   resolveModel,
 } from "./config/models.ts";
+import { type RepositoriesSettings, repositoriesSettings } from "./config/repositories.ts";
 import { type SandboxSettings, sandboxesVariables, sandboxSettings } from "./config/sandboxes.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 import { limits } from "./limits.ts";
@@ -146,6 +147,7 @@ export interface Config {
   workspace_days: number;
   files: FilesSettings;
   master_key: MasterKeySettings;
+  repositories: RepositoriesSettings;
   /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
   work_lease_ms: number;
   hands: HandsSettings;
@@ -259,6 +261,7 @@ export function readConfig(
     workspace_days: values.DROVER_WORKSPACE_DAYS,
     files,
     master_key,
+    repositories: repositoriesSettings(file.repositories ?? {}, dataDir),
     work_lease_ms: values.DROVER_WORK_LEASE * 1_000,
     hands,
     driver: driverSettings(values, file.hands ?? {}),

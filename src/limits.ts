@@ -163,7 +163,7 @@ export const limits = {
   git_answer_chars_max: 1 << 20,
   /** A repository is brought into a sandbox in pieces of so many `bytes`. */
   repository_piece_bytes: 8 << 20,
-  repository_pieces_ms_max: 120_000,
+  repository_piece_ms_max: 120_000,
   /** How long a sandbox may take to unpack one, and how often a repository is tried that could not be cloned. */
   repository_checkout_ms_max: 30 * 60_000,
   repository_attempts_max: 3,

@@ -22,6 +22,7 @@ import { messagesSpending } from "./brain/messages-spending.ts";
 import { settle } from "./brain/settle.ts";
 import type { Spending } from "./brain/spending.ts";
 import type { FilesSettings } from "./config/files.ts";
+import type { RepositoriesSettings } from "./config/repositories.ts";
 import type { SandboxSettings } from "./config/sandboxes.ts";
 import type { SearchSettings } from "./config/web.ts";
 import type { Caps } from "./config.ts";
@@ -45,14 +46,18 @@ import type { ModelListing } from "./models/listing.ts";
 import type { Candidates, Models } from "./models/model.ts";
 import { type Prices, search_nano } from "./models/prices.ts";
 import { createGuard } from "./net/guard.ts";
+import { createReach, hostOf } from "./net/reach.ts";
 import { takeLastOutputs } from "./outputs/last.ts";
 import { startTakingOutputs } from "./outputs/taking.ts";
 import { ApiError } from "./protocol/errors.ts";
 import { newId } from "./protocol/ids.ts";
 import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
+import { createRepositories } from "./repositories/fetch.ts";
+import { openWorkingCopies } from "./repositories/working-copies.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
 import { listMounts } from "./resources/sessions/mounts.ts";
+import { tokensIn } from "./resources/sessions/repositories.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
 import { createWorkBells } from "./resources/work/bells.ts";
 import { workPrincipal } from "./resources/work/credentials.ts";
@@ -86,6 +91,7 @@ export interface ServerOptions {
   /** How long a session's workspace is kept, in days from when it first had a sandbox. */
   workspace_days: number;
   files: FilesSettings;
+  repositories: RepositoriesSettings;
   /** Of what the database keeps that nobody else may read. */
   seal: Seal;
   /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
@@ -125,6 +131,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   );
   const blobs = createBlobs(db, fileStore);
 
+  const { hosts: repositoryHosts, folder } = options.repositories;
+  const opened = repositoryHosts.filter(({ private_network }) => private_network);
+  const repositories = {
+    ...createRepositories({
+      hosts: repositoryHosts,
+      reach: createReach({
+        allow_private_hosts: [
+          ...options.allow_private_hosts,
+          ...opened.map(({ url }) => hostOf(new URL(url).hostname)),
+        ],
+      }),
+      copies: openWorkingCopies(folder),
+    }),
+    tokenOf: tokensIn(db, options.seal),
+  };
   const guard = createGuard({ allow_private_hosts: options.allow_private_hosts });
   const { search } = options;
   const web = createWebTools({
@@ -212,6 +233,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       member,
       hands,
       host_gone_ms: options.host_gone_ms,
+      repositories,
       web,
       models,
       openContent: blobs.open,
@@ -246,6 +268,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...workRoutes({ bells, lease_ms: options.work_lease_ms, stop: stop.signal }),
     ...sessionRoutes({
       priced: spending.isPriced,
+      seal: options.seal,
+      repository_hosts: repositoryHosts.map(({ url }) => url),
       capped: Object.values(caps).some((cap) => cap !== null),
       watches,
       blobs,
@@ -253,7 +277,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       wake: () => brain?.wake(),
       settle: (fork, prefix) =>
         settle(
-          { ...fork, skills: [], mounts_version: 0, fold_from: 0, self_hosted: false, needs_setup: false },
+          {
+            ...fork,
+            skills: [],
+            repositories: [],
+            mounts_version: 0,
+            fold_from: 0,
+            self_hosted: false,
+            needs_setup: false,
+          },
           prefix,
           {
             newId: () => newId("event"),
@@ -265,7 +297,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         return hands.copyCheckpoint(request);
       },
     }),
-    ...sessionResourceRoutes({ watches, from }),
+    ...sessionResourceRoutes({ watches, seal: options.seal, from }),
     ...fileRoutes({ blobs, rules: options.files, trouble }),
     ...skillRoutes({ blobs, trouble }),
     ...messagesRoutes({ models, spending: messagesSpent, stop: lastCall.signal }),

@@ -65,6 +65,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     hands: { handsOf: () => hands, met: () => [] },
     host_gone_ms: 0,
     sandboxes: builtInSandboxes,
+    repositories: { fetch: () => Promise.reject(new Error("none")), tokenOf: async () => null },
     web: { tools: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({

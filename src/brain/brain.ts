@@ -24,6 +24,7 @@ import type { FindCap } from "./caps.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
 import { needsSetup } from "./environment-setup.ts";
 import { createMemory } from "./memory.ts";
+import type { RepositorySource } from "./place-repositories.ts";
 import { noSandbox, sandboxEffects } from "./sandbox-effects.ts";
 import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
@@ -59,6 +60,7 @@ export interface BrainParts {
   host_gone_ms: number;
   /** What a sandbox may use if its environment does not say. */
   sandboxes: Pick<SandboxSettings, "defaults" | "network">;
+  repositories: RepositorySource;
   web: WebTools;
   models: Models;
   /** What files hold, by its hash. */
@@ -199,6 +201,9 @@ export function startBrain(parts: BrainParts): Brain {
             environment,
             agent: lease.agent as AgentFacts,
             settings: parts.sandboxes,
+            workspace_id: lease.workspace_id,
+            repositories: parts.repositories,
+            over: AbortSignal.any([stop.signal, abandoned.signal]),
           })
         : noSandbox;
     const filled = (request: ModelRequest) =>

@@ -1,9 +1,13 @@
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { toolset } from "../tools/toolset.ts";
 import { preamble } from "./preamble.ts";
+import { repositoriesNotice } from "./repositories.ts";
 import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
 import { skillsNotice } from "./skills.ts";
 import type { Thread } from "./state.ts";
+
+/** What of a session the model is told from the beginning. */
+type Told = Pick<SessionFacts, "self_hosted" | "skills" | "repositories">;
 
 /**
  * What the model sees: a pure function of the session's agent, its log and the web tools that are configured, so that
@@ -13,7 +17,7 @@ export function modelRequest(
   agent: AgentFacts,
   thread: Thread,
   webTools: readonly ToolDefinition[],
-  { self_hosted, skills }: Pick<SessionFacts, "self_hosted" | "skills"> = { self_hosted: false, skills: [] },
+  { self_hosted, skills, repositories }: Told = { self_hosted: false, skills: [], repositories: [] },
 ): ModelRequest {
   const runner = self_hosted ? "worker" : "sandbox";
   const enabled = ({ name }: ToolDefinition) => toolUseOf(agent, name).kind === "built_in";
@@ -28,6 +32,7 @@ export function modelRequest(
         builtIn.map(({ name }) => name),
         runner,
       ),
+      repositoriesNotice(repositories),
       skillsNotice(agent, skills, runner),
     ]
       .filter((part) => part)

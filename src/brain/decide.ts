@@ -1,5 +1,6 @@
 import { limits } from "../limits.ts";
 import { clearable, isCompactable, notesSuffice } from "./compaction.ts";
+import { dueRepositories, type KnownRepository } from "./repositories.ts";
 import type { Stopped } from "./spending.ts";
 import {
   awaitsClient,
@@ -69,11 +70,12 @@ export function decide(
   state: State,
   inFlight: ReadonlySet<string>,
   now: number,
-  { stopped, room, needs_setup }: Pick<Circumstances, "stopped" | "room" | "needs_setup"> = unlimited,
+  { stopped, room, needs_setup, repositories }: Given = unlimited,
 ): Plan {
   const plan: Plan = { actions: [], cancel: [], park: null, next: null };
   for (const thread of state.threads.values()) {
-    const setup = { setup: state.setup, needs_setup };
+    const wants_repositories = dueRepositories(repositories, state, thread).length > 0;
+    const setup = { setup: state.setup, needs_setup, wants_repositories };
     const due = decideThread(thread, { inFlight, now, stopped, room, ...setup }, plan);
     plan.next = earlier(plan.next, due);
   }
@@ -94,6 +96,13 @@ interface Circumstances {
   room: Room;
   setup: EnvironmentSetup | null;
   needs_setup: boolean;
+  /** Some are to be brought before the next call in the sandbox. */
+  wants_repositories: boolean;
+}
+
+/** What of the circumstances does not come from the state. */
+interface Given extends Pick<Circumstances, "stopped" | "room" | "needs_setup"> {
+  repositories: readonly KnownRepository[];
 }
 
 /** How long a conversation may get. */
@@ -106,7 +115,7 @@ interface Room {
 
 const endlessRoom: Room = { tokens: Number.POSITIVE_INFINITY, size: () => 0 };
 /** Nothing is in the way of a request, and nothing is to be set up. */
-export const unlimited = { stopped: null, room: endlessRoom, needs_setup: false };
+export const unlimited: Given = { stopped: null, room: endlessRoom, needs_setup: false, repositories: [] };
 
 /** Returns when time alone will change what is to be done, in `ms` since 1970. */
 function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan): number | null {
@@ -290,8 +299,8 @@ function decideCalls(thread: Thread, ours: string[], circumstances: Circumstance
   if (!busy) actions.push({ do: "idle", thread, ending: requiresAction(thread.calls) });
 }
 
-const waitsForSetup = (call: Call, { setup, needs_setup }: Circumstances): boolean =>
-  needs_setup && setup?.status !== "ready" && isDueInSandbox(call);
+const waitsForSetup = (call: Call, { setup, needs_setup, wants_repositories }: Circumstances): boolean =>
+  isDueInSandbox(call) && (wants_repositories || (needs_setup && setup?.status !== "ready"));
 
 /** Begins it, or waits again for what an earlier brain has begun. */
 function decideSetup(
@@ -299,7 +308,7 @@ function decideSetup(
   { setup, inFlight }: Circumstances,
   { actions }: Pick<Plan, "actions">,
 ): void {
-  if (setup === null) actions.push({ do: "set_up", thread });
+  if (setup?.status !== "going_on") actions.push({ do: "set_up", thread });
   const begun = setupBy(thread, setup);
   if (begun && !inFlight.has(setupEffect)) {
     actions.push({ do: "resume_setup", thread, setup_id: begun.id });

@@ -20,6 +20,7 @@ import type { Outcome } from "./outcome.ts";
 import { outcomeDrafts } from "./outcome-drafts.ts";
 import { type Drafts, none, provisional, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
+import { dueRepositories, type KnownRepository, type RepositoryOutcome } from "./repositories.ts";
 import { type Contents, contents, type Restoring, restoring } from "./restoring.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { Spending, Stopped } from "./spending.ts";
@@ -47,6 +48,13 @@ export interface Effects {
    * for, it is made once. Abort ends it.
    */
   setUp(contents: Contents, onProgress: (line: string) => void, signal: AbortSignal): Promise<SetUpResult>;
+  /** Brings them into the sandbox. However often that is asked for, each stands there once and whole, or it is said why not. */
+  placeRepositories(
+    due: readonly KnownRepository[],
+    asking: { setup_id: string } & Restoring,
+    onProgress: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<RepositoryOutcome[]>;
   /** Ends that which an earlier brain has asked for, or what was begun ahead of a call that will not be made. */
   cancelSetUp(): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
@@ -102,6 +110,8 @@ export async function drive(
   const requestOf = (agent: AgentFacts, thread: Thread) =>
     modelRequest(agent, thread, effects.webTools, facts);
 
+  const mayBeSetUp = facts.needs_setup || facts.repositories.length > 0;
+
   function start(effect: string, run: (signal: AbortSignal) => Promise<Outcome>): void {
     const abort = new AbortController();
     inFlight.set(effect, abort);
@@ -145,7 +155,15 @@ export async function drive(
       const setup_id = action.do === "set_up" ? (drafts.entries[0]?.id ?? "") : action.setup_id;
       const about = { thread_id: thread.id, setup_id };
       const wanted = contents(state);
-      const setUp: Parameters<typeof awaitSetup>[1] = (...asked) => effects.setUp(wanted, ...asked);
+      const at = restoring(state);
+      const due = dueRepositories(facts.repositories, state, state.threads.get(thread.id) ?? thread);
+      const setUp: Parameters<typeof awaitSetup>[1] = async (...asked) => {
+        const result = await effects.setUp(wanted, ...asked);
+        if (result.status !== "ready") return result;
+        const repositories =
+          due.length === 0 ? [] : await effects.placeRepositories(due, { setup_id, ...at }, ...asked);
+        return { ...result, repositories };
+      };
       start(setupEffect, (signal) => awaitSetup(about, setUp, tell, signal));
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
@@ -202,7 +220,7 @@ export async function drive(
     } else {
       for (;;) {
         const stopped = stoppedBy(pen.money(predicted), cap);
-        const plan = decide(predicted, running, now, { stopped, room, needs_setup: facts.needs_setup });
+        const plan = decide(predicted, running, now, { stopped, room, ...facts });
         next = plan.next;
         for (const effect of plan.cancel) inFlight.get(effect)?.abort();
         park = plan.park;
@@ -243,7 +261,7 @@ export async function drive(
     for (const { effect } of ended) if (effect !== null) inFlight.delete(effect);
     for (const { action } of started) {
       if (action.do === "interrupt_call" && action.call.started_seq !== null) effects.cancelTool(action.call);
-      if (facts.needs_setup && endsSetup(action, state)) effects.cancelSetUp();
+      if (mayBeSetUp && endsSetup(action, state)) effects.cancelSetUp();
     }
     if (park) {
       memory.keep(facts.session_id, state);

@@ -1,11 +1,11 @@
 import { stripVTControlCharacters } from "node:util";
 import { failpoint } from "../failpoints.ts";
-import type { SetUpResult } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import type { AnyDraft } from "../log/entry.ts";
 import type { CloudConfig } from "../protocol/environments.ts";
-import { type Outcome, threadOf } from "./outcome.ts";
+import { type Outcome, type SetUpEnd, threadOf } from "./outcome.ts";
 import { type Drafts, none, type Pen, writer } from "./pen.ts";
+import { repositoryDrafts } from "./repositories.ts";
 import { awaitsClient, isDueInSandbox, type State, setupBy, type Thread } from "./state.ts";
 
 /** Whether there is something to be made before the first call in its sandbox. */
@@ -19,7 +19,7 @@ type About = Pick<Ended, "thread_id" | "setup_id">;
 /** An abort ends the wait at once, and on the host what is waited for. */
 export async function awaitSetup(
   about: About,
-  setUp: (onProgress: (line: string) => void, signal: AbortSignal) => Promise<SetUpResult>,
+  setUp: (onProgress: (line: string) => void, signal: AbortSignal) => Promise<SetUpEnd>,
   tell: (outcome: Ongoing) => void,
   signal: AbortSignal,
 ): Promise<Ended> {
@@ -62,7 +62,13 @@ export function setupDrafts({ thread_id, setup_id, result }: Ended, state: State
   const thread = threadOf(state, thread_id);
   switch (result.status) {
     case "ready":
-      return { ...none(), entries: [setupEnd(thread, setup_id, null, pen)] };
+      return {
+        ...none(),
+        entries: [
+          ...result.repositories.flatMap((outcome) => repositoryDrafts(outcome, thread, pen)),
+          setupEnd(thread, setup_id, null, pen),
+        ],
+      };
     case "aborted":
       return { ...none(), entries: [setupEnd(thread, setup_id, interruptedSetup, pen)] };
     case "unavailable": {

@@ -11,6 +11,7 @@ import {
   leaveOutMedia,
   wordForMedia,
 } from "./conversation.ts";
+import { withFailed, withoutCertainty, withPlaced } from "./repositories.ts";
 import { type Call, copyOf, emptyState, newThread, restoredState, type State, type Thread } from "./state.ts";
 
 /** An entry that this version does not understand: a newer one wrote it. */
@@ -109,6 +110,16 @@ function apply(state: State, entry: Entry): void {
       return;
     case "environment_left":
       state.setup = null;
+      state.repositories = {};
+      return;
+    case "repository_placed":
+      Object.assign(state, withPlaced(state, bodyOf(entry, "repository_placed")));
+      return;
+    case "repository_failed":
+      Object.assign(state, withFailed(state, bodyOf(entry, "repository_failed"), entry.seq));
+      return;
+    case "repositories_told":
+      state.repository_notes = [];
       return;
     case "charged": {
       const { usage, nano_dollars } = bodyOf(entry, "charged");
@@ -215,6 +226,7 @@ function apply(state: State, entry: Entry): void {
       return;
     }
     case "workspace_restored":
+      state.repositories = withoutCertainty(state.repositories);
       state.restore_known = bodyOf(entry, "workspace_restored").restored.id;
       return;
     case "left_out":

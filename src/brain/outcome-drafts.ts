@@ -14,13 +14,19 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
   const shown = writer(thread, pen, "session");
   switch (outcome.type) {
     case "tool_finished": {
-      const { tool_use_id, content, is_error, recovery, network, restored } = outcome;
+      const { tool_use_id, is_error, recovery, network, restored } = outcome;
+      const told = toldOfRepositories(state, thread, pen);
+      const content = [...outcome.content, ...told.content];
       const extra = { ...(recovery && { recovery }), ...(network && { network }) };
       const result = { tool_use_id, content, is_error, ...extra };
       if (!restored || restored.id === state.restore_known) {
         return {
           ...none(),
-          entries: [shown("agent.tool_result", result), ...searchEntries(outcome, thread, pen)],
+          entries: [
+            ...told.entries,
+            shown("agent.tool_result", result),
+            ...searchEntries(outcome, thread, pen),
+          ],
         };
       }
       const note = {
@@ -31,6 +37,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
       return {
         ...none(),
         entries: [
+          ...told.entries,
           hidden("workspace_restored", { reader: 1, tool_use_id, restored }),
           shown("agent.tool_result", { ...result, content: [...content, note] }),
         ],
@@ -59,6 +66,15 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
     case "model_failed":
       return failureDrafts(outcome, thread, pen);
   }
+}
+
+/** What the model has not heard of yet goes with the first result that comes. */
+function toldOfRepositories({ repository_notes: notes }: State, thread: Thread, pen: Pen) {
+  if (notes.length === 0) return { content: [], entries: [] };
+  return {
+    content: [{ type: "text" as const, text: `[${notes.join("\n")}]` }],
+    entries: [writer(thread, pen, "internal")("repositories_told", { reader: 3 })],
+  };
 }
 
 /** What a call has searched the web for, and what that took. */

@@ -13,6 +13,7 @@ import type { ToolResultContentBlock } from "../protocol/content.ts";
 import type { Evaluation, Recovery } from "../protocol/events.ts";
 import type { NetworkUse } from "../protocol/network-use.ts";
 import type { PreviewedIds } from "./preview.ts";
+import type { RepositoryOutcome } from "./repositories.ts";
 import type { State, Thread } from "./state.ts";
 
 /** What the policy `auto` comes to for one call. */
@@ -31,6 +32,11 @@ interface Asked {
   usage: ModelUsage;
   served_by?: ServedBy | undefined;
 }
+
+/** What was made before the first call, and what was brought of repositories. */
+export type SetUpEnd =
+  | { status: "ready"; repositories: RepositoryOutcome[] }
+  | Exclude<SetUpResult, { status: "ready" }>;
 
 /** How an effect ended. */
 export type Outcome =
@@ -58,7 +64,7 @@ export type Outcome =
       type: "setup_ended";
       thread_id: string;
       setup_id: string;
-      result: SetUpResult | { status: "aborted" };
+      result: SetUpEnd | { status: "aborted" };
     }
   | {
       type: "tool_finished";

@@ -20,7 +20,11 @@ test("it speaks of no sandbox where a worker runs the tools", () => {
   assert.match(text, /- Not available in this session: write, edit, glob, grep, web_search\.$/);
   assert.doesNotMatch(text, /sandbox|proxy|outputs/);
   assert.equal(preamble([], "worker"), null);
-  const worker = modelRequest(testAgent, newThread("sthr_1"), [], { self_hosted: true, skills: [] }).system;
+  const worker = modelRequest(testAgent, newThread("sthr_1"), [], {
+    self_hosted: true,
+    skills: [],
+    repositories: [],
+  }).system;
   assert.equal(worker, `Do as you are told.\n\n${preamble(["bash", "read", "edit", "grep"], "worker")}`);
 });
 

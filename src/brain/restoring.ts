@@ -1,8 +1,10 @@
 import type { BroughtBack, Restored } from "../hands/wire.ts";
+import { hasPlaced } from "./repositories.ts";
 import type { State } from "./state.ts";
 
-/** Whether a sandbox that is not there begins with what was kept: not, as long as no call has used one. */
-export const hasWorkspace = ({ sandbox_call }: State): boolean => sandbox_call !== undefined;
+/** Whether a sandbox that is not there begins with what was kept: not, as long as no call has used one,
+ * and no repository was brought into it. */
+export const hasWorkspace = (state: State): boolean => state.sandbox_call !== undefined || hasPlaced(state);
 
 /** What a sandbox is to have beside what its environment asks for. */
 export interface Contents {

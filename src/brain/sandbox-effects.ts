@@ -5,13 +5,14 @@ import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import { failed, type ToolResult } from "../tools/tool.ts";
 import { cancelTool, runTool, setUpSandbox } from "../tools/toolset.ts";
 import type { Effects } from "./drive.ts";
+import { placeRepositories, type RepositorySource } from "./place-repositories.ts";
 import type { Restoring } from "./restoring.ts";
 import type { AgentFacts } from "./session.ts";
 import type { Call } from "./state.ts";
 
 /** What a drive does in the session's sandbox. */
 export interface SandboxEffects
-  extends Pick<Effects, "prepareSandbox" | "setUp" | "cancelSetUp" | "cancelTool"> {
+  extends Pick<Effects, "prepareSandbox" | "setUp" | "placeRepositories" | "cancelSetUp" | "cancelTool"> {
   runTool(call: Call, restoring: Restoring, signal: AbortSignal): Promise<ToolResult>;
 }
 
@@ -22,10 +23,17 @@ export function sandboxEffects(
     environment,
     agent,
     settings,
+    workspace_id,
+    repositories,
+    over,
   }: {
     environment: CloudConfig;
     agent: AgentFacts;
     settings: Pick<SandboxSettings, "defaults" | "network">;
+    workspace_id: string;
+    repositories: RepositorySource;
+    /** Aborts when this brain gives the session up: what it fetches nobody would take. */
+    over: AbortSignal;
   },
 ): SandboxEffects {
   const spec = sandboxSpec({ environment, agent, settings });
@@ -36,6 +44,15 @@ export function sandboxEffects(
     },
     setUp: (contents, onProgress, signal) =>
       setUpSandbox({ ...scope, spec, ...contents }, hands, onProgress, signal),
+    placeRepositories: (due, { setup_id, ...restoring }, onProgress, signal) =>
+      placeRepositories(
+        due,
+        repositories,
+        hands,
+        { workspace_id, setup_id, sandbox: { ...scope, spec, ...restoring } },
+        onProgress,
+        AbortSignal.any([signal, over]),
+      ),
     cancelSetUp() {
       hands.cancelSetUp(scope).catch(() => {});
     },
@@ -51,6 +68,7 @@ export function sandboxEffects(
 export const noSandbox: SandboxEffects = {
   prepareSandbox() {},
   setUp: async () => ({ status: "unavailable", reason: "the environment is self_hosted" }),
+  placeRepositories: async () => [],
   cancelSetUp() {},
   cancelTool() {},
   runTool: async ({ name }) => failed(`The tool "${name}" is not available on this server.`),

@@ -1,6 +1,7 @@
 import type { Effort } from "../models/model.ts";
 import type { WebFetchConfig } from "../tools/web/fetch.ts";
 import type { WebSearchConfig } from "../tools/web/search.ts";
+import type { KnownRepository } from "./repositories.ts";
 
 /** What a brain needs to know of a session beside its log, as it is when the session is claimed. */
 export interface SessionFacts {
@@ -9,6 +10,8 @@ export interface SessionFacts {
   agent: AgentFacts;
   /** The skills that it has, in one order for all time. */
   skills: readonly KnownSkill[];
+  /** The repositories that it was given, in their order. */
+  repositories: readonly KnownRepository[];
   /** What is mounted into its sandbox, by its number. */
   mounts_version: number;
   /** Where to begin reading its log. */

@@ -18,7 +18,11 @@ test("the model is told of each skill by name, place and description, in one lin
     "- charts (/mnt/skills/charts/SKILL.md): Draws charts. Use it for numbers.",
     "- pdf-forms (/mnt/skills/pdf-forms/SKILL.md): Fills in forms.",
   ]);
-  const { system } = modelRequest(agent, newThread("sthr_1"), [], { self_hosted: false, skills });
+  const { system } = modelRequest(agent, newThread("sthr_1"), [], {
+    self_hosted: false,
+    skills,
+    repositories: [],
+  });
   assert.ok(system.endsWith(`\n\n${lines.join("\n")}`));
 });
 

@@ -5,6 +5,7 @@ import { type ContentBlock, type ModelMessage, type ModelUsage, noUsage } from "
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 import { toolNamed } from "../tools/toolset.ts";
 import type { ShownUrl } from "../tools/web/sources.ts";
+import type { RepositoryState } from "./repositories.ts";
 import type { AgentFacts } from "./session.ts";
 
 /** What a session's log says, folded. */
@@ -29,6 +30,10 @@ export interface State {
   files: Record<string, NamedFile>;
   /** Null before it is begun, and after one that has failed. */
   setup: EnvironmentSetup | null;
+  /** What came of the session's repositories, by the ids of the resources. */
+  repositories: Record<string, RepositoryState>;
+  /** What the model is still to be told of them. */
+  repository_notes: string[];
   /** Time spent running before `running_since`, in `ms`. */
   active_ms: number;
   running_since: number | null;
@@ -167,6 +172,8 @@ export const emptyState = (): State => ({
   mounts: 0,
   files: {},
   setup: null,
+  repositories: {},
+  repository_notes: [],
   active_ms: 0,
   running_since: null,
   threads: new Map(),

@@ -57,6 +57,7 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
   session_id: session.id,
   agent: testAgent,
   skills: [],
+  repositories: [],
   mounts_version: 0,
   fold_from: 0,
   budget_cents: null,
@@ -192,6 +193,7 @@ export function sessionAt(db: Database, id: string, script: Script): TestSession
       preview() {},
       flushPreviews() {},
       prepareSandbox() {},
+      placeRepositories: async () => [],
       cancelSetUp() {},
       cancelTool(call) {
         cancelled.push(String(call.input.command));

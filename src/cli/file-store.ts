@@ -5,10 +5,14 @@ import type { UserIds } from "./user-ids.ts";
 
 /** Makes the folder of files, if there is none, for the user that `serve` will run as. */
 export function prepareFileStore(store: FileStoreSettings, user: UserIds | null): void {
-  if (store.type !== "folder") return;
-  mkdirSync(dirname(store.path), { recursive: true, mode: 0o711 });
-  const isNew = mkdirSync(store.path, { recursive: true, mode: 0o700 }) !== undefined;
-  if (isNew && user) chownSync(store.path, user.uid, user.gid);
+  if (store.type === "folder") prepareFolder(store.path, user);
+}
+
+/** For that user alone. */
+export function prepareFolder(path: string, user: UserIds | null): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  const isNew = mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined;
+  if (isNew && user) chownSync(path, user.uid, user.gid);
 }
 
 /** Whether this process can use it. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { restoringFolder } from "../backup/restoring.ts";
 import { ownFileStore } from "../config/files.ts";
 import { ownMasterKey } from "../config/master-key.ts";
+import { ownRepositories } from "../config/repositories.ts";
 import { apiKeyShape, type Config, ConfigError, type Machine, ownKeyPrefix, readConfig } from "../config.ts";
 import { isServerUrl } from "./server-url.ts";
 import { writeOnce } from "./write-once.ts";
@@ -58,7 +59,16 @@ export const sayOwnStorage = (storage: string): string =>
   `workspaces are kept in ${storage}, where no other host finds them: set DROVER_STORAGE to a folder that all hosts share`;
 
 /** What shows that a data directory that is not empty is Drover's. */
-const ownEntries = ["lock", "api-key", ownMasterKey, "hands", "postgres", "worker", ownFileStore];
+const ownEntries = [
+  "lock",
+  "api-key",
+  ownMasterKey,
+  "hands",
+  "postgres",
+  "worker",
+  ownFileStore,
+  ownRepositories,
+];
 
 /** Makes the two folders. Others may pass through root's, never look into it. */
 export function prepareFolders(

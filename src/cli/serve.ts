@@ -11,7 +11,7 @@ import { type Role, roles, startServer } from "../server.ts";
 import { createSeal } from "../vault/seal.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
-import { prepareFileStore, requireUsable } from "./file-store.ts";
+import { prepareFileStore, prepareFolder, requireUsable } from "./file-store.ts";
 import { connectHosts } from "./hosts.ts";
 import { apiKeyOf, configOrExit, isRoot, prepareFolders } from "./machine.ts";
 import { openMasterKey } from "./master-key.ts";
@@ -77,6 +77,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       config.models,
     );
     prepareFileStore(config.files.store, options.runAs ?? null);
+    prepareFolder(config.repositories.folder, options.runAs ?? null);
     if (options.runAs) dropPrivileges(options.runAs);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
     requireUsable(config.files.store);
@@ -96,6 +97,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       workspace_days: config.workspace_days,
       files: config.files,
       seal,
+      repositories: config.repositories,
       work_lease_ms: config.work_lease_ms,
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { egressShape } from "./egress.ts";
 import { handsShape } from "./hands.ts";
 import { modelsShape } from "./models.ts";
+import { repositoriesShape } from "./repositories.ts";
 import { sandboxesShape } from "./sandboxes.ts";
 import { webShape } from "./web.ts";
 
@@ -12,6 +13,7 @@ const fileShape = z.strictObject({
   hands: handsShape.optional(),
   sandboxes: sandboxesShape.optional(),
   egress: egressShape.optional(),
+  repositories: repositoriesShape.optional(),
 });
 export type ConfigFile = z.infer<typeof fileShape>;
 

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { z } from "zod";
 
 /** A server that repositories may be cloned from: those at `<url>/<owner>/<repository>`. */
@@ -21,8 +22,22 @@ export const repositoriesShape = z.strictObject({
     .optional(),
 });
 
+/** Where repositories come from, and where what was fetched of them is kept. */
+export interface RepositoriesSettings {
+  hosts: RepositoryHost[];
+  folder: string;
+}
+
+/** The name of that folder in a data directory. */
+export const ownRepositories = "repositories";
+
+export const repositoriesSettings = (
+  file: z.infer<typeof repositoriesShape>,
+  dataDir: string,
+): RepositoriesSettings => ({ hosts: repositoryHosts(file), folder: join(dataDir, ownRepositories) });
+
 /** Who names hosts names all of them. */
-export const repositoryHosts = ({ hosts }: z.infer<typeof repositoriesShape>): RepositoryHost[] =>
+const repositoryHosts = ({ hosts }: z.infer<typeof repositoriesShape>): RepositoryHost[] =>
   (hosts ?? ["https://github.com"])
     .map((host) => (typeof host === "string" ? { url: host } : host))
     .map(({ url, private_network = false }: { url: string; private_network?: boolean | undefined }) => ({

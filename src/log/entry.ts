@@ -2,6 +2,7 @@ import type { Restored } from "../hands/wire.ts";
 import type { AssistantBlock, ModelUsage, ServedBy, StoredContent } from "../models/model.ts";
 import type {
   EventBody,
+  RepositoryErrorType,
   SessionEvent,
   SessionEventType,
   StopDetails,
@@ -101,6 +102,28 @@ export interface InternalBody {
   files_named: { reader: 3; files: Record<string, NamedFile> };
   /** What is mounted into the sandbox has changed, and is known by this number from now on. */
   mounts_changed: { reader: 3; version: number };
+  /** A repository stands in the workspace: that commit was cloned, or, where none is named, it stood there already. */
+  repository_placed: {
+    reader: 3;
+    resource_id: string;
+    url: string;
+    mount_path: string;
+    commit: string | null;
+    branch: string | null;
+    /** What it brings of skills that the model may read, by the paths of their SKILL.md in the sandbox. */
+    skills: { name: string; description: string; path: string }[];
+  };
+  /** It does not, and the error event beside it says why. `updated_at` is that of the resource as it was tried. */
+  repository_failed: {
+    reader: 3;
+    resource_id: string;
+    url: string;
+    mount_path: string;
+    error_type: RepositoryErrorType;
+    updated_at: string;
+  };
+  /** The model has been told of what came of repositories, in the result beside it. */
+  repositories_told: { reader: 3 };
   /** Of a fork: the environment was set up in the other session's sandbox, and this one's is another. */
   environment_left: { reader: 1 };
   /** The sandbox was not there any more, and this came of bringing its files back for a call. */

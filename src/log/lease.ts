@@ -2,6 +2,7 @@ import type { Database, Statement } from "../db/database.ts";
 import { failpoint } from "../failpoints.ts";
 import type { Placement } from "../hands/placement.ts";
 import { limits } from "../limits.ts";
+import type { Checkout } from "../protocol/session-resources.ts";
 import { readerVersion } from "./entry.ts";
 
 /** A session that this process may act on until another epoch begins. */
@@ -16,6 +17,14 @@ export interface Lease {
   environment: unknown;
   /** What it has of skills, by their names. */
   skills: { skill_id: string; name: string; description: string }[];
+  /** What it was given of repositories, in their order. */
+  repositories: {
+    id: string;
+    url: string;
+    mount_path: string;
+    checkout: Checkout | null;
+    updated_at: string;
+  }[];
   /** Of what is mounted into its sandbox. */
   mounts_version: number;
   /** What the log says up to here is in the entry behind it. */
@@ -87,7 +96,10 @@ returning h.workspace_id, h.session_id, s.agent, s.environment_config as environ
   s.mounts_version, coalesce((
     select json_agg(json_build_object('skill_id', k.id, 'name', k.slug, 'description', v.description) order by k.slug collate "C")
     from session_skill p join skill k on k.id = p.skill_id join skill_version v on v.id = p.version_id
-    where p.session_id = h.session_id), '[]') as skills, placement_of(h.session_id) as placement,
+    where p.session_id = h.session_id), '[]') as skills,
+  coalesce((select json_agg(json_build_object('id', r.id, 'url', r.url, 'mount_path', r.mount_path, 'checkout', r.checkout,
+      'updated_at', r.updated_at) order by r.position)
+    from session_resource r where r.session_id = h.session_id and r.type = 'github_repository'), '[]') as repositories, placement_of(h.session_id) as placement,
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 

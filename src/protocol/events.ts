@@ -221,7 +221,16 @@ const agentToolResult = z.object({
 });
 
 const retryStatus = z.object({ type: z.enum(["retrying", "exhausted", "terminal"]) });
-const sessionErrorObject = z.object({
+const repositoryErrorTypes = [
+  "repository_authentication_error",
+  "repository_forbidden_error",
+  "repository_not_found_error",
+  "repository_clone_error",
+  "repository_checkout_error",
+] as const;
+export type RepositoryErrorType = (typeof repositoryErrorTypes)[number];
+
+const plainError = z.object({
   type: z.enum([
     "unknown_error",
     "tool_use_limit_reached_error",
@@ -234,6 +243,14 @@ const sessionErrorObject = z.object({
   message: z.string(),
   retry_status: retryStatus,
 });
+/** The session goes on without the repository. */
+const repositoryError = z.object({
+  type: z.enum(repositoryErrorTypes),
+  message: z.string(),
+  repository_url: z.string().nullable(),
+  retry_status: retryStatus,
+});
+const sessionErrorObject = z.discriminatedUnion("type", [plainError, repositoryError]);
 export type SessionErrorObject = z.infer<typeof sessionErrorObject>;
 const sessionError = z.object({
   id,

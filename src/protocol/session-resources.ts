@@ -1,8 +1,16 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
 import { idOf } from "./ids.ts";
-import { mountPathOf, mountPathProblem, pathsCollide, uploadsRoot } from "./mount-path.ts";
+import {
+  mountPathOf,
+  mountPathProblem,
+  pathsCollide,
+  uploadsRoot,
+  workspacePathOf,
+  workspacePathProblem,
+} from "./mount-path.ts";
 import { pageQuery } from "./page.ts";
+import { isBranchName, isCommitSha, repositoryName } from "./repository-url.ts";
 
 /**
  * A *session resource* is something that a session is given to work with: a file, of which its sandbox has a read-only copy,
@@ -26,21 +34,38 @@ export const filePathOf = ({ mount_path, file_id }: FileResourceParams): string 
   mountPathOf(mount_path ?? `${uploadsRoot}/${file_id}`);
 
 export const checkout = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("branch"), name: z.string().min(1) }),
-  z.strictObject({ type: z.literal("commit"), sha: z.string().min(1) }),
+  z.strictObject({
+    type: z.literal("branch"),
+    name: z.string().refine(isBranchName, "must be the name of a branch, such as main"),
+  }),
+  z.strictObject({
+    type: z.literal("commit"),
+    sha: z.string().refine(isCommitSha, "must be the whole SHA of a commit: 40 hexadecimal digits"),
+  }),
 ]);
 export type Checkout = z.infer<typeof checkout>;
 
-const authorizationToken = z.string().min(1).max(4_096);
+const authorizationToken = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,4096}$/, "must be 1 to 4096 printable characters without spaces");
+
+const repositoryPath = z.string().superRefine((text, context) => {
+  const message = workspacePathProblem(text);
+  if (message !== null) context.addIssue({ code: "custom", message });
+});
 
 export const repositoryResourceParams = z.strictObject({
   type: z.literal("github_repository"),
   url: z.string().min(1).max(2_048),
   authorization_token: authorizationToken.optional(),
   checkout: checkout.nullish(),
-  mount_path: z.string().nullish(),
+  mount_path: repositoryPath.nullish(),
 });
 export type RepositoryResourceParams = z.infer<typeof repositoryResourceParams>;
+
+/** Where it is cloned to. */
+export const repositoryPathOf = ({ mount_path, url }: RepositoryResourceParams): string =>
+  workspacePathOf(mount_path ?? repositoryName(url));
 
 const memoryStoreParams = z.strictObject({
   type: z.literal("memory_store"),
@@ -58,14 +83,19 @@ export const resourcesParams = z
     const files = resources.flatMap((resource, i) =>
       resource.type === "file" ? [{ i, path: filePathOf(resource) }] : [],
     );
+    const repositories = resources.flatMap((resource, i) =>
+      resource.type === "github_repository" ? [{ i, path: repositoryPathOf(resource) }] : [],
+    );
     if (files.length > limits.file_resources_max)
       return refuse([], `may hold ${limits.file_resources_max} files at most`);
     if (resources.length - files.length > limits.repository_resources_max)
       refuse([], `may hold ${limits.repository_resources_max} repositories at most`);
-    for (const [n, { i, path }] of files.entries()) {
-      const other = files.slice(0, n).find((before) => pathsCollide(before.path, path));
-      if (other)
-        refuse([i, "mount_path"], `${path} collides with resources.${other.i}, which is at ${other.path}`);
+    for (const placed of [files, repositories]) {
+      for (const [n, { i, path }] of placed.entries()) {
+        const other = placed.slice(0, n).find((before) => pathsCollide(before.path, path));
+        if (other)
+          refuse([i, "mount_path"], `${path} collides with resources.${other.i}, which is at ${other.path}`);
+      }
     }
   });
 export type ResourcesParams = z.infer<typeof resourcesParams>;

@@ -1,11 +1,8 @@
-/** Why a session goes on without a repository, by the names of the API. */
+import type { RepositoryErrorType } from "../protocol/events.ts";
+
+/** Why a session goes on without a repository. */
 export interface RepositoryFailure {
-  type:
-    | "repository_authentication_error"
-    | "repository_forbidden_error"
-    | "repository_not_found_error"
-    | "repository_clone_error"
-    | "repository_checkout_error";
+  type: RepositoryErrorType;
   message: string;
 }
 

@@ -71,7 +71,7 @@ export const succeeded = (text: string): ToolResult => ({
 export const failed = (text: string): ToolResult => ({ content: [{ type: "text", text }], is_error: true });
 
 /** A script for plain sh and coreutils, given `args` as $1, $2, ... and never spliced into it. */
-export const script = (text: string, args: string[], stdin = ""): Operation => ({
+export const script = (text: string, args: string[], stdin: string | Buffer = ""): Operation => ({
   type: "exec",
   argv: ["sh", "-c", text, "sh", ...args],
   stdin_base64: Buffer.from(stdin).toString("base64"),

@@ -1,11 +1,4 @@
-import {
-  type ExecuteRequest,
-  type Hands,
-  type SandboxOrigin,
-  type SandboxScope,
-  StaleEpoch,
-  Undecided,
-} from "../hands/client.ts";
+import type { ExecuteRequest, Hands, SandboxOrigin, SandboxScope } from "../hands/client.ts";
 import type { Restored, SetUpResult } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import type { NetworkUse } from "../protocol/network-use.ts";
@@ -17,6 +10,7 @@ import { networkOf } from "./network-use.ts";
 import { bounded } from "./preview.ts";
 import { read } from "./read.ts";
 import { afterReplays, outcomeUnknown } from "./replay.ts";
+import { isForTheBrain, Lost, NoSandbox, runStep } from "./steps.ts";
 import { failed, type StepOptions, type Tool, type ToolResult, type ToolSandbox } from "./tool.ts";
 import { write } from "./write.ts";
 
@@ -25,9 +19,6 @@ export const toolset: readonly Tool[] = [bash, read, write, edit, glob, grep];
 
 export const toolNamed = (name: string): Tool | undefined =>
   toolset.find((tool) => tool.definition.name === name);
-
-class Lost extends Error {}
-class NoSandbox extends Error {}
 
 /**
  * Runs a call at most once per step, whoever asks and how often. What goes wrong is told to the model; only `StaleEpoch`
@@ -86,15 +77,7 @@ export async function runTool(
       keep_output_as: options.keep_output ? call.id : null,
       begun_seq,
     };
-    const asked = hands.execute(request, signal).catch((error) => {
-      // Said to the model: thrown, it would make the session try again for ever.
-      throw isForTheBrain(error)
-        ? error
-        : new NoSandbox(error instanceof Error ? error.message : String(error));
-    });
-    const result = await Promise.race([asked, unansweredCancel(signal)]);
-    if (result.status === "lost") throw new Lost(result.reason);
-    if (result.status === "unavailable") throw new NoSandbox(result.reason);
+    const result = await runStep(hands, request, signal);
     if (result.restored) told.push(result.restored);
     if (result.network) used.push(result.network);
     return result;
@@ -106,8 +89,6 @@ const failureText = (error: unknown): string =>
   error instanceof NoSandbox
     ? `No sandbox is available: ${error.message}`
     : `The tool failed: ${(error as Error).message}`;
-
-const isForTheBrain = (error: unknown) => error instanceof StaleEpoch || error instanceof Undecided;
 
 /** Null when it could not be kept, or is more than a message to the sandbox's host: the call has been made all the same. */
 async function keep(text: string, sandbox: ToolSandbox) {
@@ -140,14 +121,3 @@ export async function setUpSandbox(
 export function cancelTool(call: { id: string }, hands: Hands, scope: SandboxScope): Promise<void> {
   return hands.cancel({ ...scope, call_id: `${call.id}:run` });
 }
-
-/** An interrupt does not wait for ever for hands that cannot be reached. */
-const unansweredCancel = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    const give = () => {
-      const up = () => reject(new Lost("it was interrupted, and the sandbox's host does not answer"));
-      setTimeout(up, limits.cancel_grace_ms).unref();
-    };
-    if (signal.aborted) give();
-    else signal.addEventListener("abort", give, { once: true });
-  });

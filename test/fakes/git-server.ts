@@ -30,6 +30,7 @@ export interface GitServer {
   create(path: string, files: Record<string, string>, more?: (git: Git) => void): string;
   /** One more commit. */
   change(path: string, files: Record<string, string>, more?: (git: Git) => void): string;
+  remove(path: string): void;
   /** Only with this token; null: with none. */
   protect(path: string, token: string | null): void;
   behave(path: string, behaviour: Behaviour | null): void;
@@ -114,6 +115,10 @@ export async function startGitServer(): Promise<GitServer> {
       return commit(path, files, more);
     },
     change: commit,
+    remove(path) {
+      for (const folder of [join(root, path), join(root, ".work", path)])
+        rmSync(folder, { recursive: true, force: true });
+    },
     protect(path, token) {
       if (token === null) tokens.delete(path);
       else tokens.set(path, token);

@@ -1,10 +1,11 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
 import type { FilesSettings } from "../../src/config/files.ts";
 import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
+import type { RepositoryHost } from "../../src/config/repositories.ts";
 import { builtInSandboxes } from "../../src/config/sandboxes.ts";
 import type { SearchSettings } from "../../src/config/web.ts";
 import { type Caps, noCaps } from "../../src/config.ts";
@@ -68,6 +69,8 @@ export interface TestServerOptions {
   db?: TestDatabase;
   /** Hosts are given up sooner than usual. */
   host_gone_ms?: number;
+  /** Where repositories may come from. */
+  repository_hosts?: RepositoryHost[];
   /** Workers of self-hosted environments lose their work sooner than usual. */
   work_lease_ms?: number;
   /** How the server reaches it, where that is not its own URL. */
@@ -106,6 +109,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       uploads_downloadable: false,
       ...options.files,
     },
+    repositories: {
+      hosts: options.repository_hosts ?? [],
+      folder: join(files, "..", `${basename(files)}-repositories`),
+    },
     seal,
     work_lease_ms: options.work_lease_ms ?? limits.work_lease_ms,
     models: createModels(models),
@@ -137,7 +144,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       await stop();
       if (options.beside) return;
       await host.close();
-      rmSync(files, { recursive: true, force: true });
+      for (const folder of [files, `${files}-repositories`]) rmSync(folder, { recursive: true, force: true });
       if (!options.db) await db.close();
     },
   };
@@ -150,8 +157,8 @@ export interface TestHands {
   storage: string;
   /** Resolves with the next checkpoint that is made of a session's workspace. */
   kept(sessionId: string): Promise<Checkpoint>;
-  /** Puts a host in the place of this one that has nothing of it but the storage. */
-  replace(): Promise<void>;
+  /** Puts a host in the place of this one that has nothing of it but the storage, or not even that. */
+  replace(options?: { without_storage: boolean }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -196,9 +203,12 @@ async function startTestHands(registries?: TestRegistries): Promise<TestHands> {
         };
         kept.add(hear);
       }),
-    async replace() {
+    async replace({ without_storage } = { without_storage: false }) {
       await host.close();
-      for (const name of ["sandboxes", "checkpoints", "journal", "outputs"])
+      if (without_storage)
+        for (const name of readdirSync(storage).filter((name) => name !== "storage-id"))
+          rmSync(join(storage, name), { recursive: true, force: true });
+      for (const name of ["sandboxes", "mounts", "checkpoints", "journal", "outputs"])
         rmSync(join(folder, name), { recursive: true, force: true });
       host = await start();
     },

@@ -9,13 +9,16 @@ import {
   updateResourceBody,
 } from "../../protocol/session-resources.ts";
 import { addResource } from "../../resources/sessions/add-resource.ts";
-import { deleteResource, updateResource } from "../../resources/sessions/change-resource.ts";
+import { deleteResource } from "../../resources/sessions/change-resource.ts";
 import { getResource, listResources } from "../../resources/sessions/read-resources.ts";
+import { updateResource } from "../../resources/sessions/repositories.ts";
+import type { Seal } from "../../vault/seal.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
 export interface SessionResourceParts {
   watches: Watches;
+  seal: Seal;
   /** Number of this process in notifications. */
   from(): number;
 }
@@ -24,7 +27,7 @@ const ofSession = { session_id: idOf("session") };
 const params = { ...ofSession, resource_id: idOf("resource") };
 const common = { beta: managedAgentsBeta } as const;
 
-export function sessionResourceRoutes({ watches, from }: SessionResourceParts): Route[] {
+export function sessionResourceRoutes({ watches, seal, from }: SessionResourceParts): Route[] {
   return [
     route({
       ...common,
@@ -70,7 +73,7 @@ export function sessionResourceRoutes({ watches, from }: SessionResourceParts): 
       body: updateResourceBody,
       response: sessionResource,
       handle: ({ db, principal, params, body }) =>
-        updateResource(db, principal.workspaceId, params.session_id, params.resource_id, body),
+        updateResource(db, seal, principal.workspaceId, params.session_id, params.resource_id, body),
     }),
     route({
       ...common,

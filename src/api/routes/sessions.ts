@@ -21,6 +21,7 @@ import { archiveSession, deleteSession } from "../../resources/sessions/end.ts";
 import { type ForkParts, forkSession } from "../../resources/sessions/fork.ts";
 import { namedFiles } from "../../resources/sessions/named-files.ts";
 import { getSession, listSessions } from "../../resources/sessions/read.ts";
+import { newRepositories, requireKnownHosts } from "../../resources/sessions/repositories.ts";
 import {
   requireSupportedAgent,
   requireSupportedEvents,
@@ -28,12 +29,16 @@ import {
 } from "../../resources/sessions/supported.ts";
 import { updateSession } from "../../resources/sessions/update.ts";
 import { pinsFor } from "../../resources/skills/pins.ts";
+import type { Seal } from "../../vault/seal.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
 export interface SessionParts extends ForkParts {
   watches: Watches;
   blobs: Pick<Blobs, "open">;
+  seal: Seal;
+  /** The URLs under which repositories may be. */
+  repository_hosts: readonly string[];
   /** Number of this process in notifications. */
   from(): number;
   /** There is a session to run. */
@@ -44,7 +49,7 @@ const params = { session_id: idOf("session") };
 const common = { beta: managedAgentsBeta } as const;
 
 export function sessionRoutes(parts: SessionParts): Route[] {
-  const { priced, capped, watches, blobs, from, wake } = parts;
+  const { priced, capped, watches, seal, blobs, repository_hosts, from, wake } = parts;
   return [
     route({
       ...common,
@@ -62,15 +67,26 @@ export function sessionRoutes(parts: SessionParts): Route[] {
         if (body.budget && !priced(effective)) throw notBudgetable(effective.model);
         if (capped && !priced(effective)) throw notCapped(effective.model);
         const environment = await environmentStore(db).get(workspaceId, body.environment_id);
-        requireSupportedResources(body.resources ?? [], environment);
+        const resources = body.resources ?? [];
+        requireSupportedResources(resources, environment);
+        requireKnownHosts(resources, repository_hosts);
         const events = body.initial_events ?? [];
         requireSupportedEvents(events, "initial_events");
         const named = await namedFiles(db, blobs, workspaceId, events, "initial_events");
         const pins = await pinsFor(db, workspaceId, [{ path: "agent", skills: effective.skills }]);
+        const repositories = await newRepositories(seal, workspaceId, resources);
         const created = await createSession(
           db,
           workspaceId,
-          { agent: effective, environment, pins, named, priced: priced(effective), params: body },
+          {
+            agent: effective,
+            environment,
+            pins,
+            repositories,
+            named,
+            priced: priced(effective),
+            params: body,
+          },
           from(),
         );
         if (created.status === "running") whenCommitted(wake);

@@ -26,7 +26,15 @@ export async function forkAt(
     {
       settle: (fork, prefix) =>
         settle(
-          { ...fork, skills: [], mounts_version: 0, fold_from: 0, self_hosted: false, needs_setup: false },
+          {
+            ...fork,
+            skills: [],
+            repositories: [],
+            mounts_version: 0,
+            fold_from: 0,
+            self_hosted: false,
+            needs_setup: false,
+          },
           prefix,
           {
             newId: () => newId("event"),

@@ -455,7 +455,7 @@ create table session_resource (
   url text,
   checkout json,
   -- Sealed; null for a public one.
-  token bytea,
+  token text,
   mount_path text not null,
   -- By which clients page. It is never given twice: that of one that is added later is the session's new `mounts_version`.
   position int not null,

@@ -1,7 +1,6 @@
 import type { Database, Statement } from "../../db/database.ts";
 import { mountsChangedIn } from "../../log/session-mounts.ts";
 import { invalid } from "../../protocol/errors.ts";
-import type { SessionResource, UpdateResource } from "../../protocol/session-resources.ts";
 import { archived } from "./add-resource.ts";
 import { sessionNotFound } from "./read.ts";
 import { getResource, resourceNotFound } from "./read-resources.ts";
@@ -45,18 +44,4 @@ export async function deleteResource(
   }
   hooks.moved(row.seq);
   return { id, type: "session_resource_deleted" };
-}
-
-/** Of a file nothing can be changed. */
-export async function updateResource(
-  db: Database,
-  workspaceId: string,
-  sessionId: string,
-  id: string,
-  _params: UpdateResource,
-): Promise<SessionResource> {
-  const { type } = await getResource(db, workspaceId, sessionId, id);
-  throw invalid(
-    `authorization_token: resource ${id} is a ${type}, and only those of type github_repository have one: delete the resource and add another one`,
-  );
 }

@@ -13,6 +13,7 @@ import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { heldSources, insertCopies, requireSources } from "../files/copies.ts";
 import type { Pin } from "../skills/pins.ts";
 import { hashesOf, type NamedFiles, namedDrafts } from "./named-files.ts";
+import type { NewRepository } from "./repositories.ts";
 import { type ResourceRow, resourcesJson } from "./resource-row.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
@@ -30,14 +31,19 @@ with env as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config, title,
     metadata, mounts_version, created_at, updated_at)
   select $1, $2, $5, $6, $3::json, env.id, env.config, $7, $8::json,
-    json_array_length($14::json) + (select count(*) from asked), env.at, env.at from env
+    json_array_length($14::json) + (select count(*) from asked) + json_array_length($18::json), env.at, env.at from env
   where (select count(*) from sources) = (select count(*) from asked)
   returning *, id as session_id, created_at as at
 ), copied as (
   ${insertCopies("made")}
 ), resources as (
-  insert into session_resource as r (workspace_id, session_id, id, type, file_id, mount_path, position, created_at, updated_at)
-  select $1, made.id, a.id, 'file', a.file_id, a.mount_path, a.position, made.at, made.at from made, asked a
+  insert into session_resource as r (workspace_id, session_id, id, type, file_id, url, checkout, token, mount_path, position,
+    created_at, updated_at)
+  select $1, made.id, a.id, 'file', a.file_id, null, null, null, a.mount_path, a.position, made.at, made.at from made, asked a
+  union all
+  select $1, made.id, g.id, 'github_repository', null, g.url, g.checkout, g.token, g.mount_path, g.position, made.at, made.at
+  from made, json_to_recordset($18::json) as g (
+    position int, id text, url text, checkout json, token text, mount_path text)
   returning *
 ), skills as (
   insert into session_skill (workspace_id, session_id, skill_id, version_id)
@@ -86,6 +92,8 @@ export interface NewSession {
   environment: Pick<Environment, "id">;
   /** What it has of skills. */
   pins: readonly Pin[];
+  /** What it is given of them, beside the files. */
+  repositories: readonly NewRepository[];
   /** The files that the initial events name. */
   named: NamedFiles;
   /** Its model has a list price. */
@@ -97,7 +105,7 @@ export interface NewSession {
 export async function createSession(
   db: Database,
   workspaceId: string,
-  { agent, environment, pins, named, priced, params }: NewSession,
+  { agent, environment, pins, repositories, named, priced, params }: NewSession,
   from: number,
 ): Promise<Session> {
   const id = newId("session");
@@ -106,7 +114,7 @@ export async function createSession(
     ...arrivalEntries(id, agent.name, params.initial_events ?? []),
   ];
   const files = (params.resources ?? []).flatMap((resource, i) =>
-    resource.type === "file" ? [{ ...resource, path: `resources.${i}.file_id` }] : [],
+    resource.type === "file" ? [{ ...resource, position: i + 1, path: `resources.${i}.file_id` }] : [],
   );
   const [row] = await db.query<SessionRow & { made_resources: ResourceRow[] }>(statement, [
     workspaceId,
@@ -124,8 +132,8 @@ export async function createSession(
     priced,
     JSON.stringify(pins),
     JSON.stringify(
-      files.map((file, i) => ({
-        position: i + 1,
+      files.map((file) => ({
+        position: file.position,
         id: newId("resource"),
         source_id: file.file_id,
         file_id: newId("file"),
@@ -134,6 +142,7 @@ export async function createSession(
     ),
     hashesOf(named),
     readerOf(entries),
+    JSON.stringify(repositories),
   ]);
   if (!row) {
     await requireSources(db, workspaceId, files);

@@ -76,6 +76,8 @@ interface Point {
   has_workspace: boolean;
   host_id: string | null;
   calls: string[];
+  /** The set-ups before them, which also changed it. */
+  set_ups: string[];
 }
 
 // An event stands where lists have it. What was written together with it stays with it, up to where something new begins;
@@ -114,6 +116,8 @@ select s.title, s.metadata, head.budget_cents, cut.seq as cut, cut.take_up_seq,
     as ended_at,
   coalesce((select json_agg(body -> 'tool_use_id') from event
     where session_id = $2 and seq <= cut.seq and type = 'agent.tool_result'), '[]') as calls,
+  coalesce((select json_agg(id) from event
+    where session_id = $2 and seq <= cut.seq and type = 'span.environment_setup_start'), '[]') as set_ups,
   head.sandbox_at is not null as has_workspace, placement_of($2) ->> 'host_id' as host_id
 from session s join head on head.session_id = s.id left join cut on true`,
 };
@@ -163,9 +167,13 @@ with source as (
   insert into session_content (workspace_id, session_id, sha256)
   select $1, made.id, c.sha256 from made, session_content c where c.session_id = $2 order by c.sha256
 ), resources as (
-  insert into session_resource as r (workspace_id, session_id, id, type, file_id, mount_path, position, created_at, updated_at)
-  select $1, made.id, drover_id('sesrsc_'), 'file', a.file_id, a.mount_path, a.position, made.at, made.at
+  insert into session_resource as r (workspace_id, session_id, id, type, file_id, url, checkout, token, mount_path, position,
+    created_at, updated_at)
+  select $1, made.id, drover_id('sesrsc_'), 'file', a.file_id, null, null, null, a.mount_path, a.position, made.at, made.at
   from made, asked a join sources using (file_id) where a.mount_path is not null
+  union all
+  select $1, made.id, drover_id('sesrsc_'), g.type, null, g.url, g.checkout, g.token, g.mount_path, g.position, made.at, made.at
+  from made, session_resource g where g.session_id = $2 and g.type = 'github_repository'
   returning *
 ), copied as (
   insert into event (workspace_id, session_id, seq, id, thread_id, audience, type, of_seq, body, created_at)
@@ -234,10 +242,10 @@ export async function forkSession(
       take_up_seq,
     },
   );
-  const { host_id, calls } = found;
+  const { host_id, calls, set_ups } = found;
   const takesWorkspace = found.has_workspace && calls.length > 0;
   if (takesWorkspace) {
-    const request = { host_id, session_id: sourceId, to_session_id: id, calls };
+    const request = { host_id, session_id: sourceId, to_session_id: id, calls: [...calls, ...set_ups] };
     if (!(await copyCheckpoint(request))) throw notCopied(sourceId);
   }
   const [row] = await db.query<SessionRow & { made_resources: ResourceRow[] }>(statement, [

@@ -26,7 +26,7 @@ export function requireSupportedResources(
 ): void {
   if (resources.length > 0 && config.type === "self_hosted") throw notSelfHosted(id);
   resources.forEach(({ type }, i) => {
-    if (type !== "file") throw invalid(`resources.${i}: ${type} resources are not supported yet`);
+    if (type === "memory_store") throw invalid(`resources.${i}: ${type} resources are not supported yet`);
   });
 }
 
