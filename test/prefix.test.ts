@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { toFile } from "@anthropic-ai/sdk";
 import type { ModelsFile } from "../src/config/models.ts";
 import { type Wired, wholeReply } from "../src/models/wire.spec.ts";
 import { allWired } from "../src/models/wired.spec.ts";
@@ -52,6 +53,24 @@ const image = {
   type: "image" as const,
   source: { type: "base64" as const, media_type: "image/png" as const, data: png(3, 2) },
 };
+
+/** A picture and a text in files. */
+async function uploaded() {
+  const files = await Promise.all([
+    toFile(Buffer.from(png(5, 4), "base64"), "a.png", { type: "image/png" }),
+    toFile(Buffer.from("Kept in a file."), "a.md", { type: "text/markdown" }),
+  ]);
+  const uploads = files.map((file) => serve.client.files.upload({ file }));
+  const [picture = "", text = ""] = (await Promise.all(uploads)).map(({ id }) => id);
+  const source = (file_id: string) => ({ type: "file" as const, file_id });
+  return {
+    shown: [
+      { type: "image" as const, source: source(picture) },
+      { type: "document" as const, source: source(text) },
+    ],
+    remove: () => Promise.all([picture, text].map((id) => serve.client.files.delete(id))),
+  };
+}
 
 async function newSession({ name, modelId }: Wired) {
   const agent = await serve.client.beta.agents.create({
@@ -169,8 +188,13 @@ async function* play(wired: Wired): AsyncGenerator<void, void> {
   await say(message("Work"), system("Speak German."));
   await processes.workspace(id).written("runs");
   yield;
-  await say({ type: "user.interrupt" }, message("Rather this"), { type: "user.message", content: [image] });
+  const files = await uploaded();
+  await say({ type: "user.interrupt" }, message("Rather this"), {
+    type: "user.message",
+    content: [image, ...files.shown],
+  });
   await idle(7);
+  await files.remove();
   yield;
 
   // Arguments that are no object, thoughts alone, nothing at all, and a refusal.
@@ -206,7 +230,16 @@ describe("every request extends the one before it, whatever happens and whoever 
       assert.ok(bodies.length > 10);
       assertExtends(bodies);
       const last = cacheableOf(bodies.at(-1)).pieces.join("\n");
-      for (const said of ["Be brief.", "Rain.", "Not that.", "Speak German.", "Rather this", "The end"])
+      for (const said of [
+        "Be brief.",
+        "Rain.",
+        "Not that.",
+        "Speak German.",
+        "Rather this",
+        "Kept in a file.",
+        png(5, 4),
+        "The end",
+      ])
         assert.equal(last.split(said).length, 2, said);
       assert.match(last, /c2VhbGVk|I should /);
     });

@@ -411,6 +411,28 @@ describe("at once", () => {
     assert.deepEqual(await all(first.id), first.resources);
   });
 
+  test("sessions that have the same files in another order do not wait for each other for ever", async () => {
+    const files = await Promise.all(
+      ["a", "b", "c", "d"].map((content) => upload(`in any order: ${content}`)),
+    );
+    const mixed = (n: number) =>
+      files
+        .map((_, i) => files[(i * (n % 2 === 0 ? 1 : 3) + n) % files.length]?.id ?? "")
+        .map((id) => at(id));
+    const made = await Promise.all(Array.from({ length: 24 }, (_, n) => sessionWith(...mixed(n))));
+    for (const { resources } of made) assert.equal(resources.length, files.length);
+    const [first] = made;
+    assert.ok(first);
+    const forks = Array.from({ length: 4 }, () =>
+      client.post<Session>(`/v1/sessions/${first.id}/fork`, { body: {} }),
+    );
+    const [added, ...others] = await Promise.all([
+      ...made.map((session, n) => add(session.id, at(files[n % 4]?.id ?? "", "again"))),
+      ...forks,
+    ]);
+    assert.ok(added && others.length === made.length + 3);
+  });
+
   test("a file that is deleted while sessions are made with it is in each or refused", async () => {
     for (let round = 0; round < 5; round += 1) {
       const { id } = await upload(`content of round ${round}`);

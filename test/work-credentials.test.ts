@@ -130,6 +130,11 @@ describe("credentials", () => {
     for (const worker of [holder, own.worker]) {
       await assert.rejects(send(worker, session.id, message("hello")), PermissionDeniedError);
       await assert.rejects(send(worker, session.id, { type: "user.interrupt" }), PermissionDeniedError);
+      const source = { type: "file" as const, file_id: "file_01AAAAAAAAAAAAAAAAAAAAAA" };
+      const content = [{ type: "document" as const, source }];
+      const tool_use_id = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
+      const result = { type: "user.tool_result" as const, tool_use_id, content };
+      await assert.rejects(send(worker, session.id, result), PermissionDeniedError);
     }
     assert.deepEqual(await listed(own.client, session.id), before);
   });

@@ -25,7 +25,6 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
     title: "t",
     source: { type: "text", media_type: "text/plain", data: "x" },
   };
-  const message = { type: "user.message", content: [text, image, document] };
   const tools = [
     {
       type: "agent_toolset_20260401",
@@ -67,6 +66,8 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
   const files = await filesOf("fuzzed-not", { "SKILL.md": skillText("fuzzed-not") });
   const skill = await api.client.beta.skills.create({ files });
   const mounted = { type: "file", file_id: file.id } as const;
+  const named = { type: "document", source: mounted };
+  const message = { type: "user.message", content: [text, image, document, named] };
   const resource = await api.client.beta.sessions.resources.add(session, mounted);
   const nothing = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
   return {
