@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { toFile } from "@anthropic-ai/sdk";
-import { saidIn } from "../../harness/session.ts";
+import { beta } from "../../harness/headers.ts";
+import { collected, saidIn } from "../../harness/session.ts";
 import type { Context } from "../context.ts";
 import { bash, echoes, next } from "../script.ts";
 import { type Group, item, notYet } from "../suite.ts";
@@ -50,10 +52,27 @@ export const files: Group = {
       "A repository is cloned, its token never shown; a failure is a session error and the session goes on",
       "it is not checked yet",
     ),
-    notYet(
+    item(
       67,
       "What is written to the outputs folder is listed, can be downloaded, and goes with the session",
-      "it is not checked yet",
+      async (context) => {
+        const { client, session, turn, refused } = context;
+        const one = await session();
+        await turn(
+          one.id,
+          bash("cd /mnt/session/outputs; printf 'a\\0\\377' > chart.png; echo 1 > report.md"),
+        );
+        const files = await outputs(context, one.id, 2);
+        assert.deepEqual(files.map(({ filename }) => filename).toSorted(), ["chart.png", "report.md"]);
+        const chart = files.find(({ filename }) => filename === "chart.png");
+        assert.ok(chart?.downloadable);
+        assert.deepEqual(chart.scope, { type: "session", id: one.id });
+        const download = await client.beta.files.download(chart.id);
+        assert.deepEqual(Buffer.from(await download.arrayBuffer()), Buffer.from("a\0\xff", "latin1"));
+        assert.deepEqual(await outputs(context, (await session()).id, 0), []);
+        await client.beta.sessions.delete(one.id);
+        await refused(404, "GET", `/v1/files/${chart.id}`);
+      },
     ),
   ],
 };
@@ -65,5 +84,15 @@ async function withFile({ client }: Context, run: (id: string) => Promise<void>)
     await run(id);
   } finally {
     await client.files.delete(id);
+  }
+}
+
+/** As soon as a session has so many files, or when the wait for that is over. */
+async function outputs({ client, wait_ms }: Context, sessionId: string, count: number) {
+  const late = AbortSignal.timeout(wait_ms);
+  for (;;) {
+    const files = await collected(client.beta.files.list({ scope_id: sessionId, betas: [beta] }));
+    if (files.length >= count || late.aborted) return files;
+    await setTimeout(100);
   }
 }

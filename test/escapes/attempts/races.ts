@@ -5,16 +5,18 @@ import { join } from "node:path";
 import { restoreCheckpoint } from "../../../src/hands/checkpoints/restore.ts";
 import { openSharedFolder } from "../../../src/hands/checkpoints/shared-folder.ts";
 import { takeCheckpoint } from "../../../src/hands/checkpoints/take.ts";
+import { listOutputs } from "../../../src/hands/outputs/list.ts";
+import { readOutput } from "../../../src/hands/outputs/read.ts";
 import { testSpec } from "../../../src/hands/testing.ts";
 import { exec, never } from "../../../src/hands/testing-host.ts";
 import type { Attack, Group } from "../attempt.ts";
 import { python, type Rig } from "../rig.ts";
 
 /** Swaps what two names stand for, a file or folder of its own and a link to the host's, as fast as it can. */
-const swapping = (secret: string, seconds: number) => `
+const swapping = (folder: string, secret: string, seconds: number) => `
 import itertools, os, time
 secret = ${JSON.stringify(secret)}
-os.chdir("/workspace")
+os.chdir(${JSON.stringify(folder)})
 os.makedirs("folder", exist_ok=True)
 open("folder/secret", "w").write("its own"); open("file", "w").write("its own")
 os.symlink(os.path.dirname(secret), "folder-link"); os.symlink(secret, "file-link")
@@ -29,13 +31,15 @@ const race = (
   name: string,
   during: (rig: Rig, sandbox: string) => Promise<string>,
   holds: string,
+  at = { folder: "/workspace", kept: "workspace" },
 ): Attack => ({
   name,
   async attack(rig) {
     const sandbox = "racer";
-    const script = swapping(join(rig.folder.path, "secret"), 2);
+    const script = swapping(at.folder, join(rig.folder.path, "secret"), 2);
     const swaps = rig.run(sandbox, exec(python, "-I", "-S", "-c", script));
-    while (!existsSync(join(rig.workspace(sandbox), "file-link"))) await rig.sh(sandbox, "true");
+    while (!existsSync(join(rig.workspace(sandbox), "..", at.kept, "file-link")))
+      await rig.sh(sandbox, "true");
     const said = await during(rig, sandbox);
     const how = await swaps;
     await rig.end(sandbox);
@@ -104,6 +108,25 @@ export const races: Group = {
         return said.includes("a secret of the host") ? "read" : "neither read nor written";
       },
       "neither read nor written",
+    ),
+    race(
+      "outputs that are taken",
+      async (rig, sandbox) => {
+        const kept = rig.driver.keptFolders(`sbx_${sandbox}`) ?? [];
+        const outputs = kept.find(({ name }) => name === "outputs") ?? assert.fail("there is no such folder");
+        const read = new Set<string>();
+        for (let n = 0; n < 300; n += 1) {
+          const { list } = await listOutputs(outputs, { rest_ms: 0 });
+          for (const file of list.files)
+            for (const path of [file.path, "file", "file-link", "folder/secret", "folder-link/secret"])
+              read.add(String(readOutput(outputs, { ...file, path, offset: 0, length: 100 })));
+        }
+        read.delete("null");
+        if (read.size === 0) return "broken: none was read";
+        return [...read].every((text) => text === "its own") ? "its own alone" : "the host's";
+      },
+      "its own alone",
+      { folder: "/mnt/session/outputs", kept: "outputs" },
     ),
     race(
       "the removal of the workspace",
