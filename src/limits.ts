@@ -143,8 +143,9 @@ export const limits = {
   /** How long a deleted version is kept that no session has, and how many are removed at a time. */
   skill_deleted_kept_ms: 24 * 3_600_000,
   skills_sweep_batch_max: 100,
-  /** Of one repository: skills, and the `bytes` of a SKILL.md. */
+  /** Of one repository: skills, what they say of themselves together, and the `bytes` of a SKILL.md. */
   repository_skills_max: 50,
+  repository_skills_chars_max: 20_000,
   repository_skill_bytes_max: 256 << 10,
   /** Skills of a session, of all its agents together. */
   session_skills_max: 500,

@@ -58,6 +58,13 @@ test("what strangers have made to look like a skill is passed over", async () =>
   const found = await skillsOf("evil/skills");
   assert.ok(Array.isArray(found));
   assert.equal(found.length, limits.repository_skills_max);
+  const wordy = Array.from({ length: 30 }, (_, n) => [
+    `.claude/skills/x${n}/SKILL.md`,
+    text(`x${n}`, "x".repeat(limits.skill_description_chars_max)),
+  ]);
+  server.create("evil/wordy", Object.fromEntries(wordy));
+  const told = await skillsOf("evil/wordy");
+  assert.ok(Array.isArray(told) && told.length > 10 && told.length < 20);
   server.create(
     "evil/odd",
     {

@@ -48,7 +48,16 @@ export async function skillsAt(
     const { code, stdout } = await git(["cat-file", "blob", sha]);
     if (code === 0) found.push(...skillIn(stdout, path));
   }
-  return found;
+  return withinBounds(found);
+}
+
+/** All of them are told the model at once. */
+function withinBounds(skills: readonly FoundSkill[]): FoundSkill[] {
+  let room = limits.repository_skills_chars_max;
+  return skills.filter(({ name, description, path }) => {
+    room -= name.length + description.length + path.length;
+    return room >= 0;
+  });
 }
 
 function entryOf(line: string): TreeEntry[] {
