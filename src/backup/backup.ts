@@ -130,7 +130,7 @@ async function holdContents(adminUrl: string): Promise<pg.Client> {
 
 /** The rest of it goes, or is made anew, when `hands` start or need it: what nobody wants, what is not whole, and pipes. */
 const outlivesHands = (path: string) =>
-  !/^(trash|staging|prepared|layers|images\/\.[^/]+)\/|^sandboxes\/[^/]+\/pipes\//.test(path);
+  !/^(trash|staging|prepared|layers|blobs|mounts|images\/\.[^/]+)\/|^sandboxes\/[^/]+\/pipes\//.test(path);
 
 /** What is still being written has no name in it yet. */
 const isSettled = (path: string) => !path.startsWith("incoming/");

@@ -7,10 +7,11 @@ import type { ExecuteRequest } from "../../src/hands/client.ts";
 import type { Driver } from "../../src/hands/driver.ts";
 import { allowed, checked, refused } from "../../src/hands/drivers/system-calls.ts";
 import { startHands } from "../../src/hands/host.ts";
+import { testSource } from "../../src/hands/mounts/testing-mounts.ts";
 import { connectHands, type OneHost } from "../../src/hands/one-host.ts";
 import { type TestFolder, testFolder, testSpec } from "../../src/hands/testing.ts";
 import { exec, never, request, shell, textOf } from "../../src/hands/testing-host.ts";
-import type { ExecuteResult, Operation, SandboxSpec } from "../../src/hands/wire.ts";
+import { type ExecuteResult, mountRoots, type Operation, type SandboxSpec } from "../../src/hands/wire.ts";
 import type { ToolResult } from "../../src/tools/tool.ts";
 import { runTool } from "../../src/tools/toolset.ts";
 import { type Attempt, isProbe, type Outcome, outcomeOf, type Probe } from "./attempt.ts";
@@ -37,6 +38,10 @@ export interface Rig {
 
 export const attacker = "attacker";
 export const victim = "victim";
+/** What every sandbox has mounted. */
+export const mountedFile = `${mountRoots.uploads}/deep/of-the-host`;
+export const mountedProgram = `${mountRoots.skills}/s/run`;
+export const mountedText = "of the host";
 export const python = "/usr/bin/python3";
 const program = readFileSync(new URL("./probe.py", import.meta.url), "utf8");
 const secondsMax = 20;
@@ -99,13 +104,19 @@ export async function startRig({ make, spec = testSpec, opened = [] }: RigOption
   const abstract = `drover-escapes-${process.pid}-${port}`;
   await listen({ path: `\0${abstract}` });
   const host = await startHands({ socket_path, egress_socket, data_dir: folder.path, driver });
-  const hands = connectHands({ socket_path });
+  const source = testSource();
+  source.change({ [mountedFile]: mountedText, [`${mountedProgram}*`]: "#!/bin/sh\n" });
+  const mounts = source.version();
+  const hands = connectHands({ socket_path, mounts: source });
   let toolCalls = 0;
   const networked: SandboxSpec = { ...spec, network: { type: "unrestricted" } };
   const facts = { secret, port, abstract, pid: process.pid, socket_path, egress_socket };
 
   const run: Rig["run"] = (name, operation, more = {}) =>
-    hands.execute(request(name, operation, { spec: networked, output_bytes: 1 << 20, ...more }), never);
+    hands.execute(
+      request(name, operation, { spec: networked, mounts, output_bytes: 1 << 20, ...more }),
+      never,
+    );
 
   async function probe(name: string, probes: readonly Probe[]): Promise<string[]> {
     const programs = probes.map((each) => each.program);
@@ -137,7 +148,7 @@ export async function startRig({ make, spec = testSpec, opened = [] }: RigOption
       return runTool(
         { id: `sevt_${toolCalls++}`, name: tool, input, started_seq: null },
         hands,
-        { session_id, sandbox_id, epoch, spec: networked, restore: false, mounts: 0, restore_known: null },
+        { session_id, sandbox_id, epoch, spec: networked, restore: false, mounts, restore_known: null },
         never,
       );
     },

@@ -20,6 +20,12 @@ export const uncovered =
     return args.filter((_, n) => !(binds.has(n) || binds.has(n - 1) || binds.has(n - 2)));
   };
 
+/** With binds to these that can be written through. */
+export const writable =
+  (paths: readonly string[]): Change =>
+  (args) =>
+    args.map((each, n) => (each === "--ro-bind" && paths.includes(args[n + 2] ?? "") ? "--bind" : each));
+
 /** The mounts of bwrap come one after the other, and the root is made read-only last. */
 export const mounted =
   (...more: string[]): Change =>

@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Start } from "../../src/hands/drivers/bubblewrap.ts";
 import { testSpec } from "../../src/hands/testing.ts";
-import type { SandboxSpec } from "../../src/hands/wire.ts";
+import { mountRoots, type SandboxSpec } from "../../src/hands/wire.ts";
 import { sharedMemoryKeys } from "./rig.ts";
-import { type Change, changing, mounted, replaced, uncovered, without } from "./walls.ts";
+import { type Change, changing, mounted, replaced, uncovered, without, writable } from "./walls.ts";
 
 /** A sandbox of bubblewrap without one of its walls, or some that stand behind each other. */
 export interface Weakening {
@@ -52,17 +52,21 @@ export const weakenings: readonly Weakening[] = [
       "sockets and the host's loopback",
       "system calls",
       "terminal tricks",
+      "what the session mounts",
     ],
   },
   {
-    name: "as the host's root, with its capabilities, no filter, and /proc as it comes",
+    name: "as the host's root, with its capabilities, no filter, /proc as it comes, and what is mounted to be written",
     weaken: changing(
       ...[noFilter, ownUser, uncovered("/proc/"), without("--disable-userns"), without("--unshare-user")],
       ...[without("--uid", 1), without("--gid", 1), replaced(["--cap-drop", "ALL"], ["--cap-add", "ALL"])],
+      writable(Object.values(mountRoots)),
     ),
+    tries: ["what the session mounts"],
     falls: [
       "/proc and /sys",
       "devices",
+      "files and symlinks",
       "mounts",
       "namespaces",
       "resource exhaustion",
@@ -71,7 +75,13 @@ export const weakenings: readonly Weakening[] = [
       "sockets and the host's loopback",
       "system calls",
       "terminal tricks",
+      "what the session mounts",
     ],
+  },
+  {
+    name: "with what is mounted to be written",
+    weaken: changing(writable(Object.values(mountRoots))),
+    falls: ["files and symlinks", "what the session mounts"],
   },
   {
     name: "with /proc as it comes",
@@ -201,6 +211,9 @@ export const heldOtherwise: readonly { why: string; what: string[] }[] = [
     why: "the kernel holds it too, whatever bubblewrap is told, or has no such thing on some machines",
     what: [
       "files and symlinks: a hard link to a program of the host",
+      "what the session mounts: moving something of its own there",
+      "what the session mounts: a hard link to it, of which it could change more",
+      "what the session mounts: its pages, in memory that is shared and can be written",
       "files and symlinks: a set-user-id bit that the host's disk would keep",
       "/proc and /sys: what restarts or stops the machine",
       "/proc and /sys: being spared when memory is short",
