@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
@@ -303,6 +303,51 @@ describe("what a session mounts", () => {
     source.open = null;
     assert.equal(textOf(await run("cat /mnt/skills/a/SKILL.md")), "# B\n");
   });
+});
+
+const skip = process.getuid?.() !== 0 && "needs root, to mount a small disk";
+
+test("on a full disk it is not there, says so, and leaves room for what fits", {
+  skip: isRoot !== true && isRoot,
+}, async (t) => {
+  const folder = testFolder();
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m,mode=711", "tmpfs", folder.path]);
+  const socket_path = join(folder.path, "hands.sock");
+  const host = await startHands({
+    socket_path,
+    data_dir: folder.path,
+    driver: bubblewrap({ data_dir: folder.path }),
+  });
+  const source = testSource();
+  const hands = connectHands({ socket_path, mounts: source });
+  t.after(async () => {
+    hands.close();
+    await host.close();
+    execFileSync("umount", [folder.path]);
+    folder.remove();
+  });
+  const run = (command: string) =>
+    hands.execute(request("full", shell(command), { mounts: source.version() }), never);
+  const [large, fits] = [randomBytes(30_000_000), randomBytes(15_000_000)];
+  source.change({ [`${uploads}/large`]: large });
+  const result = await run("touch ran");
+  assert.equal(result.status, "unavailable");
+  assert.match(
+    "reason" in result ? result.reason : "",
+    /\/large could not be .*the disk of the sandbox host is full/,
+  );
+  assert.deepEqual(readdirSync(join(folder.path, "blobs", "parts")), []);
+  source.change({ [`${uploads}/fits`]: fits });
+  assert.equal(textOf(await run(`ls; sha256sum < ${uploads}/fits`)), `${shaOf(fits)}  -\n`);
+
+  source.change({ [`${uploads}/fits*`]: fits });
+  const copied = await run("true");
+  assert.match(
+    "reason" in copied ? copied.reason : "",
+    /could not be mounted.*the disk of the sandbox host is full/,
+  );
+  source.change({ [`${uploads}/again`]: fits });
+  assert.equal(textOf(await run(`ls ${uploads}`)), "again\n");
 });
 
 describe("a host that is killed", () => {

@@ -262,7 +262,7 @@ export const handsRequest = z.discriminatedUnion("type", [
     sha256,
     bytes: z.int().nonnegative(),
     offset: z.int().nonnegative(),
-    data_base64: z.string(),
+    data_base64: z.string().max(4 * Math.ceil(limits.blob_piece_bytes / 3)),
   }),
 ]);
 export type HandsRequest = z.infer<typeof handsRequest>;

@@ -52,7 +52,6 @@ export const weakenings: readonly Weakening[] = [
       "sockets and the host's loopback",
       "system calls",
       "terminal tricks",
-      "what the session mounts",
     ],
   },
   {
