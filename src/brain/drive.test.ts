@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { testDatabase } from "../db/testing.ts";
+import { append } from "../log/append.ts";
 import { type AnyDraft, draft, wireEvent } from "../log/entry.ts";
+import { primaryThreadOf } from "../log/thread-id.ts";
 import type { ModelEvent } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
 import { newId } from "../protocol/ids.ts";
@@ -54,6 +56,37 @@ describe("what is mounted", () => {
     assert.equal(fold(entries(checkpoint)).mounts, 2);
     assert.equal(fold(entries(version(5), checkpoint)).mounts, 5);
   });
+});
+
+test("every call of a drive carries the version of what is mounted by then", async () => {
+  const session = await testSession(db, (request) =>
+    request.messages.length < 5 ? calls(`bash ${request.messages.length}`) : says("Done."),
+  );
+  await session.send(message("Go"));
+  const lease = await session.claim();
+  const carried: number[] = [];
+  const inner = session.effects(lease);
+  const changed = draft(
+    "mounts_changed",
+    { id: newId("event"), thread_id: primaryThreadOf(session.id), audience: "internal" },
+    { reader: 3, version: 4 },
+  );
+  const end = await drive(
+    { ...factsOf(session), mounts_version: 2 },
+    lease,
+    {
+      ...inner,
+      async runTool(call, signal, asking) {
+        carried.push(asking.mounts);
+        const request = { workspace_id: "w", session_id: session.id, entries: [changed] };
+        if (carried.length === 1) await append(db, [request], 0);
+        return inner.runTool(call, signal, asking);
+      },
+    },
+    never,
+  );
+  assert.equal(end, "parked");
+  assert.deepEqual(carried, [2, 4]);
 });
 
 describe("a turn", () => {
