@@ -21,8 +21,11 @@ export interface Received extends Blob {
 export interface Blobs {
   /** Takes content in. Throws what `content` throws, and `ContentTooLarge`; then nothing of it stays. */
   receive(content: AsyncIterable<Uint8Array>, bytes_max: number): Promise<Received>;
-  /** Resolves when there is something to read, or throws `BlobMissing`. */
-  open(sha256: string, range?: ByteRange): Promise<Readable>;
+  /**
+   * Resolves when there is something to read, or throws `BlobMissing`. Who is in a transaction looks it up `within` that: all
+   * other connections may wait for what it has locked.
+   */
+  open(sha256: string, range?: ByteRange, within?: Database): Promise<Readable>;
   /** Lets go of content that no row names, a part of all at a time, from behind `after` on. Null: that was the last part. */
   releaseUnnamed(after: string | null): Promise<string | null>;
   /** Removes from the store what is due for that. */
@@ -135,8 +138,8 @@ export function createBlobs(db: Database, store: FileStore): Blobs {
       };
     },
 
-    async open(sha256, range) {
-      const [found] = await db.query<{ key: string }>(find, [sha256]);
+    async open(sha256, range, within = db) {
+      const [found] = await within.query<{ key: string }>(find, [sha256]);
       if (!found) throw new BlobMissing(`no content has the hash ${sha256}`);
       return store.get(found.key, range);
     },

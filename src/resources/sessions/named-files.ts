@@ -49,7 +49,7 @@ export async function namedFiles(
   const files: NamedFiles = {};
   for (const block of named) {
     const readable = readableIn(block, found.get(block.file_id));
-    files[block.file_id] ??= await lookedAt(blobs, block, readable);
+    files[block.file_id] ??= await lookedAt(db, blobs, block, readable);
   }
   events.forEach((event, i) => {
     const media = mediaBlocks(event).map(({ block }) => shownMedia(block, files));
@@ -168,11 +168,12 @@ const wanted = {
 };
 
 async function lookedAt(
+  db: Database,
   blobs: Pick<Blobs, "open">,
   { path, file_id }: Named,
   { sha256, media_type }: Readable,
 ): Promise<NamedFile> {
-  const content = await blobs.open(sha256);
+  const content = await blobs.open(sha256, undefined, db);
   const data = Buffer.concat(await content.toArray()).toString("base64");
   const problem = shownProblem(media_type, data);
   if (problem !== null) throw invalid(`${path}: file ${file_id} ${problem}`);
