@@ -51,7 +51,7 @@ test("a machine in order passes, and a port that is taken is only a warning", as
   const findings = JSON.parse(said) as Finding[];
   assert.deepEqual(
     findings.map(({ name }) => name),
-    ["node", "sandbox", "limits", "network", "database", "data", "port", "models", "web", "search"],
+    ["node", "sandbox", "limits", "network", "database", "data", "git", "port", "models", "web", "search"],
   );
   assert.ok(!findings.some(({ level }) => level === "fail"), said);
   assert.equal(findings.find(({ name }) => name === "port")?.level, "warn");
@@ -142,6 +142,17 @@ test("a master key that cannot be used is said, and none is ever shown", async (
   assert.match(wrong.said, /fail {2}secrets {3}DROVER_MASTER_KEY holds no usable master key: each line/);
   assert.equal(wrong.code, 1);
   for (const { said } of [good, wrong]) assert.ok(!said.includes(key.slice(2)));
+});
+
+test("git, by which repositories are fetched, is looked for", async () => {
+  assert.match(
+    (await doctor({})).said,
+    /ok {4}git {7}git version .*; repositories come from https:\/\/github\.com/,
+  );
+  const bin = join(folder, "old-git");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "git"), "#!/bin/sh\necho git version 2.9.5\n", { mode: 0o755 });
+  assert.match((await doctor({ PATH: `${bin}:${process.env.PATH}` })).said, /warn {2}git .* is too old/);
 });
 
 test("a database that was given is asked for its version", async () => {

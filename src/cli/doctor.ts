@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -65,6 +66,7 @@ async function examine(config: Config): Promise<Finding[]> {
     ...storage(config),
     ...(await files(config)),
     ...masterKey(config),
+    git(config),
     await port(config),
     model(config),
     web(),
@@ -254,6 +256,24 @@ async function files(config: Config): Promise<Finding[]> {
     return [ok(name, `${store.place}${isKnown ? "" : ", in which nothing is kept yet"}`)];
   } catch (error) {
     return [fail(name, `${store.place} cannot be read: ${(error as Error).message}`)];
+  }
+}
+
+const gitOldest = [2, 37] as const;
+
+/** By which repositories are fetched. */
+function git({ repositories: { hosts } }: Config): Finding {
+  const name = "git";
+  const from = hosts.map(({ url }) => url).join(", ") || "nowhere";
+  try {
+    const said = execFileSync("git", ["--version"], { encoding: "utf8" }).trim();
+    const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(said) ?? []).map(Number);
+    const [oldest, oldestMinor] = gitOldest;
+    return major > oldest || (major === oldest && minor >= oldestMinor)
+      ? ok(name, `${said}; repositories come from ${from}`)
+      : warn(name, `${said} is too old for repositories: install ${gitOldest.join(".")} or newer`);
+  } catch {
+    return warn(name, "is not installed: sessions go on without their repositories");
   }
 }
 
