@@ -31,6 +31,8 @@ export interface Target {
   model: string;
   /** The longest that a case waits for one thing. */
   wait_ms: number;
+  /** The URL of a public repository that it can reach. */
+  repository: string;
 }
 
 export interface Answer extends Reply {

@@ -12,6 +12,8 @@ Drover of its own. What the agents have to do is scripted: the model behind the 
                                 for item 82 one with a list price (default: simulated, with a stand-in claude-opus-5-5)
   --model-stand-in-port <port>  starts the stand-in on this port of 127.0.0.1 (0: any), for the server to use as its
                                 model provider with any key; checking begins when the server answers
+  --repository <url>            a public repository that the server can reach (default: https://github.com/octocat/Hello-World,
+                                or one of the suite's own for a Drover of its own)
   --only <items>                some items: 36,37,51-55
   --wait <seconds>              the longest wait for one thing (default: 20; pings are given 15 s)
   --json                        the results as JSON on stdout
@@ -27,6 +29,7 @@ export interface Options {
   api_key: string;
   model: string | null;
   stand_in_port: number | null;
+  repository: string;
   only(number: number): boolean;
   wait_ms: number;
   output: "text" | "json" | "markdown";
@@ -42,6 +45,7 @@ export function readArguments(args: string[]): Options | "help" | { mistake: str
         "api-key": { type: "string" },
         model: { type: "string" },
         "model-stand-in-port": { type: "string" },
+        repository: { type: "string", default: "https://github.com/octocat/Hello-World" },
         only: { type: "string" },
         wait: { type: "string", default: "20" },
         json: { type: "boolean", default: false },
@@ -63,6 +67,7 @@ export function readArguments(args: string[]): Options | "help" | { mistake: str
       api_key,
       model: values.model ?? null,
       stand_in_port: port === undefined ? null : numberOf("--model-stand-in-port", port, 0, 65_535),
+      repository: values.repository,
       only: values.only === undefined ? () => true : itemsOf(values.only),
       wait_ms: 1_000 * numberOf("--wait", values.wait, 1, 3_600),
       output: values.json ? "json" : values.markdown ? "markdown" : "text",

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
-import { toFile } from "@anthropic-ai/sdk";
+import { APIError, toFile } from "@anthropic-ai/sdk";
 import { beta } from "../../harness/headers.ts";
 import { collected, saidIn } from "../../harness/session.ts";
 import type { Context } from "../context.ts";
 import { bash, echoes, next } from "../script.ts";
-import { type Group, item, notYet } from "../suite.ts";
+import { type Group, item } from "../suite.ts";
 
 export const files: Group = {
   title: "Resources, files, outputs",
@@ -47,10 +47,51 @@ export const files: Group = {
           await refused(400, "POST", "/v1/sessions", { body: await sessionBody({ resources: many }) });
         }),
     ),
-    notYet(
+    item(
       66,
       "A repository is cloned, its token never shown; a failure is a session error and the session goes on",
-      "it is not checked yet",
+      async ({ client, session, turn, list, repository: url }) => {
+        const type = "github_repository" as const;
+        const folder = `/workspace/${url.split("/").at(-1)}`;
+        const where = (at: string) =>
+          bash(`cd ${at} && git rev-parse --abbrev-ref HEAD && git rev-parse HEAD`);
+        const stands = async (id: string, at: string) => {
+          const said = saidIn(await turn(id, where(at), next, echoes));
+          return said.trim().split("\n").slice(0, 2);
+        };
+        const { id: first } = await session({ resources: [{ type, url }] });
+        const [name = "", sha = ""] = await stands(first, folder);
+        assert.match(sha, /^[0-9a-f]{40}$/);
+        const { id: second } = await session({
+          resources: [
+            { type, url, checkout: { type: "branch", name } },
+            { type, url, checkout: { type: "commit", sha }, mount_path: "/workspace/at/commit" },
+          ],
+        });
+        assert.deepEqual(await stands(second, folder), [name, sha]);
+        assert.deepEqual(await stands(second, "/workspace/at/commit"), ["HEAD", sha]);
+
+        const authorization_token = `token-${crypto.randomUUID()}`;
+        const missing = `${url}-${crypto.randomUUID().slice(0, 8)}`;
+        const failing = await session({ resources: [{ type, url: missing, authorization_token }] });
+        const said = saidIn(await turn(failing.id, bash("echo it goes on"), next, echoes));
+        assert.match(said, /it goes on/);
+        const events = await list(failing.id);
+        const [error] = events.flatMap((event) => (event.type === "session.error" ? [event.error] : []));
+        assert.match(error?.type ?? "", /^repository_(authentication|forbidden|not_found)_error$/);
+        assert.ok(error && "repository_url" in error && error.repository_url === missing);
+        assert.equal(error.retry_status.type, "retrying");
+        const [resource] = failing.resources;
+        assert.ok(resource?.type === type);
+        const place = { session_id: failing.id };
+        const updated = await client.beta.sessions.resources.update(resource.id, {
+          ...place,
+          authorization_token,
+        });
+        const shown = [failing, events, updated, await client.beta.sessions.retrieve(failing.id)];
+        assert.ok(!JSON.stringify(shown).includes(authorization_token));
+        await assert.rejects(client.beta.sessions.resources.delete(resource.id, place), APIError);
+      },
     ),
     item(
       67,
