@@ -537,9 +537,13 @@ export const limits = {
   /** How often the outputs of a sandbox are looked at in which something runs, and for which part of the time at most. */
   outputs_look_ms: 400,
   outputs_look_share_max: 1 / 20,
-  /** An output that changed so shortly before is left for later, while something runs and when nothing does. */
+  /**
+   * An output that changed so shortly before is left for later, while something runs and when nothing does; and as much longer
+   * for each so many `bytes` of it, so that one that is written to again and again is not taken all the time.
+   */
   outputs_rest_ms: 300,
   outputs_settle_ms: 50,
+  outputs_rest_bytes: 8 << 20,
   /** How much of an output is asked for at a time. */
   output_chunk_bytes: 1 << 20,
   /** Files of a session's outputs, with those that were written anew and are not removed yet, and what they take. */
@@ -555,7 +559,7 @@ export const limits = {
   outputs_retry_ms_max: 300_000,
   outputs_failed_max: 10_000,
   /** How long a sandbox that is to be removed waits for its last outputs to be taken. */
-  outputs_last_ms: 60_000,
+  outputs_last_ms: 30_000,
   /** How often hosts are asked whose outputs are to be taken, and about how many they say it at a time. */
   outputs_poll_ms: 1_000,
   outputs_changed_max: 1_000,

@@ -123,7 +123,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
       ]) {
         const { code } = await runIn(sandbox, ["bash", "-c", `cd /mnt/session/outputs; ${write}`]);
         assert.equal(code, 0, write);
-        const { list } = await listOutputs(outputs, { rest_ms: 0 });
+        const list = await listOutputs(outputs, { rest_ms: 0 });
         const [output] = list.files;
         assert.ok(output, JSON.stringify(list));
         versions.add(output.version);

@@ -114,7 +114,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       for (const socket of sockets) say(socket, { type: "leaving", n: -1 });
       await sandboxes.close();
       blobs.close();
-      outputs.close();
+      await outputs.close();
       await way.close();
       await calls.settled();
       await checkpoints.close();

@@ -152,6 +152,8 @@ export const outputsList = z.object({
   /** What is no output, by path: the first of them, and how many there are. */
   left_out: z.array(z.object({ path: z.string(), why: z.string() })),
   left_out_count: z.int().nonnegative(),
+  /** Whether there is nothing else, which does not rest yet. */
+  rest: z.boolean(),
 });
 export type OutputsList = z.infer<typeof outputsList>;
 export type Output = OutputsList["files"][number];

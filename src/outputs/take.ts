@@ -30,7 +30,7 @@ export interface TakeParts {
 }
 
 /**
- * What came of it. `later`: somebody else is at it, or something has changed meanwhile, and the host tells of it again.
+ * What came of it. `later`: somebody else is at it, or something changes still, and the host tells of it again.
  * `refused`: there was no room for something; in a while there may be. `gone`: the session has ended, or is elsewhere.
  */
 export type Taken = "taken" | "later" | "refused" | "gone";
@@ -101,7 +101,7 @@ async function takeInTurn(
   if (refused.length > 0) return "refused";
   if (changed) return "later";
   await found.taken(list);
-  return "taken";
+  return list.rest ? "taken" : "later";
 }
 
 interface One {

@@ -24,23 +24,17 @@ export const listBounds: ListBounds = {
   bytes: limits.outputs_bytes_max,
 };
 
-export interface Listed {
-  list: OutputsList;
-  /** Whether all of them do: the list is without those that have changed too shortly before. */
-  rest: boolean;
-}
-
 /** Entries between two looks at what else there is to do. */
 const stride = 128;
 
 /**
- * What lies beneath the folder and has not changed for `rest_ms`. Whoever writes there may want to trick us: no link is
+ * What lies beneath the folder and has not changed for `rest_ms`, or for longer where it is large. Whoever writes there may want to trick us: no link is
  * followed, names are looked up in folders that are held open, and there is an end to everything.
  */
 export async function listOutputs(
   root: OutputsFolder,
   { rest_ms, bounds = listBounds }: { rest_ms: number; bounds?: ListBounds },
-): Promise<Listed> {
+): Promise<OutputsList> {
   const files: Output[] = [];
   const left_out: OutputsList["left_out"] = [];
   let left_out_count = 0;
@@ -95,11 +89,12 @@ export async function listOutputs(
 
   function file(path: string, stats: BigIntStats): void {
     const age_ms = Date.now() - Number(stats.ctimeMs);
-    // Of a time to come it is where the clock was moved.
-    if (age_ms < rest_ms && age_ms >= -limits.outputs_look_ms) {
-      rest = false;
-    } else if (stats.size > BigInt(bounds.file_bytes)) {
+    const restless_ms = rest_ms * (1 + Number(stats.size) / limits.outputs_rest_bytes);
+    if (stats.size > BigInt(bounds.file_bytes)) {
       leaveOut(path, `it is larger than ${bounds.file_bytes >> 20} MB`);
+    } else if (age_ms < restless_ms && age_ms >= -limits.outputs_look_ms) {
+      // Of a time to come it is where the clock was moved: that one is not waited for.
+      rest = false;
     } else if (files.length === bounds.files) {
       leaveOut(path, `there are more than ${bounds.files} files`);
     } else if (bytes + Number(stats.size) > bounds.bytes) {
@@ -118,15 +113,21 @@ export async function listOutputs(
   await folder(root.path, "", 0);
   const told = { files, left_out, left_out_count };
   const isEmpty = files.length === 0 && left_out_count === 0;
-  return { list: { state: isEmpty ? nothing : stateOf(told), ...told }, rest };
+  return { state: isEmpty ? nothing : stateOf(told), ...told, rest };
 }
 
 /** The state of a folder in which there is nothing. */
 export const nothing = "nothing";
 
-export const emptyList: OutputsList = { state: nothing, files: [], left_out: [], left_out_count: 0 };
+export const emptyList: OutputsList = {
+  state: nothing,
+  files: [],
+  left_out: [],
+  left_out_count: 0,
+  rest: true,
+};
 
-const stateOf = (told: Omit<OutputsList, "state">) =>
+const stateOf = (told: Omit<OutputsList, "state" | "rest">) =>
   createHash("sha256").update(JSON.stringify(told)).digest("hex").slice(0, 32);
 
 /** In the order of their bytes, and whether there are more of them than `max`. */

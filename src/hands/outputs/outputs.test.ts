@@ -52,7 +52,7 @@ async function inside(script: string): Promise<void> {
 }
 
 const listed = async (bounds: Partial<ListBounds> = {}) =>
-  (await listOutputs(root, { rest_ms: 0, bounds: { ...listBounds, ...bounds } })).list;
+  listOutputs(root, { rest_ms: 0, bounds: { ...listBounds, ...bounds } });
 const pathsIn = ({ files }: { files: Output[] }) => files.map(({ path }) => path);
 const read = (output: Output, more: Partial<{ offset: number; length: number }> = {}) =>
   readOutput(root, { ...output, offset: 0, length: output.bytes, ...more });
@@ -88,8 +88,8 @@ describe("a list of outputs", () => {
 
   test("leaves for later what has just changed", async () => {
     await inside("echo 1 > a");
-    const { list, rest } = await listOutputs(root, { rest_ms: 60_000 });
-    assert.deepEqual(list.files, []);
+    const { files, rest } = await listOutputs(root, { rest_ms: 60_000 });
+    assert.deepEqual(files, []);
     assert.equal(rest, false);
   });
 

@@ -32,7 +32,8 @@ export interface Outputs {
   handle(request: OutputsRequest): Promise<HandsResponse>;
   /** Its folders are about to be removed. Resolves when nobody is looking at them. */
   forget(id: string): Promise<void>;
-  close(): void;
+  /** Resolves when nobody is looking any more. */
+  close(): Promise<void>;
 }
 
 export interface OutputsOptions {
@@ -134,13 +135,11 @@ export function createOutputs({ driver, data_dir, changed, trouble }: OutputsOpt
 
   function seen(id: string, slot: Slot, rest_ms: number) {
     return inTurn(async () => {
-      const none = { list: emptyList, rest: true };
-      const listed = await within(id, none, (folder) => listOutputs(folder, { rest_ms }));
-      const { state } = listed.list;
-      const isNew = state !== slot.state;
-      slot.state = state;
+      const list = await within(id, emptyList, (folder) => listOutputs(folder, { rest_ms }));
+      const isNew = list.state !== slot.state;
+      slot.state = list.state;
       if (isNew && isUntaken(slot)) changed({ session_id: slot.session_id, sandbox_id: id });
-      return listed;
+      return list;
     });
   }
 
@@ -204,11 +203,7 @@ export function createOutputs({ driver, data_dir, changed, trouble }: OutputsOpt
       }
       const slot = slotOf(id, session_id);
       if (request.type === "list_outputs") {
-        const { list } = await seen(
-          id,
-          slot,
-          slot.calls > 0 ? limits.outputs_rest_ms : limits.outputs_settle_ms,
-        );
+        const list = await seen(id, slot, slot.calls > 0 ? limits.outputs_rest_ms : limits.outputs_settle_ms);
         settle(id, slot);
         return { type: "outputs", n, list };
       }
@@ -220,9 +215,10 @@ export function createOutputs({ driver, data_dir, changed, trouble }: OutputsOpt
       forget(id);
       await inTurn(async () => {});
     },
-    close() {
+    async close() {
       closed = true;
       for (const slot of slots.values()) if (slot.timer) clearTimeout(slot.timer);
+      await turn;
     },
   };
 }
@@ -234,5 +230,5 @@ export const noOutputs: Outputs = {
   began: () => () => {},
   handle: async ({ n }) => ({ type: "error", n, message: "this host hands over no outputs" }),
   async forget() {},
-  close() {},
+  async close() {},
 };

@@ -116,7 +116,7 @@ export const races: Group = {
         const outputs = kept.find(({ name }) => name === "outputs") ?? assert.fail("there is no such folder");
         const read = new Set<string>();
         for (let n = 0; n < 300; n += 1) {
-          const { list } = await listOutputs(outputs, { rest_ms: 0 });
+          const list = await listOutputs(outputs, { rest_ms: 0 });
           for (const file of list.files)
             for (const path of [file.path, "file", "file-link", "folder/secret", "folder-link/secret"])
               read.add(String(readOutput(outputs, { ...file, path, offset: 0, length: 100 })));
