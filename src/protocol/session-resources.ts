@@ -49,17 +49,12 @@ const authorizationToken = z
   .string()
   .regex(/^[\x21-\x7e]{1,4096}$/, "must be 1 to 4096 printable characters without spaces");
 
-const repositoryPath = z.string().superRefine((text, context) => {
-  const message = workspacePathProblem(text);
-  if (message !== null) context.addIssue({ code: "custom", message });
-});
-
 export const repositoryResourceParams = z.strictObject({
   type: z.literal("github_repository"),
   url: z.string().min(1).max(2_048),
   authorization_token: authorizationToken.optional(),
   checkout: checkout.nullish(),
-  mount_path: repositoryPath.nullish(),
+  mount_path: z.string().nullish(),
 });
 export type RepositoryResourceParams = z.infer<typeof repositoryResourceParams>;
 
@@ -90,6 +85,10 @@ export const resourcesParams = z
       return refuse([], `may hold ${limits.file_resources_max} files at most`);
     if (resources.length - files.length > limits.repository_resources_max)
       refuse([], `may hold ${limits.repository_resources_max} repositories at most`);
+    for (const { i, path } of repositories) {
+      const problem = workspacePathProblem(path);
+      if (problem !== null) refuse([i, "mount_path"], problem);
+    }
     for (const placed of [files, repositories]) {
       for (const [n, { i, path }] of placed.entries()) {
         const other = placed.slice(0, n).find((before) => pathsCollide(before.path, path));
