@@ -553,6 +553,8 @@ export const limits = {
   outputs_told_max: 100,
   /** Sandboxes at a time from which a process takes outputs, and how long others leave it to one that is not heard of. */
   outputs_taken_parallel_max: 8,
+  /** After so long a process looks anew at what there is to take from a sandbox. */
+  outputs_batch_ms: 1_000,
   output_turn_ms: 15_000,
   /** The first and the longest pause before outputs that could not be taken are tried again, and how many a process knows of. */
   outputs_retry_ms: 5_000,

@@ -65,7 +65,11 @@ export async function takeOutputs(
   const lost = new AbortController();
   const stopKeeping = keepTurn(parts.db, turn, (error) => lost.abort(error));
   try {
-    return await takeInTurn(parts, found, turn, AbortSignal.any([signal, lost.signal]));
+    const stop = AbortSignal.any([signal, lost.signal]);
+    for (;;) {
+      const taken = await takeSome(parts, found, turn, stop);
+      if (taken !== "more") return taken;
+    }
   } catch (error) {
     if (error instanceof TurnLost) return "later";
     throw error;
@@ -75,23 +79,30 @@ export async function takeOutputs(
   }
 }
 
-async function takeInTurn(
+/** `more`: it has taken so long that there may be others by now, which need not wait for all that is left. */
+async function takeSome(
   parts: TakeParts,
   found: FoundOutputs,
   turn: Turn,
   signal: AbortSignal,
-): Promise<Taken> {
+): Promise<Taken | "more"> {
   const list = await found.list();
   const known = await knownOutputs(parts.db, turn);
+  const began_at = performance.now();
+  let taken = 0;
   const refused: OutputsList["left_out"] = [];
   let changed = false;
   for (const output of list.files) {
     const before = known.get(output.path);
     if (before?.version === output.version) continue;
+    // What could not be taken would be tried over and over.
+    const isFruitful = taken > 0 && refused.length === 0 && !changed;
+    if (isFruitful && performance.now() - began_at > limits.outputs_batch_ms) return "more";
     signal.throwIfAborted();
     try {
       const why = await takeOne(parts, found, turn, { output, before, signal });
-      if (why !== null) refused.push({ path: output.path, why });
+      if (why === null) taken += 1;
+      else refused.push({ path: output.path, why });
     } catch (error) {
       if (!(error instanceof OutputChanged)) throw error;
       changed = true;
