@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { tmpdir } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
+import { testFolder } from "../src/hands/testing.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import { type Facts, prepare, resultsIn, turn } from "./harness/session.ts";
 import { filesOf, newSkill, skillText } from "./harness/skills.ts";
 
-const problem = await bubblewrap({ data_dir: tmpdir() }).check();
+const folder = testFolder();
+const problem = await bubblewrap({ data_dir: folder.path }).check();
+folder.remove();
 const skip = problem === null ? false : `no sandbox on this machine: ${problem}`;
 
 let api: TestServer;
