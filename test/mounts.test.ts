@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
@@ -216,6 +216,19 @@ describe("what a session mounts", () => {
     assert.ok(!existsSync(blob(data)));
     source.open = null;
     assert.equal(textOf(await run("wrong", `ls; sha256sum < ${uploads}/a`)), `${shaOf(data)}  -\n`);
+  });
+
+  test("is there though its host had died when all of it had come, or what had come was damaged", async (t) => {
+    const { source, run } = await rig(t);
+    const whole = randomBytes(1_500_000);
+    const damaged = randomBytes(1_500_000);
+    source.change({ [`${uploads}/whole`]: whole, [`${uploads}/damaged`]: damaged });
+    const partOf = (data: Buffer) => join(folder.path, "blobs", "parts", shaOf(data));
+    writeFileSync(partOf(whole), whole);
+    writeFileSync(partOf(damaged), Buffer.alloc(damaged.length));
+    const said = textOf(await run("parts", `sha256sum < ${uploads}/whole; sha256sum < ${uploads}/damaged`));
+    assert.equal(said, `${shaOf(whole)}  -\n${shaOf(damaged)}  -\n`);
+    assert.deepEqual(source.opened, [{ sha256: shaOf(damaged), start: 0 }]);
   });
 
   test("stops coming when nobody waits for it any more", async (t) => {

@@ -9,6 +9,7 @@ import {
   type Unanswered,
   Undecided,
 } from "./client.ts";
+import { turns } from "./turns.ts";
 import type { MountList } from "./wire.ts";
 
 /** Where it is known what sessions mount, and from where the contents come. */
@@ -62,21 +63,13 @@ export interface Mounting {
 }
 
 export function createMounting(options: Pick<BringOptions, "source" | "trouble">): Mounting {
-  /** One after the other for each sandbox: who comes later finds there what was brought. */
-  const turns = new Map<string, Promise<unknown>>();
+  /** For each sandbox one after the other: who comes later finds there what was brought. */
+  const inTurn = turns();
   return {
-    bring(host, { session_id, sandbox_id, epoch, mounts }, signal) {
-      const scope = { session_id, sandbox_id, epoch };
-      const before = turns.get(sandbox_id) ?? Promise.resolve();
-      const turn = before.then(() => bringMounts(host, scope, mounts, { ...options, signal }));
-      const settled = turn
-        .catch(() => {})
-        .then(() => {
-          if (turns.get(sandbox_id) === settled) turns.delete(sandbox_id);
-        });
-      turns.set(sandbox_id, settled);
-      return turn;
-    },
+    bring: (host, { session_id, sandbox_id, epoch, mounts }, signal) =>
+      inTurn(sandbox_id, () =>
+        bringMounts(host, { session_id, sandbox_id, epoch }, mounts, { ...options, signal }),
+      ),
   };
 }
 
@@ -138,31 +131,17 @@ async function sendAll(
 }
 
 async function send(host: HostConnection, content: Content, options: BringOptions): Promise<Brought | null> {
-  const { sha256, bytes, path } = content;
+  const { bytes, path } = content;
   let { received } = content;
-  const put = (offset: number, data: Buffer) =>
-    host.ask({ type: "put_blob", sha256, bytes, offset, data_base64: data.toString("base64") }, "blob");
   try {
-    if (bytes === 0) {
-      const answer = await put(0, Buffer.alloc(0));
-      return typeof answer === "string" ? answer : null;
+    // The host begins anew with what was lost, or was something else when all of it was there.
+    for (let tries = 0; tries < limits.mount_rounds_max; tries += 1) {
+      const now = await sendFrom(received, host, content, options);
+      if (typeof now === "string") return now;
+      if (now === bytes) return null;
+      received = now;
     }
-    // The host begins anew where its part of it was lost.
-    for (let tries = 0; received < bytes && tries < limits.mount_rounds_max; tries += 1) {
-      let at = received;
-      for await (const piece of piecesOf(open(content, received, options))) {
-        // Another brain may send it too.
-        const fresh = piece.subarray(Math.max(0, received - at));
-        at += piece.length;
-        if (fresh.length === 0) continue;
-        const answer = await put(at - fresh.length, fresh);
-        if (typeof answer === "string") return answer;
-        received = answer.received;
-        if (received < at) break;
-      }
-    }
-    if (received < bytes) throw new Error("what arrived there is not what was sent");
-    return null;
+    throw new Error("what arrived there is not what was sent");
   } catch (error) {
     if (options.signal.aborted) return unavailable(interrupted);
     if (error instanceof Unreadable) {
@@ -171,6 +150,36 @@ async function send(host: HostConnection, content: Content, options: BringOption
     }
     return unavailable(`${path} could not be brought to the sandbox: ${messageOf(error)}`);
   }
+}
+
+/** How many bytes of it the host has in the end. */
+async function sendFrom(
+  start: number,
+  host: HostConnection,
+  content: Content,
+  options: BringOptions,
+): Promise<number | Unanswered> {
+  const { sha256, bytes } = content;
+  async function put(offset: number, data: Buffer): Promise<number | Unanswered> {
+    const data_base64 = data.toString("base64");
+    const answer = await host.ask({ type: "put_blob", sha256, bytes, offset, data_base64 }, "blob");
+    return typeof answer === "string" ? answer : answer.received;
+  }
+  // All of it may be there without anybody having looked what it is: a host can die between the two.
+  if (start === bytes) return put(bytes, Buffer.alloc(0));
+  let at = start;
+  let received = start;
+  for await (const piece of piecesOf(open(content, start, options))) {
+    // Another brain may send it too.
+    const fresh = piece.subarray(Math.max(0, received - at));
+    at += piece.length;
+    if (fresh.length === 0) continue;
+    const now = await put(at - fresh.length, fresh);
+    if (typeof now === "string") return now;
+    received = now;
+    if (received < at) break;
+  }
+  return received;
 }
 
 /** Without what the store says of it: agents and clients read it. */

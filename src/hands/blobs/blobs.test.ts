@@ -91,6 +91,23 @@ describe("a content", () => {
     assert.deepEqual(namesIn(path), [about.sha256]);
   });
 
+  test("of which all had come when the host died is looked at when somebody asks for that", async () => {
+    const { blobs, path } = await newBlobs();
+    const data = randomBytes(1_000);
+    const about = { sha256: shaOf(data), bytes: data.length };
+    const nothing = { ...about, offset: data.length, data: Buffer.alloc(0) };
+    const part = join(path, "parts", about.sha256);
+    writeFileSync(part, randomBytes(data.length));
+    assert.equal(await blobs.received(about.sha256), data.length);
+    assert.equal(await blobs.put(nothing), 0, "it was something else");
+    writeFileSync(part, randomBytes(2 * data.length));
+    assert.equal(await blobs.put(nothing), 0, "it is more than there is of it");
+    writeFileSync(part, data);
+    assert.equal(await blobs.put(nothing), data.length);
+    assert.equal(await blobs.received(about.sha256), null);
+    assert.deepEqual(namesIn(path), [about.sha256]);
+  });
+
   test("that two send at once is one", async () => {
     const { blobs, path } = await newBlobs();
     const data = randomBytes(200_000);

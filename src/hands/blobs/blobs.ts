@@ -72,6 +72,10 @@ export async function openBlobs({ folder, now = Date.now, ...bounds }: BlobsOpti
     const part = partOf(sha256);
     const before = await receivedOf(sha256);
     if (before === null) return bytes;
+    if (before > bytes) {
+      await rm(part);
+      return 0;
+    }
     if (before !== offset) return before;
     if (offset + data.length > bytes) throw new Error("more was sent than there is said to be of it");
     try {
