@@ -205,9 +205,28 @@ describe("it is refused", () => {
     ],
     ["without front matter", { "a/SKILL.md": "# A\n" }, /must begin with front matter/],
     ["with broken YAML", { "a/SKILL.md": "---\nname: [\n---\n" }, /is no YAML/],
-    ["without a description", { "a/SKILL.md": "---\nname: a\n---\n" }, /SKILL\.md: description: /],
+    ["without a description", { "a/SKILL.md": "---\nname: a\n---\n" }, /SKILL\.md: description: is required/],
+    [
+      "with a list as its description",
+      { "a/SKILL.md": "---\nname: a\ndescription: [b]\n---\n" },
+      /must be text/,
+    ],
+    [
+      "with a number as its name",
+      { "a/SKILL.md": "---\nname: 1\ndescription: d\n---\n" },
+      /name: must be text/,
+    ],
     ["with an empty description", { "a/SKILL.md": "---\nname: a\ndescription: ''\n---\n" }, /must say what/],
-    ["with a long description", { "a/SKILL.md": skillText("a", "x".repeat(1_025)) }, /description: /],
+    [
+      "with a long description",
+      { "a/SKILL.md": skillText("a", "x".repeat(1_025)) },
+      /description: must have at most 1024 /,
+    ],
+    [
+      "with a long name",
+      { "a/SKILL.md": skillText("a".repeat(65)) },
+      /name: must have at most 64 characters/,
+    ],
     [
       "with a name that is no slug",
       { "a/SKILL.md": skillText("A Skill") },

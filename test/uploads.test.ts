@@ -69,6 +69,13 @@ describe("the name and the type of a file", () => {
       "application/octet-stream",
     ],
     ["type that the client says, not the content", named("a.txt", "image/png"), "a.txt", "image/png"],
+    [
+      "type by the name of what cannot be the plain text that a part without a type is",
+      disposition('; filename="a.pdf"'),
+      "a.pdf",
+      "application/pdf",
+    ],
+    ["type plain text, if the name is that of some text", named("a.yaml"), "a.yaml", "text/plain"],
     ["by the extended form of a name", disposition("; filename*=UTF-8''%C3%A9.txt"), "é.txt", "text/plain"],
   ];
   for (const [what, head, filename, mime_type] of cases)

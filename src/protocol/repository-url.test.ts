@@ -30,6 +30,7 @@ test("a repository is an owner's, at a known host", () => {
     ["--upload-pack=id", /must be/],
   ];
   for (const [url, says] of refused) assert.match(repositoryUrlProblem(url, hosts) ?? "", says, url);
+  assert.match(repositoryUrlProblem("https://github.com/a/b", []) ?? "", /names no repositories\.hosts$/);
 });
 
 test("branches have the names that git lets them have", () => {

@@ -5,6 +5,8 @@ const isName = (text: string) => name.test(text) && text !== "." && text !== "..
 
 /** Why it is none, or null. */
 export function repositoryUrlProblem(text: string, hosts: readonly string[]): string | null {
+  if (hosts.length === 0)
+    return "no repository can be had: the configuration file names no repositories.hosts";
   const shape = `must be ${hosts.map((host) => `${host}/owner/repository`).join(" or ")}`;
   if (/^(ssh|git):\/\/|^[^/]*@/.test(text)) return `${shape}: SSH is not supported`;
   if (/^https?:\/\/[^/]*@/.test(text)) return `${shape}: a token belongs into authorization_token`;

@@ -11,20 +11,23 @@ export interface FrontMatter {
 
 export const slugPattern = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 
+const atMost = (chars: number) => `must have at most ${chars} characters`;
+const { skill_slug_chars_max: slugMax, skill_description_chars_max: descriptionMax } = limits;
+
 const frontMatter = z.object({
   name: z
-    .string()
-    .max(limits.skill_slug_chars_max)
+    .string("must be text")
+    .max(slugMax, atMost(slugMax))
     .regex(slugPattern, 'must be lower-case letters, digits and hyphens, such as "pdf-forms"')
     .nullish(),
   description: z
-    .string()
+    .string({ error: ({ input }) => (input === undefined ? "is required" : "must be text") })
     .transform((text) => text.trim())
     .pipe(
       z
         .string()
         .min(1, "must say what the skill does and when it is of use")
-        .max(limits.skill_description_chars_max)
+        .max(descriptionMax, atMost(descriptionMax))
         .regex(/^(?:[^\p{Cc}]|[\n\t])*$/u, "may not contain control characters"),
     ),
 });

@@ -1,5 +1,6 @@
 import { limits } from "../../limits.ts";
 import { invalid } from "../../protocol/errors.ts";
+import { imageTypes } from "../../protocol/image-size.ts";
 import { endingOfType, typeOfName, unknownType } from "./mime.ts";
 
 /** What the part of a form says of the file in it. */
@@ -25,11 +26,20 @@ function lastComponent(path: string): string {
   return name === "." || name === ".." ? "" : name;
 }
 
-/** What the client says, unless that says nothing; then what the name says. */
+/** A part of a form that says nothing is plain text, says the standard of forms: and some clients send all files so. */
+const unsaidType = "text/plain";
+
+/** What the client says, unless that says nothing or cannot be; then what the name says. */
 function typeOf(said: string, filename: string): string {
   const type = said.split(";")[0]?.trim().toLowerCase() ?? "";
   const isType = /^[a-z0-9][a-z0-9!#$&^_.+-]*\/[a-z0-9][a-z0-9!#$&^_.+-]*$/.test(type);
   if (!isType || type.length > limits.mime_type_chars_max)
     throw invalid("file: its content-type must be a media type such as text/csv");
-  return type === unknownType ? typeOfName(filename) : type;
+  const named = typeOfName(filename);
+  const saysNothing = type === unknownType || (type === unsaidType && isShown(named));
+  return saysNothing ? named : type;
 }
+
+/** Whether messages show it as what it is, and no text. */
+const isShown = (type: string): boolean =>
+  type === "application/pdf" || imageTypes.some((image) => image === type);
