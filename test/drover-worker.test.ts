@@ -40,7 +40,11 @@ function spawned(environment: Record<string, string>, ...args: string[]): ChildP
 }
 
 /** `drover worker` with the sandboxes of the test server's host, once it is about to poll. */
-async function worker({ environmentId, key }: SelfHosted, ...args: string[]): Promise<ChildProcess> {
+const worker = async (own: SelfHosted, ...args: string[]): Promise<ChildProcess> =>
+  (await listened(own, ...args)).child;
+
+/** The same, and each line that it says. */
+async function listened({ environmentId, key }: SelfHosted, ...args: string[]) {
   const environment = { DROVER_ENVIRONMENT_KEY: key };
   const child = spawned(environment, "--environment", environmentId, "--idle", "1", ...args);
   const said: string[] = [];
@@ -52,7 +56,7 @@ async function worker({ environmentId, key }: SelfHosted, ...args: string[]): Pr
     });
     child.once("exit", () => reject(new Error(said.join("\n"))));
   });
-  return child;
+  return { child, said };
 }
 
 const endsTurn = (event: StreamEvent) => isIdle(event) && event.stop_reason.type === "end_turn";
@@ -67,7 +71,7 @@ async function told(own: SelfHosted, ...lines: string[]) {
 describe("drover worker", { skip }, () => {
   test("runs calls in sandboxes, where its key is nowhere, and ends when it is told to", async () => {
     const own = await selfHosted(api);
-    const child = await worker(own, "--name", "w");
+    const { child, said: lines } = await listened(own, "--name", "w");
     const { id, stream } = await told(
       own,
       'call write {"file_path":"/workspace/a.txt","content":"one\\n"}',
@@ -99,6 +103,11 @@ describe("drover worker", { skip }, () => {
     child.kill("SIGTERM");
     await once(child, "exit");
     assert.equal(child.exitCode, 0);
+    assert.ok(
+      lines.some((line) => line.includes("claimed work")),
+      "what it does is said",
+    );
+    assert.ok(!lines.some((line) => line.includes("succeeded with status")), "and not each request");
   });
 
   test("brings the skills of a session into its sandbox", async () => {

@@ -29,6 +29,9 @@ export interface WorkerOptions {
   log: Pick<Console, "error" | "warn" | "info" | "debug">;
 }
 
+/** What the SDK says of each request that went well: of a worker that waits, some each second. */
+const isRoutine = (said: string) => /^\[log_.* succeeded with status /.test(said);
+
 /** Serves sessions of a self-hosted environment until `stop` is aborted: the SDK's worker, with sandboxes around its tools. */
 export async function runWorker(options: WorkerOptions, stop: AbortSignal): Promise<void> {
   const { url, environment_id: environmentId, environment_key: environmentKey, hands, log } = options;
@@ -37,7 +40,10 @@ export async function runWorker(options: WorkerOptions, stop: AbortSignal): Prom
     apiKey: null,
     authToken: environmentKey,
     logLevel: "info",
-    logger: log,
+    logger: {
+      ...log,
+      info: (said: string, ...more) => (isRoutine(said) ? log.debug : log.info)(said, ...more),
+    },
   });
   const failed = new AbortController();
   const signal = AbortSignal.any([stop, failed.signal]);
