@@ -66,7 +66,6 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 export const mountRoots = {
   uploads: "/mnt/session/uploads",
   skills: "/mnt/skills",
-  repositories: "/mnt/session/repositories",
 } as const;
 
 /** A file that the sandbox can read, and neither write nor replace. */

@@ -178,7 +178,7 @@ describe("what is mounted", () => {
     ]);
     assert.deepEqual(shown(uploads), { a: "one", "b/c": "two" });
     assert.deepEqual(shown(outside), { precious: "precious" });
-    assert.deepEqual(readdirSync(sandbox).sort(), ["repositories", "skills", "uploads", "version"]);
+    assert.deepEqual(readdirSync(sandbox).sort(), ["skills", "uploads", "version"]);
   });
 
   test("is swapped whole under a program that has it open", async () => {

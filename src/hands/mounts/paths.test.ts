@@ -62,7 +62,6 @@ describe("a list of mounts", () => {
     assert.deepEqual(treesOf([a, b, c]), {
       uploads: new Map([["c", c]]),
       skills: new Map([["x", x]]),
-      repositories: new Map(),
     });
   });
 

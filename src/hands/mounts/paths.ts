@@ -31,10 +31,7 @@ export type Tree = Map<string, Mount | Tree>;
 
 /** Throws where one path is of two files, or of a file and a folder. */
 export function treesOf(mounts: readonly Mount[]): Record<Place["root"], Tree> {
-  const trees = { uploads: new Map(), skills: new Map(), repositories: new Map() } as Record<
-    Place["root"],
-    Tree
-  >;
+  const trees = { uploads: new Map(), skills: new Map() } as Record<Place["root"], Tree>;
   for (const mount of mounts) {
     const { root, names } = placeOf(mount);
     let folder = trees[root];

@@ -1,14 +1,7 @@
 import type { Database, Statement } from "../../db/database.ts";
+import type { MountList } from "../../hands/wire.ts";
 import { skillsFolder } from "../../protocol/skills.ts";
 import { sessionNotFound } from "./read.ts";
-
-/** A file that the session's sandbox sees, read-only. */
-interface Mount {
-  path: string;
-  sha256: string;
-  bytes: number;
-  executable: boolean;
-}
 
 // The version and what it stands for, as of one moment.
 const list: Statement = {
@@ -30,11 +23,8 @@ from session s where s.id = $1`,
 };
 
 /** All that is mounted into a session's sandbox. */
-export async function listMounts(
-  db: Database,
-  sessionId: string,
-): Promise<{ version: number; mounts: Mount[] }> {
-  const [row] = await db.query<{ version: number; mounts: Mount[] }>(list, [sessionId]);
+export async function listMounts(db: Database, sessionId: string): Promise<MountList> {
+  const [row] = await db.query<MountList>(list, [sessionId]);
   if (!row) throw sessionNotFound(sessionId);
   return row;
 }
