@@ -530,6 +530,10 @@ export const limits = {
   outputs_path_bytes_max: 1_024,
   /** Names in the folder and beneath it that are looked at. */
   outputs_entries_max: 10_000,
+  /** The time that one was written at, before and after 1970: that of the last and the first day that JavaScript has. */
+  outputs_time_ms_max: 8.64e15,
+  /** What a host may say of one that is left out. */
+  outputs_said_chars_max: 16_384,
   /** All of them together, in `bytes`. */
   outputs_bytes_max: 5 * 1024 ** 3,
   /** What is told of outputs that are left out: how many of them by their paths. */

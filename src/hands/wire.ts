@@ -133,23 +133,44 @@ export interface OutputsOf {
   sandbox_id: string;
 }
 
+/** Clients are told of it as it is, and may write there what they download. */
+const outputPath = z
+  .string()
+  .refine(
+    (path) =>
+      Buffer.byteLength(path) <= limits.outputs_path_bytes_max &&
+      path.isWellFormed() &&
+      !/\p{Cc}/u.test(path) &&
+      path.split("/").every((name) => name !== "" && name !== "." && name !== ".."),
+    "must lead to a place beneath the folder",
+  );
+
 /** What lies beneath the outputs folder of a sandbox and rests, be the sandbox running or not. */
 export const outputsList = z.object({
   /** Another one whenever something of the list is. */
-  state: z.string(),
-  files: z.array(
-    z.object({
-      /** Beneath the folder, with `/` between its parts. */
-      path: z.string(),
-      bytes: z.int().nonnegative(),
-      /** Another one whenever what the file holds may be. */
-      version: z.string(),
-      /** When it was written, by the sandbox's own account, in `ms`. A workspace that is brought back keeps it. */
-      written_at_ms: z.int(),
-    }),
-  ),
+  state: z.string().max(100),
+  files: z
+    .array(
+      z.object({
+        /** Beneath the folder, with `/` between its parts. */
+        path: outputPath,
+        bytes: z.int().nonnegative().max(limits.file_bytes_max),
+        /** Another one whenever what the file holds may be. */
+        version: z.string().max(200),
+        /** When it was written, by the sandbox's own account, in `ms`. A workspace that is brought back keeps it. */
+        written_at_ms: z.int(),
+      }),
+    )
+    .max(limits.outputs_files_max),
   /** What is no output, by path: the first of them, and how many there are. */
-  left_out: z.array(z.object({ path: z.string(), why: z.string() })),
+  left_out: z
+    .array(
+      z.object({
+        path: z.string().max(limits.outputs_said_chars_max),
+        why: z.string().max(limits.outputs_said_chars_max),
+      }),
+    )
+    .max(limits.outputs_left_out_max),
   left_out_count: z.int().nonnegative(),
   /** Whether there is nothing else, which does not rest yet. */
   rest: z.boolean(),
@@ -363,7 +384,11 @@ export const handsResponse = z.discriminatedUnion("type", [
   z.object({ type: z.literal("leaving"), n: z.int() }),
   /** Said to all, with `n` -1: the outputs of a sandbox have changed. Who misses it learns of it by `changed_outputs`. */
   z.object({ type: z.literal("outputs_changed"), n: z.int(), ...outputsOf }),
-  z.object({ type: z.literal("changed_outputs"), n: z.int(), sandboxes: z.array(z.object(outputsOf)) }),
+  z.object({
+    type: z.literal("changed_outputs"),
+    n: z.int(),
+    sandboxes: z.array(z.object(outputsOf)).max(limits.outputs_changed_max),
+  }),
   z.object({ type: z.literal("outputs"), n: z.int(), list: outputsList }),
   /** Null: there is no such output any more, or another one at its place. */
   z.object({ type: z.literal("output"), n: z.int(), data_base64: z.string().nullable() }),

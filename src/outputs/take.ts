@@ -108,7 +108,10 @@ async function takeSome(
       changed = true;
     }
   }
-  await tell(parts, turn, { ...list, left_out: [...refused, ...list.left_out] });
+  await tell(parts, turn, {
+    left_out: [...refused, ...list.left_out].slice(0, limits.outputs_left_out_max),
+    left_out_count: refused.length + list.left_out_count,
+  });
   if (refused.length > 0) return "refused";
   if (changed) return "later";
   await found.taken(list);
@@ -180,7 +183,11 @@ async function hashOf(content: AsyncIterable<Buffer>): Promise<string> {
 }
 
 /** The session's log tells of each once: whoever waits for a file that does not come looks there. */
-async function tell({ together }: TakeParts, turn: Turn, list: Omit<OutputsList, "files">): Promise<void> {
+async function tell(
+  { together }: TakeParts,
+  turn: Turn,
+  list: Pick<OutputsList, "left_out" | "left_out_count">,
+): Promise<void> {
   if (list.left_out.length === 0) return;
   await together(async ({ db, log }) => {
     const left_out = await newlyLeftOut(db, turn, list.left_out);

@@ -105,7 +105,7 @@ export async function listOutputs(
         path,
         bytes: Number(stats.size),
         version: versionOf(stats),
-        written_at_ms: Number(stats.mtimeMs),
+        written_at_ms: timeOf(stats),
       });
     }
   }
@@ -115,6 +115,10 @@ export async function listOutputs(
   const isEmpty = files.length === 0 && left_out_count === 0;
   return { state: isEmpty ? nothing : stateOf(told), ...told, rest };
 }
+
+/** Whoever writes a file may say that it was at any time, which some file systems keep however far away it is. */
+const timeOf = ({ mtimeMs }: BigIntStats): number =>
+  Math.min(Math.max(Number(mtimeMs), -limits.outputs_time_ms_max), limits.outputs_time_ms_max);
 
 /** The state of a folder in which there is nothing. */
 export const nothing = "nothing";

@@ -7,7 +7,9 @@ import {
   chownSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   renameSync,
+  rmSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -18,7 +20,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import type { Driver, Sandbox } from "../driver.ts";
 import { bubblewrap } from "../drivers/bubblewrap.ts";
 import { runIn, type TestFolder, testFolder, testSpec } from "../testing.ts";
-import type { Output } from "../wire.ts";
+import { type Output, outputsList } from "../wire.ts";
 import { type ListBounds, listBounds, listOutputs, nothing } from "./list.ts";
 import { type OutputsFolder, openBeneath } from "./open.ts";
 import { readOutput } from "./read.ts";
@@ -107,6 +109,55 @@ describe("a list of outputs", () => {
       "\ufffd: its name is not valid UTF-8, or holds control characters",
       "\ufffd[31m: its name is not valid UTF-8, or holds control characters",
     ]);
+  });
+
+  test("is one that the server takes, whatever the sandbox says of its files", async () => {
+    // Of a file system that keeps every time.
+    const path = mkdtempSync("/dev/shm/drover-outputs-");
+    after(() => rmSync(path, { recursive: true }));
+    let deep = path;
+    for (let n = 0; n < 34; n += 1) {
+      deep = join(deep, "\u0001".repeat(60));
+      mkdirSync(deep);
+    }
+    for (const [name, seconds] of [
+      ["far", 2 ** 62],
+      ["long ago", -(2 ** 62)],
+      ["now", 1],
+    ] as const) {
+      writeFileSync(join(path, name), "1");
+      utimesSync(join(path, name), seconds, seconds);
+    }
+    const { list } = await listOutputs({ path, owner: null }, { rest_ms: 0 });
+    const said = outputsList.parse(JSON.parse(JSON.stringify(list)));
+    assert.deepEqual(pathsIn(said), ["far", "long ago", "now"]);
+    assert.equal(said.files[2]?.written_at_ms, 1_000);
+  });
+
+  test("is believed by the server as far as its paths lead nowhere else and it has an end", () => {
+    const output = { path: "a/b", bytes: 1, version: "1", written_at_ms: 1 };
+    const left = { path: "a", why: "b" };
+    const said = (files: object[], left_out: object[] = []) =>
+      outputsList.safeParse({ state: "1", files, left_out, left_out_count: 0 }).success;
+    assert.ok(said([output], [left]));
+    for (const path of [
+      "",
+      "/etc/x",
+      "../x",
+      "a/../../x",
+      "a//b",
+      "a/",
+      "./a",
+      "a\0b",
+      "a\nb",
+      "\ud800",
+      "a".repeat(1_025),
+    ])
+      assert.ok(!said([{ ...output, path }]), JSON.stringify(path));
+    assert.ok(!said([{ ...output, bytes: 2 ** 40 }]));
+    assert.ok(!said(Array(2_001).fill(output)));
+    assert.ok(!said([], Array(21).fill(left)));
+    assert.ok(!said([], [{ ...left, why: "b".repeat(20_000) }]));
   });
 
   test("has an end, however much there is", async () => {
