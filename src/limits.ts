@@ -157,6 +157,8 @@ export const limits = {
   repository_packs_max: 20,
   /** What a process leaves that died while it fetched is removed after so long. */
   repository_work_ms_max: 6 * 3_600_000,
+  /** Memory of each program of git, in `bytes`. */
+  git_memory_bytes_max: 4 * 1024 ** 3,
   /** How long one command of git may take, how slow a server may be and for how long, and how much git may answer. */
   git_ms_max: 3_600_000,
   git_slow_bytes_per_second: 1_000,

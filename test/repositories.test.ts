@@ -221,6 +221,28 @@ describe("a repository that cannot be had", () => {
     );
   });
 
+  test("is told of in plain text, whatever has been prepared for git in the sandbox, which it never leaves", async () => {
+    git.create("team/prepared", { a: "1" });
+    git.protect("team/prepared", token);
+    const session = await sessionWith(repository("team/prepared", { authorization_token: "ghp_old" }));
+    const [resource] = session.resources;
+    assert.ok(resource?.type === "github_repository");
+    const hook = String.raw`mkdir -p ~/t/hooks; printf '#!/bin/sh\nenv > /workspace/seen; printf "\\033[31mread \\000\\342\\200\\256me" >&2; exit 1' > ~/t/hooks/reference-transaction; chmod +x ~/t/hooks/*; git config --global init.templateDir ~/t; git config --global url.http://127.0.0.1:1/.insteadOf ${git.url}/; ln -s /etc .drover-repositories`;
+    await bash(session.id, hook);
+    await client.beta.sessions.resources.update(resource.id, {
+      session_id: session.id,
+      authorization_token: token,
+    });
+    const { events, results } = await bash(session.id, "cat seen; ls -d prepared");
+    const [error] = errorsIn(events);
+    assert.equal(error?.type, "repository_clone_error");
+    assert.match(String(error?.message), /read +me/);
+    assert.doesNotMatch(String(error?.message), /[^\P{Cc}\n]|\u202e/u);
+    assert.match(results[0] ?? "", /GIT_EXEC_PATH/, "the hook has run, in the sandbox");
+    assert.ok(!results.join().includes(token) && !results.join().includes(basic));
+    assert.ok(!(results[0] ?? "").includes("read"), "the model hears nothing of what it said");
+  });
+
   test("is tried again by itself where that may help, but not for ever", async () => {
     git.create("team/flaky", { a: "1" });
     git.behave("team/flaky", { status: 500 });

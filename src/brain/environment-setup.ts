@@ -5,7 +5,7 @@ import type { AnyDraft } from "../log/entry.ts";
 import type { CloudConfig } from "../protocol/environments.ts";
 import { type Outcome, type SetUpEnd, threadOf } from "./outcome.ts";
 import { type Drafts, none, type Pen, writer } from "./pen.ts";
-import { repositoryDrafts } from "./repositories.ts";
+import { type RepositoryOutcome, repositoryDrafts } from "./repositories.ts";
 import { awaitsClient, isDueInSandbox, type State, setupBy, type Thread } from "./state.ts";
 
 /** Whether there is something to be made before the first call in its sandbox. */
@@ -65,7 +65,7 @@ export function setupDrafts({ thread_id, setup_id, result }: Ended, state: State
       return {
         ...none(),
         entries: [
-          ...result.repositories.flatMap((outcome) => repositoryDrafts(outcome, thread, pen)),
+          ...result.repositories.flatMap((outcome) => repositoryDrafts(readable(outcome), thread, pen)),
           setupEnd(thread, setup_id, null, pen),
         ],
       };
@@ -93,6 +93,10 @@ export function setupDrafts({ thread_id, setup_id, result }: Ended, state: State
     }
   }
 }
+
+/** What a repository's server or a program in the sandbox said of a failure, as that of an installer. */
+const readable = (outcome: RepositoryOutcome): RepositoryOutcome =>
+  outcome.status === "failed" ? { ...outcome, message: bounded(outcome.message) } : outcome;
 
 export const setupEnd = (thread: Thread, setupId: string, message: string | null, pen: Pen): AnyDraft =>
   writer(

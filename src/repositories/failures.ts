@@ -34,6 +34,8 @@ function cloneMessage(said: string): string {
     return "The repository's server leads elsewhere: it may have been renamed. Use its new URL.";
   if (/signal 25|File too large|File size limit/.test(said))
     return "The repository is larger than this server allows.";
+  if (/out of memory|cannot allocate memory|mmap failed/i.test(said))
+    return "The repository holds something that takes more memory than this server allows.";
   if (/No space left on device/.test(said)) return "The server has no room for the repository.";
   return `The repository could not be fetched: ${lastOf(said) || "git was ended"}`;
 }

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
+import { deflateSync } from "node:zlib";
 import { startGitServer } from "../../test/fakes/git-server.ts";
+import { limits } from "../limits.ts";
 import { createReach } from "../net/reach.ts";
-import type { RepositoryFailure } from "./failures.ts";
+import { type RepositoryFailure, refusalOf } from "./failures.ts";
 import { createRepositories, type Fetched, type Wanted } from "./fetch.ts";
+import { runGit } from "./git.ts";
 import { openWorkingCopies } from "./working-copies.ts";
 
 const server = await startGitServer();
@@ -235,6 +238,27 @@ describe("what others have made to do harm", () => {
     );
     assert.equal(type, "repository_clone_error");
     assert.match(message, /hasDotgit|\.git/);
+  });
+
+  test("takes no more memory than git may have, whatever size it claims", async () => {
+    const repository = mkdtempSync(join(folder, "claims-"));
+    await runGit(["init", "--quiet", "--bare", "."], { folder: repository, signal });
+    // A pack of one commit: four bits of its size, and seven in each byte that follows.
+    let rest = BigInt(limits.git_memory_bytes_max) >> 4n;
+    const size: number[] = [0x90];
+    for (; rest > 0n; rest >>= 7n) size.push(Number(rest & 0x7fn) | (rest > 0x7fn ? 0x80 : 0));
+    const pack = [
+      Buffer.from("PACK\0\0\0\x02\0\0\0\x01"),
+      Buffer.from(size),
+      deflateSync(Buffer.alloc(1_000)),
+    ];
+    writeFileSync(join(repository, "evil.pack"), Buffer.concat([...pack, Buffer.alloc(20)]));
+    const { code, said } = await runGit(["index-pack", "--strict", "evil.pack"], {
+      folder: repository,
+      signal,
+    });
+    assert.notEqual(code, 0);
+    assert.match(refusalOf(said, { token: null }).message, /takes more memory than this server allows/, said);
   });
 
   test("is nothing but names: options, very many branches, submodules, filters", async () => {

@@ -29,8 +29,9 @@ export class NoGit extends Error {
 
 /**
  * Runs git on what strangers have made. It hears of nothing but its arguments and these settings: neither the machine's
- * configuration nor helpers, hooks and proxies; it asks nobody, follows nobody elsewhere, and writes no file larger than a
- * repository may be. Abort ends it with all that it has started.
+ * configuration nor helpers, hooks and proxies; it asks nobody, follows nobody elsewhere, writes no file larger than a
+ * repository may be, and takes no more memory than it may, whatever sizes a pack claims. Abort ends it with all that it has
+ * started.
  */
 export function runGit(args: readonly string[], options: GitOptions): Promise<GitResult> {
   const { folder, config = [], secrets = [], signal, onLine = () => {} } = options;
@@ -38,8 +39,7 @@ export function runGit(args: readonly string[], options: GitOptions): Promise<Gi
   const hide = (text: string) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "[hidden]"), text);
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const blocks = Math.floor(limits.repository_bytes_max / 512);
-    const child = spawn("/bin/sh", ["-c", `ulimit -f ${blocks} && exec git "$@"`, "git", ...args], {
+    const child = spawn("/bin/sh", ["-c", `${bounded} && exec git "$@"`, "git", ...args], {
       cwd: folder ?? "/",
       env: {
         PATH: process.env.PATH,
@@ -91,6 +91,13 @@ export function runGit(args: readonly string[], options: GitOptions): Promise<Gi
   });
 }
 
+// Sizes of files in blocks of 512 bytes, memory in KiB. A dump of its memory would have the token in it.
+const bounded = [
+  "ulimit -c 0",
+  `{ ulimit -v ${limits.git_memory_bytes_max / 1_024} 2> /dev/null || :; }`,
+  `ulimit -f ${Math.floor(limits.repository_bytes_max / 512)}`,
+].join(" && ");
+
 const always = [
   ["protocol.allow", "never"],
   ["protocol.https.allow", "always"],
@@ -103,6 +110,10 @@ const always = [
   ["fetch.recurseSubmodules", "false"],
   // One pack for each fetch: nothing that comes in is written as a file of its own.
   ["fetch.unpackLimit", "1"],
+  // What is mapped counts as memory, and each thread takes some.
+  ["core.packedGitWindowSize", "64m"],
+  ["core.packedGitLimit", "1g"],
+  ["pack.threads", "4"],
   ["http.followRedirects", "false"],
   ["http.proxy", ""],
   ["http.sslVerify", "true"],
