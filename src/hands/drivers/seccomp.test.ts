@@ -134,6 +134,12 @@ for (const architecture of ["x64", "arm64"] as const) {
       assert.equal(on("ioctl", 0, 0x1_0000_5412), "EPERM");
     });
 
+    test("refuses leases of files, and nothing else that is done to descriptors", () => {
+      for (const command of [0, 1, 4, 6, 1025, 1030, 1031])
+        assert.equal(on("fcntl", 3, command), "allow", String(command));
+      assert.deepEqual([on("fcntl", 3, 1024, 1), on("fcntl", 3, 0x1_0000_0400)], ["EPERM", "EPERM"]);
+    });
+
     test("allows common personalities", () => {
       assert.deepEqual([on("personality", 0xffffffff), on("personality", 0x400000)], ["allow", "EPERM"]);
     });

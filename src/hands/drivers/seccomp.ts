@@ -14,6 +14,8 @@ const audit = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
 export const namespaceFlags = 0x7e020000;
 /** TIOCSTI types into another's terminal, TIOCLINUX pastes, TIOCSETD loads line disciplines. */
 export const refusedIoctls = [0x5412, 0x541c, 0x5423];
+/** F_SETLEASE: whoever owns a file that sandboxes share could have all others wait who open it. */
+export const refusedFcntls = [1024];
 /** The default, its 32-bit and 2.6-version looks, no address randomisation, and asking. */
 export const personalities = [0, 8, 0x20000, 0x20008, 0x40000, 0xffffffff];
 /** Set in the mode of what would be a device, and in that of nothing else. */
@@ -78,6 +80,7 @@ const socketRules = [
 
 const rules: Record<string, Instruction[]> = {
   clone: refuseBits(0, namespaceFlags),
+  fcntl: [loadArgument(1), ...answerIf(refusedFcntls, fail("EPERM")), answer(allow)],
   ioctl: [loadArgument(1), ...answerIf(refusedIoctls, fail("EPERM")), answer(allow)],
   mknod: refuseBits(1, deviceMode),
   mknodat: refuseBits(2, deviceMode),

@@ -31,7 +31,7 @@ export const allowed = listed({
     listxattr 194 11, llistxattr 195 12, flistxattr 196 13, removexattr 197 14, lremovexattr 198 15,
     fremovexattr 199 16`,
   descriptors: `
-    dup 32 23, dup2 33 -, dup3 292 24, pipe 22 -, pipe2 293 59, fcntl 72 25, poll 7 -, ppoll 271 73,
+    dup 32 23, dup2 33 -, dup3 292 24, pipe 22 -, pipe2 293 59, poll 7 -, ppoll 271 73,
     select 23 -, pselect6 270 72, epoll_create 213 -, epoll_create1 291 20, epoll_ctl 233 21,
     epoll_ctl_old 214 -, epoll_wait 232 -, epoll_wait_old 215 -, epoll_pwait 281 22,
     epoll_pwait2 441 441, eventfd 284 -, eventfd2 290 19, signalfd 282 -, signalfd4 289 74,
@@ -88,7 +88,7 @@ export const allowed = listed({
 /** Those of which the arguments decide. */
 export const checked = listed({
   calls: `
-    clone 56 220, ioctl 16 29, personality 135 92, socket 41 198, socketpair 53 199, setsockopt 54 208,
+    clone 56 220, fcntl 72 25, ioctl 16 29, personality 135 92, socket 41 198, socketpair 53 199, setsockopt 54 208,
     mknod 133 -, mknodat 259 33`,
 });
 

@@ -50,6 +50,16 @@ said = closed(again(${file}))`,
       holds: "closed",
     },
     {
+      name: "a lease on it, for which others wait who open it",
+      program: `
+F_SETLEASE = 1024
+fd = os.open(${file}, os.O_RDONLY)
+assert attempt(fcntl.fcntl, fd, fcntl.F_GETFD) == "allowed"
+answers = [attempt(fcntl.fcntl, fd, F_SETLEASE, kind) for kind in [fcntl.F_WRLCK, fcntl.F_RDLCK]]
+said = all_of({n: "closed" if answer in ("EPERM", "EACCES", "EINVAL") else answer for n, answer in enumerate(answers)})`,
+      holds: "closed",
+    },
+    {
       name: "its pages, in memory that is shared and can be written",
       program: `
 def share(path, flags):

@@ -34,6 +34,8 @@ test("calls are judged as by the filter of the other sandboxes", () => {
     ["never_heard_of", [], "fails with 38"],
     ["clone", [0x1200011], "allowed"],
     ["clone", [0x10000000], "fails with 1"],
+    ["fcntl", [0, 1030], "allowed"],
+    ["fcntl", [0, 1024], "fails with 1"],
     ["ioctl", [0, 0x5413], "allowed"],
     ["ioctl", [0, 0x5412], "fails with 1"],
     ["mknod", [0, 0o010600], "allowed"],

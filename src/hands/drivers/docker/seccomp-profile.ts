@@ -8,6 +8,7 @@ import {
   netlink,
   personalities,
   protocols,
+  refusedFcntls,
   refusedIoctls,
   tcp,
   unix,
@@ -93,6 +94,7 @@ const ruled = (names: string[]) => ({
 
 function checkedRules(): Rule[] {
   const clone = ruled(["clone"]);
+  const fcntl = ruled(["fcntl"]);
   const ioctl = ruled(["ioctl"]);
   const personality = ruled(["personality"]);
   const setsockopt = ruled(["setsockopt"]);
@@ -101,6 +103,8 @@ function checkedRules(): Rule[] {
   return [
     clone.allow(masked(0, namespaceFlags, 0)),
     ...bitsOf(namespaceFlags).map((bit) => clone.fail("EPERM", masked(0, bit, bit))),
+    ...othersThan(1, refusedFcntls).map((other) => fcntl.allow(other)),
+    ...refusedFcntls.map((command) => fcntl.fail("EPERM", is(1, command))),
     ...othersThan(1, refusedIoctls).map((other) => ioctl.allow(other)),
     ...refusedIoctls.map((request) => ioctl.fail("EPERM", is(1, request))),
     ...personalities.map((persona) => personality.allow(is(0, persona))),
