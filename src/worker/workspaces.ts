@@ -1,5 +1,8 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { idOf } from "../protocol/ids.ts";
+
+const idOfSession = idOf("session");
 
 /** Which sessions have a workspace on this host, as files, so that a worker that is started again knows. */
 export interface Workspaces {
@@ -16,11 +19,12 @@ export function openWorkspaces(
 ): Workspaces {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const served = new Map<string, number>();
-  const file = (id: string) => join(folder, id);
+  // What the server calls a session becomes the name of a file here.
+  const file = (id: string) => join(folder, idOfSession.parse(id));
   return {
     enter(id) {
-      served.set(id, (served.get(id) ?? 0) + 1);
       writeFileSync(file(id), "");
+      served.set(id, (served.get(id) ?? 0) + 1);
     },
     leave(id) {
       const left = (served.get(id) ?? 1) - 1;
