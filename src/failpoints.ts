@@ -51,6 +51,20 @@ export const failpoints = [
   "output_received",
   /** It is a file, and its host has not been told that it is taken. */
   "output_taken",
+  /** A content is in the file store, and its key is still that of a stray. */
+  "content_stored",
+  /** It is kept by its hash, and no row names it. */
+  "content_kept",
+  /** `hands` has a content that came in pieces, and has not said so. */
+  "blob_received",
+  /** What a session mounts is in its place, and the version that says so is not. */
+  "mounts_filled",
+  /** A host has mounted what it lacked, and the call that needs it has not been asked again. */
+  "mounts_brought",
+  /** What is wanted of a repository is here, and nothing of it in the sandbox. */
+  "repository_fetched",
+  /** It stands in its place, and the log does not say so. */
+  "repository_placed",
   /** The sandbox of a session that has ended is removed, and that is still to be done. */
   "sandbox_removed",
   /** What a request with a key did is written and not committed, its answer with it. */

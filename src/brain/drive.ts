@@ -20,7 +20,7 @@ import type { Outcome } from "./outcome.ts";
 import { outcomeDrafts } from "./outcome-drafts.ts";
 import { type Drafts, none, provisional, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
-import { dueRepositories, type KnownRepository, type RepositoryOutcome } from "./repositories.ts";
+import { type DueRepository, dueRepositories, type RepositoryOutcome } from "./repositories.ts";
 import { type Contents, contents, type Restoring, restoring } from "./restoring.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { Spending, Stopped } from "./spending.ts";
@@ -50,7 +50,7 @@ export interface Effects {
   setUp(contents: Contents, onProgress: (line: string) => void, signal: AbortSignal): Promise<SetUpResult>;
   /** Brings them into the sandbox. However often that is asked for, each stands there once and whole, or it is said why not. */
   placeRepositories(
-    due: readonly KnownRepository[],
+    due: readonly DueRepository[],
     asking: { setup_id: string } & Restoring,
     onProgress: (line: string) => void,
     signal: AbortSignal,

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { DatabaseUnavailable } from "../db/errors.ts";
+import { failpoint } from "../failpoints.ts";
 import type { Hands } from "../hands/client.ts";
 import { limits } from "../limits.ts";
 import type { Repositories } from "../repositories/fetch.ts";
 import { type Execute, lookAtPlace, placeRepository } from "../tools/place-repository.ts";
 import { isForTheBrain, Lost, stepsIn } from "../tools/steps.ts";
-import type { KnownRepository, RepositoryOutcome } from "./repositories.ts";
+import type { DueRepository, KnownRepository, RepositoryOutcome } from "./repositories.ts";
 
 /** Where repositories come from. */
 export interface RepositorySource extends Repositories {
@@ -21,10 +23,10 @@ export interface Placing {
 
 /**
  * Brings repositories into the sandbox, one after the other. Whoever does it again after a crash begins anew: what stands at
- * its place stands there whole, and is left as it is.
+ * its place stands there whole, and is left as it is. Which skills that has is then asked of its server once more.
  */
 export async function placeRepositories(
-  due: readonly KnownRepository[],
+  due: readonly DueRepository[],
   source: RepositorySource,
   hands: Pick<Hands, "execute">,
   { workspace_id, setup_id, sandbox }: Placing,
@@ -35,7 +37,7 @@ export async function placeRepositories(
   for (const repository of due) outcomes.push(await bring(repository));
   return outcomes;
 
-  async function bring(repository: KnownRepository): Promise<RepositoryOutcome> {
+  async function bring(repository: DueRepository): Promise<RepositoryOutcome> {
     for (let lost = 0; ; lost += 1) {
       const attempt = randomBytes(6).toString("hex");
       const execute = stepsIn(hands, sandbox, `${setup_id}.${attempt}`, signal);
@@ -47,7 +49,7 @@ export async function placeRepositories(
   }
 
   async function tried(
-    repository: KnownRepository,
+    repository: DueRepository,
     attempt: string,
     execute: Execute,
   ): Promise<RepositoryOutcome | "lost"> {
@@ -55,14 +57,21 @@ export async function placeRepositories(
     const about = { id, url, mount_path };
     const say = (line: string) => onProgress(`${url}: ${line}`);
     const there = await standing(repository, execute);
-    if (there === "lost" || there !== null) return there;
-    const token = await source.tokenOf(workspace_id, id).catch(() => undefined);
-    if (token === undefined) return unopened(repository);
+    if (there === "lost" || there?.status === "failed") return there;
+    if (there && !repository.is_untold) return there;
+    const token = await source.tokenOf(workspace_id, id).catch((error: unknown) => {
+      if (error instanceof DatabaseUnavailable) throw error;
+      return undefined;
+    });
+    if (token === undefined) return there ?? unopened(repository);
     return await source
       .fetch({ url, token, checkout }, { signal, onLine: say }, async (fetched) => {
         const { commit, branch, skills } = fetched;
+        if (there) return { ...there, skills };
+        failpoint("repository_fetched");
         try {
           const problem = await placeRepository(repository, fetched, attempt, execute, say);
+          failpoint("repository_placed");
           if (problem === null) return { ...about, status: "placed" as const, commit, branch, skills };
           return (await standing(repository, execute)) ?? failed(repository, problem);
         } catch (error) {
@@ -71,7 +80,7 @@ export async function placeRepositories(
       })
       .then((result) =>
         typeof result === "object" && !("status" in result)
-          ? { ...about, status: "failed", updated_at: repository.updated_at, ...result }
+          ? (there ?? { ...about, status: "failed", updated_at: repository.updated_at, ...result })
           : result,
       );
   }
@@ -80,12 +89,12 @@ export async function placeRepositories(
   async function standing(
     repository: KnownRepository,
     execute: Execute,
-  ): Promise<RepositoryOutcome | "lost" | null> {
+  ): Promise<Exclude<RepositoryOutcome, { status: "placed" }> | "lost" | null> {
     const { id, url, mount_path } = repository;
     try {
       const found = await lookAtPlace(repository, execute);
       if (found === "nothing") return null;
-      if (found === "repository") return { id, url, mount_path, status: "there" };
+      if (found === "repository") return { id, url, mount_path, status: "there", skills: [] };
       return failed(
         repository,
         found === "no_git" ? "the sandbox's image has no git" : `there is something else at ${mount_path}`,
@@ -97,7 +106,7 @@ export async function placeRepositories(
 }
 
 /** What concerns the sandbox alone is tried again, or told; the rest is thrown. */
-function inSandbox(error: unknown, repository: KnownRepository): RepositoryOutcome | "lost" {
+function inSandbox(error: unknown, repository: KnownRepository): ReturnType<typeof failed> | "lost" {
   if (isForTheBrain(error)) throw error;
   return error instanceof Lost ? "lost" : failed(repository, (error as Error).message);
 }

@@ -33,12 +33,18 @@ export type RepositoryState =
       seq: number;
     };
 
+/** One that is to be brought. */
+export interface DueRepository extends KnownRepository {
+  /** It stands in the workspace only if a brain died before it could say so: whoever finds it there tells what it brings. */
+  is_untold: boolean;
+}
+
 /** How it ended with one of them. */
 export type RepositoryOutcome = Pick<KnownRepository, "id" | "url" | "mount_path"> &
   (
     | { status: "placed"; commit: string; branch: string | null; skills: readonly FoundSkill[] }
-    /** It stood there already. */
-    | { status: "there" }
+    /** It stood there already; the skills are those that the log does not tell of. */
+    | { status: "there"; skills: readonly FoundSkill[] }
     | { status: "failed"; updated_at: string; type: RepositoryErrorType; message: string }
   );
 
@@ -50,13 +56,16 @@ export function dueRepositories(
   known: readonly KnownRepository[],
   { repositories }: Pick<State, "repositories">,
   thread: Pick<Thread, "began_seq">,
-): KnownRepository[] {
-  return known.filter(({ id, updated_at }) => {
+): DueRepository[] {
+  const isDue = ({ id, updated_at }: KnownRepository) => {
     const state = repositories[id];
     if (state?.status !== "failed") return state?.status !== "placed";
     if (state.updated_at !== updated_at) return true;
     return state.may_pass && state.attempts < limits.repository_attempts_max && state.seq < thread.began_seq;
-  });
+  };
+  return known
+    .filter(isDue)
+    .map((repository) => ({ ...repository, is_untold: repositories[repository.id]?.status !== "unsure" }));
 }
 
 /** The client hears of what failed, the model of it with the next result. */
@@ -64,10 +73,8 @@ export function repositoryDrafts(outcome: RepositoryOutcome, thread: Thread, pen
   const hidden = writer(thread, pen, "internal");
   const { id: resource_id, url, mount_path } = outcome;
   const about = { reader: 3, resource_id, url, mount_path } as const;
-  if (outcome.status === "there")
-    return [hidden("repository_placed", { ...about, commit: null, branch: null, skills: [] })];
-  if (outcome.status === "placed") {
-    const { commit, branch } = outcome;
+  if (outcome.status !== "failed") {
+    const { commit = null, branch = null } = outcome.status === "placed" ? outcome : {};
     const mayRead = toolUseOf(pen.agent, "read").kind === "built_in";
     const skills = mayRead
       ? outcome.skills.map((skill) => ({ ...skill, path: `${mount_path}/${skill.path}` }))
@@ -90,7 +97,7 @@ export function withPlaced(
   { resource_id, url, mount_path, commit, skills }: BodyOf<"repository_placed">,
 ): Known {
   const before = state.repositories[resource_id];
-  const isNews = before !== undefined && commit !== null;
+  const isNews = before?.status === "failed" || (before !== undefined && commit !== null);
   return {
     repositories: { ...state.repositories, [resource_id]: { status: "placed" } },
     repository_notes: [

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Database, Statement } from "../db/database.ts";
+import { failpoint } from "../failpoints.ts";
 import { limits } from "../limits.ts";
 import { BlobMissing, type ByteRange, type FileStore } from "./store.ts";
 
@@ -122,6 +123,7 @@ export function createBlobs(db: Database, store: FileStore): Blobs {
         await discard(key);
         throw error;
       }
+      failpoint("content_stored");
       const blob = measured.result();
       let isAsked = false;
       return {
@@ -130,6 +132,7 @@ export function createBlobs(db: Database, store: FileStore): Blobs {
           isAsked = true;
           const [kept] = await db.query<{ key: string }>(adopt, [key, blob.sha256, blob.bytes]);
           if (!kept) throw new Error(`content came in for longer than ${2 * limits.upload_ms_max} ms`);
+          failpoint("content_kept");
           if (kept.key !== key) await discard(key);
           return blob;
         },

@@ -1,4 +1,5 @@
 import { addAbortSignal, type Readable } from "node:stream";
+import { failpoint } from "../failpoints.ts";
 import { limits } from "../limits.ts";
 import {
   type Answer,
@@ -90,7 +91,10 @@ async function bringMounts(
   for (let round = 0; round < limits.mount_rounds_max; round += 1) {
     const answer = await askToMount(host, scope, list);
     if (typeof answer === "string" || "status" in answer) return answer;
-    if (answer.missing.length === 0) return "brought";
+    if (answer.missing.length === 0) {
+      failpoint("mounts_brought");
+      return "brought";
+    }
     const missing = answer.missing.flatMap(({ sha256, received }) => {
       const content = contents.get(sha256);
       return content ? [{ ...content, received }] : [];

@@ -116,6 +116,8 @@ export function createRepositories({ hosts, reach, copies }: RepositoriesParts):
         if (signal.aborted) throw signal.reason;
         if (error instanceof Failed) return error.failure;
         if (error instanceof NoGit) return cloneError(`${error.message}.`);
+        const code = diskErrorOf(error);
+        if (code !== null) return cloneError(diskMessage(code));
         throw error;
       }
     },
@@ -204,6 +206,15 @@ const nameOf = ({ checkout }: Wanted): string =>
     : checkout.type === "branch"
       ? `The branch ${checkout.name}`
       : `The commit ${checkout.sha}`;
+
+/** What the disk says under the folder in which repositories are kept. */
+const diskErrorOf = (error: unknown): string | null =>
+  error instanceof Error && "syscall" in error && "code" in error ? String(error.code) : null;
+
+const diskMessage = (code: string): string =>
+  ["ENOSPC", "EDQUOT"].includes(code)
+    ? "The server has no room for the repository."
+    : `The server could not keep what it has fetched (${code}).`;
 
 /** What servers take as a user's name beside a token. */
 const credentials = (token: string) => Buffer.from(`x-access-token:${token}`).toString("base64");

@@ -18,7 +18,7 @@ import {
 } from "./session.ts";
 
 /** Which test meets each place at which a process can be made to die. One that is not here is not met: add a test. */
-const metBy: Record<Failpoint, "sessions" | "workspaces" | "outputs"> = {
+const metBy: Record<Failpoint, "sessions" | "workspaces" | "outputs" | "contents"> = {
   claimed: "sessions",
   append_asked: "sessions",
   append_done: "sessions",
@@ -46,6 +46,13 @@ const metBy: Record<Failpoint, "sessions" | "workspaces" | "outputs"> = {
   output_read: "outputs",
   output_received: "outputs",
   output_taken: "outputs",
+  content_stored: "contents",
+  content_kept: "contents",
+  blob_received: "contents",
+  mounts_filled: "contents",
+  mounts_brought: "contents",
+  repository_fetched: "contents",
+  repository_placed: "contents",
   sandbox_removed: "workspaces",
   answer_written: "sessions",
   answer_committed: "sessions",

@@ -43,6 +43,8 @@ export interface Processes {
   db: TestDatabase;
   /** Where the host that shares a data directory with the servers keeps its sandboxes. */
   handsFolder: string;
+  /** Of the file store of the servers. */
+  filesFolder: string;
   /** A free port for a serve; one that is started again may take the same. */
   serve(port: number, ...args: string[]): Promise<Serve>;
   /** The same by another version of the program, of which this is the entry. */
@@ -68,6 +70,8 @@ export async function startProcesses(
   options: {
     anthropic_url?: string;
     models?: ModelsFile;
+    /** Servers on loopback that repositories come from. */
+    repository_hosts?: string[];
     /** Of all of them, beside their own. */
     settings?: Record<string, string>;
     /** They take orders where to crash. */
@@ -83,7 +87,12 @@ export async function startProcesses(
   chmodSync(dataDir, 0o711);
   const configDir = mkdtempSync(join(tmpdir(), "drover-config-"));
   const config = join(configDir, "drover.yaml");
-  writeFileSync(config, JSON.stringify(options.models ? { models: options.models } : {}));
+  const hosts = options.repository_hosts?.map((url) => ({ url, private_network: true }));
+  const file = {
+    ...(options.models && { models: options.models }),
+    ...(hosts && { repositories: { hosts } }),
+  };
+  writeFileSync(config, JSON.stringify(file));
   const running = new Set<Running>();
   const logs: { part: string; lines: string[] }[] = [];
   const { PATH, HOME, XDG_RUNTIME_DIR } = process.env;
@@ -165,6 +174,7 @@ export async function startProcesses(
   return {
     db,
     handsFolder: join(dataDir, "hands"),
+    filesFolder: join(dataDir, "files"),
     serve: (port, ...args) => serve(port, args),
     serveVersion: (main, port) => serve(port, [], main),
     egress: () => start(["egress"], {}),

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, copyFile, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { failpoint } from "../../failpoints.ts";
 import { limits } from "../../limits.ts";
 import { type InTurn, turns } from "../turns.ts";
 import { hashOf, syncFile, syncFolder } from "./disk.ts";
@@ -83,6 +84,7 @@ export async function openBlobs({ folder, now = Date.now, ...bounds }: BlobsOpti
       if (offset + data.length < bytes) return offset + data.length;
       if ((await hashOf(part)) === sha256) {
         await keep(part, placeOf(sha256), plain);
+        failpoint("blob_received");
         return bytes;
       }
     } catch (error) {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { failpoint } from "../../failpoints.ts";
 import type { Blobs } from "../blobs/blobs.ts";
 import { syncFile, syncFolder } from "../blobs/disk.ts";
 import { turns } from "../turns.ts";
@@ -75,6 +76,7 @@ export function createMounts({ blobs, folderOf }: MountsOptions): Mounts {
       await chmod(join(folder, root), 0o755);
       await fill(join(folder, root), trees[root], { parts, source });
     }
+    failpoint("mounts_filled");
     const note = join(parts, "version");
     await writeFile(note, String(version), { mode: 0o600 });
     await syncFile(note);
