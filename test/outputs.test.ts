@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { limits } from "../src/limits.ts";
+import { noteOutput } from "../src/outputs/rows.ts";
+import { createFile } from "../src/resources/files/create.ts";
 import { downloaded, filesOf, filesWhen, namesOf } from "./harness/outputs.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import { type Facts, follow, isOf, listed, newSession, prepare, resultsIn, turn } from "./harness/session.ts";
@@ -236,4 +239,46 @@ test("what does not fit is told of, and taken when there is room", async () => {
   } finally {
     await narrow.close();
   }
+});
+
+test("one becomes a file while its session is deleted: neither waits for the other, and both are gone in the end", async () => {
+  const { db, client } = api;
+  const id = await begin();
+  await run(id, "echo text > /mnt/session/outputs/file.txt");
+  const [first] = await when(id, "file.txt");
+  assert.ok(first);
+  const sql = <Row>(text: string) =>
+    db.query<Row>({ name: `test_${text.slice(0, 40)}`, text: text.replaceAll("$1", `'${id}'`) }, []);
+  const [content] = await sql<{ sha256: string; bytes: number; workspace_id: string }>(
+    "select sha256, size_bytes as bytes, workspace_id from file where scope_session_id = $1",
+  );
+  assert.ok(content);
+  const taken =
+    "insert into output_turn select $1, 1, 'test', drover_now() + interval '1 hour' on conflict do nothing returning 1";
+  while ((await sql(taken)).length === 0) await pause(5);
+  const turn = { session_id: id, workspace_id: content.workspace_id, owner: "test" };
+  const output = { path: "next.txt", version: "1", bytes: content.bytes, written_at_ms: 1 };
+  const waits = `select 1 from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and query like '%delete from session_head%'`;
+  const deleting = await db.transaction(async (within) => {
+    const about = { content_sha256: content.sha256, new_file: true };
+    assert.equal(await noteOutput(within, turn, output, about), "noted");
+    const deleting = client.beta.sessions.delete(id, {}, { maxRetries: 0 });
+    while ((await sql(waits)).length === 0) await pause(5);
+    const scope = { session_id: id, path: output.path };
+    const file = {
+      filename: "next.txt",
+      mime_type: "text/plain",
+      content,
+      downloadable: true,
+      counted: true,
+      scope,
+    };
+    const rules = { quota_bytes: null, uploads_downloadable: false };
+    await createFile(within, turn.workspace_id, file, rules);
+    return [deleting];
+  });
+  await deleting[0];
+  const left = `select id from file where scope_session_id = $1 union all select path from output where session_id = $1`;
+  while ((await sql(left)).length > 0) await pause(5);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
@@ -192,6 +193,26 @@ describe("what a server answers", () => {
     assert.equal((await failure(wanted("team/cut"))).type, "repository_clone_error");
     server.behave("team/cut", null);
     assert.equal((await fetched(wanted("team/cut"))).commits, "2");
+  });
+
+  test("finds no room: that is said, nothing is left, and it is had when there is room again", {
+    skip: process.getuid?.() === 0 ? false : "mounting a small disk needs root",
+  }, async (t) => {
+    server.create("team/large", { "large.bin": randomBytes(2 << 20).toString("hex") });
+    mkdirSync(root, { recursive: true });
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", root]);
+    t.after(() => execFileSync("umount", [root]));
+    const filler = join(root, "filler");
+    for (const free of [1 << 20, 0]) {
+      const { bavail, bsize } = statfsSync(root);
+      writeFileSync(filler, Buffer.alloc(bavail * bsize - free));
+      assert.deepEqual(await failure(wanted("team/large")), {
+        type: "repository_clone_error",
+        message: "The server has no room for the repository.",
+      });
+      rmSync(filler);
+    }
+    assert.equal((await fetched(wanted("team/large"))).commits, "1");
   });
 
   test("silence lasts no longer than whoever waits", async () => {

@@ -350,6 +350,8 @@ create table file (
 );
 create index file_page on file (workspace_id, created_at desc, id desc);
 create index file_scope on file (scope_session_id, created_at desc, id desc) where scope_session_id is not null;
+create index file_output on file (scope_session_id, path)
+  where path is not null and superseded_at is null and deleted_at is null;
 create index file_blob on file (sha256) where sha256 is not null;
 create index file_expiry on file (expires_at) where expires_at is not null and sha256 is not null;
 create index file_expired on file (expires_at) where expires_at is not null and sha256 is null;
@@ -419,6 +421,7 @@ create table skill_version (
   deleted_at timestamptz
 );
 create index skill_version_page on skill_version (skill_id, created_at desc, id desc) where deleted_at is null;
+create index skill_version_skill on skill_version (skill_id);
 create index skill_version_blob on skill_version (archive_sha256);
 create index skill_version_deleted on skill_version (deleted_at) where deleted_at is not null;
 
@@ -441,7 +444,7 @@ create table session_skill (
   version_id text not null references skill_version (id),
   primary key (session_id, skill_id)
 );
-create index session_skill_version on session_skill (skill_id, version_id);
+create index session_skill_version on session_skill (version_id, skill_id);
 
 -- What a session was given to work with: files, each a copy of its own, and repositories.
 create table session_resource (

@@ -52,13 +52,14 @@ select head.status, ended.session_id is not null as ended, head.seq + 2 as seq, 
 from head left join ended on true`,
 };
 
+// The session's row before its files: whoever makes one of them, from what was written there, has it first, and the storage then.
 const remove: Statement = {
   name: "session_delete",
   text: `
 with head as (
   select * from session_head where session_id = $2 and workspace_id = $1 for update
-), ended as (
-  select * from head where status in ('idle', 'terminated')
+), ended as materialized (
+  select h.* from head h join session s on s.id = h.session_id where h.status in ('idle', 'terminated') for update of s
 ), heads as (
   delete from session_head h using ended e where h.session_id = e.session_id
 ), sessions as (
