@@ -104,7 +104,7 @@ describe("what came of a repository", () => {
     const ran: number[] = [];
     const entries = await run(session, {
       async placeRepositories(due) {
-        assert.deepEqual(due, [known]);
+        assert.deepEqual(due, [{ ...known, is_untold: true }]);
         ran.push(session.ran.length);
         return [refused];
       },
@@ -159,7 +159,7 @@ describe("what came of a repository", () => {
         };
       const placing: Effects["placeRepositories"] = async () => {
         asked += 1;
-        return [asked === 1 ? placed : { ...about, status: "there" }];
+        return [asked === 1 ? placed : { ...about, status: "there", skills: placed.skills }];
       };
       const lease = await session.claim();
       const own = session.effects(lease, { setUp: ready, placeRepositories: placing });
