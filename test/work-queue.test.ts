@@ -13,7 +13,7 @@ import {
   taken,
   tokenOf,
 } from "./harness/self-hosted.ts";
-import { startTestServer } from "./harness/server.ts";
+import { beta, startTestServer } from "./harness/server.ts";
 import { isIdle, isOf, listed, saidIn, send } from "./harness/session.ts";
 
 const api = await startTestServer();
@@ -246,7 +246,9 @@ describe("stopping", () => {
     const asked = await stop();
     assert.equal(asked.state, "stopping");
     assert.ok(asked.stop_requested_at);
-    assert.equal((await stop()).state, "stopping");
+    const path = `/v1/environments/${own.environmentId}/work/${work.id}/stop`;
+    const withoutBody = await own.client.post<typeof asked>(path, { headers: { "anthropic-beta": beta } });
+    assert.equal(withoutBody.state, "stopping");
     const beat = await holder.beta.environments.work.heartbeat(work.id, {
       environment_id: own.environmentId,
       expected_last_heartbeat: "not compared any more",

@@ -1,7 +1,7 @@
 import { limits } from "../limits.ts";
 import { ApiError, invalid } from "../protocol/errors.ts";
 
-/** The JSON object in a request's body. Never holds more of it than the limit. */
+/** The JSON object in a request's body, undefined where there is none. Never holds more of it than the limit. */
 export async function readJson(request: Request): Promise<unknown> {
   const [mediaType = "", ...parameters] = (request.headers.get("content-type") ?? "")
     .toLowerCase()
@@ -16,7 +16,9 @@ export async function readJson(request: Request): Promise<unknown> {
   const encoding = request.headers.get("content-encoding");
   if (encoding && encoding !== "identity")
     throw invalid("content-encoding: compressed bodies are not accepted");
-  const value = parsedJson(decoded(await readBytes(request)));
+  const text = decoded(await readBytes(request));
+  if (text.trim() === "") return undefined;
+  const value = parsedJson(text);
   checkStructure(value);
   return value;
 }
@@ -84,7 +86,6 @@ function decoded(bytes: Uint8Array): string {
 }
 
 function parsedJson(text: string): unknown {
-  if (text.trim() === "") throw invalid("body: is empty; it must be a JSON object");
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
 import { errorBody } from "../protocol/errors.ts";
-import type { FormShape, Route } from "./route.ts";
+import { type FormShape, needsBody, type Route } from "./route.ts";
 
 type Json = Record<string, unknown>;
 
@@ -37,7 +37,7 @@ function operation(route: Route): Json {
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
     ...(route.body && {
       requestBody: {
-        required: true,
+        required: needsBody(route.body),
         content: { "application/json": { schema: jsonSchema(route.body, "input") } },
       },
     }),

@@ -4,7 +4,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Context } from "hono";
 import { z } from "zod";
 import type { ByteRange } from "../files/store.ts";
-import { notFound } from "../protocol/errors.ts";
+import { invalid, notFound } from "../protocol/errors.ts";
 import type { Principal, PrincipalKind } from "../protocol/principal.ts";
 import { type Download, downloadAnswer, sendDownload } from "./download.ts";
 import { type Discardable, type FormBounds, type FormFile, readForm } from "./form.ts";
@@ -237,6 +237,9 @@ function queryOf(url: string): Record<string, unknown> {
   return query;
 }
 
+/** Whether the body may not be left out: one whose fields are all optional has a default. */
+export const needsBody = (body: z.ZodType): boolean => !body.safeParse(undefined).success;
+
 /** A call that has not been given anything to work with. */
 type Waiting<Call> = Omit<Call, keyof Work>;
 
@@ -256,6 +259,8 @@ async function callOf<Params extends ParamSchemas, Query extends z.ZodType, Body
   const sentQuery = queryOf(req.url);
   const query = parse(inputs.query ?? noParameters, sentQuery, "query");
   const sentBody = inputs.body && (await readBody());
+  if (inputs.body && sentBody === undefined && needsBody(inputs.body))
+    throw invalid("body: is empty; it must be a JSON object");
   const body = inputs.body && parse(inputs.body, sentBody, "body");
   const call = { ...caller, params: req.param(), query, body };
   return { call: call as Waiting<CallOf<Params, Query, Body>>, sent: [sentQuery, sentBody] };

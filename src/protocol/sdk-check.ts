@@ -148,7 +148,7 @@ export type Unknown = [
   Fits<Missing<ResourceListParams, z.input<typeof listResourcesQuery>>, never>,
   Fits<Missing<WorkPollParams, z.input<typeof pollWorkQuery>>, Place>,
   Fits<Missing<WorkHeartbeatParams, z.input<typeof heartbeatQuery>>, Place>,
-  Fits<Missing<WorkStopParams, z.input<typeof stopWorkBody>>, Place>,
+  Fits<Missing<WorkStopParams, NonNullable<z.input<typeof stopWorkBody>>>, Place>,
   Fits<Missing<WorkUpdateParams, z.input<typeof updateWorkBody>>, Place>,
   Fits<Missing<FileListParams, z.input<typeof listFilesQuery>>, never>,
   Fits<Missing<FileUploadParams, z.input<typeof uploadFields>>, "file">,

@@ -97,12 +97,14 @@ export const updateSessionBody = z.strictObject({
 export type UpdateSession = z.infer<typeof updateSessionBody>;
 
 /** Beyond the official API. What is not named is as in the session that is forked. */
-export const forkSessionBody = z.strictObject({
-  /** The last event that the fork has of the session; the newest unless it says so. */
-  event_id: idOf("event").optional(),
-  title,
-  metadata: metadataParams.optional(),
-});
+export const forkSessionBody = z
+  .strictObject({
+    /** The last event that the fork has of the session; the newest unless it says so. */
+    event_id: idOf("event").optional(),
+    title,
+    metadata: metadataParams.optional(),
+  })
+  .default({});
 export type ForkSession = z.infer<typeof forkSessionBody>;
 
 export const sessionStatus = z.enum(["rescheduling", "running", "idle", "terminated"]);

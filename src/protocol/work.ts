@@ -67,7 +67,7 @@ export const workHeartbeat = z.object({
 export type WorkHeartbeat = z.infer<typeof workHeartbeat>;
 
 /** Clients may leave the body out. */
-export const stopWorkBody = z.strictObject({ force: z.boolean().nullish() });
+export const stopWorkBody = z.strictObject({ force: z.boolean().nullish() }).default({});
 export type StopWork = z.infer<typeof stopWorkBody>;
 
 export const updateWorkBody = z.strictObject({ metadata: metadataPatch });
