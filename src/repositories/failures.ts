@@ -32,6 +32,8 @@ export function refusalOf(said: string, { token }: { token: string | null }): Re
 function cloneMessage(said: string): string {
   if (/error: 30\d/.test(said))
     return "The repository's server leads elsewhere: it may have been renamed. Use its new URL.";
+  if (/dumb http transport/.test(said))
+    return "The repository's server has no git that answers: it shows the files of the repository alone.";
   if (/signal 25|File too large|File size limit/.test(said))
     return "The repository is larger than this server allows.";
   if (/out of memory|cannot allocate memory|mmap failed/i.test(said))

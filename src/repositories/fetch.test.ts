@@ -261,6 +261,17 @@ describe("what others have made to do harm", () => {
     assert.match(message, /hasDotgit|\.git/);
   });
 
+  test("does not come from a server where no git answers, for then nothing would be checked", async () => {
+    server.create("evil/files", { a: "1" });
+    server.behave("evil/files", "files");
+    const { type, message } = await failure(wanted("evil/files"));
+    assert.deepEqual([type, /files of the repository alone/.test(message)], ["repository_clone_error", true]);
+    assert.deepEqual(
+      server.requests.filter(({ path }) => path.startsWith("/evil/files/objects")),
+      [],
+    );
+  });
+
   test("takes no more memory than git may have, whatever size it claims", async () => {
     const repository = mkdtempSync(join(folder, "claims-"));
     await runGit(["init", "--quiet", "--bare", "."], { folder: repository, signal });

@@ -139,7 +139,10 @@ async function bring(wanted: Wanted, copy: WorkingCopy, run: Run): Promise<Fetch
   if (known === "" || known !== found.sha) {
     const refspec = `+${found.named}:${ref}`;
     const fetching = run(
-      ["fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--progress", "--", url, refspec],
+      [
+        ...["fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--progress", wholeHistory],
+        ...["--", url, refspec],
+      ],
       repository,
     );
     const { code, said } = await fetching;
@@ -154,6 +157,12 @@ async function bring(wanted: Wanted, copy: WorkingCopy, run: Run): Promise<Fetch
   const skills = await skillsAt(commit, (args) => run(args, repository));
   return { bundle, bytes: (await stat(bundle)).size, ref, commit, branch: found.branch, skills };
 }
+
+/**
+ * What there is, and asked for in a way that only a git on the other side can answer: of what lies on a server as mere files,
+ * git would check no object, and there would be no end to it.
+ */
+const wholeHistory = "--depth=2147483647";
 
 /** Proves by the token that it may be had, and says which commit that is. */
 async function ask(wanted: Wanted, run: Run) {

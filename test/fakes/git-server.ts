@@ -5,13 +5,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { gitBackend } from "../harness/git-backend.ts";
+import { filesAlone, gitBackend } from "../harness/git-backend.ts";
 
 /** How the server treats requests for one repository, instead of having git answer them. */
 export type Behaviour =
   | { status: number; headers?: Record<string, string> }
   /** Says nothing more, and calls back. */
   | { hang: () => void }
+  /** Has no git that answers: it hands out the files of the repository, which has to be prepared for that. */
+  | "files"
   /** Breaks the connection off in the middle of what it sends. */
   | "cut";
 
@@ -44,6 +46,7 @@ export const author = ["-c", "user.name=Tester", "-c", "user.email=tester@exampl
 export async function startGitServer(): Promise<GitServer> {
   const root = mkdtempSync(join(tmpdir(), "drover-git-server-"));
   const answerOf = gitBackend(root);
+  const fileOf = filesAlone(root);
   const tokens = new Map<string, string>();
   const behaviours = new Map<string, Behaviour>();
   const requests: GitRequest[] = [];
@@ -62,7 +65,8 @@ export async function startGitServer(): Promise<GitServer> {
     }
     const behaviour = behaviours.get(path);
     if (behaviour === undefined) return answerOf(request, response);
-    if (behaviour === "cut") {
+    if (behaviour === "files") fileOf(request, response);
+    else if (behaviour === "cut") {
       if (request.method === "GET") return answerOf(request, response);
       request.resume();
       response.writeHead(200, { "content-type": "application/x-git-upload-pack-result" });
@@ -98,6 +102,7 @@ export async function startGitServer(): Promise<GitServer> {
     git("commit", "--quiet", "--allow-empty", "--message", "A change");
     more?.(git);
     git("push", "--quiet", "--force", "--mirror", join(root, path));
+    gitIn(join(root, path))("update-server-info");
     return git("rev-parse", "main");
   }
 

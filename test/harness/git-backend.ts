@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
+import { createReadStream } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 
 /** Answers as a server does that has git's own program serve the repositories in `root`. */
@@ -36,4 +38,14 @@ export const gitBackend =
       headers.filter(([name]) => name !== "Status").flat(),
     );
     response.end(said.subarray(end + 4));
+  };
+
+/** Answers as a server does that has the repositories in `root` as mere files. */
+export const filesAlone =
+  (root: string) =>
+  (request: IncomingMessage, response: ServerResponse): void => {
+    const { pathname } = new URL(request.url ?? "", "http://here");
+    createReadStream(join(root, pathname))
+      .on("error", () => response.writeHead(404).end())
+      .pipe(response);
   };
