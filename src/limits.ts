@@ -246,6 +246,8 @@ export const limits = {
   /** How long items are kept that have stopped. */
   work_kept_ms: 30 * 24 * 3_600_000,
   work_sweep_ms: 60_000,
+  /** How often the metrics of work are renewed. */
+  work_seen_ms: 5_000,
   work_sweep_batch_max: 500,
   environment_keys_max: 100,
   /** After so long with nothing to do `drover worker` leaves a session. */

@@ -252,7 +252,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         blobs,
         workspace_days: options.workspace_days,
         takeLastOutputs: (sessionId, placement) => takeLastOutputs(outputs, sessionId, placement),
-        workLost: (lost) => logger.warn(lost, "a worker was not heard of any more, and has lost its work"),
+        workLost(lost) {
+          metrics.workLost();
+          logger.warn(lost, "a worker was not heard of any more, and has lost its work");
+        },
+        workSeen: metrics.workSeen,
         trouble,
       })
     : null;

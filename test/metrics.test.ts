@@ -7,6 +7,7 @@ import { damage } from "../src/hands/checkpoints/testing.ts";
 import { listenForMetrics } from "../src/metrics/listen.ts";
 import { createMetrics } from "../src/metrics/metrics.ts";
 import { scraped } from "./harness/metrics.ts";
+import { newHostedSession, selfHosted } from "./harness/self-hosted.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import { type Facts, newSession, prepare, turn } from "./harness/session.ts";
 
@@ -78,6 +79,31 @@ describe("metrics", () => {
     assert.match(text, /^drover_sandbox_bytes_total\{direction="sent"\} 10$/m);
     assert.match(text, /^drover_sandbox_bytes_total\{direction="received"\} 500$/m);
     assert.match(text, /^drover_sandbox_refusals_total 7$/m);
+  });
+
+  test("say what work waits for workers and what has one, and count what they lose", async () => {
+    await becomes('drover_work_items{state="waiting"}', 0);
+    const own = await selfHosted(api);
+    for (const _ of [1, 2]) await newHostedSession(own);
+    await becomes('drover_work_items{state="waiting"}', 2);
+    assert.equal(await counted('drover_work_items{state="held"}'), 0);
+    const { environmentId: environment_id } = own;
+    const work = await own.worker.beta.environments.work.poll(environment_id);
+    await own.worker.beta.environments.work.ack(work?.id ?? "", { environment_id });
+    await becomes('drover_work_items{state="held"}', 1);
+    assert.ok(((await counted("drover_work_oldest_seconds")) ?? 0) > 0);
+    const over = "update work_item set lease_until = drover_now() where state <> 'queued'";
+    await api.db.query({ name: "test_over", text: over }, []);
+    await becomes("drover_work_lost_total", 1);
+    await becomes('drover_work_items{state="waiting"}', 2);
+  });
+
+  test("say nothing of work that nobody can look at, and nothing that was true before", async () => {
+    const metrics = createMetrics({ tools: [], hosts: [] });
+    metrics.workSeen({ waiting: 1, held: 2, oldest_s: 3 });
+    assert.match(await metrics.text(), /^drover_work_oldest_seconds 3$/m);
+    metrics.workSeen(null);
+    assert.doesNotMatch(await metrics.text(), /^drover_work_(items|oldest_seconds)\b/m);
   });
 
   test("say that a host cannot be reached", async () => {

@@ -10,6 +10,7 @@ import { sweepTurns } from "../outputs/turn.ts";
 import { sweepFiles } from "../resources/files/remove.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
 import { sweepSkills } from "../resources/skills/remove.ts";
+import { type WorkQueue, workQueue } from "../resources/work/queue.ts";
 import { endUnusedWork, type Lost, sweepWork, tendWork } from "../resources/work/tend.ts";
 
 export interface Jobs {
@@ -27,6 +28,8 @@ export interface JobParts {
   workspace_days: number;
   /** Told of each item that a worker of a self-hosted environment has lost. */
   workLost(lost: Lost): void;
+  /** Told now and then of all work, and that it cannot be looked at: null. */
+  workSeen(queue: WorkQueue | null): void;
   trouble(message: string, error: unknown, sessionId?: string): void;
 }
 
@@ -38,6 +41,7 @@ export function startJobs({
   workspace_days,
   takeLastOutputs,
   workLost,
+  workSeen,
   trouble,
 }: JobParts): Jobs {
   const removeSandboxes = () =>
@@ -94,6 +98,11 @@ export function startJobs({
         await sweepWork(db);
       },
       (error) => trouble("looking for work that is not needed any more failed", error),
+    ),
+    repeat(
+      limits.work_seen_ms,
+      async () => workSeen(await workQueue(db)),
+      () => workSeen(null),
     ),
   ];
   return {

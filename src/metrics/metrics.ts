@@ -3,6 +3,7 @@ import type { HostConnection } from "../hands/client.ts";
 import type { Placements } from "../hands/placement.ts";
 import type { Restored } from "../hands/wire.ts";
 import { refusalsIn } from "../protocol/network-use.ts";
+import type { WorkQueue } from "../resources/work/queue.ts";
 import type { ToolResult } from "../tools/tool.ts";
 
 /** What one process counts from its start. No label holds an id or anything that a tenant has chosen. */
@@ -11,6 +12,10 @@ export interface Metrics {
   workspaceRestored(restored: Restored): void;
   /** So many sessions were freed whose process had died, was cut off or stood still. */
   takenOver(sessions: number): void;
+  /** A worker of a self-hosted environment was not heard of any more. */
+  workLost(): void;
+  /** As it is now; null: that is not known. */
+  workSeen(queue: WorkQueue | null): void;
   /** The same placements; those that are moved are counted. */
   counting(placements: Placements): Placements;
   /** For Prometheus, in its text format. */
@@ -69,6 +74,22 @@ export function createMetrics({
     help: "Sessions whose sandbox moved to another host because theirs was gone.",
     registers,
   });
+  const workLost = new Counter({
+    name: "drover_work_lost_total",
+    help: "Work of self-hosted environments whose worker was not heard of any more.",
+    registers,
+  });
+  const work = new Gauge({
+    name: "drover_work_items",
+    help: "Work of self-hosted environments now. waiting: no worker has it. held: one has.",
+    labelNames: ["state"] as const,
+    registers,
+  });
+  const oldestWork = new Gauge({
+    name: "drover_work_oldest_seconds",
+    help: "For how long the oldest work has waited that a worker could have taken; 0 when there is none.",
+    registers,
+  });
   new Gauge({
     name: "drover_sandbox_hosts",
     help: "Sandbox hosts as this process sees them. checkpoints_failing: reachable, but the last checkpoint of a workspace failed.",
@@ -97,6 +118,15 @@ export function createMetrics({
     },
     workspaceRestored: (filled) => restored.inc({ result: completenessOf(filled) }),
     takenOver: (sessions) => takenOver.inc(sessions),
+    workLost: () => workLost.inc(),
+    workSeen(queue) {
+      work.reset();
+      oldestWork.remove();
+      if (!queue) return;
+      work.set({ state: "waiting" }, queue.waiting);
+      work.set({ state: "held" }, queue.held);
+      oldestWork.set(queue.oldest_s);
+    },
     counting: (placements) => ({
       ...placements,
       async move(lease, from, host_id) {
