@@ -25,4 +25,9 @@ export function skillsNotice(
   ].join("\n");
 }
 
-export const oneLine = (text: string) => text.replaceAll(/[\s\p{Cc}\u2028\u2029]+/gu, " ").trim();
+/** As whoever looks at it sees it: without what models read and people do not, and what turns text around. */
+export const oneLine = (text: string) =>
+  text
+    .replaceAll(/[\u{e0000}-\u{e007f}\u202a-\u202e\u2066-\u2069]/gu, "")
+    .replaceAll(/[\s\p{Cc}\u2028\u2029]+/gu, " ")
+    .trim();
