@@ -138,10 +138,11 @@ describe("a lease", () => {
     const own = await selfHosted(api);
     await newHostedSession(own);
     const { work, holder, last_heartbeat } = await taken(own);
-    const beat = (expected_last_heartbeat: string | null) =>
+    const beat = (expected_last_heartbeat: string | null, desired_ttl_seconds: number | null = null) =>
       holder.beta.environments.work.heartbeat(work.id, {
         environment_id: own.environmentId,
         expected_last_heartbeat,
+        desired_ttl_seconds,
       });
     const next = await beat(last_heartbeat);
     assert.deepEqual(next, {
@@ -153,7 +154,8 @@ describe("a lease", () => {
     });
     assert.ok(next.last_heartbeat > last_heartbeat);
     for (const stale of [last_heartbeat, "NO_HEARTBEAT", "yesterday"]) {
-      await assert.rejects(beat(stale), (error) => {
+      // What is refused asks for another time in vain.
+      await assert.rejects(beat(stale, 17), (error) => {
         assert.ok(error instanceof BetaHeartbeatPreconditionFailedError);
         assert.deepEqual(error.details.current_state, {
           last_heartbeat: next.last_heartbeat,

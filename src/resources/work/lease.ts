@@ -66,7 +66,8 @@ with item as materialized (
   returning w.latest_heartbeat_at, w.state
 )
 select coalesce(beaten.state, item.state) as state, coalesce(beaten.latest_heartbeat_at, item.latest_heartbeat_at) as last_heartbeat,
-  item.holds, beaten.state is not null as extended
+  item.holds, beaten.state is not null as extended,
+  (extract(epoch from item.lease_until - item.latest_heartbeat_at) * 1000)::int as held_ms
 from item left join beaten on true`,
 };
 
@@ -75,6 +76,8 @@ interface Beaten {
   last_heartbeat: string | null;
   holds: boolean;
   extended: boolean;
+  /** Of the lease as it was; null before the first heartbeat. */
+  held_ms: number | null;
 }
 
 /** Extends the lease of whoever knows the last heartbeat. */
@@ -90,19 +93,19 @@ export async function heartbeat(
 ): Promise<WorkHeartbeat> {
   const asked_ms = desired_ttl_seconds ? desired_ttl_seconds * 1_000 : leaseMs;
   const ttl_ms = Math.min(Math.max(asked_ms, limits.work_lease_ms_min), limits.work_lease_ms_max);
-  const ttl_seconds = Math.round(ttl_ms / 1_000);
   const [row] = await db.query<Beaten>(beat, [environmentId, id, expected_last_heartbeat, ttl_ms]);
   if (!row) throw workNotFound(id);
-  const { state, last_heartbeat, holds, extended: lease_extended } = row;
+  const { state, last_heartbeat, holds, extended: lease_extended, held_ms } = row;
   if (holds) {
     return {
       type: "work_heartbeat",
       last_heartbeat: last_heartbeat ?? "",
       lease_extended,
       state,
-      ttl_seconds,
+      ttl_seconds: Math.round(ttl_ms / 1_000),
     };
   }
+  const ttl_seconds = Math.round((held_ms ?? leaseMs) / 1_000);
   throw new ApiError(
     "invalid_request_error",
     `expected_last_heartbeat: is not the last heartbeat of ${id}: the work belongs to the queue or to another worker`,
