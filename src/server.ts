@@ -279,23 +279,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       blobs,
       from,
       wake: () => brain?.wake(),
-      settle: (fork, prefix) =>
-        settle(
-          {
-            ...fork,
-            skills: [],
-            repositories: [],
-            mounts_version: 0,
-            fold_from: 0,
-            self_hosted: false,
-            needs_setup: false,
-          },
-          prefix,
-          {
-            newId: () => newId("event"),
-            spending,
-          },
-        ),
+      settle: (fork, prefix) => settle(fork, prefix, { newId: () => newId("event"), spending }),
       async copyCheckpoint(request) {
         await cleanUnlessMade(db, request.to_session_id);
         return hands.copyCheckpoint(request);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { tmpdir } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type Anthropic from "@anthropic-ai/sdk";
 import { toFile } from "@anthropic-ai/sdk";
 import { bubblewrap } from "../src/hands/drivers/bubblewrap.ts";
+import { testFolder } from "../src/hands/testing.ts";
 import { type GitServer, startGitServer } from "./fakes/git-server.ts";
 import { downloaded, filesOf, filesWhen } from "./harness/outputs.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
@@ -14,7 +14,9 @@ import { newSkill } from "./harness/skills.ts";
 
 /** Whole tasks, as a user would give them: what goes into a session, what is done with it, and what comes out. */
 
-const problem = await bubblewrap({ data_dir: tmpdir() }).check();
+const folder = testFolder();
+const problem = await bubblewrap({ data_dir: folder.path }).check();
+folder.remove();
 const skip = problem === null ? false : `no sandbox on this machine: ${problem}`;
 
 let git: GitServer;

@@ -392,7 +392,7 @@ describe("in the middle of a set-up", () => {
         take_up_seq: null,
       };
       const parts = { newId: () => newId("event"), spending: testSpending };
-      const settled = settle({ ...factsFor({ ...session, id }), fold_from: 0 }, prefix, parts);
+      const settled = settle(factsFor({ ...session, id }), prefix, parts);
       const last = settled.entries.at(-1) ?? assert.fail();
       const whole = [
         ...entries.slice(0, cut),

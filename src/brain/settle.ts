@@ -17,10 +17,11 @@ import { clientTurn, emptyState, type State, setupBy, type Thread } from "./stat
  * the ids it draws.
  */
 export function settle(
-  facts: SessionFacts,
+  fork: Pick<SessionFacts, "workspace_id" | "session_id" | "agent" | "budget_cents">,
   prefix: Prefix,
   { newId, spending }: { newId(): string; spending: Spending },
 ): Settled {
+  const facts: SessionFacts = { ...fork, ...unused };
   const now = Date.parse(prefix.ended_at);
   let state = inherited(prefix, facts.session_id);
   const pen = createPen(facts, state, { newId, now, random: () => 0, spending });
@@ -46,6 +47,16 @@ export function settle(
   add(checkpointDrafts(state, facts, pen));
   return { entries, ...settled };
 }
+
+/** What nothing that ends depends on. */
+const unused = {
+  skills: [],
+  repositories: [],
+  mounts_version: 0,
+  fold_from: 0,
+  self_hosted: false,
+  needs_setup: false,
+};
 
 /** The state that the other log says, as that of this session. */
 function inherited(prefix: Prefix, sessionId: string): State {

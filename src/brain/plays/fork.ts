@@ -24,23 +24,7 @@ export async function forkAt(
     sessionId,
     { event_id: event?.id },
     {
-      settle: (fork, prefix) =>
-        settle(
-          {
-            ...fork,
-            skills: [],
-            repositories: [],
-            mounts_version: 0,
-            fold_from: 0,
-            self_hosted: false,
-            needs_setup: false,
-          },
-          prefix,
-          {
-            newId: () => newId("event"),
-            spending: testSpending,
-          },
-        ),
+      settle: (fork, prefix) => settle(fork, prefix, { newId: () => newId("event"), spending: testSpending }),
       async copyCheckpoint({ to_session_id }) {
         await cleanUnlessMade(db, to_session_id);
         return true;
