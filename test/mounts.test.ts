@@ -3,7 +3,9 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -296,6 +298,39 @@ describe("what a session mounts", () => {
     await run("apart", "true");
     const own = readdirSync(join(folder.path, "sandboxes", "sbx_apart"));
     assert.ok(!own.includes("mounts") && own.includes("workspace"));
+  });
+
+  test("is not brought for ever to a host that says each time that it lacks it", async (t) => {
+    const liar = createServer((socket) => {
+      createInterface({ input: socket }).on("line", (line) => {
+        const { n, type } = JSON.parse(line);
+        const facts = { host_id: "host_liar", instance_id: "1", driver: "none", sandboxes_max: 1 };
+        const counts = { sandboxes: 0, sandboxes_in_use: 0, checkpoints_failing: false };
+        const answer =
+          type === "hello"
+            ? { type, n, ...facts, ...counts }
+            : type === "mount"
+              ? { type: "mounted", n, missing: [] }
+              : { type: "needs_mounts", n };
+        socket.write(`${JSON.stringify(answer)}\n`);
+      });
+    });
+    const address = { socket_path: join(folder.path, "liar.sock") };
+    await once(liar.listen(address.socket_path), "listening");
+    const { run, source, fleet } = await rig(t, address);
+    const one = connectHands({ ...address, mounts: source });
+    t.after(() => {
+      one.close();
+      liar.close();
+    });
+    source.change({ [`${uploads}/a`]: "1" });
+    const asked = request("liar", shell("true"), { mounts: source.version() });
+    const ends = [
+      await run("liar", "true"),
+      await one.execute(asked, never),
+      await fleet.handsOf(leaseOf("liar")).setUp(asked, () => {}, never),
+    ];
+    for (const end of ends) assert.match("reason" in end ? end.reason : end.status, /keeps nothing of what/);
   });
 
   test("can be brought by those who have no database", async (t) => {

@@ -102,7 +102,7 @@ async function bringMounts(
     const broken = await sendAll(host, missing, options);
     if (broken) return broken;
   }
-  return unavailable("the sandbox host keeps nothing of what the session mounts; try again later");
+  return notKept;
 }
 
 async function askToMount(
@@ -229,6 +229,12 @@ async function* piecesOf(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
   }
   if (bytes > 0) yield Buffer.concat(begun);
 }
+
+/** What becomes of a call whose host says again and again that it lacks what it has just been brought. */
+export const notKept: NoMounts = {
+  status: "unavailable",
+  reason: "the sandbox host keeps nothing of what the session mounts; try again later",
+};
 
 const interrupted = "it was interrupted while what the session mounts was brought to the sandbox";
 

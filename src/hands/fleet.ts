@@ -1,6 +1,6 @@
 import { limits } from "../limits.ts";
 import { freeAbandoned, idOf } from "./abandoned.ts";
-import { createMounting, type MountSource } from "./bring-mounts.ts";
+import { createMounting, type MountSource, notKept } from "./bring-mounts.ts";
 import {
   anyChange,
   type ExecuteRequest,
@@ -181,6 +181,7 @@ export function createFleet(options: FleetOptions): Fleet {
       const since = performance.now();
       const { begun_seq, ...asked } = request;
       const began = lease.placement;
+      let brought = 0;
       /** Somewhere, for all that is known. */
       let hasBegun = true;
       /** Where it may have begun to run. */
@@ -201,8 +202,10 @@ export function createFleet(options: FleetOptions): Fleet {
           if (answer === "needs_mounts") {
             hasBegun = false;
             sent = null;
-            const brought = await mounting.bring(host, here, signal);
-            if (typeof brought === "object") return brought;
+            const result = await mounting.bring(host, here, signal);
+            if (typeof result === "object") return result;
+            if (result === "brought") brought += 1;
+            if (brought > limits.mount_rounds_max) return notKept;
             if (signal.aborted) return { status: "unavailable", reason: interrupted };
           }
           if (typeof answer === "string") continue;
@@ -225,6 +228,7 @@ export function createFleet(options: FleetOptions): Fleet {
       onProgress: (text: string) => void,
       signal: AbortSignal,
     ): Promise<SetUpResult> {
+      let brought = 0;
       const since = performance.now();
       while (!signal.aborted) {
         const at = await place(signal);
@@ -238,8 +242,10 @@ export function createFleet(options: FleetOptions): Fleet {
         const asked = { ...scope, sandbox_id, ...originAt(at, { spec, restore, mounts }) };
         const result = await setUpOnce(host, asked, onProgress, signal);
         if (result === "needs_mounts") {
-          const brought = await mounting.bring(host, asked, signal);
-          if (typeof brought === "object") return brought;
+          const end = await mounting.bring(host, asked, signal);
+          if (typeof end === "object") return end;
+          if (end === "brought") brought += 1;
+          if (brought > limits.mount_rounds_max) return notKept;
         }
         if (typeof result === "string") continue;
         const full = result.status === "unavailable" && result.full;

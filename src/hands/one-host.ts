@@ -1,5 +1,12 @@
 import { limits } from "../limits.ts";
-import { type Brought, createMounting, type MountSource, type NoMounts, noMounts } from "./bring-mounts.ts";
+import {
+  type Brought,
+  createMounting,
+  type MountSource,
+  type NoMounts,
+  noMounts,
+  notKept,
+} from "./bring-mounts.ts";
 import {
   anyChange,
   type ConnectOptions,
@@ -36,11 +43,13 @@ export function connectHands({ mounts: source = noMounts, ...options }: OneHostO
     ask: () => Promise<T | Unanswered>,
     bring: () => Promise<Brought> = async () => "brought",
   ): Promise<T | NoMounts> {
-    for (;;) {
+    for (let brought = 0; ; ) {
       const answer = await ask();
       if (answer === "needs_mounts") {
-        const brought = await bring();
-        if (typeof brought === "object") return brought;
+        const result = await bring();
+        if (typeof result === "object") return result;
+        if (result === "brought") brought += 1;
+        if (brought > limits.mount_rounds_max) return notKept;
       } else if (answer !== "not_begun" && answer !== "unknown") return answer;
       while (!host.isUp()) {
         host.closed.throwIfAborted();
