@@ -19,6 +19,7 @@ import { openImages } from "../hands/images/images.ts";
 import { checkSlots } from "../hands/network/network.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
+import { tooOld } from "../repositories/git.ts";
 import {
   answersLocally,
   configOrExit,
@@ -259,19 +260,14 @@ async function files(config: Config): Promise<Finding[]> {
   }
 }
 
-const gitOldest = [2, 37] as const;
-
 /** By which repositories are fetched. */
 function git({ repositories: { hosts } }: Config): Finding {
   const name = "git";
   const from = hosts.map(({ url }) => url).join(", ") || "nowhere";
   try {
     const said = execFileSync("git", ["--version"], { encoding: "utf8" }).trim();
-    const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(said) ?? []).map(Number);
-    const [oldest, oldestMinor] = gitOldest;
-    return major > oldest || (major === oldest && minor >= oldestMinor)
-      ? ok(name, `${said}; repositories come from ${from}`)
-      : warn(name, `${said} is too old for repositories: install ${gitOldest.join(".")} or newer`);
+    const problem = tooOld(said);
+    return problem === null ? ok(name, `${said}; repositories come from ${from}`) : warn(name, problem);
   } catch {
     return warn(name, "is not installed: sessions go on without their repositories");
   }

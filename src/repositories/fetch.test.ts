@@ -241,6 +241,22 @@ describe("where repositories may come from", () => {
   });
 });
 
+test("a git that would not keep to the address that was judged is asked for nothing", async (t) => {
+  server.create("team/old", { a: "1" });
+  const bin = mkdtempSync(join(folder, "old-git-"));
+  writeFileSync(join(bin, "git"), "#!/bin/sh\necho git version 2.36.1\n", { mode: 0o755 });
+  const { PATH } = process.env;
+  t.after(() => {
+    process.env.PATH = PATH;
+  });
+  process.env.PATH = `${bin}:${PATH}`;
+  const { type, message } = await failure(wanted("team/old"));
+  assert.deepEqual(
+    [type, message],
+    ["repository_clone_error", "git version 2.36.1 is too old for repositories: install 2.37 or newer."],
+  );
+});
+
 describe("what others have made to do harm", () => {
   test("is refused where git knows it for that", async () => {
     server.create("evil/dotgit", { a: "1" }, (git) => {

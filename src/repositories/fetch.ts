@@ -6,7 +6,7 @@ import { limits } from "../limits.ts";
 import { AddressRefused, hostOf, type Reach } from "../net/reach.ts";
 import { createTurns, type Turns } from "../tools/web/turns.ts";
 import { type RepositoryFailure, refusalOf } from "./failures.ts";
-import { type GitResult, NoGit, runGit } from "./git.ts";
+import { type GitResult, NoGit, runGit, tooOld } from "./git.ts";
 import { type FoundSkill, skillsAt } from "./skills.ts";
 import type { WorkingCopies, WorkingCopy } from "./working-copies.ts";
 
@@ -106,6 +106,9 @@ export function createRepositories({ hosts, reach, copies }: RepositoriesParts):
     async fetch(wanted, { signal, onLine }, use) {
       try {
         return await inTurn(wanted.url, signal, async () => {
+          const { stdout: version } = await runGit(["--version"], { signal });
+          const problem = tooOld(version);
+          if (problem !== null) throw new Failed(cloneError(`${problem}.`));
           const config = await configFor(wanted);
           const secrets = wanted.token === null ? [] : [credentials(wanted.token), wanted.token];
           const run = async (args: string[], folder?: string): Promise<GitResult> =>

@@ -27,6 +27,16 @@ export class NoGit extends Error {
   override readonly name = "NoGit";
 }
 
+/** Older ones do not keep to the address that they are given (`http.curloptResolve`). */
+const oldest = { major: 2, minor: 37 };
+
+/** What is wrong with a git that calls itself so; null if nothing is. */
+export function tooOld(version: string): string | null {
+  const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version) ?? []).map(Number);
+  if (major > oldest.major || (major === oldest.major && minor >= oldest.minor)) return null;
+  return `${version.trim()} is too old for repositories: install ${oldest.major}.${oldest.minor} or newer`;
+}
+
 /**
  * Runs git on what strangers have made. It hears of nothing but its arguments and these settings: neither the machine's
  * configuration nor helpers, hooks and proxies; it asks nobody, follows nobody elsewhere, writes no file larger than a
