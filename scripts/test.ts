@@ -75,9 +75,9 @@ if (named.length > 0) await tests("tests", named, { each: 30, all: 60 });
 else if (!all) {
   step("types", "node_modules/.bin/tsc", ["--noEmit"]);
   step("lint and format", "node_modules/.bin/biome", ["check", "--error-on-warnings", "."]);
-  await tests("tests", globSync(["{src,test,scripts}/**/*.test.ts"]).toSorted(), { each: 3, all: 20 });
+  await tests("tests", globSync(["{src,test,scripts}/**/*.test.ts"]).toSorted(), { each: 3, all: 25 });
 } else {
-  await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 15, all: 40 });
+  await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 15, all: 50 });
   const copies = mkdtempSync(join(tmpdir(), "drover-versions-"));
   chmodSync(copies, 0o711);
   const onDatabase = globSync(["src/{log,brain,api,resources}/**/*.test.ts"]).toSorted();

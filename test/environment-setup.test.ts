@@ -1,43 +1,28 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { isUsrMerged } from "../src/hands/drivers/root-filesystem.ts";
-import { userNamespacesForbidden } from "../src/hands/drivers/testing-namespaces.ts";
-import { fakeRegistries, type Registries } from "../src/hands/layers/testing-registries.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, type Running, type Serve, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
-import { startTestServer, type TestServer } from "./harness/server.ts";
+import { startTestServer } from "./harness/server.ts";
 import {
-  type Facts,
   follow,
   isIdle,
   isOf,
-  type ListedEvent,
   listed,
   message,
   newSession,
-  prepare,
   prepareWithSetup,
   resultsIn,
   type StreamEvent,
   saidIn,
   send,
   setupsIn,
+  setupTypesIn,
   turn,
 } from "./harness/session.ts";
 import { heldCommand, talksUntilReleased } from "./harness/workspace.ts";
-
-const typesIn = (events: readonly (StreamEvent | ListedEvent)[]): string[] =>
-  setupsIn(events)
-    .filter(({ type }) => type !== "span.environment_setup_ongoing")
-    .map((event) => {
-      const failed = event.type === "span.environment_setup_end" && event.is_error;
-      return `${event.type.replace("span.environment_setup_", "")}${failed ? ", failed" : ""}`;
-    });
 
 const lastReason = (events: readonly StreamEvent[]) => events.findLast(isIdle)?.stop_reason.type;
 
@@ -55,12 +40,6 @@ async function ended(mark: string): Promise<void> {
   while (runs(mark)) await new Promise(setImmediate);
 }
 
-function withoutApt(): string | false {
-  if (userNamespacesForbidden) return "needs user namespaces";
-  const isDebian = ["/usr/bin/dpkg-deb", "/usr/bin/apt-get", "/var/lib/dpkg/status"].every(existsSync);
-  return isDebian && isUsrMerged() ? false : "needs a Debian with /bin in /usr";
-}
-
 describe("the environment of a session", async () => {
   const api = await startTestServer();
   after(() => api.close());
@@ -75,7 +54,7 @@ describe("the environment of a session", async () => {
     const events = await following.until(isIdle);
     following.close();
     const setups = setupsIn(events);
-    assert.deepEqual(typesIn(events), ["start", "end"]);
+    assert.deepEqual(setupTypesIn(events), ["start", "end"]);
     const [start, ...rest] = setups;
     for (const event of rest) {
       assert.ok("environment_setup_start_id" in event && event.environment_setup_start_id === start?.id);
@@ -90,10 +69,10 @@ describe("the environment of a session", async () => {
       types: ["span.environment_setup_start" as "span.model_request_start"],
     });
     assert.deepEqual(named.data, [start]);
-    assert.deepEqual(typesIn(await turn(api.client, id, "bash rm file\nthen\nsay done")), []);
+    assert.deepEqual(setupTypesIn(await turn(api.client, id, "bash rm file\nthen\nsay done")), []);
 
     const silent = await newSession(api.client, facts);
-    assert.deepEqual(typesIn(await turn(api.client, silent.id, "say nothing to do")), []);
+    assert.deepEqual(setupTypesIn(await turn(api.client, silent.id, "say nothing to do")), []);
     assert.equal(existsSync(api.workspace(silent.id).path("file")), false);
   });
 
@@ -102,7 +81,7 @@ describe("the environment of a session", async () => {
     const facts = await prepareWithSetup(api.client, "echo first >> order", fails, "echo last >> order");
     const { id } = await newSession(api.client, facts);
     const events = await turn(api.client, id, "bash cat order\nbash echo two\nthen\nsay never said");
-    assert.deepEqual(typesIn(events), ["start", "end, failed"]);
+    assert.deepEqual(setupTypesIn(events), ["start", "end, failed"]);
     const words = /^The environment could not be set up: the setup command .*: no such thing$/s;
     const errors = events.flatMap((event) => (event.type === "session.error" ? [event.error] : []));
     assert.match(errors[0]?.message ?? "", words);
@@ -114,7 +93,7 @@ describe("the environment of a session", async () => {
 
     writeFileSync(api.workspace(id).path("mended"), "");
     const again = await turn(api.client, id, "bash cat order\nthen\nsay done");
-    assert.deepEqual(typesIn(again), ["start", "end"]);
+    assert.deepEqual(setupTypesIn(again), ["start", "end"]);
     assert.match(resultsIn(again)[0] ?? "", /^first\nlast$/m);
     assert.equal(lastReason(again), "end_turn");
   });
@@ -126,7 +105,7 @@ describe("the environment of a session", async () => {
       sessions.map(({ id }) => turn(api.client, id, "bash cat runs\nbash cat runs\nthen\nsay done")),
     );
     for (const events of turns) {
-      assert.deepEqual(typesIn(events), ["start", "end"]);
+      assert.deepEqual(setupTypesIn(events), ["start", "end"]);
       for (const result of resultsIn(events)) assert.match(result, /^run\n?$/);
     }
   });
@@ -141,7 +120,7 @@ describe("the environment of a session", async () => {
     assert.ok(runs(mark));
     await send(api.client, id, { type: "user.interrupt" });
     const events = await following.until(isIdle);
-    assert.deepEqual(typesIn(events), ["start", "end, failed"]);
+    assert.deepEqual(setupTypesIn(events), ["start", "end, failed"]);
     await ended(mark);
     assert.match(resultsIn(events)[0] ?? "", /interrupted before completion/);
     assert.equal(lastReason(events), "end_turn");
@@ -150,7 +129,7 @@ describe("the environment of a session", async () => {
     api.workspace(id).release();
     const all = await following.until(isIdle, 2);
     following.close();
-    assert.deepEqual(typesIn(all), ["start", "end, failed", "start", "end"]);
+    assert.deepEqual(setupTypesIn(all), ["start", "end, failed", "start", "end"]);
     assert.match(resultsIn(all)[1] ?? "", /^run\nrun\n?$/);
   });
 
@@ -168,68 +147,11 @@ describe("the environment of a session", async () => {
     ];
     for (const { event_id, told } of points) {
       const fork = await api.client.post<{ id: string }>(`/v1/sessions/${id}/fork`, { body: { event_id } });
-      assert.deepEqual(typesIn(await listed(api.client, fork.id)), told);
+      assert.deepEqual(setupTypesIn(await listed(api.client, fork.id)), told);
       const further = await turn(api.client, fork.id, "bash cat runs\nthen\nsay done");
-      assert.deepEqual(typesIn(further), ["start", "end"]);
+      assert.deepEqual(setupTypesIn(further), ["start", "end"]);
       assert.match(resultsIn(further)[0] ?? "", /^run$/m);
     }
-  });
-});
-
-describe("the packages of an environment", { skip: withoutApt() }, () => {
-  let folder: string;
-  let registries: Registries;
-  let api: TestServer;
-  before(async () => {
-    folder = mkdtempSync(join(tmpdir(), "drover-setup-"));
-    const egress_socket = join(folder, "egress.sock");
-    registries = await fakeRegistries(egress_socket);
-    const { host_etc, variables } = registries;
-    api = await startTestServer({ registries: { egress_socket, installers: { host_etc, variables } } });
-    registries.deb({
-      name: "drover-hello",
-      version: "1.2",
-      files: { "usr/bin/drover-hello": "#!/bin/sh\necho hello\n" },
-    });
-  });
-  after(async () => {
-    await api.close();
-    await registries.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  async function prepareWithApt(...apt: string[]): Promise<Facts> {
-    const { agent_id } = await prepare(api.client);
-    const environment = await api.client.beta.environments.create({
-      name: "packages",
-      config: { type: "cloud", packages: { type: "packages", apt } },
-    });
-    return { agent_id, environment_id: environment.id };
-  }
-
-  test("are installed for two sessions at once, and both tell of it", async () => {
-    const facts = await prepareWithApt("drover-hello");
-    const sessions = [await newSession(api.client, facts), await newSession(api.client, facts)];
-    const turns = await Promise.all(
-      sessions.map(({ id }) => turn(api.client, id, "bash drover-hello\nthen\nsay done")),
-    );
-    for (const events of turns) {
-      assert.deepEqual(typesIn(events), ["start", "end"]);
-      assert.match(JSON.stringify(setupsIn(events)), /apt: /);
-      assert.match(resultsIn(events)[0] ?? "", /^hello\n?$/);
-    }
-  });
-
-  test("that do not exist fail the turn with the words of the package manager", async () => {
-    const { id } = await newSession(api.client, await prepareWithApt("drover-hello", "drover-later"));
-    const events = await turn(api.client, id, "bash drover-hello\nthen\nsay never said");
-    assert.deepEqual(typesIn(events), ["start", "end, failed"]);
-    const error = events.find(isOf("session.error"))?.error;
-    assert.match(
-      error?.message ?? "",
-      /^The environment could not be set up: apt could not install drover-hello, drover-later: .*Unable to locate package/s,
-    );
-    assert.equal(lastReason(events), "retries_exhausted");
   });
 });
 
@@ -267,7 +189,7 @@ describe("in the middle of a set-up", () => {
     assert.deepEqual(client.seen, events);
     assertOneActor(events);
     await assertLogsWhole(processes.db);
-    assert.deepEqual(typesIn(events), ["start", "end"]);
+    assert.deepEqual(setupTypesIn(events), ["start", "end"]);
     assert.equal(saidIn(events), "done");
     assert.equal(resultsIn(events).length, 1);
     return readFileSync(processes.workspace(id).path("order"), "utf8");

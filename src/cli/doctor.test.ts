@@ -37,8 +37,9 @@ after(async () => {
 });
 
 async function doctor(settings: NodeJS.ProcessEnv, ...options: string[]) {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
   const child = spawn(process.execPath, [main, "doctor", ...options], {
-    env: { PATH: process.env.PATH, DROVER_DATA_DIR: join(folder, "data"), ...settings },
+    env: { PATH, NODE_COMPILE_CACHE, DROVER_DATA_DIR: join(folder, "data"), ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [said, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);

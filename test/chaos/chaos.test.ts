@@ -7,7 +7,7 @@ const seed = Number(process.env.DROVER_TEST_SEED ?? randomInt(2 ** 31));
 const minute_ms = 60_000;
 
 test(
-  `a minute of chaos loses nothing and does nothing twice (seed ${seed})`,
+  `chaos loses nothing and does nothing twice (seed ${seed})`,
   { timeout: 6 * minute_ms },
-  async (context) => void (await assertUnharmed(context, { seed, run_ms: minute_ms, players: 6 })),
+  async (context) => void (await assertUnharmed(context, { seed, run_ms: minute_ms / 3, players: 6 })),
 );

@@ -9,6 +9,14 @@ import { type Change, changing, replaced, uncovered, without } from "./walls.ts"
 
 const skip = hostSkip || (!existsSync(python) && `the attempts need ${python}`);
 
+test("nothing that the code of a package tries gets out of where it is installed", { skip }, async () => {
+  const failed = (await tryAsPackage()).filter(({ was }) => was !== "held");
+  assert.deepEqual(
+    failed.map(({ group, attempt, said, was }) => `${was}: ${group}: ${attempt.name}: ${said}`),
+    [],
+  );
+});
+
 /** Where a package is installed, and not the sandbox that has it later. */
 const forInstallers = (...changes: Change[]) => {
   const weaken = changing(...changes);

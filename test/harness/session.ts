@@ -46,6 +46,15 @@ export const setupsIn = (events: readonly (StreamEvent | ListedEvent)[]): SetupE
     event.type.startsWith("span.environment_setup_") ? [event as unknown as SetupEvent] : [],
   );
 
+/** Of what it tells of set-ups, the beginnings and the ends. */
+export const setupTypesIn = (events: readonly (StreamEvent | ListedEvent)[]): string[] =>
+  setupsIn(events)
+    .filter(({ type }) => type !== "span.environment_setup_ongoing")
+    .map((event) => {
+      const failed = event.type === "span.environment_setup_end" && event.is_error;
+      return `${event.type.replace("span.environment_setup_", "")}${failed ? ", failed" : ""}`;
+    });
+
 export const newSession = (client: Anthropic, { agent_id, environment_id }: Facts) =>
   client.beta.sessions.create({ agent: agent_id, environment_id });
 

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { SetupLine } from "../driver.ts";
-import { ociArchive } from "../images/archive/testing-archives.ts";
-import { openImages } from "../images/images.ts";
-import { importImage } from "../images/import.ts";
-import { programsLayer } from "../images/testing-image.ts";
-import { testSpec } from "../testing.ts";
-import { failureOf, host, skip, specOf, withNpm, withPip } from "./testing-host.ts";
+import type { SetupLine } from "../src/hands/driver.ts";
+import { ociArchive } from "../src/hands/images/archive/testing-archives.ts";
+import { openImages } from "../src/hands/images/images.ts";
+import { importImage } from "../src/hands/images/import.ts";
+import { programsLayer } from "../src/hands/images/testing-image.ts";
+import { failureOf, host, skip, specOf, withNpm, withPip } from "../src/hands/layers/testing-host.ts";
+import { testSpec } from "../src/hands/testing.ts";
 
 test("packages are installed once, and every sandbox has them, read-only", { skip }, async (t) => {
   const { prepare, inSandbox, registries, layers, left } = await host(t);
