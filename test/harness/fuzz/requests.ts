@@ -19,6 +19,8 @@ export interface Operation {
   beta: string | null;
   query: { name: string; schema: Schema }[];
   body: Schema | null;
+  /** Whether it may be asked without one. */
+  body_optional: boolean;
   /** Whether it takes a form with a file instead. */
   form: boolean;
   /** What may be asked at this path beside. */
@@ -45,7 +47,13 @@ interface Parameter {
 export interface OpenApi {
   paths: Record<
     string,
-    Record<string, { parameters: Parameter[]; requestBody?: { content: Record<string, { schema: Schema }> } }>
+    Record<
+      string,
+      {
+        parameters: Parameter[];
+        requestBody?: { required: boolean; content: Record<string, { schema: Schema }> };
+      }
+    >
   >;
 }
 
@@ -58,6 +66,7 @@ export function operationsOf({ paths }: OpenApi): Operation[] {
       beta: parameters.find(({ name }) => name === "anthropic-beta")?.schema.example ?? null,
       query: parameters.filter((parameter) => parameter.in === "query"),
       body: requestBody?.content["application/json"]?.schema ?? null,
+      body_optional: requestBody?.required === false,
       form: requestBody?.content["multipart/form-data"] !== undefined,
       methods,
     }));
@@ -109,10 +118,12 @@ function idOf(name: string, { ids }: Material): string {
 
 type Fault = (request: Request, operation: Operation, material: Material, random: Random) => Request;
 
-const inBody: Fault = (request, { method, path, body }, { bodies, forms }, random) => {
+const inBody: Fault = (request, { method, path, body, body_optional }, { bodies, forms }, random) => {
   const route = `${method} ${path}`;
   const samples = [...(bodies[route] ?? [{}]), ...(forms[route] ?? [])];
-  const made: Malformed = malformed(random.pick(samples), body ?? {}, random);
+  let made: Malformed;
+  do made = malformed(random.pick(samples), body ?? {}, random);
+  while (body_optional && made.body.toString().trim() === "");
   return { ...request, body: made.body, headers: { ...request.headers, ...made.headers } };
 };
 
