@@ -151,6 +151,17 @@ async function sessions(): Promise<{ id: string; status: string }[]> {
   return ((await response.json()) as { data: { id: string; status: string }[] }).data;
 }
 
+/** Settings that mean something to `serve` alone. */
+const forServe = {
+  DROVER_WORK_LEASE: "45",
+  DROVER_WORKSPACE_DAYS: "9",
+  DROVER_HOST_GONE: "77",
+  DROVER_FILES_QUOTA: "3",
+  DROVER_FILES_DOWNLOADABLE: "1",
+  DROVER_RUNTIME_PRICE: "0.5",
+  DROVER_CAP_PER_WORKSPACE_DAY: "50",
+};
+
 test("a fresh data directory plays one session, and neither hands nor egress holds a secret", async () => {
   writeFileSync(
     configFile,
@@ -163,6 +174,7 @@ test("a fresh data directory plays one session, and neither hands nor egress hol
     DROVER_ANTHROPIC_API_KEY: "sk-secret-of-the-provider",
     DROVER_ANTHROPIC_BASE_URL: "http://127.0.0.1:1",
     DROVER_JUDGE_MODEL: "claude-judge-of-its-own",
+    ...forServe,
   });
   await first.line(/idle end_turn/);
   assert.equal((await sessions()).length, 1);
@@ -183,6 +195,8 @@ test("a fresh data directory plays one session, and neither hands nor egress hol
   assert.match(serves, /WORK_KEY=sk-secret-of-another-one/);
   assert.match(serves, /DROVER_CONFIG=/);
   assert.match(serves, /DROVER_SEARCH_KEY=secret-of-the-search/);
+  for (const [name, value] of Object.entries(forServe))
+    assert.ok(serves.split("\0").includes(`${name}=${value}`), name);
 });
 
 test("a second one on the same data directory names the first and ends", async () => {
