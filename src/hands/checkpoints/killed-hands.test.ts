@@ -73,7 +73,9 @@ test("a host that is killed at any time while it keeps workspaces leaves whole c
   let version = 0;
   let before = 0;
   try {
-    for (let n = 0; n < kills; n += 1) {
+    // By chance the host may have kept few so far.
+    for (let n = 0; n < kills || before <= kills; n += 1) {
+      assert.ok(n < 10 * kills, `${before} checkpoints after ${n} kills`);
       const child = await startHost(data_dir);
       const stop = new AbortController();
       const working = (async () => {
@@ -104,7 +106,6 @@ test("a host that is killed at any time while it keeps workspaces leaves whole c
       await verifyAll();
       before = await newest();
     }
-    assert.ok(before > kills, `${before} checkpoints`);
   } finally {
     for (const child of started) kill(child);
     hands.close();
