@@ -509,6 +509,8 @@ export const limits = {
   egress_wait_ms: 5_000,
   egress_retry_ms: 100,
   egress_goodbye_ms: 2_000,
+  /** How long egress believes what it was told of a session's credentials: so long an old one may still be used. */
+  credentials_believed_ms: 10_000,
 
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,

@@ -341,6 +341,7 @@ export function driverSpec(make: (dataDir: string) => Driver): void {
         session_id: "sesn_open",
         sandbox_id: id,
         network: { type: "unrestricted" },
+        pass: null,
         as: "proxy",
         refuse: null,
       });

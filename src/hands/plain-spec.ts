@@ -16,5 +16,6 @@ export const plainSpec: SandboxSpec = {
     network_bytes: null,
     network_connections: 128,
   },
+  credentials: null,
   demanded: [],
 };

@@ -41,6 +41,17 @@ export const sandboxSpec = z.object({
     /** Connections that lead out of it at once. */
     network_connections: z.int().positive(),
   }),
+  /** What its programs use credentials by, and none of which is one; null where the session has none. */
+  credentials: z
+    .object({
+      /** By which egress is told of the session's credentials. No program in the sandbox sees it. */
+      pass: z.string().min(1).max(200),
+      /** Of the authority that programs in the sandbox trust, in PEM. */
+      certificate: z.string().max(10_000),
+      /** What stands in the sandbox's environment for secrets, by the name of the variable. */
+      placeholders: z.record(z.string(), z.string()),
+    })
+    .nullable(),
   /** Limits that the environment names itself. Where one cannot be enforced there is no sandbox; of the others, none is implied. */
   demanded: z.array(z.enum(["cpu", "processes", "memory_bytes", "disk_bytes"])),
 });

@@ -32,6 +32,8 @@ export const carryLine = z.object({
   session_id: z.string().min(1).max(200),
   sandbox_id: z.string().min(1).max(200),
   network: openNetwork,
+  /** By which egress is told of the session's credentials; null where it has none. See `vault-wire.ts`. */
+  pass: z.string().min(1).max(200).nullable(),
   /**
    * How the program has come here. `proxy`: it speaks to a proxy, and knows it. `http` and `tls`: it believes that it is
    * connected to the host itself, which its Host header or its ClientHello names.

@@ -18,6 +18,9 @@ export const idPrefix = {
   work: "work_",
   skill: "skill_",
   skill_version: "skillver_",
+  vault: "vlt_",
+  credential: "vcrd_",
+  credential_use: "cruse_",
 } as const;
 
 export type IdKind = keyof typeof idPrefix;

@@ -16,10 +16,16 @@ export interface SandboxSources {
   environment: CloudConfig;
   agent: { mcp_servers: readonly { url: string }[] };
   settings: Pick<SandboxSettings, "defaults" | "network">;
+  credentials?: SandboxSpec["credentials"];
 }
 
 /** What the sandbox of a session is made of: what its environment says, and the server's settings for the rest. */
-export function sandboxSpec({ environment, agent, settings }: SandboxSources): SandboxSpec {
+export function sandboxSpec({
+  environment,
+  agent,
+  settings,
+  credentials = null,
+}: SandboxSources): SandboxSpec {
   const { resources = {}, image, packages, setup } = environment;
   const { type: _, ...managers } = packages;
   const { cpu, memory_mb, disk_mb, processes } = { ...settings.defaults, ...resources };
@@ -39,6 +45,7 @@ export function sandboxSpec({ environment, agent, settings }: SandboxSources): S
       network_bytes: bytes_max_mb === null ? null : bytes_max_mb * megabyte,
       network_connections: connections_max,
     },
+    credentials,
     demanded: resourceNames.filter((name) => resources[name] !== undefined).map((name) => limitOf[name]),
   };
 }

@@ -100,6 +100,7 @@ export const carried = (line: Partial<CarryLine>): CarryLine => ({
   session_id: "sesn_1",
   sandbox_id: "sbx_1",
   network: { type: "unrestricted" },
+  pass: null,
   as: "proxy",
   refuse: null,
   ...line,

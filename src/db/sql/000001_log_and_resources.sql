@@ -137,6 +137,8 @@ create table session (
   -- Raised by whatever changes what is mounted into its sandbox; 0 when there never was anything.
   mounts_version int not null default 0,
   environment_config json not null,
+  -- In the order in which they are looked through.
+  vault_ids text[] not null default '{}',
   title text,
   metadata json not null,
   created_at timestamptz not null,
@@ -485,3 +487,74 @@ create table session_content (
   primary key (session_id, sha256)
 );
 create index session_content_blob on session_content (sha256);
+
+-- Secrets that sessions use and never see.
+create table vault (
+  workspace_id text not null,
+  id text primary key,
+  display_name text not null,
+  metadata json not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  archived_at timestamptz
+);
+create index vault_page on vault (workspace_id, created_at desc, id desc);
+
+create table credential (
+  workspace_id text not null,
+  vault_id text not null references vault (id) on delete cascade,
+  id text primary key,
+  display_name text,
+  metadata json not null,
+  -- As clients see it: nothing in it is secret.
+  auth json not null,
+  -- What it is for, once among the active ones of a vault: `mcp ` and a normalised URL, or `env ` and a name.
+  key text not null,
+  -- Sealed, an object whose fields its type names; null once it is archived.
+  secret text,
+  -- Raised by whatever changes the secret.
+  secret_version int not null default 1,
+  -- Who refreshes it at present, and until when that is believed.
+  refresher text,
+  refresh_until timestamptz,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  archived_at timestamptz
+);
+create unique index credential_key on credential (vault_id, key) where archived_at is null;
+create index credential_page on credential (vault_id, created_at desc, id desc);
+
+-- By what the programs of a session reach hosts with its credentials: each session has one, from its first sandbox on.
+create table session_pass (
+  workspace_id text not null,
+  session_id text primary key references session (id) on delete cascade,
+  -- Of its certificate authority, in PEM.
+  certificate text not null,
+  -- Sealed, an object: what its sandbox host names it by, and the authority's private key.
+  secret text not null,
+  created_at timestamptz not null
+);
+
+-- What stands for a secret in a session's sandboxes. It is none, and stays while the secret changes.
+create table session_placeholder (
+  workspace_id text not null,
+  session_id text not null references session (id) on delete cascade,
+  credential_id text not null,
+  placeholder text not null,
+  primary key (session_id, credential_id)
+);
+
+-- Each use of a credential, as its session's audit shows it. It outlives the credential.
+create table credential_use (
+  workspace_id text not null,
+  session_id text not null references session (id) on delete cascade,
+  id text primary key,
+  -- A credential of a vault, or a repository among the session's resources.
+  credential_id text,
+  resource_id text,
+  type text not null check (type in ('environment_variable', 'repository', 'mcp', 'oauth_refresh')),
+  host text not null,
+  outcome text not null,
+  created_at timestamptz not null
+);
+create index credential_use_page on credential_use (session_id, created_at desc, id desc);

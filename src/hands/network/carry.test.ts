@@ -37,7 +37,7 @@ async function bench(t: TestContext, { as = "proxy", ...options }: BenchOptions 
   const carrier = createCarrier({
     egress,
     meter,
-    line: { session_id: "sesn_a", sandbox_id: "sbx_a", network: { type: "unrestricted" } },
+    line: { session_id: "sesn_a", sandbox_id: "sbx_a", network: { type: "unrestricted" }, pass: null },
   });
   const listener = createServer((socket) => carrier.accept(socket, as)).listen(0, "127.0.0.1");
   await once(listener, "listening");

@@ -14,7 +14,7 @@ export interface Carrier {
 export interface CarrierOptions {
   egress: Egress;
   meter: Meter;
-  line: Pick<CarryLine, "session_id" | "sandbox_id" | "network">;
+  line: Pick<CarryLine, "session_id" | "sandbox_id" | "network" | "pass">;
 }
 
 /**

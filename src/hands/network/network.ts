@@ -60,7 +60,7 @@ export function createNetwork({ egress_socket, data_dir, egress_wait_ms }: Netwo
 
   return {
     async attach({ session_id, sandbox_id, spec }) {
-      const { network } = spec;
+      const { network, credentials } = spec;
       if (network.type === "none") return null;
       let slot = await slots.take();
       const meter = openMeter({
@@ -68,7 +68,11 @@ export function createNetwork({ egress_socket, data_dir, egress_wait_ms }: Netwo
         bytes_max: spec.limits.network_bytes,
         connections_max: spec.limits.network_connections,
       });
-      const carrier = createCarrier({ egress, meter, line: { session_id, sandbox_id, network } });
+      const carrier = createCarrier({
+        egress,
+        meter,
+        line: { session_id, sandbox_id, network, pass: credentials?.pass ?? null },
+      });
       meters.set(sandbox_id, meter);
       listen(slot, carrier);
       return {
