@@ -511,6 +511,11 @@ export const limits = {
   egress_goodbye_ms: 2_000,
   /** How long egress believes what it was told of a session's credentials: so long an old one may still be used. */
   credentials_believed_ms: 10_000,
+  /** Shorter secrets are not looked for in what comes back: they could be anything. Longer ones than the piece, in pieces. */
+  redacted_bytes_min: 12,
+  redacted_piece_bytes_max: 128,
+  /** Of what could be the beginning of a secret, how much is shown to whoever waits for more. */
+  redacted_early_bytes_max: 5,
 
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,

@@ -1,0 +1,87 @@
+/** What is looked for, and what is put in its place, which has as many bytes. */
+export interface Needle {
+  bytes: Buffer;
+  instead: Buffer;
+}
+
+export interface Found {
+  start: number;
+  end: number;
+  needle: Needle;
+}
+
+/** Looks for many needles at a time: in most texts in steps of nearly `needleBytesMin`, however many there are. */
+export interface Finder {
+  /** All there are, those that overlap among them, by where they start; of those that start together the longest is first. */
+  all(bytes: Buffer): Found[];
+  /** Where the longest end of it starts that a needle begins with; its length where none does. */
+  beginning(bytes: Buffer): number;
+}
+
+/** By the algorithm of Wu and Manber, over blocks of three bytes. `window`: how many bytes every needle has at least. */
+export function createFinder(needles: readonly Needle[], window: number): Finder {
+  const shifts = new Uint8Array(1 << hashBits).fill(window - blockBytes + 1);
+  /** Of which the last block of the window has this hash. */
+  const ending = new Map<number, Needle[]>();
+  const starting = new Map<number, Needle[]>();
+  let longest = 0;
+  const longestFirst = needles.toSorted((a, b) => b.bytes.length - a.bytes.length);
+  for (const needle of longestFirst) {
+    const { bytes } = needle;
+    longest = Math.max(longest, bytes.length);
+    for (let last = blockBytes - 1; last < window; last += 1) {
+      const hash = hashAt(bytes, last);
+      shifts[hash] = Math.min(shifts[hash] ?? 0, window - 1 - last);
+    }
+    addTo(ending, hashAt(bytes, window - 1), needle);
+    addTo(starting, bytes[0] ?? 0, needle);
+  }
+
+  return {
+    all(bytes) {
+      const found: Found[] = [];
+      if (needles.length === 0) return found;
+      for (let last = window - 1; last < bytes.length; ) {
+        const hash = hashAt(bytes, last);
+        const shift = shifts[hash] ?? 0;
+        if (shift === 0) {
+          const start = last - window + 1;
+          for (const needle of ending.get(hash) ?? []) {
+            const end = start + needle.bytes.length;
+            if (isAt(needle.bytes, bytes, start)) found.push({ start, end, needle });
+          }
+        }
+        last += shift || 1;
+      }
+      return found;
+    },
+    beginning(bytes) {
+      for (let start = Math.max(0, bytes.length - longest + 1); start < bytes.length; start += 1) {
+        const length = bytes.length - start;
+        const begins = (starting.get(bytes[start] ?? 0) ?? []).some(
+          (needle) => needle.bytes.length > length && bytes.compare(needle.bytes, 0, length, start) === 0,
+        );
+        if (begins) return start;
+      }
+      return bytes.length;
+    },
+  };
+}
+
+const blockBytes = 3;
+const hashBits = 15;
+
+/** Of the block that ends there. */
+const hashAt = (bytes: Buffer, last: number): number =>
+  (((bytes[last - 2] ?? 0) << 10) ^ ((bytes[last - 1] ?? 0) << 5) ^ (bytes[last] ?? 0)) &
+  ((1 << hashBits) - 1);
+
+const isAt = (needle: Buffer, bytes: Buffer, start: number): boolean =>
+  start + needle.length <= bytes.length &&
+  bytes.compare(needle, 0, needle.length, start, start + needle.length) === 0;
+
+function addTo(lists: Map<number, Needle[]>, key: number, needle: Needle): void {
+  const list = lists.get(key);
+  if (list) list.push(needle);
+  else lists.set(key, [needle]);
+}
