@@ -516,6 +516,12 @@ export const limits = {
   redacted_piece_bytes_max: 128,
   /** Of what could be the beginning of a secret, how much is shown to whoever waits for more. */
   redacted_early_bytes_max: 5,
+  /** What stands for a secret is as long as it, within these bounds; the second is of what comes behind a vendor's letters. */
+  placeholder_chars_max: 256,
+  placeholder_random_chars_min: 24,
+  /** How long a session's authority is valid, and from how long before it was made: the clocks of hosts differ. */
+  session_authority_ms: 10 * 365 * 24 * 60 * 60_000,
+  session_authority_early_ms: 24 * 60 * 60_000,
 
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { SealedPlace } from "./seal.ts";
+import type { Seal, SealedPlace } from "./seal.ts";
 
 /** What is sealed of a credential, by its type: JSON, in the column `secret` of its row. */
 export const credentialSecret = z.discriminatedUnion("type", [
@@ -20,6 +20,21 @@ export const credentialPlace = (workspaceId: string, credentialId: string): Seal
   workspace_id: workspaceId,
   id: credentialId,
 });
+
+/** Opens what was sealed as JSON of a shape. What is thrown holds nothing of it, as a parser's errors may. */
+export async function openAs<T>(
+  schema: z.ZodType<T>,
+  seal: Pick<Seal, "open">,
+  sealed: string,
+  place: SealedPlace,
+): Promise<T> {
+  const text = await seal.open(sealed, place);
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    throw new Error(`${place.table}.${place.column} of ${place.id} has not the shape that it should have`);
+  }
+}
 
 /** What is sealed of a session's pass. */
 export const passSecret = z.object({ pass: z.string(), private_key: z.string() });

@@ -31,8 +31,15 @@ export const tokensIn =
   (db: Database, seal: Seal) =>
   async (workspaceId: string, resourceId: string): Promise<string | null> => {
     const [row] = await db.query<{ url: string; token: string | null }>(find, [workspaceId, resourceId]);
-    return row?.token == null ? null : seal.open(row.token, tokenPlace(workspaceId, row.url));
+    return row?.token == null ? null : openToken(seal, workspaceId, { url: row.url, token: row.token });
   };
+
+/** What the row of a repository has as its token. Throws where it cannot be opened. */
+export const openToken = (
+  seal: Seal,
+  workspaceId: string,
+  { url, token }: { url: string; token: string },
+): Promise<string> => seal.open(token, tokenPlace(workspaceId, url));
 
 /** A repository as it is written down with a new session. */
 export interface NewRepository {

@@ -1,0 +1,89 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Statement } from "../../db/database.ts";
+import type { SessionSecret, SessionSecrets } from "../../net/vault-wire.ts";
+import { openToken } from "../sessions/repositories.ts";
+import { openPass, openVariable, type PassParts } from "./pass.ts";
+
+interface Found {
+  workspace_id: string;
+  certificate: string;
+  secret: string;
+  variables: {
+    id: string;
+    placeholder: string;
+    secret: string;
+    auth: {
+      networking: { type: "unrestricted" } | { type: "limited"; allowed_hosts: string[] };
+      injection_location: { header: boolean; body: boolean };
+    };
+  }[];
+  repositories: { id: string; url: string; token: string }[];
+}
+
+const find: Statement = {
+  name: "session_pass_resolve",
+  text: `
+select s.workspace_id, p.certificate, p.secret, coalesce((
+    select json_agg(json_build_object('id', c.id, 'placeholder', v.placeholder, 'secret', c.secret, 'auth', c.auth))
+    from session_placeholder v join credential c on c.id = v.credential_id
+    where v.session_id = s.id and c.workspace_id = s.workspace_id and c.vault_id = any (s.vault_ids)
+      and c.archived_at is null and c.secret is not null), '[]') as variables, coalesce((
+    select json_agg(json_build_object('id', r.id, 'url', r.url, 'token', r.token) order by r.position)
+    from session_resource r
+    where r.session_id = s.id and r.type = 'github_repository' and r.token is not null), '[]') as repositories
+from session s join session_head h on h.session_id = s.id join session_pass p on p.session_id = s.id
+where s.id = $1 and s.archived_at is null and h.status <> 'terminated'`,
+};
+
+/**
+ * What may be used for the programs of a session, as it is now: whoever has its pass is told. Null for all others, and once
+ * the session has ended. A secret that cannot be opened is left out, and the others are not.
+ */
+export async function resolveSecrets(
+  { db, seal, trouble }: PassParts,
+  { session_id, pass }: { session_id: string; pass: string },
+): Promise<SessionSecrets | null> {
+  const [found] = await db.query<Found>(find, [session_id]);
+  if (!found) return null;
+  const { workspace_id } = found;
+  const own = await openPass(seal, workspace_id, session_id, found.secret);
+  if (!isSame(own.pass, pass)) return null;
+  const opening = [
+    ...found.variables.map(({ id, placeholder, secret, auth }) =>
+      opened(id, "credential", async (): Promise<SessionSecret> => {
+        const { networking, injection_location } = auth;
+        const { header, body } = injection_location;
+        const hosts = networking.type === "limited" ? networking.allowed_hosts : null;
+        const value = await openVariable(seal, workspace_id, id, secret);
+        return { type: "environment_variable", id, placeholder, secret: value, hosts, header, body };
+      }),
+    ),
+    ...found.repositories.map(({ id, url, token }) =>
+      opened(id, "repository", async (): Promise<SessionSecret> => {
+        return { type: "repository", id, url, token: await openToken(seal, workspace_id, { url, token }) };
+      }),
+    ),
+  ];
+  return {
+    authority: { certificate: found.certificate, private_key: own.private_key },
+    secrets: (await Promise.all(opening)).flat(),
+  };
+
+  async function opened(
+    id: string,
+    kind: string,
+    open: () => Promise<SessionSecret>,
+  ): Promise<SessionSecret[]> {
+    try {
+      return [await open()];
+    } catch (error) {
+      trouble(`the secret of the ${kind} ${id} cannot be opened, and is not used`, error, session_id);
+      return [];
+    }
+  }
+}
+
+/** In the same time, wherever they differ. */
+const isSame = (one: string, other: string): boolean => timingSafeEqual(hashOf(one), hashOf(other));
+
+const hashOf = (text: string) => createHash("sha256").update(text).digest();
