@@ -509,6 +509,13 @@ export const limits = {
   egress_wait_ms: 5_000,
   egress_retry_ms: 100,
   egress_goodbye_ms: 2_000,
+  /** Active credentials of a vault, vaults of a session, and hosts that a credential names. */
+  vault_credentials_max: 20,
+  session_vaults_max: 50,
+  credential_hosts_max: 16,
+  /** A secret: it has to fit into a header. And what names an OAuth client, its scope and its resource. */
+  secret_chars_max: 8_192,
+  oauth_text_chars_max: 2_048,
   /** How long egress believes what it was told of a session's credentials: so long an old one may still be used. */
   credentials_believed_ms: 10_000,
   /** Shorter secrets are not looked for in what comes back: they could be anything. Longer ones than the piece, in pieces. */

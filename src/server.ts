@@ -4,6 +4,7 @@ import { createApp } from "./api/app.ts";
 import { apiKeys, firstOf } from "./api/auth.ts";
 import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
+import { credentialRoutes } from "./api/routes/credentials.ts";
 import { environmentKeyRoutes } from "./api/routes/environment-keys.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
 import { eventRoutes } from "./api/routes/events.ts";
@@ -13,6 +14,7 @@ import { modelRoutes } from "./api/routes/models.ts";
 import { sessionResourceRoutes } from "./api/routes/session-resources.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { skillRoutes } from "./api/routes/skills.ts";
+import { vaultRoutes } from "./api/routes/vaults.ts";
 import { workRoutes } from "./api/routes/work.ts";
 import { createWorks } from "./api/work.ts";
 import { type Brain, startBrain } from "./brain/brain.ts";
@@ -269,6 +271,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...agentRoutes,
     ...environmentRoutes(options.sandboxes.maximum),
     ...environmentKeyRoutes,
+    ...vaultRoutes,
+    ...credentialRoutes({ seal: options.seal, allow_private_hosts: options.allow_private_hosts }),
     ...workRoutes({ bells, lease_ms: options.work_lease_ms, stop: stop.signal }),
     ...sessionRoutes({
       priced: spending.isPriced,

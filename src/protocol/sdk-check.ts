@@ -51,9 +51,30 @@ import type {
   BetaSkillVersion,
   VersionCreateParams,
 } from "@anthropic-ai/sdk/resources/beta/skills/versions";
+import type {
+  BetaManagedAgentsCredential,
+  BetaManagedAgentsDeletedCredential,
+  CredentialCreateParams,
+  CredentialListParams,
+  CredentialUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
+import type {
+  BetaManagedAgentsDeletedVault,
+  BetaManagedAgentsVault,
+  VaultCreateParams,
+  VaultListParams,
+  VaultUpdateParams,
+} from "@anthropic-ai/sdk/resources/beta/vaults/vaults";
 import type { DeletedFile, FileMetadata as PlainFileMetadata } from "@anthropic-ai/sdk/resources/files";
 import type { z } from "zod";
 import type { Agent, createAgentBody, updateAgentBody } from "./agents.ts";
+import type {
+  Credential,
+  createCredentialBody,
+  deletedCredential,
+  listCredentialsQuery,
+  updateCredentialBody,
+} from "./credentials.ts";
 import type {
   createEnvironmentBody,
   deletedEnvironment,
@@ -81,6 +102,7 @@ import type {
   SkillVersion,
 } from "./skills.ts";
 import type { Thread } from "./threads.ts";
+import type { createVaultBody, deletedVault, listVaultsQuery, updateVaultBody, Vault } from "./vaults.ts";
 import type {
   heartbeatQuery,
   pollWorkQuery,
@@ -119,6 +141,10 @@ export type Answers = [
   Fits<Work, BetaSelfHostedWork>,
   Fits<WorkHeartbeat, BetaSelfHostedWorkHeartbeatResponse>,
   Fits<WorkQueueStats, BetaSelfHostedWorkQueueStats>,
+  Fits<Vault, BetaManagedAgentsVault>,
+  Fits<z.infer<typeof deletedVault>, BetaManagedAgentsDeletedVault>,
+  Fits<Credential, BetaManagedAgentsCredential>,
+  Fits<z.infer<typeof deletedCredential>, BetaManagedAgentsDeletedCredential>,
 ];
 
 export type Requests = [
@@ -127,6 +153,10 @@ export type Requests = [
   Fits<Body<EnvironmentCreateParams>, z.input<typeof createEnvironmentBody>>,
   Fits<Body<EnvironmentUpdateParams>, z.input<typeof updateEnvironmentBody>>,
   Fits<Now<SessionCreateParams, "initial_events" | "vault_ids">, z.input<typeof createSessionBody>>,
+  Fits<Body<VaultCreateParams>, z.input<typeof createVaultBody>>,
+  Fits<Body<VaultUpdateParams>, z.input<typeof updateVaultBody>>,
+  Fits<Body<CredentialCreateParams>, z.input<typeof createCredentialBody>>,
+  Fits<Omit<Body<CredentialUpdateParams>, "vault_id">, z.input<typeof updateCredentialBody>>,
   Fits<Body<ResourceAddParams>, z.input<typeof addResourceBody>>,
   Fits<Omit<Body<ResourceUpdateParams>, "session_id">, z.input<typeof updateResourceBody>>,
   Fits<Now<SessionUpdateParams, "agent" | "vault_ids">, z.input<typeof updateSessionBody>>,
@@ -143,6 +173,12 @@ export type Unknown = [
   Fits<Missing<EnvironmentUpdateParams, z.input<typeof updateEnvironmentBody>>, never>,
   Fits<Missing<SessionCreateParams, z.input<typeof createSessionBody>>, never>,
   Fits<Missing<SessionUpdateParams, z.input<typeof updateSessionBody>>, never>,
+  Fits<Missing<VaultCreateParams, z.input<typeof createVaultBody>>, never>,
+  Fits<Missing<VaultUpdateParams, z.input<typeof updateVaultBody>>, never>,
+  Fits<Missing<VaultListParams, z.input<typeof listVaultsQuery>>, never>,
+  Fits<Missing<CredentialCreateParams, z.input<typeof createCredentialBody>>, never>,
+  Fits<Missing<CredentialUpdateParams, z.input<typeof updateCredentialBody>>, "vault_id">,
+  Fits<Missing<CredentialListParams, z.input<typeof listCredentialsQuery>>, never>,
   Fits<Missing<ResourceAddParams, z.input<typeof addResourceBody>>, never>,
   Fits<Missing<ResourceUpdateParams, z.input<typeof updateResourceBody>>, "session_id">,
   Fits<Missing<ResourceListParams, z.input<typeof listResourcesQuery>>, never>,

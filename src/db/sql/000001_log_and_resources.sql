@@ -524,6 +524,22 @@ create table credential (
 create unique index credential_key on credential (vault_id, key) where archived_at is null;
 create index credential_page on credential (vault_id, created_at desc, id desc);
 
+-- Of a vault that is locked: how many active credentials it has, and whether one is for the same. Volatile, and so with a
+-- snapshot of its own: it sees what others committed while the lock was waited for.
+create function credentials_beside(of_vault text, of_key text) returns json language sql volatile as $$
+  select json_build_object('active', count(*), 'same', count(*) filter (where key = of_key) > 0)
+  from credential where vault_id = of_vault and archived_at is null
+$$;
+
+-- Of a vault that is locked. For the same reason a function.
+create function archive_credentials(of_vault text, at timestamptz) returns bigint language sql volatile as $$
+  with ended as (
+    update credential set archived_at = at, secret = null, refresher = null, refresh_until = null
+    where vault_id = of_vault and archived_at is null returning id
+  )
+  select count(*) from ended
+$$;
+
 -- By what the programs of a session reach hosts with its credentials: each session has one, from its first sandbox on.
 create table session_pass (
   workspace_id text not null,

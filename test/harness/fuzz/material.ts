@@ -69,6 +69,12 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
   const named = { type: "document", source: mounted };
   const message = { type: "user.message", content: [text, image, document, named] };
   const resource = await api.client.beta.sessions.resources.add(session, mounted);
+  const vault = await api.client.beta.vaults.create({ display_name: "v" });
+  const bearer = { type: "static_bearer", mcp_server_url: "https://mcp.example.com", token: "t0" } as const;
+  const credential = await api.client.beta.vaults.credentials.create(vault.id, { auth: bearer });
+  const token_endpoint_auth = { type: "client_secret_post", client_secret: "cs" };
+  const refresh = { token_endpoint: "https://auth.example.com/token", client_id: "c", refresh_token: "r" };
+  const variable = { type: "environment_variable", secret_name: "API_KEY", secret_value: "s" };
   const nothing = "sevt_01AAAAAAAAAAAAAAAAAAAAAA";
   return {
     operations: operationsOf(openApi),
@@ -86,6 +92,8 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
       skill_id: skill.id,
       version: skill.latest_version_id,
       resource_id: resource.id,
+      vault_id: vault.id,
+      credential_id: credential.id,
     },
     bodies: {
       "POST /v1/agents": [
@@ -127,6 +135,33 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
         { events: [{ type: "user.interrupt" }, { type: "user.message", content: [text] }] },
         { events: [message, { type: "system.message", content: [text] }] },
       ],
+      "POST /v1/vaults": [{ display_name: "w", metadata }],
+      "POST /v1/vaults/{vault_id}": [{ display_name: "x" }, { metadata }],
+      "POST /v1/vaults/{vault_id}/credentials": [
+        { auth: { ...bearer, mcp_server_url: "https://a.example.com" }, display_name: "c", metadata },
+        {
+          auth: {
+            type: "mcp_oauth",
+            mcp_server_url: "https://b.example.com",
+            access_token: "a",
+            expires_at: "2999-01-01T00:00:00Z",
+            refresh: { ...refresh, token_endpoint_auth, scope: "read", resource: "https://b.example.com" },
+          },
+        },
+        { auth: { ...variable, networking: { type: "limited", allowed_hosts: ["example.com"] } } },
+        {
+          auth: {
+            ...variable,
+            secret_name: "OTHER_KEY",
+            networking: { type: "unrestricted" },
+            injection_location: { header: true },
+          },
+        },
+      ],
+      "POST /v1/vaults/{vault_id}/credentials/{credential_id}": [
+        { auth: { type: "static_bearer", token: "t1" } },
+        { display_name: "d", metadata },
+      ],
       "POST /v1/messages": [
         { ...chat, max_tokens: 100 },
         { ...chat, max_tokens: 100, stream: true },
@@ -142,6 +177,10 @@ export async function materialOf({ api, facts, session, selfHosted }: Ground): P
             { type: "user.define_outcome", description: "d", rubric: { type: "text", content: "r" } },
           ],
         },
+      ],
+      "POST /v1/vaults/{vault_id}/credentials/{credential_id}": [
+        { auth: { type: "mcp_oauth", access_token: "a", refresh: { scope: "", token_endpoint_auth } } },
+        { auth: { type: "environment_variable", secret_value: "s", injection_location: { body: true } } },
       ],
       "POST /v1/sessions/{session_id}": [{ budget }, { vault_ids: ["vlt_x"] }],
       "POST /v1/sessions/{session_id}/resources/{resource_id}": [{ authorization_token: "t" }],
