@@ -1,8 +1,8 @@
 import { connect as connectLocally, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { limits } from "../limits.ts";
+import { readLines } from "../net/lines.ts";
 import { type Identity, tlsOptions, wrongRole } from "./identity.ts";
-import { readLines } from "./lines.ts";
 import { type HandsRequest, type HandsResponse, handsResponse, type OutputsOf } from "./wire.ts";
 
 export type Unsent<T> = T extends { n: number } ? Omit<T, "n"> : never;

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { limits } from "../limits.ts";
+import { readLines } from "../net/lines.ts";
 import { listenLocally } from "../net/local-socket.ts";
 import { openBlobs } from "./blobs/blobs.ts";
 import { createCalls } from "./calls.ts";
@@ -9,7 +10,6 @@ import { type CheckpointsOptions, createCheckpoints, noCheckpoints } from "./che
 import type { Driver } from "./driver.ts";
 import { hostIdOf } from "./host-id.ts";
 import { openJournals } from "./journals.ts";
-import { readLines } from "./lines.ts";
 import { listenOnNetwork, type NetworkListener } from "./listen.ts";
 import { createMounts } from "./mounts/mounts.ts";
 import { createNetwork } from "./network/network.ts";

@@ -1,6 +1,6 @@
+import { readLines } from "../net/lines.ts";
 import type { SandboxProcess } from "./driver.ts";
 import { readExitCode } from "./exit-code.ts";
-import { readLines } from "./lines.ts";
 import { markPrefix, scanMarks } from "./marks.ts";
 
 /** What bash says of itself between two commands. */

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
+import { readLines } from "../../net/lines.ts";
 import { type SandboxProcess, Unavailable } from "../driver.ts";
 import { readExitCode } from "../exit-code.ts";
-import { readLines } from "../lines.ts";
 import { quote } from "../quote.ts";
 import type { PipeSet, PipeSets } from "./pipes.ts";
 

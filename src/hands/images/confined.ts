@@ -4,12 +4,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { limits } from "../../limits.ts";
+import { readLines } from "../../net/lines.ts";
 import { findBwrap } from "../drivers/bwrap.ts";
 import { become } from "../drivers/isolation.ts";
 import { hostPrograms, openFolders } from "../drivers/root-filesystem.ts";
 import type { User } from "../drivers/sandbox-folders.ts";
 import { openFilter } from "../drivers/seccomp-file.ts";
-import { readLines } from "../lines.ts";
 import type { Said } from "./archive/process.ts";
 
 const said = z.discriminatedUnion("type", [

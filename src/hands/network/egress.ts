@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../../limits.ts";
 import { type CarryLine, type EgressLine, type RefusedLine, refusedLine } from "../../net/egress-wire.ts";
-import { readLines } from "../lines.ts";
+import { readLines } from "../../net/lines.ts";
 
 /** The egress process of this machine, which may die and come back at any time. */
 export interface Egress {
