@@ -98,7 +98,25 @@ refuses("sessions", (ground) => {
       status: 404,
       says: /^resources.0.file_id: file file_01x not found/,
     },
-    { what: "with vaults", path, body: sessionBody({ vault_ids: ["vlt_01x"] }), says: /vault_ids/ },
+    {
+      what: "with a vault that is not there",
+      path,
+      body: sessionBody({ vault_ids: ["vlt_01x"] }),
+      status: 404,
+      says: /^vault vlt_01x not found$/,
+    },
+    {
+      what: "with one vault twice",
+      path,
+      body: sessionBody({ vault_ids: ["vlt_01x", "vlt_01x"] }),
+      says: /^vault_ids\.1: /,
+    },
+    ...["secrets", "environment_variables", "env", "sandbox"].map((field) => ({
+      what: `with ${field}`,
+      path,
+      body: sessionBody({ [field]: { API_KEY: "sk-0123456789" } }),
+      says: new RegExp(`^${field}: unknown field; .*vault_ids$`),
+    })),
     ...["0", "-1", "25.00", "007", "", "1e3", "1 ", "1000000000000", 5, null].map((amount) => ({
       what: `with a budget of ${JSON.stringify(amount)}`,
       path,

@@ -4,6 +4,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import type { CredentialCreateParams } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
 import { credentialPlace } from "../src/vault/secrets.ts";
 import { startTestServer } from "./harness/server.ts";
+import { newSession, prepare } from "./harness/session.ts";
 
 const api = await startTestServer({ allow_private_hosts: ["mcp.intranet", "10.1.0.0/16"] });
 after(() => api.close());
@@ -154,5 +155,48 @@ describe("a credential", () => {
       assert.deepEqual(await sealed(made.id), { secret, version: 1 });
     }
     assert.equal((await credentials.list(vault)).data.length, 3);
+  });
+});
+
+describe("a session", () => {
+  test("has the vaults that it was created with, in their order, and so do its forks", async () => {
+    const facts = await prepare(api.client);
+    const vault_ids = [await newVault(), await newVault(), await newVault()].reverse();
+    const start = { agent: facts.agent_id, environment_id: facts.environment_id };
+    const session = await api.client.beta.sessions.create({ ...start, vault_ids });
+    assert.deepEqual(session.vault_ids, vault_ids);
+    assert.deepEqual((await api.client.beta.sessions.retrieve(session.id)).vault_ids, vault_ids);
+    const { data } = await api.client.beta.sessions.list();
+    assert.deepEqual(data.find(({ id }) => id === session.id)?.vault_ids, vault_ids);
+    assert.deepEqual((await newSession(api.client, facts)).vault_ids, []);
+
+    // One that is gone is no reason for the others to end.
+    await vaults.delete(vault_ids[1] ?? "");
+    await vaults.archive(vault_ids[2] ?? "");
+    const fork = await api.client.post<{ vault_ids: string[] }>(`/v1/sessions/${session.id}/fork`);
+    assert.deepEqual(fork.vault_ids, vault_ids);
+    const again = (ids: string[]) => api.client.beta.sessions.create({ ...start, vault_ids: ids });
+    await assert.rejects(
+      again(vault_ids),
+      refused(404, new RegExp(`^404 .*vault ${vault_ids[1]} not found`)),
+    );
+    await assert.rejects(again(vault_ids.slice(2)), refused(400, /vault_ids\.0: vault vlt_\w+ is archived/));
+    const update = api.client.beta.sessions.update(session.id, { vault_ids: vault_ids.slice(0, 1) });
+    await assert.rejects(update, refused(400, /vault_ids: cannot be changed/));
+  });
+
+  test("comes to be before a vault of it is archived, or not at all", async () => {
+    const facts = await prepare(api.client);
+    for (let i = 0; i < 20; i += 1) {
+      const vault = await newVault();
+      const start = { agent: facts.agent_id, environment_id: facts.environment_id, vault_ids: [vault] };
+      const [archived, made] = await Promise.allSettled([
+        vaults.archive(vault),
+        api.client.beta.sessions.create(start),
+      ]);
+      assert.ok(archived.status === "fulfilled");
+      if (made.status === "rejected") refused(400, /is archived/)(made.reason);
+      else assert.ok(made.value.created_at <= (archived.value.archived_at ?? ""));
+    }
   });
 });

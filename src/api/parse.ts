@@ -71,9 +71,16 @@ const describe: z.core.$ZodErrorMap = (issue) => {
   }
 };
 
+/** What other servers take secrets in. Here none is part of a session, an agent or an environment. */
+const secretFields = new Set(["secrets", "sandbox", "environment_variables", "env_vars", "env"]);
+const unknown = (field: string) =>
+  secretFields.has(field)
+    ? "unknown field; a secret becomes a credential of a vault, and the session names the vault in vault_ids"
+    : "unknown field";
+
 function problemsOf(issue: z.core.$ZodIssue): Problem[] {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({ path: [...issue.path, key], message: "unknown field" }));
+    return issue.keys.map((key) => ({ path: [...issue.path, key], message: unknown(key) }));
   }
   if (issue.code === "invalid_union" && issue.errors.length > 0) {
     return branchProblems(issue.errors).map(({ path, message }) => ({

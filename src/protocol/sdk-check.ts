@@ -152,7 +152,7 @@ export type Requests = [
   Fits<Body<AgentUpdateParams>, z.input<typeof updateAgentBody>>,
   Fits<Body<EnvironmentCreateParams>, z.input<typeof createEnvironmentBody>>,
   Fits<Body<EnvironmentUpdateParams>, z.input<typeof updateEnvironmentBody>>,
-  Fits<Now<SessionCreateParams, "initial_events" | "vault_ids">, z.input<typeof createSessionBody>>,
+  Fits<Now<SessionCreateParams, "initial_events">, z.input<typeof createSessionBody>>,
   Fits<Body<VaultCreateParams>, z.input<typeof createVaultBody>>,
   Fits<Body<VaultUpdateParams>, z.input<typeof updateVaultBody>>,
   Fits<Body<CredentialCreateParams>, z.input<typeof createCredentialBody>>,

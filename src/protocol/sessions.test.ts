@@ -138,7 +138,9 @@ test("what is not supported is refused by name, and empty lists are no request f
   const outcome = { type: "user.define_outcome", description: "d", rubric: { type: "text", content: "r" } };
   for (const fields of [
     { resources: [{ type: "folder", path: "/" }] },
-    { vault_ids: ["vlt_1"] },
+    { vault_ids: ["vlt_1", "vlt_2", "vlt_1"] },
+    { vault_ids: ["env_1"] },
+    { vault_ids: Array.from({ length: 51 }, (_, i) => `vlt_${i}`) },
     { budget: { type: "limit" } },
     { initial_events: Array.from({ length: 51 }, () => message) },
     { initial_events: [outcome, outcome] },

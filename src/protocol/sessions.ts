@@ -62,7 +62,16 @@ export function agentAsked(param: AgentParam): {
 }
 
 const title = z.string().max(limits.title_chars_max).nullish();
-const unsupported = (what: string) => z.never(`${what} not supported yet`);
+
+/** In the order in which they are looked through for a credential. */
+const vaultIds = z
+  .array(idOf("vault"))
+  .max(limits.session_vaults_max)
+  .superRefine((ids, context) => {
+    for (const [i, id] of ids.entries())
+      if (ids.indexOf(id) < i)
+        context.addIssue({ code: "custom", path: [i], message: "names a vault for the second time" });
+  });
 
 export const createSessionBody = z.strictObject({
   agent: agentParam,
@@ -70,7 +79,7 @@ export const createSessionBody = z.strictObject({
   title,
   metadata: metadataParams.optional(),
   resources: resourcesParams.optional(),
-  vault_ids: z.array(unsupported("vaults are")).optional(),
+  vault_ids: vaultIds.optional(),
   budget: budgetParams.nullish(),
   initial_events: z
     .array(initialEventParams)
@@ -92,7 +101,7 @@ export const updateSessionBody = z.strictObject({
     .optional(),
   /** Only of a session that was created with one; null removes it for good. */
   budget: budgetParams.nullish(),
-  vault_ids: unsupported("changing the vaults of a session is").optional(),
+  vault_ids: z.never("cannot be changed: a session keeps the vaults that it was created with").optional(),
 });
 export type UpdateSession = z.infer<typeof updateSessionBody>;
 

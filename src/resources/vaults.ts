@@ -145,3 +145,23 @@ const deleteOne: Statement = {
   name: "vault_delete",
   text: "delete from vault where workspace_id = $1 and id = $2 returning id",
 };
+
+const look: Statement = {
+  name: "vaults_of_session",
+  text: "select id, archived_at from vault where workspace_id = $1 and id = any($2)",
+};
+
+/** Says which of these a new session cannot have, if there is one. */
+export async function requireVaults(
+  db: Database,
+  workspaceId: string,
+  ids: readonly string[],
+): Promise<void> {
+  const rows = await db.query<Pick<VaultRow, "id" | "archived_at">>(look, [workspaceId, ids]);
+  for (const [i, id] of ids.entries()) {
+    const vault = rows.find((row) => row.id === id);
+    if (!vault) throw vaultNotFound(id);
+    if (vault.archived_at !== null)
+      throw invalid(`vault_ids.${i}: vault ${id} is archived: new sessions cannot have it`);
+  }
+}

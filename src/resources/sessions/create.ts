@@ -12,12 +12,13 @@ import type { CreateSession, Session } from "../../protocol/sessions.ts";
 import type { SessionAgent } from "../../protocol/snapshots.ts";
 import { heldSources, insertCopies, requireSources } from "../files/copies.ts";
 import type { Pin } from "../skills/pins.ts";
+import { requireVaults } from "../vaults.ts";
 import { hashesOf, type NamedFiles, namedDrafts } from "./named-files.ts";
 import type { NewRepository } from "./repositories.ts";
 import { type ResourceRow, resourcesJson } from "./resource-row.ts";
 import { type SessionRow, sessionColumns, toSession } from "./row.ts";
 
-// The environment's row is locked so that it cannot be deleted or archived in between. All that a session is made of
+// The rows of the environment and the vaults are locked so that they cannot be deleted or archived in between. All that a session is made of
 // appears at once: with initial events it is already running when anybody first sees it.
 const statement: Statement = {
   name: "session_create",
@@ -25,14 +26,17 @@ const statement: Statement = {
 with env as (
   select id, config, drover_now() as at from environment
   where id = $4 and workspace_id = $1 and archived_at is null for share
+), vaults as materialized (
+  select id from vault where id = any($19::text[]) and workspace_id = $1 and archived_at is null for share
 ), asked as materialized (
   select * from json_to_recordset($15::json) as r (position int, id text, source_id text, file_id text, mount_path text)
 ), ${heldSources}, made as (
-  insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config, title,
-    metadata, mounts_version, created_at, updated_at)
-  select $1, $2, $5, $6, $3::json, env.id, env.config, $7, $8::json,
+  insert into session (workspace_id, id, agent_id, agent_version, agent, environment_id, environment_config, vault_ids,
+    title, metadata, mounts_version, created_at, updated_at)
+  select $1, $2, $5, $6, $3::json, env.id, env.config, $19, $7, $8::json,
     json_array_length($14::json) + (select count(*) from asked) + json_array_length($18::json), env.at, env.at from env
   where (select count(*) from sources) = (select count(*) from asked)
+    and (select count(*) from vaults) = cardinality($19::text[])
   returning *, id as session_id, created_at as at
 ), copied as (
   ${insertCopies("made")}
@@ -98,10 +102,10 @@ export interface NewSession {
   named: NamedFiles;
   /** Its model has a list price. */
   priced: boolean;
-  params: Pick<CreateSession, "title" | "metadata" | "initial_events" | "budget" | "resources">;
+  params: Pick<CreateSession, "title" | "metadata" | "initial_events" | "budget" | "resources" | "vault_ids">;
 }
 
-/** Everything was checked but the files; of the rest, only the end of the environment is looked at again. */
+/** Everything was checked but the files and the vaults; of the rest, only the end of the environment is looked at again. */
 export async function createSession(
   db: Database,
   workspaceId: string,
@@ -116,6 +120,7 @@ export async function createSession(
   const files = (params.resources ?? []).flatMap((resource, i) =>
     resource.type === "file" ? [{ ...resource, position: i + 1, path: `resources.${i}.file_id` }] : [],
   );
+  const vaultIds = params.vault_ids ?? [];
   const [row] = await db.query<SessionRow & { made_resources: ResourceRow[] }>(statement, [
     workspaceId,
     id,
@@ -143,8 +148,10 @@ export async function createSession(
     hashesOf(named),
     readerOf(entries),
     JSON.stringify(repositories),
+    vaultIds,
   ]);
   if (!row) {
+    await requireVaults(db, workspaceId, vaultIds);
     await requireSources(db, workspaceId, files);
     throw invalid(`environment_id: environment ${environment.id} is archived or gone`);
   }

@@ -151,9 +151,9 @@ with source as (
   where f.path is not null and f.created_at < called.at and coalesce(f.superseded_at >= called.at, true)
 ), ${heldSources}, made as (
   insert into session (workspace_id, id, agent_id, agent_version, agent, first_agent, forked_from, environment_id,
-    environment_config, title, metadata, mounts_version, created_at, updated_at)
+    environment_config, vault_ids, title, metadata, mounts_version, created_at, updated_at)
   select $1, $3, source.agent_id, source.agent_version, $4::json, source.first_agent, $5::json, env.id,
-    source.environment_config, $6, $7::json, case when source.mounts_version > 0 then source.mounts_version + 1 else 0 end,
+    source.environment_config, source.vault_ids, $6, $7::json, case when source.mounts_version > 0 then source.mounts_version + 1 else 0 end,
     drover_now(), drover_now()
   from source, env
   where not $20 or exists (select from taken)

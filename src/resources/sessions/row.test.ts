@@ -25,6 +25,7 @@ const row: SessionRow = {
   },
   forked_from: null,
   environment_id: "env_1",
+  vault_ids: [],
   title: null,
   metadata: {},
   created_at: at,

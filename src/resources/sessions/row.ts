@@ -19,6 +19,7 @@ export interface SessionRow {
   agent: SessionAgent;
   forked_from: ForkedFrom | null;
   environment_id: string;
+  vault_ids: string[];
   title: string | null;
   metadata: Metadata;
   created_at: string;
@@ -47,7 +48,7 @@ export interface SessionRow {
 }
 
 /** Of `session s join session_head h`. A session was updated when its row was or when its log last grew. */
-export const sessionColumns = `s.id, s.agent, s.forked_from, s.environment_id, s.title, s.metadata, s.created_at,
+export const sessionColumns = `s.id, s.agent, s.forked_from, s.environment_id, s.vault_ids, s.title, s.metadata, s.created_at,
   greatest(s.updated_at, h.last_at) as updated_at, s.archived_at, h.status, h.seq, h.usage,
   ((h.active_us + coalesce(extract(epoch from drover_now() - h.active_since) * 1000000, 0)) / 1000000)::float8
     as active_seconds,
@@ -67,7 +68,7 @@ export function toSession(row: SessionRow): Session {
     environment_id: row.environment_id,
     metadata: row.metadata,
     resources: row.resources.map(toResource),
-    vault_ids: [],
+    vault_ids: row.vault_ids,
     budget: row.budget_cents === null ? null : budgetOf(row.budget_cents),
     outcome_evaluations: [],
     stats: { active_seconds: row.active_seconds, duration_seconds: row.duration_seconds },
