@@ -65,6 +65,10 @@ export const failpoints = [
   "repository_fetched",
   /** It stands in its place, and the log does not say so. */
   "repository_placed",
+  /** The turn to refresh a credential is taken, and nothing is asked of its token endpoint. */
+  "refresh_asked",
+  /** That has answered, and what it gave is nowhere written down. */
+  "refresh_answered",
   /** The sandbox of a session that has ended is removed, and that is still to be done. */
   "sandbox_removed",
   /** What a request with a key did is written and not committed, its answer with it. */

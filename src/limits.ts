@@ -529,6 +529,39 @@ export const limits = {
   /** How long a session's authority is valid, and from how long before it was made: the clocks of hosts differ. */
   session_authority_ms: 10 * 365 * 24 * 60 * 60_000,
   session_authority_early_ms: 24 * 60 * 60_000,
+  /** One request to a token endpoint, and what is read of its answer. */
+  oauth_refresh_ms: 15_000,
+  oauth_answer_bytes_max: 64 << 10,
+  /** A token that would last longer than this is taken for one whose end is not known, in `s`. */
+  oauth_expires_s_max: 10 * 366 * 86_400,
+  /** An access token is refreshed so long before it expires, or a tenth of its life where that is less. */
+  oauth_leeway_ms: 60_000,
+  /** How long others leave a refresh to the one who has its turn, how often they look, and how long they wait in all. */
+  oauth_turn_ms: 30_000,
+  oauth_poll_ms: 200,
+  oauth_wait_ms: 45_000,
+  /** How often a secret that is newer than the one that was to be refreshed is looked at anew. */
+  oauth_rounds_max: 5,
+  /** How long it is tried to write down what a token endpoint has given, and the pauses in between. */
+  oauth_write_ms: 60_000,
+  oauth_write_pause_ms: 250,
+  oauth_write_pause_ms_max: 5_000,
+  /** After a refresh that failed nobody tries again for so long: at first, at most, and where the answer was a refusal. */
+  oauth_rest_first_ms: 1_000,
+  oauth_rest_ms_max: 60_000,
+  oauth_rest_refused_ms: 5 * 60_000,
+  /** How long a server that stops waits for refreshes that it has begun. */
+  oauth_stop_ms: 5_000,
+  /** One request of a validation, what is read of its answer, and the same-origin redirects that it follows. */
+  credential_probe_ms: 15_000,
+  credential_probe_bytes_max: 4 << 20,
+  credential_probe_redirects_max: 3,
+  /** Validations that a process does at a time, and how long the others wait for their turn. */
+  credential_validations_parallel_max: 16,
+  credential_validation_wait_ms: 60_000,
+  /** What is shown of the answer of somebody else's server: of its body and of its content type. */
+  captured_body_chars_max: 4_096,
+  captured_type_chars_max: 255,
 
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,

@@ -64,8 +64,9 @@ export interface McpBearers {
    */
   find(workspaceId: string, sessionId: string, serverUrl: string): Promise<McpBearer | null>;
   /**
-   * After the server has refused it (401): a newer one, which somebody else or this call has got; null where there is none to
-   * be had. One process at a time refreshes a credential, however many ask.
+   * After the server has refused it (401): a newer one, which somebody else or this call has got; null where there is nothing
+   * to get one with. One process at a time refreshes a credential, however many ask. Throws `CredentialUnusable` where that
+   * failed, and says why.
    */
   renew(workspaceId: string, sessionId: string, refused: McpBearer): Promise<McpBearer | null>;
   /** Writes down that it was used. `outcome`: as in `vault-wire.ts`. */

@@ -18,7 +18,7 @@ import {
 } from "./session.ts";
 
 /** Which test meets each place at which a process can be made to die. One that is not here is not met: add a test. */
-const metBy: Record<Failpoint, "sessions" | "workspaces" | "outputs" | "contents"> = {
+const metBy: Record<Failpoint, "sessions" | "workspaces" | "outputs" | "contents" | "credentials"> = {
   claimed: "sessions",
   append_asked: "sessions",
   append_done: "sessions",
@@ -53,6 +53,8 @@ const metBy: Record<Failpoint, "sessions" | "workspaces" | "outputs" | "contents
   mounts_brought: "contents",
   repository_fetched: "contents",
   repository_placed: "contents",
+  refresh_asked: "credentials",
+  refresh_answered: "credentials",
   sandbox_removed: "workspaces",
   answer_written: "sessions",
   answer_committed: "sessions",

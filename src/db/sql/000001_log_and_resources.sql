@@ -517,6 +517,11 @@ create table credential (
   -- Who refreshes it at present, and until when that is believed.
   refresher text,
   refresh_until timestamptz,
+  -- How often its refresh has failed in a row, with which version of the secret and why; until when nobody tries again.
+  refresh_failures int not null default 0,
+  refresh_failed_version int,
+  refresh_failure text,
+  refresh_rest_until timestamptz,
   created_at timestamptz not null,
   updated_at timestamptz not null,
   archived_at timestamptz
