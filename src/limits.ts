@@ -516,6 +516,17 @@ export const limits = {
   /** A secret: it has to fit into a header. And what names an OAuth client, its scope and its resource. */
   secret_chars_max: 8_192,
   oauth_text_chars_max: 2_048,
+  /**
+   * Uses of credentials in a session's audit, which are kept for so long. Where a session has made so many different ones, new
+   * ones are counted under one name: nobody can make the old ones go by making more.
+   */
+  credential_uses_max: 10_000,
+  credential_uses_kept_ms: 90 * 24 * 3_600_000,
+  credential_uses_sweep_ms: 3_600_000,
+  credential_uses_sweep_batch_max: 5_000,
+  credential_use_chars_max: 255,
+  credential_uses_page: 100,
+  credential_uses_page_max: 1_000,
   /** How long egress believes what it was told of a session's credentials: so long an old one may still be used. */
   credentials_believed_ms: 10_000,
   /** Shorter secrets are not looked for in what comes back: they could be anything. Longer ones than the piece, in pieces. */

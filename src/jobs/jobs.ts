@@ -7,6 +7,7 @@ import { limits } from "../limits.ts";
 import { takeCleanups } from "../log/cleanup.ts";
 import { expireWorkspaces } from "../log/expiry.ts";
 import { sweepTurns } from "../outputs/turn.ts";
+import { forgetOldUses } from "../resources/credential-uses/note.ts";
 import { sweepFiles } from "../resources/files/remove.ts";
 import { forgetOldAnswers } from "../resources/kept-answers.ts";
 import { sweepSkills } from "../resources/skills/remove.ts";
@@ -80,6 +81,11 @@ export function startJobs({
       limits.idempotency_sweep_ms,
       () => forgetOldAnswers(db),
       (error) => trouble("removing old answers failed", error),
+    ),
+    repeat(
+      limits.credential_uses_sweep_ms,
+      () => forgetOldUses(db),
+      (error) => trouble("removing old uses of credentials failed", error),
     ),
     repeat(limits.files_sweep_ms, removeContents, (error) =>
       trouble("removing the content of files failed", error),

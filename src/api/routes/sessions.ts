@@ -1,8 +1,9 @@
 import type { Blobs } from "../../files/blobs.ts";
 import type { Watches } from "../../log/watch.ts";
+import { credentialUse, listUsesQuery } from "../../protocol/credential-uses.ts";
 import { invalid } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
-import { twoWayPageOf } from "../../protocol/page.ts";
+import { pageOf, twoWayPageOf } from "../../protocol/page.ts";
 import {
   agentAsked,
   createSessionBody,
@@ -14,6 +15,7 @@ import {
   updateSessionBody,
 } from "../../protocol/sessions.ts";
 import { agentStore } from "../../resources/agents.ts";
+import { listUses } from "../../resources/credential-uses/list.ts";
 import { environmentStore } from "../../resources/environments.ts";
 import { notBudgetable, notCapped } from "../../resources/sessions/budget.ts";
 import { createSession } from "../../resources/sessions/create.ts";
@@ -47,6 +49,8 @@ export interface SessionParts extends ForkParts {
 
 const params = { session_id: idOf("session") };
 const common = { beta: managedAgentsBeta } as const;
+/** The official API has no such route, and so SDKs no method that would send the header. */
+const ours = { beta: null } as const;
 
 export function sessionRoutes(parts: SessionParts): Route[] {
   const { priced, capped, watches, seal, blobs, repository_hosts, from, wake } = parts;
@@ -143,8 +147,19 @@ export function sessionRoutes(parts: SessionParts): Route[] {
         }),
     }),
     route({
-      // The official API has no such route, and so SDKs no method that would send the header.
-      beta: null,
+      ...ours,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/audit",
+      summary:
+        "List what a session has used of credentials: of which, toward which host, and what came of it",
+      params,
+      query: listUsesQuery,
+      response: pageOf(credentialUse),
+      handle: ({ db, principal, params, query }) =>
+        listUses(db, principal.workspaceId, params.session_id, query),
+    }),
+    route({
+      ...ours,
       method: "POST",
       path: "/v1/sessions/{session_id}/fork",
       summary: "Fork a session: a new one that goes on from any of its events",

@@ -565,7 +565,8 @@ create table session_placeholder (
   primary key (session_id, credential_id)
 );
 
--- Each use of a credential, as its session's audit shows it. It outlives the credential.
+-- The uses of credentials, as a session's audit shows them: those of one minute that are alike in one row. They outlive the
+-- credential.
 create table credential_use (
   workspace_id text not null,
   session_id text not null references session (id) on delete cascade,
@@ -576,6 +577,12 @@ create table credential_use (
   type text not null check (type in ('environment_variable', 'repository', 'mcp', 'oauth_refresh')),
   host text not null,
   outcome text not null,
+  count bigint not null,
+  minute timestamptz not null,
+  -- Of the first one.
   created_at timestamptz not null
 );
+create unique index credential_use_alike on credential_use (
+  session_id, minute, coalesce(credential_id, resource_id), type, host, outcome);
+create index credential_use_age on credential_use (created_at);
 create index credential_use_page on credential_use (session_id, created_at desc, id desc);

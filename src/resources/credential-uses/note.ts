@@ -1,0 +1,98 @@
+import type { Database, Statement } from "../../db/database.ts";
+import { limits } from "../../limits.ts";
+import type { UseKind } from "../../protocol/credential-uses.ts";
+import { idPrefix, newId } from "../../protocol/ids.ts";
+
+/** A use of a credential, or several that are alike. */
+export interface NewUse {
+  /** Of the credential, or of a repository among the session's resources. */
+  id: string;
+  kind: UseKind;
+  host: string;
+  /** As in `vault-wire.ts`. It holds nothing of the secret. */
+  outcome: string;
+  /** One, unless it says so. */
+  count?: number;
+  /** When the last one was, in ISO 8601; now, unless it says so. */
+  at?: string;
+}
+
+// Alike are those of one minute. One row cannot be written twice in a statement, so they are put together first. Where the
+// session has as many as it may have, those that it has not made before have no name of their own.
+const note: Statement = {
+  name: "credential_use_note",
+  text: `
+with held as materialized (
+  select id, (select count(*) from (select from credential_use where session_id = $2 limit $4) u) >= $4::int as is_full
+  from session where id = $2 and workspace_id = $1 for key share
+), sent as (
+  select u.use_id, u.credential_id, u.resource_id, u.kind, u.host, u.outcome, u.count,
+    least(coalesce(u.at, drover_now()), drover_now()) as at
+  from json_to_recordset($3::json) as u (
+    use_id text, credential_id text, resource_id text, kind text, host text, outcome text, count bigint, at timestamptz)
+), named as (
+  select s.*, date_trunc('minute', s.at, 'UTC') as minute, held.is_full and not exists (
+      select from credential_use k
+      where k.session_id = $2 and k.minute = date_trunc('minute', s.at, 'UTC')
+        and coalesce(k.credential_id, k.resource_id) = coalesce(s.credential_id, s.resource_id)
+        and (k.type, k.host, k.outcome) = (s.kind, s.host, s.outcome)) as is_more
+  from sent s, held
+)
+insert into credential_use as u (workspace_id, session_id, id, credential_id, resource_id, type, host, outcome, count, minute,
+  created_at)
+select $1, $2, min(use_id), credential_id, resource_id, kind, case when is_more then '*' else host end,
+  case when is_more then 'more' else outcome end, sum(count), minute, min(at)
+from named group by credential_id, resource_id, kind, 7, 8, minute
+order by minute, coalesce(credential_id, resource_id), kind, 7, 8
+on conflict (session_id, minute, coalesce(credential_id, resource_id), type, host, outcome)
+  do update set count = u.count + excluded.count`,
+};
+
+/** Writes down uses of one session, for its audit. Of a session that is gone, nothing. */
+export async function noteUses(
+  db: Database,
+  workspaceId: string,
+  sessionId: string,
+  uses: readonly NewUse[],
+): Promise<void> {
+  if (uses.length === 0) return;
+  const rows = uses.map(({ id, kind, host, outcome, count = 1, at = null }) => {
+    const isResource = id.startsWith(idPrefix.resource);
+    return {
+      use_id: newId("credential_use"),
+      credential_id: isResource ? null : id,
+      resource_id: isResource ? id : null,
+      kind,
+      host: shown(host),
+      outcome: shown(outcome),
+      count,
+      at,
+    };
+  });
+  await db.query(note, [workspaceId, sessionId, JSON.stringify(rows), limits.credential_uses_max]);
+}
+
+/** What a program has chosen may be anything, and long. */
+const shown = (text: string) =>
+  text
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, "?")
+    .slice(0, limits.credential_use_chars_max)
+    .toWellFormed();
+
+const forget: Statement = {
+  name: "credential_use_forget",
+  text: `delete from credential_use u using (
+      select id from credential_use where created_at <= drover_now() - $1 * interval '1 millisecond'
+      order by created_at limit $2 for update skip locked) old
+    where u.id = old.id returning u.id`,
+};
+
+/** Removes what has been kept long enough. */
+export async function forgetOldUses(db: Database): Promise<void> {
+  const most = limits.credential_uses_sweep_batch_max;
+  for (;;) {
+    const forgotten = await db.query(forget, [limits.credential_uses_kept_ms, most]);
+    if (forgotten.length < most) return;
+  }
+}
