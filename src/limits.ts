@@ -529,6 +529,26 @@ export const limits = {
   credential_uses_page_max: 1_000,
   /** How long egress believes what it was told of a session's credentials: so long an old one may still be used. */
   credentials_believed_ms: 10_000,
+  /** Secrets of a session of which no connection has wanted any for so long are forgotten, and of how many they are kept. */
+  credentials_forgotten_ms: 60_000,
+  credentials_sessions_max: 2_000,
+  /** A certificate that egress shows to a session's programs: from how long before to how long after, and how many are kept. */
+  leaf_early_ms: 3_600_000,
+  leaf_ms: 48 * 3_600_000,
+  leaves_max: 500,
+  /** What egress and serve say to each other of credentials; an answer has all secrets of a session. */
+  vault_connections_max: 16,
+  vault_requests_at_once_max: 64,
+  vault_request_bytes_max: 1 << 20,
+  vault_answer_bytes_max: 64 << 20,
+  /** How long a connection waits for a serve that is away, and how often it is tried. */
+  vault_wait_ms: 10_000,
+  vault_retry_ms: 100,
+  /** How often uses are told, how many at a time, how many are kept while serve is away, and how long an end waits for them. */
+  vault_uses_ms: 1_000,
+  vault_uses_at_once_max: 500,
+  vault_uses_backlog_max: 10_000,
+  vault_goodbye_ms: 2_000,
   /** Shorter secrets are not looked for in what comes back: they could be anything. Longer ones than the piece, in pieces. */
   redacted_bytes_min: 12,
   redacted_piece_bytes_max: 128,

@@ -19,9 +19,9 @@ export const spellings: readonly Spelling[] = [
     /[A-Za-z0-9]/,
     /[^\s\S]/,
   ].flatMap((plain) => [
-    (text: string) => percentEncoded(text, plain),
-    (text: string) => lowerHex(percentEncoded(text, plain)),
-    (text: string) => Buffer.from(percentEncoded(text, plain).toString("latin1").replaceAll("%20", "+")),
+    percentEncoding(plain, "%20", (hex) => hex.toUpperCase()),
+    percentEncoding(plain, "%20", (hex) => hex),
+    percentEncoding(plain, "+", (hex) => hex.toUpperCase()),
   ]),
   (text) => Buffer.from(withinJson(text)),
   (text) => Buffer.from(withinJson(text).replaceAll("/", "\\/")),
@@ -44,16 +44,19 @@ function withinBase64(text: string, offset: number, alphabet: "base64" | "base64
   return Buffer.from(encoded.slice(first, end));
 }
 
-function percentEncoded(text: string, plain: RegExp): Buffer {
-  const spelled = Array.from(Buffer.from(text), (byte) => {
+/** `plain`: characters that stay as they are. */
+function percentEncoding(plain: RegExp, space: string, hexIn: (lower: string) => string): Spelling {
+  const spelled = Array.from({ length: 256 }, (_, byte) => {
     const char = String.fromCharCode(byte);
-    return plain.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    if (plain.test(char)) return char;
+    return char === " " ? space : `%${hexIn(byte.toString(16).padStart(2, "0"))}`;
   });
-  return Buffer.from(spelled.join(""));
+  return (text) => {
+    let encoded = "";
+    for (const byte of Buffer.from(text)) encoded += spelled[byte];
+    return Buffer.from(encoded);
+  };
 }
-
-const lowerHex = (percentEncoded: Buffer): Buffer =>
-  Buffer.from(percentEncoded.toString("latin1").replace(/%../g, (each) => each.toLowerCase()));
 
 const withinJson = (text: string): string => JSON.stringify(text).slice(1, -1);
 

@@ -1,0 +1,110 @@
+import type { Socket } from "node:net";
+import { limits } from "../limits.ts";
+import { readLines } from "../net/lines.ts";
+import { listenLocally } from "../net/local-socket.ts";
+import {
+  type SessionSecrets,
+  type Use,
+  type VaultAnswer,
+  type VaultRequest,
+  vaultRequest,
+} from "../net/vault-wire.ts";
+
+/** What egress is told, and what it tells. Both may reject: then it is told that it failed, and asks again. */
+export interface VaultAnswers {
+  /** Null where the pass is not that of the session, or the session has ended. */
+  resolve(asked: { session_id: string; pass: string }): Promise<SessionSecrets | null>;
+  /** What is told of a session that the pass is not for is to be left out. */
+  note(used: { session_id: string; pass: string; uses: Use[] }): Promise<void>;
+}
+
+export interface VaultListener {
+  /** What is asked before waits. */
+  answer(answers: VaultAnswers): void;
+  /** Ends all connections. Resolves once what was told is written down. */
+  close(): Promise<void>;
+}
+
+export interface VaultSocket {
+  socket_path: string;
+  /** Who may connect, besides root: the user of `drover egress`. */
+  owner?: { uid: number; gid: number };
+  onTrouble?(error: unknown): void;
+}
+
+/**
+ * Serve's side of `vault-wire.ts`. It can listen before there is anything to answer, since only root can give the socket to
+ * another user. A connection that says what egress would not say is ended.
+ */
+export async function listenForEgress({
+  socket_path,
+  owner,
+  onTrouble = () => {},
+}: VaultSocket): Promise<VaultListener> {
+  const { promise: answers, resolve: answer } = Promise.withResolvers<VaultAnswers>();
+  const open = new Set<Socket>();
+  const busy = new Set<Promise<void>>();
+
+  async function answerTo(request: VaultRequest): Promise<VaultAnswer> {
+    const { n, session_id, pass } = request;
+    try {
+      const { resolve, note } = await answers;
+      if (request.type === "resolve")
+        return { n, type: "resolved", secrets: await resolve({ session_id, pass }) };
+      await note({ session_id, pass, uses: request.uses });
+      return { n, type: "noted" };
+    } catch (error) {
+      onTrouble(error);
+      return { n, type: "failed" };
+    }
+  }
+
+  function onConnection(socket: Socket): void {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+    socket.on("error", () => {});
+    /** Those that have no answer yet. With as many as there may be, nothing more is read. */
+    let waiting = 0;
+    async function serve(request: VaultRequest): Promise<void> {
+      waiting += 1;
+      if (waiting >= limits.vault_requests_at_once_max) socket.pause();
+      const said = await answerTo(request);
+      waiting -= 1;
+      if (!socket.destroyed) socket.write(`${JSON.stringify(said)}\n`);
+      socket.resume();
+    }
+    readLines(socket, limits.vault_request_bytes_max, {
+      line(text) {
+        const request = parse(text);
+        if (request === null) return void socket.destroy();
+        const served = serve(request).finally(() => busy.delete(served));
+        busy.add(served);
+      },
+      tooLong: () => socket.destroy(),
+    });
+  }
+
+  const server = await listenLocally({ socket_path, owner }, onConnection);
+  server.maxConnections = limits.vault_connections_max;
+  server.on("error", onTrouble);
+  return {
+    answer,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of open) socket.destroy();
+      // Without answers there is nobody who could have begun anything.
+      answer({ resolve: gone, note: gone });
+      await Promise.all([closed, ...busy]);
+    },
+  };
+}
+
+const gone = () => Promise.reject(new Error("this server has ended"));
+
+function parse(text: string): VaultRequest | null {
+  try {
+    return vaultRequest.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
