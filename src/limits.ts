@@ -593,6 +593,8 @@ export const limits = {
   /** What is shown of the answer of somebody else's server: of its body and of its content type. */
   captured_body_chars_max: 4_096,
   captured_type_chars_max: 255,
+  /** A list of authorities in a root filesystem; a larger one is not taken for one. */
+  trusted_bytes_max: 4 << 20,
 
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,

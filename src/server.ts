@@ -57,6 +57,8 @@ import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { createRepositories } from "./repositories/fetch.ts";
 import { openWorkingCopies } from "./repositories/working-copies.ts";
+import { sandboxCredentials } from "./resources/session-pass/pass.ts";
+import { hiddenSecrets } from "./resources/session-pass/resolve.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
 import { listMounts } from "./resources/sessions/mounts.ts";
 import { tokensIn } from "./resources/sessions/repositories.ts";
@@ -148,6 +150,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }),
     tokenOf: tokensIn(db, options.seal),
   };
+  const passes = {
+    db,
+    seal: options.seal,
+    trouble: (message: string, error: unknown, sessionId: string) =>
+      logger.error({ err: error, session_id: sessionId }, message),
+  };
   const guard = createGuard({ allow_private_hosts: options.allow_private_hosts });
   const { search } = options;
   const web = createWebTools({
@@ -236,6 +244,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       hands,
       host_gone_ms: options.host_gone_ms,
       repositories,
+      credentials: {
+        forSandbox: (...session) => sandboxCredentials(passes, ...session),
+        hidden: (sessionId) => hiddenSecrets(passes, sessionId),
+      },
       web,
       models,
       openContent: blobs.open,

@@ -66,6 +66,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     host_gone_ms: 0,
     sandboxes: builtInSandboxes,
     repositories: { fetch: () => Promise.reject(new Error("none")), tokenOf: async () => null },
+    credentials: { forSandbox: async () => null, hidden: async () => [] },
     web: { tools: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({

@@ -21,6 +21,7 @@ import type { ToolResult } from "../tools/tool.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
 import type { FindCap } from "./caps.ts";
+import { type CredentialSource, type DrivenCredentials, drivenCredentials } from "./credentials.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
 import { needsSetup } from "./environment-setup.ts";
 import { createMemory } from "./memory.ts";
@@ -61,6 +62,7 @@ export interface BrainParts {
   /** What a sandbox may use if its environment does not say. */
   sandboxes: Pick<SandboxSettings, "defaults" | "network">;
   repositories: RepositorySource;
+  credentials: CredentialSource;
   web: WebTools;
   models: Models;
   /** What files hold, by its hash. */
@@ -203,6 +205,7 @@ export function startBrain(parts: BrainParts): Brain {
             settings: parts.sandboxes,
             workspace_id: lease.workspace_id,
             repositories: parts.repositories,
+            credentials: credentialsFor(lease),
             over: AbortSignal.any([stop.signal, abandoned.signal]),
           })
         : noSandbox;
@@ -246,6 +249,13 @@ export function startBrain(parts: BrainParts): Brain {
       now: () => Date.now() + clockAhead,
       random: Math.random,
     };
+  }
+
+  function credentialsFor({ workspace_id, session_id, has_credentials }: Lease): DrivenCredentials | null {
+    if (!has_credentials) return null;
+    return drivenCredentials(parts.credentials, workspace_id, session_id, (message, error) =>
+      trouble(message, error, session_id),
+    );
   }
 
   /** The next round comes no later than this. */

@@ -4,6 +4,7 @@ import type { CloudConfig } from "../protocol/environments.ts";
 import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import { failed, type ToolResult } from "../tools/tool.ts";
 import { cancelTool, runTool, setUpSandbox } from "../tools/toolset.ts";
+import { CredentialsUnusable, type DrivenCredentials, redacted } from "./credentials.ts";
 import type { Effects } from "./drive.ts";
 import { placeRepositories, type RepositorySource } from "./place-repositories.ts";
 import type { Restoring } from "./restoring.ts";
@@ -25,6 +26,7 @@ export function sandboxEffects(
     settings,
     workspace_id,
     repositories,
+    credentials,
     over,
   }: {
     environment: CloudConfig;
@@ -32,27 +34,49 @@ export function sandboxEffects(
     settings: Pick<SandboxSettings, "defaults" | "network">;
     workspace_id: string;
     repositories: RepositorySource;
+    /** Null where the session has none. */
+    credentials: DrivenCredentials | null;
     /** Aborts when this brain gives the session up: what it fetches nobody would take. */
     over: AbortSignal;
   },
 ): SandboxEffects {
-  const spec = sandboxSpec({ environment, agent, settings });
+  const plain = sandboxSpec({ environment, agent, settings });
+  const specOf = async () =>
+    credentials ? { ...plain, credentials: await credentials.forSandbox() } : plain;
+
+  async function setUp(...[contents, onProgress, signal]: Parameters<Effects["setUp"]>) {
+    const [spec, redactor] = await Promise.all([specOf(), credentials?.redactor()]);
+    const say = redactor ? (line: string) => onProgress(redactor.text(line)) : onProgress;
+    const result = await setUpSandbox({ ...scope, spec, ...contents }, hands, say, signal);
+    return redactor ? redactor.within(result) : result;
+  }
+
+  async function run(...[call, restoring, signal]: Parameters<SandboxEffects["runTool"]>) {
+    const hide = async (result: ToolResult) =>
+      credentials ? redacted(result, await credentials.redactor()) : result;
+    return hide(await runTool(call, hands, { ...scope, spec: await specOf(), ...restoring }, signal, hide));
+  }
+
   return {
     prepareSandbox(contents) {
       // A sandbox that cannot be made is told of by the call that needs it.
-      hands.provision({ ...scope, spec, ...contents }).catch(() => {});
+      specOf()
+        .then((spec) => hands.provision({ ...scope, spec, ...contents }))
+        .catch(() => {});
     },
-    setUp: (contents, onProgress, signal) =>
-      setUpSandbox({ ...scope, spec, ...contents }, hands, onProgress, signal),
-    placeRepositories: (due, { setup_id, ...restoring }, onProgress, signal) =>
-      placeRepositories(
+    setUp: (...asked) =>
+      setUp(...asked).catch((error) => ({ status: "unavailable" as const, reason: unusable(error) })),
+    async placeRepositories(due, { setup_id, ...restoring }, onProgress, signal) {
+      const spec = await specOf();
+      return placeRepositories(
         due,
         repositories,
         hands,
         { workspace_id, setup_id, sandbox: { ...scope, spec, ...restoring } },
         onProgress,
         AbortSignal.any([signal, over]),
-      ),
+      );
+    },
     cancelSetUp() {
       hands.cancelSetUp(scope).catch(() => {});
     },
@@ -60,8 +84,15 @@ export function sandboxEffects(
       // Whether it still ran is not known; its result is in the log already.
       cancelTool(call, hands, scope).catch(() => {});
     },
-    runTool: (call, restoring, signal) => runTool(call, hands, { ...scope, spec, ...restoring }, signal),
+    runTool: (...asked) =>
+      run(...asked).catch((error) => failed(`No sandbox is available: ${unusable(error)}`)),
   };
+}
+
+/** What is to be said to the model; all else is thrown. */
+function unusable(error: unknown): string {
+  if (error instanceof CredentialsUnusable) return error.message;
+  throw error;
 }
 
 /** Of a session whose tools are run by workers of its environment. */

@@ -164,7 +164,11 @@ export function createPool(options: PoolOptions): Pool {
       async attach(name, network) {
         // What it carries is for many sandboxes, and is not counted as this one's.
         const limits = { ...spec.limits, network_bytes: null };
-        const sandbox = { session_id, sandbox_id: name, spec: { ...spec, network, limits } };
+        const sandbox = {
+          session_id,
+          sandbox_id: name,
+          spec: { ...spec, network, limits, credentials: null },
+        };
         const way = await options.network.attach(sandbox);
         if (!way) return null;
         const close = () => {

@@ -25,6 +25,8 @@ export interface Lease {
     checkout: Checkout | null;
     updated_at: string;
   }[];
+  /** It has vaults, or a repository with a token. */
+  has_credentials: boolean;
   /** Of what is mounted into its sandbox. */
   mounts_version: number;
   /** What the log says up to here is in the entry behind it. */
@@ -100,6 +102,8 @@ returning h.workspace_id, h.session_id, s.agent, s.environment_config as environ
   coalesce((select json_agg(json_build_object('id', r.id, 'url', r.url, 'mount_path', r.mount_path, 'checkout', r.checkout,
       'updated_at', r.updated_at) order by r.position)
     from session_resource r where r.session_id = h.session_id and r.type = 'github_repository'), '[]') as repositories, placement_of(h.session_id) as placement,
+  (cardinality(s.vault_ids) > 0 or exists (select from session_resource r
+    where r.session_id = h.session_id and r.type = 'github_repository' and r.token is not null)) as has_credentials,
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 

@@ -22,13 +22,15 @@ export const toolNamed = (name: string): Tool | undefined =>
 
 /**
  * Runs a call at most once per step, whoever asks and how often. What goes wrong is told to the model; only `StaleEpoch`
- * and `Undecided` are thrown. `started_seq` is that of a call that an earlier lease may have begun to run.
+ * and `Undecided` are thrown. `started_seq` is that of a call that an earlier lease may have begun to run. `hide` takes secrets out
+ * of what the tool has found, before any of it is kept.
  */
 export async function runTool(
   call: { id: string; name: string; input: Record<string, unknown>; started_seq: number | null },
   hands: Hands,
   scope: SandboxScope & SandboxOrigin & Pick<ExecuteRequest, "restore_known">,
   signal: AbortSignal,
+  hide: (result: ToolResult) => Promise<ToolResult> = async (result) => result,
 ): Promise<ToolResult> {
   const tool = toolNamed(call.name);
   if (!tool) return failed(`The tool "${call.name}" is not available on this server.`);
@@ -50,8 +52,8 @@ export async function runTool(
         execute: (step, ...rest) => execute(`${id}:${step}`, begun_seq, ...rest),
       };
       try {
-        const result = await bounded(await tool.run(call.input, sandbox), (text) => keep(text, sandbox));
-        return afterReplays(result, { reason, replays });
+        const result = await hide(await tool.run(call.input, sandbox));
+        return afterReplays(await bounded(result, (text) => keep(text, sandbox)), { reason, replays });
       } catch (error) {
         if (isForTheBrain(error)) throw error;
         if (!(error instanceof Lost)) return afterReplays(failed(failureText(error)), { reason, replays });

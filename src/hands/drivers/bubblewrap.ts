@@ -31,6 +31,8 @@ import { etcOf, inside, openFolders, type Root, users, writeUsers } from "./root
 import { createRoots } from "./roots.ts";
 import type { SandboxFolder, User } from "./sandbox-folders.ts";
 import { architecture, seccompFilter } from "./seccomp.ts";
+import { trustOf, writeTrust } from "./trust.ts";
+import { variablesOf } from "./variables.ts";
 
 export interface BubblewrapOptions {
   /** Holds the workspaces. Every user must be able to pass the folders above it. */
@@ -103,14 +105,18 @@ export function bubblewrap(
   ): Promise<Sandbox> {
     const { cpu, memory_bytes, processes } = spec.limits;
     const cgroup = cgroups?.create(id, { cpu, memory_bytes, processes: processes + processesToSpare });
+    const rootArguments = [...root.folders, ...etcOf(root, etc, network ? "open" : "none")];
+    const trusted = spec.credentials
+      ? writeTrust(folder.trust, spec.credentials.certificate, trustOf(root, rootArguments))
+      : [];
     const joined = joining(network, bwrap.way === "user" ? folder.user : {}, root.overlays, [
       ...[...(root.isHosts ? [] : withDescriptorsUpTo(descriptors.seccomp)), ...coreGuard],
       ...[bwrap.path, ...isolation(bwrap, network)],
       ...openFolders([inside.home, initInside, outputsInside, ...Object.values(mountRoots)]),
       ...(setpriv ? ["--ro-bind", becomeFolder, becomeInside] : []),
-      ...[...root.folders, ...etcOf(root, etc, network ? "open" : "none"), ...proc],
+      ...[...rootArguments, ...proc],
       ...["--ro-bind", program, initInside, ...usersOf(folder, bwrap)],
-      ...ownFilesystem(folder, spec, network, root.env),
+      ...ownFilesystem(folder, spec, trusted, variablesOf(spec, root.env, network)),
       // By its path: programs that the sandbox has put into its own folders do not begin it.
       ...[...(setpriv ? become(setpriv, folder.user) : []), "/bin/bash", "--norc", "--noprofile", initInside],
       ...limitsOf(spec, { cgroup: cgroups?.limits("memory") ?? false, coresArePiped }),

@@ -7,6 +7,7 @@ import { refusalOf } from "./enforcement.ts";
 import { outputsInside, toolResultsInside } from "./isolation.ts";
 import { inside } from "./root-filesystem.ts";
 import { type SandboxFolder, sandboxFolders } from "./sandbox-folders.ts";
+import { removeTrust } from "./trust.ts";
 
 /** Host user ids for sandboxes, one each, when this process is root. */
 export interface UserIds {
@@ -63,12 +64,16 @@ export function folderDriver({ data_dir, uids, name, plan, ...options }: FolderD
     if (reason !== null) throw new Unavailable(reason);
     const begin = await plan(spec);
     const { folder, release } = await folders.open(id, await diskBytesOf(spec));
+    const over = () => {
+      removeTrust(folder.trust);
+      release();
+    };
     try {
       const sandbox = await begin(id, folder, network);
-      sandbox.ended.then(release);
+      sandbox.ended.then(over);
       return sandbox;
     } catch (error) {
-      release();
+      over();
       throw error;
     }
   }

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { Namespace } from "../driver.ts";
-import { proxyEnvironment } from "../network/inside.ts";
 import { mountRoots, type SandboxSpec } from "../wire.ts";
 import type { BwrapHere } from "./bwrap.ts";
 import { inside } from "./root-filesystem.ts";
 import type { SandboxFolder, User } from "./sandbox-folders.ts";
+import type { TrustMount } from "./trust.ts";
 
 /** What bwrap is told of a sandbox: what it is cut off from, what it sees of the disk, and as whom it begins. */
 
@@ -45,10 +45,9 @@ export function become(setpriv: readonly string[], { uid, gid }: User): string[]
 export function ownFilesystem(
   folder: SandboxFolder,
   { limits }: SandboxSpec,
-  network: Namespace | undefined,
-  env: Readonly<Record<string, string>>,
+  trusted: readonly TrustMount[],
+  variables: Readonly<Record<string, string>>,
 ): string[] {
-  const variables = { ...environment(env), ...(network && proxyEnvironment) };
   const shared = ["--perms", "1777", "--size", String(limits.tmp_bytes), "--tmpfs"];
   return [
     // Its own folder has no size, and would hold as much as there is memory.
@@ -57,26 +56,8 @@ export function ownFilesystem(
     ...["--bind", folder.home, inside.home, "--bind", folder.workspace, "/workspace"],
     ...["--bind", folder.outputs, outputsInside],
     ...["--ro-bind", folder.tool_results, toolResultsInside],
-    ...mountsOf(folder).flatMap(({ source, inside }) => ["--ro-bind", source, inside]),
+    ...[...mountsOf(folder), ...trusted].flatMap(({ source, inside }) => ["--ro-bind", source, inside]),
     ...["--remount-ro", "/"],
     ...Object.entries(variables).flatMap(([name, value]) => ["--setenv", name, value]),
   ];
 }
-
-export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** By these an image would have a say in what the first process does, which has them too. */
-export const beginsOtherwise = (name: string) =>
-  /^(LD_|BASH_|(BASHOPTS|SHELLOPTS|ENV|IFS|PS4|PROMPT_COMMAND|GCONV_PATH|GLIBC_TUNABLES)$)/.test(name);
-
-/** With what the programs of its root filesystem expect. */
-export const environment = ({ PATH = systemPath, ...others }: Readonly<Record<string, string>>) => ({
-  LANG: "C.UTF-8",
-  ...Object.fromEntries(Object.entries(others).filter(([name]) => !beginsOtherwise(name))),
-  PATH: `${inside.home}/.local/bin:${PATH}`,
-  HOME: inside.home,
-  USER: inside.user,
-  LOGNAME: inside.user,
-  SHELL: "/bin/bash",
-  TERM: "dumb",
-});

@@ -21,7 +21,7 @@ export interface User {
   gid?: number;
 }
 
-/** What of a sandbox is on the host's disk. All but `pipes` outlives it. */
+/** What of a sandbox is on the host's disk. All but `pipes` and `trust` outlives it. */
 export interface SandboxFolder {
   workspace: string;
   outputs: string;
@@ -33,6 +33,8 @@ export interface SandboxFolder {
   pipes: string;
   /** For what of /etc is of this sandbox alone. */
   etc: string;
+  /** For what its programs trust, while it runs. */
+  trust: string;
   /** Whom they belong to and whom the sandbox runs as. Empty: as this process does. */
   user: User;
 }
@@ -84,6 +86,8 @@ export function sandboxFolders(
   for (const id of readdirSync(base)) {
     const uid = ownerOf(join(base, id));
     if (uid !== null) taken.add(uid);
+    // Of a sandbox that ended with the process that began it.
+    rmSync(join(base, id, "trust"), { recursive: true, force: true });
   }
 
   /** Who may read what the host writes for it: the sandbox's own folders may lie on a disk that is not mounted. */
@@ -132,7 +136,7 @@ export function sandboxFolders(
       mkdirSync(join(folder.mounts, name), { recursive: true });
       chmodSync(join(folder.mounts, name), 0o755);
     }
-    rmSync(folder.pipes, { recursive: true, force: true });
+    for (const each of [folder.pipes, folder.trust]) rmSync(each, { recursive: true, force: true });
     openFolder(folder.pipes, user);
     return folder;
   }
@@ -237,6 +241,7 @@ function foldersIn(path: string, user: User, mounts: string): SandboxFolder {
     mounts,
     pipes: join(path, "pipes"),
     etc: join(path, "etc"),
+    trust: join(path, "trust"),
     user,
   };
 }

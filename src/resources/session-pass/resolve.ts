@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Statement } from "../../db/database.ts";
 import type { SessionSecret, SessionSecrets } from "../../net/vault-wire.ts";
+import type { Hidden } from "../../vault/redact.ts";
 import { openToken } from "../sessions/repositories.ts";
 import { openPass, openVariable, type PassParts } from "./pass.ts";
 
@@ -37,17 +38,38 @@ where s.id = $1 and s.archived_at is null and h.status <> 'terminated'`,
 
 /**
  * What may be used for the programs of a session, as it is now: whoever has its pass is told. Null for all others, and once
- * the session has ended. A secret that cannot be opened is left out, and the others are not.
+ * the session has ended.
  */
 export async function resolveSecrets(
-  { db, seal, trouble }: PassParts,
+  parts: PassParts,
   { session_id, pass }: { session_id: string; pass: string },
 ): Promise<SessionSecrets | null> {
-  const [found] = await db.query<Found>(find, [session_id]);
+  const [found] = await parts.db.query<Found>(find, [session_id]);
   if (!found) return null;
-  const { workspace_id } = found;
-  const own = await openPass(seal, workspace_id, session_id, found.secret);
+  const own = await openPass(parts.seal, found.workspace_id, session_id, found.secret);
   if (!isSame(own.pass, pass)) return null;
+  const authority = { certificate: found.certificate, private_key: own.private_key };
+  return { authority, secrets: await openAll(parts, session_id, found) };
+}
+
+/** What nothing that a session's tools have found may show. None once the session has ended. */
+export async function hiddenSecrets(parts: PassParts, sessionId: string): Promise<Hidden[]> {
+  const [found] = await parts.db.query<Found>(find, [sessionId]);
+  const secrets = found ? await openAll(parts, sessionId, found) : [];
+  return secrets.map((each) =>
+    each.type === "repository"
+      ? { secret: each.token }
+      : { secret: each.secret, placeholder: each.placeholder },
+  );
+}
+
+/** A secret that cannot be opened is left out, and the others are not. */
+async function openAll(
+  { seal, trouble }: Omit<PassParts, "db">,
+  session_id: string,
+  found: Found,
+): Promise<SessionSecret[]> {
+  const { workspace_id } = found;
   const opening = [
     ...found.variables.map(({ id, placeholder, secret, auth }) =>
       opened(id, "credential", async (): Promise<SessionSecret> => {
@@ -64,10 +86,7 @@ export async function resolveSecrets(
       }),
     ),
   ];
-  return {
-    authority: { certificate: found.certificate, private_key: own.private_key },
-    secrets: (await Promise.all(opening)).flat(),
-  };
+  return (await Promise.all(opening)).flat();
 
   async function opened(
     id: string,

@@ -5,6 +5,7 @@ import { initInside, mountsOf, outputsInside, pipesInside, toolResultsInside } f
 import { masked } from "../proc.ts";
 import { inside } from "../root-filesystem.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
+import type { TrustMount } from "../trust.ts";
 import type { SeccompProfile } from "./seccomp-profile.ts";
 
 export interface ContainerOptions {
@@ -12,6 +13,7 @@ export interface ContainerOptions {
   runtime: string | null;
   spec: SandboxSpec;
   folder: SandboxFolder;
+  trusted: readonly TrustMount[];
   user: { uid: number; gid: number };
   env: Readonly<Record<string, string>>;
   pipes_read_only: boolean;
@@ -81,7 +83,7 @@ export function containerOf(options: ContainerOptions): Record<string, unknown> 
         ...[bound(folder.home, inside.home, false), bound(folder.workspace, "/workspace", false)],
         bound(folder.outputs, outputsInside, false),
         bound(folder.tool_results, toolResultsInside, true),
-        ...mountsOf(folder).map(({ source, inside }) => bound(source, inside, true)),
+        ...[...mountsOf(folder), ...options.trusted].map(({ source, inside }) => bound(source, inside, true)),
         ...covers(options.covered),
       ],
     },

@@ -5,20 +5,21 @@ import { z } from "zod";
 import type { DockerSettings } from "../../../config/driver.ts";
 import { type Driver, type Enforcement, Unavailable } from "../../driver.ts";
 import { variablesIn } from "../../images/variables.ts";
-import { proxyEnvironment } from "../../network/inside.ts";
 import type { SandboxSpec } from "../../wire.ts";
 import { diskEnforcement } from "../enforcement.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
 import { heldAroundGvisor } from "../gvisor/held.ts";
 import { initProgram } from "../init.ts";
-import { beginsOtherwise, environment } from "../isolation.ts";
 import { type PipeSets, pipeSets } from "../pipes.ts";
 import { ownEtcPaths, writeEtc, writeUsers } from "../root-filesystem.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
 import { architecture } from "../seccomp.ts";
+import { type SystemTrust, writeTrust } from "../trust.ts";
+import { beginsOtherwise, variablesOf } from "../variables.ts";
 import { containerOf } from "./container.ts";
 import { createContainer, removeContainer, startContainer } from "./container-sandbox.ts";
 import { connectEngine, EngineError } from "./engine.ts";
+import { trustOfImage } from "./image-trust.ts";
 import { seccompProfile } from "./seccomp-profile.ts";
 
 export interface DockerOptions extends DockerSettings {
@@ -80,6 +81,7 @@ export function docker(options: DockerOptions): Driver {
   chmodSync(program, 0o644);
   let found: EngineHere | null = null;
   let leftovers: Promise<void> | null = null;
+  const trusts = new Map<string, Promise<SystemTrust>>();
 
   /** Of sandboxes that have ended with the process that began them. */
   async function removeLeftovers(): Promise<void> {
@@ -133,6 +135,16 @@ export function docker(options: DockerOptions): Driver {
     }
   }
 
+  /** Looked up once: an image never changes. */
+  function trustOf(image: EngineImage): Promise<SystemTrust> {
+    const known = trusts.get(image.id);
+    if (known) return known;
+    const looking = trustOfImage(engine, image, `drover-${owner}-trust-${trusts.size}`, { [label]: owner });
+    trusts.set(image.id, looking);
+    looking.catch(() => trusts.delete(image.id));
+    return looking;
+  }
+
   async function plan(spec: SandboxSpec): Promise<Begin> {
     refusePackages(spec);
     const isGvisor = makesByGvisor(await engineHere(), options.runtime);
@@ -141,12 +153,15 @@ export function docker(options: DockerOptions): Driver {
       throw new Unavailable(
         "only root can listen in the network of a container: run `drover hands` as root, or environments without a network",
       );
+    const { credentials } = spec;
+    const system = credentials && (await trustOf(image));
     return async (id, folder, network) => {
       const user = usersOf(folder);
+      const trusted = system && credentials ? writeTrust(folder.trust, credentials.certificate, system) : [];
       const pipes = openPipes(folder, user, isGvisor);
       const container = containerOf({
-        ...{ image: image.id, runtime: options.runtime, spec, folder, user, program, seccomp },
-        env: { ...environment(image.env), ...(network && proxyEnvironment) },
+        ...{ image: image.id, runtime: options.runtime, spec, folder, trusted, user, program, seccomp },
+        env: variablesOf(spec, image.env, network),
         pipes_read_only: !isGvisor,
         left_out: Object.keys(image.env).filter(beginsOtherwise),
         covered: { folder: nothing, paths: image.volumes },

@@ -10,6 +10,8 @@ import { Unavailable } from "../../driver.ts";
 export interface Engine {
   /** Its answer, parsed if it is JSON. Throws `EngineError`, and `Unavailable` where no engine answers in time. */
   ask(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown>;
+  /** The bytes of its answer; null where they are more. */
+  download(path: string, bytes_max: number): Promise<Buffer | null>;
   /** When it has removed the container, or can no longer say so. */
   removed(container: string): Promise<void>;
   /** Standard input, output and error of a container, as frames. */
@@ -53,6 +55,28 @@ export function connectEngine(
       };
       const content = await answer({ method, path, headers, ...inTime() }, json);
       return content === "" ? null : JSON.parse(content);
+    },
+    async download(path, bytes_max) {
+      const call = request({ socketPath, method: "GET", path, agent: false, ...inTime() });
+      call.end();
+      try {
+        const [response] = (await once(call, "response")) as [IncomingMessage];
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        for await (const chunk of response) {
+          bytes += chunk.length;
+          if (bytes > bytes_max) return null;
+          chunks.push(chunk);
+        }
+        const content = Buffer.concat(chunks);
+        const { statusCode = 0 } = response;
+        if (statusCode < 400) return content;
+        throw new EngineError(statusCode, messageIn(content.toString()));
+      } catch (error) {
+        throw error instanceof EngineError ? error : new Unavailable(notThere(socketPath, error as Error));
+      } finally {
+        call.destroy();
+      }
     },
     async removed(container) {
       const path = `/containers/${container}/wait?condition=removed`;

@@ -3,7 +3,6 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { limits } from "../../../limits.ts";
 import { type Driver, type Enforcement, type Namespace, type Sandbox, Unavailable } from "../../driver.ts";
-import { proxyEnvironment } from "../../network/inside.ts";
 import { removeTree } from "../../remove-tree.ts";
 import type { SandboxSpec } from "../../wire.ts";
 import { type BwrapHere, findBwrapHere } from "../bwrap.ts";
@@ -14,20 +13,15 @@ import { duplex } from "../first-process.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
 import { becomeInside } from "../host-setpriv.ts";
 import { createInit, initProgram } from "../init.ts";
-import {
-  environment,
-  initInside,
-  mountsOf,
-  outputsInside,
-  pipesInside,
-  toolResultsInside,
-} from "../isolation.ts";
+import { initInside, mountsOf, outputsInside, pipesInside, toolResultsInside } from "../isolation.ts";
 import { joining } from "../joining.ts";
 import { outputFiles } from "../output-files.ts";
 import { pipeSets } from "../pipes.ts";
 import { etcOf, inside, type Root } from "../root-filesystem.ts";
 import { createRoots } from "../roots.ts";
 import type { SandboxFolder } from "../sandbox-folders.ts";
+import { trustOf, writeTrust } from "../trust.ts";
+import { variablesOf } from "../variables.ts";
 import { prepareBecome } from "./become.ts";
 import { type Bundle, type Keepers, userMap, writeBundle } from "./bundle.ts";
 import { heldAroundGvisor } from "./held.ts";
@@ -84,11 +78,13 @@ export function gvisor(options: GvisorOptions): Driver {
 
   function partsOf(spec: SandboxSpec, root: Root, folder: SandboxFolder, network?: Namespace): Parts {
     const { tmp_bytes } = spec.limits;
+    const { credentials } = spec;
     const own = [
       ...root.folders,
       ...etcOf(root, etc, network ? "open" : "none"),
       ...["--ro-bind", program, initInside],
     ];
+    const trusted = credentials ? writeTrust(folder.trust, credentials.certificate, trustOf(root, own)) : [];
     const parts = readBwrapArguments(own);
     parts.folders.push("/dev", "/proc");
     parts.mounts.push(
@@ -99,7 +95,7 @@ export function gvisor(options: GvisorOptions): Driver {
       readWrite(folder.pipes, pipesInside),
       ...[readWrite(folder.home, inside.home), readWrite(folder.workspace, "/workspace")],
       ...[readWrite(folder.outputs, outputsInside), readOnly(folder.tool_results, toolResultsInside)],
-      ...mountsOf(folder).map(({ source, inside }) => readOnly(source, inside)),
+      ...[...mountsOf(folder), ...trusted].map(({ source, inside }) => readOnly(source, inside)),
     );
     return parts;
   }
@@ -122,7 +118,7 @@ export function gvisor(options: GvisorOptions): Driver {
       const bundle = writeBundle(path, {
         parts: partsOf(spec, root, folder, network),
         argv: ["/bin/bash", "--norc", "--noprofile", initInside, ...limitsOf(spec), ...before],
-        env: { ...environment(root.env), ...(network && proxyEnvironment) },
+        env: variablesOf(spec, root.env, network),
         keepers,
       });
       // What the host writes for the sandbox can be read by its group.

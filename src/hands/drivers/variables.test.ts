@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { environment } from "./isolation.ts";
+import { environment } from "./variables.ts";
 
 test("an image has its variables, but none by which a sandbox would begin otherwise", () => {
   const dangerous = {
