@@ -1,20 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { backupCommand } from "./cli/backup.ts";
-import { certsCommand } from "./cli/certs.ts";
-import { doctorCommand } from "./cli/doctor.ts";
-import { egressCommand } from "./cli/egress.ts";
-import { environmentsCommand } from "./cli/environments.ts";
-import { handsCommand } from "./cli/hands.ts";
-import { imageCommand } from "./cli/image.ts";
 import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
-import { modelsCommand } from "./cli/models.ts";
-import { restoreCommand } from "./cli/restore.ts";
-import { type RunDefaults, runCommand } from "./cli/run.ts";
-import { serveCommand } from "./cli/serve.ts";
-import { upCommand } from "./cli/up.ts";
+import type { RunDefaults } from "./cli/run.ts";
 import { version } from "./cli/version.ts";
-import { workerCommand } from "./cli/worker.ts";
 
 /** For the server on this machine, as far as this user may read its key. */
 const runDefaults: RunDefaults = {
@@ -23,25 +11,34 @@ const runDefaults: RunDefaults = {
   model: () => process.env.DROVER_MODEL || "simulated",
 };
 
+/** By the name that each has itself, in the order in which the help has them. */
+const commands: Record<string, () => Promise<Command>> = {
+  up: async () => (await import("./cli/up.ts")).upCommand(fileURLToPath(import.meta.url)),
+  run: async () => (await import("./cli/run.ts")).runCommand(runDefaults),
+  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
+  models: async () => (await import("./cli/models.ts")).modelsCommand(),
+  environments: async () => (await import("./cli/environments.ts")).environmentsCommand(runDefaults),
+  backup: async () => (await import("./cli/backup.ts")).backupCommand(),
+  restore: async () => (await import("./cli/restore.ts")).restoreCommand(),
+  serve: async () => (await import("./cli/serve.ts")).serveCommand(),
+  hands: async () => (await import("./cli/hands.ts")).handsCommand(),
+  egress: async () => (await import("./cli/egress.ts")).egressCommand(),
+  worker: async () => (await import("./cli/worker.ts")).workerCommand(),
+  image: async () => (await import("./cli/image.ts")).imageCommand(),
+  certs: async () => (await import("./cli/certs.ts")).certsCommand(),
+};
+
 const program = new Command("drover")
   .description("A self-hosted server for managed agents")
   .version(version)
   .addHelpText(
     "after",
     "\nSettings are environment variables and the file that DROVER_CONFIG names: see the README. `drover doctor` checks this machine.",
-  )
-  .addCommand(upCommand(fileURLToPath(import.meta.url)))
-  .addCommand(runCommand(runDefaults))
-  .addCommand(doctorCommand())
-  .addCommand(modelsCommand())
-  .addCommand(environmentsCommand(runDefaults))
-  .addCommand(backupCommand())
-  .addCommand(restoreCommand())
-  .addCommand(serveCommand())
-  .addCommand(handsCommand())
-  .addCommand(egressCommand())
-  .addCommand(workerCommand())
-  .addCommand(imageCommand())
-  .addCommand(certsCommand());
+  );
+
+// A process loads what its own command needs and nothing else; whatever is no command's name is answered with all of them.
+const [, , name = ""] = process.argv;
+const asked = Object.hasOwn(commands, name) ? commands[name] : undefined;
+for (const make of asked ? [asked] : Object.values(commands)) program.addCommand(await make());
 
 await program.parseAsync();

@@ -46,7 +46,9 @@ test("imports point one way", () => {
   for (const file of files) {
     const from = partOf(join(root, file));
     assert.ok(from in ranks, `src/${from} has no place in the order of parts: give it one in this test`);
-    for (const [, path] of readFileSync(join(root, file), "utf8").matchAll(/from "(\.[^"]+\.ts)"/g)) {
+    for (const [, path] of readFileSync(join(root, file), "utf8").matchAll(
+      /(?:from |import\()"(\.[^"]+\.ts)"/g,
+    )) {
       const to = partOf(join(root, dirname(file), path ?? ""));
       if (to !== from && (ranks[to] ?? 99) >= (ranks[from] ?? 0))
         wrong.push(`src/${file} imports from ${to}`);

@@ -42,6 +42,7 @@ function begin(args: string[] = [], files = 1_024): Running {
     {
       env: {
         PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
         DROVER_DATA_DIR: join(folder, "data"),
         XDG_RUNTIME_DIR: folder,
         DROVER_ALLOW_PRIVATE_HOSTS: `${upstreamAddress},localhost`,

@@ -18,7 +18,8 @@ after(() => api.close());
 const main = join(import.meta.dirname, "../src/main.ts");
 
 async function drover(...args: string[]) {
-  const env = { PATH: process.env.PATH, DROVER_URL: api.url, DROVER_API_KEY: testKey };
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const env = { PATH, NODE_COMPILE_CACHE, DROVER_URL: api.url, DROVER_API_KEY: testKey };
   const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { code: child.exitCode, out, err };

@@ -21,6 +21,7 @@ function begin(name: string): { child: ChildProcess; socket_path: string } {
   const socket_path = join(folder.path, `${name}.sock`);
   const env = {
     PATH: process.env.PATH,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     DROVER_DATA_DIR: join(folder.path, "data"),
     XDG_RUNTIME_DIR: folder.path,
   };

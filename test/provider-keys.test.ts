@@ -99,7 +99,9 @@ async function drover(file: object, ...args: string[]) {
   try {
     const path = join(folder, "drover.yaml");
     writeFileSync(path, JSON.stringify(file));
-    const env = { PATH: process.env.PATH, DROVER_CONFIG: path, DROVER_DATA_DIR: join(folder, "data") };
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const settings = { DROVER_CONFIG: path, DROVER_DATA_DIR: join(folder, "data") };
+    const env = { PATH, NODE_COMPILE_CACHE, ...settings };
     const ended = promisify(execFile)(process.execPath, [main, ...args], { env });
     return await ended.then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),

@@ -80,6 +80,7 @@ function watch(child: ChildProcess): Run {
 
 const settings = (more: NodeJS.ProcessEnv) => ({
   PATH: process.env.PATH,
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
   DROVER_DATA_DIR: "/nowhere/of/drover",
   ...more,
 });

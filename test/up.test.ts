@@ -60,6 +60,7 @@ function up(env: NodeJS.ProcessEnv = {}): Up {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       HOME: process.env.HOME,
       XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR,
       DROVER_DATA_DIR: dataDir,

@@ -17,8 +17,9 @@ writeFileSync(archive, ociArchive([programsLayer()]));
 const images = join(folder, "data", "hands", "images");
 
 function start(...args: string[]) {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
   return spawn(process.execPath, [join(import.meta.dirname, "../main.ts"), "image", ...args], {
-    env: { PATH: process.env.PATH, DROVER_DATA_DIR: join(folder, "data"), XDG_RUNTIME_DIR: folder },
+    env: { PATH, NODE_COMPILE_CACHE, DROVER_DATA_DIR: join(folder, "data"), XDG_RUNTIME_DIR: folder },
     stdio: ["ignore", "pipe", "pipe"],
   });
 }

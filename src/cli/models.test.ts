@@ -60,7 +60,8 @@ after(() => {
 
 async function run(configured: boolean, ...args: string[]): Promise<{ code: number; stdout: string }> {
   const file = configured ? { DROVER_CONFIG: path, LOCAL_KEY: "right" } : {};
-  const env = { PATH: process.env.PATH, ...file };
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const env = { PATH, NODE_COMPILE_CACHE, ...file };
   const ended = promisify(execFile)(process.execPath, [main, "models", ...args], { env });
   return ended.then(
     ({ stdout }) => ({ code: 0, stdout }),
