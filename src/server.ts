@@ -4,6 +4,7 @@ import { createApp } from "./api/app.ts";
 import { apiKeys, firstOf } from "./api/auth.ts";
 import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
+import { credentialValidationRoutes } from "./api/routes/credential-validation.ts";
 import { credentialRoutes } from "./api/routes/credentials.ts";
 import { environmentKeyRoutes } from "./api/routes/environment-keys.ts";
 import { environmentRoutes } from "./api/routes/environments.ts";
@@ -57,6 +58,7 @@ import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { createRepositories } from "./repositories/fetch.ts";
 import { openWorkingCopies } from "./repositories/working-copies.ts";
+import { createRefreshing } from "./resources/credentials/refresh.ts";
 import { sandboxCredentials } from "./resources/session-pass/pass.ts";
 import { hiddenSecrets } from "./resources/session-pass/resolve.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
@@ -173,6 +175,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   let brain: Brain | null = null;
   const trouble = (message: string, error: unknown, sessionId?: string) =>
     logger.warn({ err: error, session_id: sessionId }, message);
+  const refreshing = createRefreshing({ db, seal: options.seal, guard, trouble });
 
   const logEvents: LogEvents = {
     from: () => member?.id() ?? 0,
@@ -285,6 +288,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...environmentKeyRoutes,
     ...vaultRoutes,
     ...credentialRoutes({ seal: options.seal, allow_private_hosts: options.allow_private_hosts }),
+    ...credentialValidationRoutes({ seal: options.seal, guard, refreshing, version: options.version }),
     ...workRoutes({ bells, lease_ms: options.work_lease_ms, stop: stop.signal }),
     ...sessionRoutes({
       priced: spending.isPriced,
@@ -346,6 +350,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await Promise.all([brain?.stop(), takingOutputs?.stop()]);
       hands.close();
       web.close();
+      // What a token endpoint gives is written down nowhere else: a server that stops waits for it.
+      await Promise.race([refreshing.settled(), passed(limits.oauth_stop_ms)]);
       await guard.close();
       http.closeIdleConnections();
       await Promise.race([closed, passed(limits.stop_grace_ms)]);

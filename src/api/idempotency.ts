@@ -11,7 +11,8 @@ export type Unrepeatable =
   | "it answers with a stream"
   | "its answer may be a stream"
   | "it takes an upload"
-  | "its answer holds a secret";
+  | "its answer holds a secret"
+  | "it asks servers of others";
 
 /** The key of a POST that has one. Other methods can be repeated as they are, and it means nothing to them. */
 export function idempotencyKeyOf(route: Route, headers: Headers): string | null {

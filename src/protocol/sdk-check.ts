@@ -53,6 +53,7 @@ import type {
 } from "@anthropic-ai/sdk/resources/beta/skills/versions";
 import type {
   BetaManagedAgentsCredential,
+  BetaManagedAgentsCredentialValidation,
   BetaManagedAgentsDeletedCredential,
   CredentialCreateParams,
   CredentialListParams,
@@ -68,6 +69,7 @@ import type {
 import type { DeletedFile, FileMetadata as PlainFileMetadata } from "@anthropic-ai/sdk/resources/files";
 import type { z } from "zod";
 import type { Agent, createAgentBody, updateAgentBody } from "./agents.ts";
+import type { CredentialValidation } from "./credential-validation.ts";
 import type {
   Credential,
   createCredentialBody,
@@ -145,6 +147,7 @@ export type Answers = [
   Fits<z.infer<typeof deletedVault>, BetaManagedAgentsDeletedVault>,
   Fits<Credential, BetaManagedAgentsCredential>,
   Fits<z.infer<typeof deletedCredential>, BetaManagedAgentsDeletedCredential>,
+  Fits<CredentialValidation, BetaManagedAgentsCredentialValidation>,
 ];
 
 export type Requests = [

@@ -31,7 +31,7 @@ export async function readBody({ body }: Pick<Response, "body">, bytesMax: numbe
   return { bytes: Buffer.concat(chunks), whole: true };
 }
 
-/** Reads the body of a response and shows it without these secrets. One that breaks off is shown as far as it came. */
+/** Reads the body of a response and shows it without these secrets. Of one that breaks off nothing is shown. */
 export async function capture(response: Response, secrets: readonly string[]): Promise<CapturedResponse> {
   const read = await readBody(response, limits.oauth_answer_bytes_max).catch(
     (): ReadBody => ({ bytes: Buffer.alloc(0), whole: false }),

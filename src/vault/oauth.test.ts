@@ -24,6 +24,7 @@ const request = (changes: Partial<RefreshRequest> = {}): RefreshRequest => ({
   refresh_token: fake.refresh_token,
   scope: null,
   resource: null,
+  hidden: ["the-access-token"],
   ...changes,
 });
 
@@ -208,6 +209,7 @@ test("no secret of the request, and no token that came, is in what is said of a 
     ...[encoded, encodeURIComponent(refresh_token), encodeURIComponent(client_secret)],
     ...[basic.toString("base64"), Buffer.from(refresh_token).toString("base64url")],
     ...[JSON.stringify(refresh_token), JSON.stringify(client_secret).replaceAll("/", "\\/")],
+    "the-access-token",
   ];
   for (const method of ["client_secret_basic", "client_secret_post"] as const) {
     for (const status of [200, 400, 500]) {

@@ -14,6 +14,8 @@ export interface RefreshRequest {
   refresh_token: string;
   scope: string | null;
   resource: string | null;
+  /** What is not to be shown of an answer, beside what is sent. */
+  hidden: readonly string[];
 }
 
 /**
@@ -132,7 +134,7 @@ async function answerIn(response: Response, host: string, request: RefreshReques
     response.ok && !error.success ? "answers with something else than a token" : `answers ${status}${code}`;
   const own =
     request.client_secret === null ? [] : [request.client_secret, formEncoded(request.client_secret)];
-  const secrets = [request.refresh_token, ...own];
+  const secrets = [request.refresh_token, ...own, ...request.hidden];
   return {
     status: "failed",
     // Some answer 200 with an error in it.

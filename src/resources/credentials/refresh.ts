@@ -102,6 +102,7 @@ export function createRefreshing({ db, seal, guard, trouble }: RefreshParts): Re
         refresh_token: secret.refresh_token,
         scope: refresh.scope,
         resource: refresh.resource,
+        hidden: [secret.access_token],
       });
       failpoint("refresh_answered");
       onAsked?.(new URL(refresh.token_endpoint).host, outcomeOf(answer));
