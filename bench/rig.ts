@@ -157,6 +157,7 @@ export async function startRig(): Promise<Rig> {
         repositories: { hosts: [], folder: join(folder, "repositories") },
         seal: createSeal(masterKeyOf(freshMasterKey())),
         work_lease_ms: limits.work_lease_ms,
+        vault: null,
         allow_private_hosts: [],
         search: null,
         models,

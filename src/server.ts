@@ -59,8 +59,9 @@ import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { createRepositories } from "./repositories/fetch.ts";
 import { openWorkingCopies } from "./repositories/working-copies.ts";
 import { createRefreshing } from "./resources/credentials/refresh.ts";
+import { notePassUses } from "./resources/session-pass/note.ts";
 import { sandboxCredentials } from "./resources/session-pass/pass.ts";
-import { hiddenSecrets } from "./resources/session-pass/resolve.ts";
+import { hiddenSecrets, resolveSecrets } from "./resources/session-pass/resolve.ts";
 import { isJudged, isSearching } from "./resources/sessions/budget.ts";
 import { listMounts } from "./resources/sessions/mounts.ts";
 import { tokensIn } from "./resources/sessions/repositories.ts";
@@ -70,6 +71,7 @@ import { workPrincipal } from "./resources/work/credentials.ts";
 import { toolset } from "./tools/toolset.ts";
 import { createWebTools } from "./tools/web/web.ts";
 import type { Seal } from "./vault/seal.ts";
+import type { VaultListener } from "./vault/socket.ts";
 
 /** What a process does: answer requests, drive sessions, or do what is to be done now and then. */
 export const roles = ["api", "brain", "jobs"] as const;
@@ -102,6 +104,8 @@ export interface ServerOptions {
   seal: Seal;
   /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
   work_lease_ms: number;
+  /** Where egress asks for the credentials of sessions; null where it does not ask this process. Closed with the server. */
+  vault: VaultListener | null;
   models: Models & Candidates;
   listing: ModelListing;
   prices: Prices;
@@ -158,6 +162,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     trouble: (message: string, error: unknown, sessionId: string) =>
       logger.error({ err: error, session_id: sessionId }, message),
   };
+  options.vault?.answer({
+    resolve: (asked) => resolveSecrets(passes, asked),
+    note: (used) => notePassUses(passes, used),
+  });
   const guard = createGuard({ allow_private_hosts: options.allow_private_hosts });
   const { search } = options;
   const web = createWebTools({
@@ -360,6 +368,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await Promise.race([closed, passed(limits.stop_words_ms)]);
       http.closeAllConnections();
       await messagesSpent.settled();
+      await options.vault?.close();
       await member.close();
       await db.close();
     },

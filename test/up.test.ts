@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -16,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
-import { thisMachine } from "../src/cli/machine.ts";
+import { thisMachine, vaultSocketOf } from "../src/cli/machine.ts";
 import { readConfig } from "../src/config.ts";
 import { freePort } from "./harness/free-port.ts";
 import { scraped } from "./harness/metrics.ts";
@@ -38,12 +39,11 @@ after(async () => {
   if (running) await end(running, "SIGTERM");
   rmSync(dataDir, { recursive: true, force: true });
   rmSync(configFile, { force: true });
-  const { runtime_dir } = readConfig(
-    { XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR, DROVER_DATA_DIR: dataDir },
-    thisMachine(),
-  );
-  rmSync(runtime_dir, { recursive: true, force: true });
+  rmSync(configured().runtime_dir, { recursive: true, force: true });
 });
+
+const configured = () =>
+  readConfig({ XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR, DROVER_DATA_DIR: dataDir }, thisMachine());
 
 interface Up {
   process: ChildProcess;
@@ -191,6 +191,10 @@ test("a fresh data directory plays one session, and neither hands nor egress hol
     readProc(String(childOf(first, "drover egress")), "environ"),
     /DROVER_PACKAGE_HOSTS=mirror\.corp/,
   );
+  // What egress asks for secrets is open to it and to nobody else.
+  const { mode, uid } = statSync(vaultSocketOf(configured()));
+  assert.equal(mode & 0o777, 0o600);
+  assert.equal(uid, Number(/^Uid:\t(\d+)/m.exec(egress)?.[1]));
   const serves = readProc(String(childOf(first, "drover serve")), "environ");
   assert.match(serves, /claude-judge-of-its-own/);
   assert.match(serves, /WORK_KEY=sk-secret-of-another-one/);

@@ -120,6 +120,9 @@ export const handsSocketOf = (config: Pick<Config, "runtime_dir">) => join(confi
 export const egressSocketOf = (config: Pick<Config, "runtime_dir">) =>
   join(config.runtime_dir, "egress.sock");
 
+/** Where serve answers what egress asks of the credentials of sessions. */
+export const vaultSocketOf = (config: Pick<Config, "runtime_dir">) => join(config.runtime_dir, "vault.sock");
+
 export const sayNoEgress =
   "no drover egress answers, so that sandboxes of this machine reach no network; start it beside drover hands";
 

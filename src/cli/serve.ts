@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import type { Config } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
 import { readIdentity } from "../hands/identity.ts";
@@ -7,13 +7,15 @@ import { modelListing } from "../models/listing.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { createModels } from "../models/registry.ts";
+import { SocketTaken } from "../net/local-socket.ts";
 import { type Role, roles, startServer } from "../server.ts";
 import { createSeal } from "../vault/seal.ts";
+import { listenForEgress, type VaultListener } from "../vault/socket.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
 import { prepareFileStore, prepareFolder, requireUsable } from "./file-store.ts";
 import { connectHosts } from "./hosts.ts";
-import { apiKeyOf, configOrExit, isRoot, prepareFolders } from "./machine.ts";
+import { apiKeyOf, configOrExit, isRoot, prepareFolders, vaultSocketOf } from "./machine.ts";
 import { openMasterKey } from "./master-key.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
 import { version } from "./version.ts";
@@ -21,6 +23,8 @@ import { version } from "./version.ts";
 interface ServeOptions {
   hands?: string;
   roles: Role[];
+  vaultSocket?: string;
+  vaultClient?: UserIds;
   runAs?: UserIds;
   supervised?: boolean;
 }
@@ -42,6 +46,11 @@ export function serveCommand(): Command {
         .argParser(rolesIn)
         .default([...roles], "all of them"),
     )
+    .option(
+      "--vault-socket <path>",
+      "where drover egress asks for the credentials of sessions (default: the socket of this data directory)",
+    )
+    .option("--vault-client <uid:gid>", "the user of drover egress, who may ask, besides root", userIds)
     .option("--run-as <uid:gid>", "give up root for this user once everything is loaded", userIds)
     .option("--supervised", "run as a child of drover up")
     .action(async (options: ServeOptions) => {
@@ -54,6 +63,29 @@ export function serveCommand(): Command {
       }
       await serve(config, config.database_url, options);
     });
+}
+
+/** Whatever the roles of a process are: what egress asks for is in the database. Of several on one machine one answers. */
+async function listenForVault(
+  config: Config,
+  { vaultSocket, vaultClient, runAs }: ServeOptions,
+  logger: Logger,
+): Promise<VaultListener | null> {
+  const socket_path = vaultSocket ?? vaultSocketOf(config);
+  try {
+    return await listenForEgress({
+      socket_path,
+      owner: vaultClient ?? runAs,
+      onTrouble: (error) => logger.error({ err: error }, "egress could not be told of credentials"),
+    });
+  } catch (error) {
+    if (!(error instanceof SocketTaken) || vaultSocket !== undefined) throw error;
+    logger.info(
+      { socket_path },
+      "another drover serve answers what egress asks of credentials; with a --vault-socket of its own, which egress is told of too, this one would take its place",
+    );
+    return null;
+  }
 }
 
 function rolesIn(text: string): Role[] {
@@ -78,6 +110,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
     );
     prepareFileStore(config.files.store, options.runAs ?? null);
     prepareFolder(config.repositories.folder, options.runAs ?? null);
+    const vault = await listenForVault(config, options, logger);
     if (options.runAs) dropPrivileges(options.runAs);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
     requireUsable(config.files.store);
@@ -97,6 +130,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       workspace_days: config.workspace_days,
       files: config.files,
       seal,
+      vault,
       repositories: config.repositories,
       work_lease_ms: config.work_lease_ms,
       allow_private_hosts: config.allow_private_hosts,

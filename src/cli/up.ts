@@ -19,6 +19,7 @@ import {
   isRoot,
   prepareFolders,
   sayOwnStorage,
+  vaultSocketOf,
 } from "./machine.ts";
 import { modelsLine } from "./models.ts";
 import { keepPostgres } from "./postgres.ts";
@@ -103,7 +104,7 @@ async function up(config: Config, main: string, stop: AbortSignal): Promise<void
     if (config.hands.hosts.length > 0 && hasOwnStorage(config)) say(sayOwnStorage(config.storage));
     await start(egressSpec(config, main, users?.egress ?? null));
     await start(handsSpec(config, main, users?.serve ?? null));
-    const { url } = await start(serveSpec(config, main, databaseUrl, apiKey, users?.serve ?? null));
+    const { url } = await start(serveSpec(config, main, databaseUrl, apiKey, users));
     welcome(config, String(url), apiKey);
     if (isFresh(config.data_dir) && config.hello)
       await Promise.race([hello(String(url), apiKey), aborted(signal)]);
@@ -143,7 +144,7 @@ const plainEnv = (config: Config) => ({
 
 /** Not the configuration file, which may hold keys: what it says of hosts is passed on by itself. */
 function egressSpec(config: Config, main: string, user: SystemUser | null): ChildSpec {
-  const runAs = user ? ["--run-as", `${user.uid}:${user.gid}`] : [];
+  const runAs = user ? ["--run-as", idsOf(user)] : [];
   return {
     name: "egress",
     command: process.execPath,
@@ -158,7 +159,7 @@ function egressSpec(config: Config, main: string, user: SystemUser | null): Chil
 }
 
 function handsSpec(config: Config, main: string, client: SystemUser | null): ChildSpec {
-  const owner = client ? ["--client", `${client.uid}:${client.gid}`] : [];
+  const owner = client ? ["--client", idsOf(client)] : [];
   return {
     name: "hands",
     command: process.execPath,
@@ -178,13 +179,14 @@ function serveSpec(
   main: string,
   databaseUrl: string,
   apiKey: string,
-  user: SystemUser | null,
+  users: { serve: SystemUser; egress: SystemUser } | null,
 ): ChildSpec {
-  const runAs = user ? ["--run-as", `${user.uid}:${user.gid}`] : [];
+  const runAs = users ? ["--run-as", idsOf(users.serve), "--vault-client", idsOf(users.egress)] : [];
+  const sockets = ["--hands", handsSocketOf(config), "--vault-socket", vaultSocketOf(config)];
   return {
     name: "serve",
     command: process.execPath,
-    args: [main, "serve", "--supervised", "--hands", handsSocketOf(config), ...runAs],
+    args: [main, "serve", "--supervised", ...sockets, ...runAs],
     env: {
       ...plainEnv(config),
       DROVER_HOST: config.host,
@@ -197,6 +199,8 @@ function serveSpec(
     },
   };
 }
+
+const idsOf = ({ uid, gid }: SystemUser) => `${uid}:${gid}`;
 
 /** Passed on as given: `serve` reads them itself. */
 const passedEnv = () =>

@@ -5,6 +5,11 @@ import { dirname } from "node:path";
 /** The kernel takes 108, the NUL at the end included. */
 const socketPathBytesMax = 107;
 
+/** Another process listens there. */
+export class SocketTaken extends Error {
+  override readonly name = "SocketTaken";
+}
+
 export interface LocalListener {
   socket_path: string;
   /** Who may connect, besides root: the user of this process if unset. */
@@ -25,7 +30,7 @@ export async function listenLocally(
   }
   mkdirSync(dirname(socket_path), { recursive: true });
   if (existsSync(socket_path)) {
-    if (await answers(socket_path)) throw new Error(`another process already serves ${socket_path}`);
+    if (await answers(socket_path)) throw new SocketTaken(`another process already serves ${socket_path}`);
     unlinkSync(socket_path);
   }
   const server = createServer({ allowHalfOpen: half_open }, onConnection);

@@ -23,6 +23,7 @@ import { createModels } from "../../src/models/registry.ts";
 import { type Role, roles, type Server, startServer } from "../../src/server.ts";
 import { freshMasterKey, masterKeyOf } from "../../src/vault/master-key.ts";
 import { createSeal, type Seal } from "../../src/vault/seal.ts";
+import { listenForEgress } from "../../src/vault/socket.ts";
 import { beta, testKey } from "./headers.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
 
@@ -73,6 +74,8 @@ export interface TestServerOptions {
   repository_hosts?: RepositoryHost[];
   /** Workers of self-hosted environments lose their work sooner than usual. */
   work_lease_ms?: number;
+  /** Where egress asks it for the credentials of sessions. */
+  vault_socket?: string;
   /** How the server reaches it, where that is not its own URL. */
   database_url?: string;
 }
@@ -115,6 +118,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     seal,
     work_lease_ms: options.work_lease_ms ?? limits.work_lease_ms,
+    vault: options.vault_socket ? await listenForEgress({ socket_path: options.vault_socket }) : null,
     models: createModels(models),
     listing: modelListing(models, () => {}),
     prices: pricesOf(options.prices ?? listPrices, models),

@@ -1,9 +1,9 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Statement } from "../../db/database.ts";
 import type { SessionSecret, SessionSecrets } from "../../net/vault-wire.ts";
 import type { Hidden } from "../../vault/redact.ts";
 import { openToken } from "../sessions/repositories.ts";
 import { openPass, openVariable, type PassParts } from "./pass.ts";
+import { isSamePass } from "./same-pass.ts";
 
 interface Found {
   workspace_id: string;
@@ -47,7 +47,7 @@ export async function resolveSecrets(
   const [found] = await parts.db.query<Found>(find, [session_id]);
   if (!found) return null;
   const own = await openPass(parts.seal, found.workspace_id, session_id, found.secret);
-  if (!isSame(own.pass, pass)) return null;
+  if (!isSamePass(own.pass, pass)) return null;
   const authority = { certificate: found.certificate, private_key: own.private_key };
   return { authority, secrets: await openAll(parts, session_id, found) };
 }
@@ -101,8 +101,3 @@ async function openAll(
     }
   }
 }
-
-/** In the same time, wherever they differ. */
-const isSame = (one: string, other: string): boolean => timingSafeEqual(hashOf(one), hashOf(other));
-
-const hashOf = (text: string) => createHash("sha256").update(text).digest();

@@ -5,6 +5,7 @@ import { testDatabase } from "../../db/testing.ts";
 import { freshMasterKey, masterKeyOf } from "../../vault/master-key.ts";
 import { createSeal } from "../../vault/seal.ts";
 import { newRepositories } from "../sessions/repositories.ts";
+import { notePassUses } from "./note.ts";
 import { sandboxCredentials } from "./pass.ts";
 import { resolveSecrets } from "./resolve.ts";
 import { vaultRows } from "./testing.ts";
@@ -132,6 +133,27 @@ test("who has it not, or comes too late, is told nothing", async () => {
   await rows.run("delete from session where id = $1", [one]);
   assert.equal(await sandboxCredentials(parts, "w", one), null);
   assert.equal(await sandboxCredentials(parts, "elsewhere", other), null);
+});
+
+test("uses are written down of who has the pass, and of nobody else", async () => {
+  const vault = await rows.vault();
+  const credential = await rows.variable(vault, { name: "API_KEY", value: "the real secret" });
+  const [id, other] = [await rows.session([vault]), await rows.session([vault])];
+  const { pass } = await made(id);
+  await made(other);
+  const at = new Date().toISOString();
+  const use = { host: "api.test", outcome: "sent 200", count: 2, at };
+  const uses = [
+    { ...use, id: credential },
+    { ...use, id: "sesrsc_1" },
+  ];
+  for (const session_id of [id, other, "sesn_none"]) await notePassUses(parts, { session_id, pass, uses });
+  const text =
+    "select session_id, credential_id, resource_id, type, count::int from credential_use order by type";
+  assert.deepEqual(await rows.run(text, []), [
+    { session_id: id, credential_id: credential, resource_id: null, type: "environment_variable", count: 2 },
+    { session_id: id, credential_id: null, resource_id: "sesrsc_1", type: "repository", count: 2 },
+  ]);
 });
 
 test("a secret that cannot be opened is left out alone, and the log says which", async () => {
