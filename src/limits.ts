@@ -509,6 +509,9 @@ export const limits = {
   egress_wait_ms: 5_000,
   egress_retry_ms: 100,
   egress_goodbye_ms: 2_000,
+  /** Secrets that are rewrapped at a time, and how often is gone through all, while others write them. */
+  rotate_batch_max: 100,
+  rotate_passes_max: 5,
   /** Active credentials of a vault, vaults of a session, and hosts that a credential names. */
   vault_credentials_max: 20,
   session_vaults_max: 50,

@@ -231,7 +231,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     previewed: previews.heard,
     workOffered: bells.ring,
   };
-  member = await joinMembers(db, memberEvents, () => (brain ? hands.reachable() : []));
+  member = await joinMembers(db, memberEvents, {
+    hosts: () => (brain ? hands.reachable() : []),
+    master_keys: options.seal.versions,
+  });
   const polling = setInterval(poll, limits.watch_poll_ms);
   const spending: Spending = {
     costOf: prices.costOf,

@@ -5,14 +5,11 @@ import { makeBackup } from "../backup/backup.ts";
 import { ownFileStore } from "../config/files.ts";
 import type { Config } from "../config.ts";
 import { clusterMajor } from "../db/embedded/cluster.ts";
-import { runningServer } from "../db/embedded/process.ts";
-import { adminUrlOf, startPostgres } from "../db/embedded/server.ts";
-import { systemUser } from "../db/embedded/user.ts";
 import { limits } from "../limits.ts";
 import { byteProgress, mib } from "./byte-progress.ts";
 import { explain } from "./explain.ts";
-import { lockDataDir } from "./lock.ts";
-import { apiKeyFile, configOrExit, hasOwnFiles, hasOwnStorage, isRoot } from "./machine.ts";
+import { apiKeyFile, configOrExit, hasOwnFiles, hasOwnStorage } from "./machine.ts";
+import { openOwnPostgres } from "./own-postgres.ts";
 import { version } from "./version.ts";
 
 export function backupCommand(): Command {
@@ -45,7 +42,7 @@ async function backup(config: Config, folder: string, withMasterKey: boolean): P
     throw new Error("the master key is not in the data directory: keep a copy of it yourself");
   const ownStorage = hasOwnStorage(config);
   const ownFiles = hasOwnFiles(config);
-  const server = await serverOf(config, postgres);
+  const server = await openOwnPostgres(config);
   const progress = byteProgress(process.stderr);
   try {
     const { files, bytes, api_key, master_key, left_out } = await makeBackup({
@@ -84,24 +81,4 @@ async function backup(config: Config, folder: string, withMasterKey: boolean): P
   } finally {
     await server.stop();
   }
-}
-
-/** The running one, or one that is started for the backup alone. */
-async function serverOf(config: Config, postgres: string) {
-  const running = runningServer(postgres);
-  if (running) return { admin_url: adminUrlOf(running.socket_dir), stop: async () => {} };
-  const lock = await lockDataDir(config.data_dir, { onWait() {} });
-  const server = await startPostgres({
-    data_dir: config.data_dir,
-    socket_dir: join(config.runtime_dir, "pg"),
-    user: isRoot() ? systemUser("drover-postgres") : null,
-    clients: isRoot() ? [systemUser("drover")] : [],
-  });
-  return {
-    admin_url: server.admin_url,
-    async stop() {
-      await server.stop();
-      lock.release();
-    },
-  };
 }

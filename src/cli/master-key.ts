@@ -11,9 +11,13 @@ export function openMasterKey(settings: MasterKeySettings): MasterKey {
   return readMasterKey(settings);
 }
 
+/** Where it is written down. */
+export const masterKeyPlace = (settings: MasterKeySettings): string =>
+  settings.from === "environment" ? "DROVER_MASTER_KEY" : settings.path;
+
 /** The same, where none is made. */
 export function readMasterKey(settings: MasterKeySettings): MasterKey {
-  const name = settings.from === "environment" ? "DROVER_MASTER_KEY" : settings.path;
+  const name = masterKeyPlace(settings);
   try {
     return masterKeyOf(settings.from === "environment" ? settings.text : readFileSync(settings.path, "utf8"));
   } catch (error) {

@@ -34,11 +34,18 @@ export interface MemberEvents {
   workOffered?(environmentId: string): void;
 }
 
-/** `hosts`: the sandbox hosts that it reaches as a brain. The others hear of them with each beat. */
+/** What the others know of a process beside that it lives. */
+export interface MemberFacts {
+  /** The sandbox hosts that it reaches as a brain: told with each beat. */
+  hosts(): readonly string[];
+  /** The versions of its master keys, the one that it seals under first. */
+  master_keys: readonly string[];
+}
+
 export async function joinMembers(
   db: DatabasePool,
   events: MemberEvents,
-  hosts: () => readonly string[] = () => [],
+  { hosts, master_keys }: MemberFacts = { hosts: () => [], master_keys: [] },
 ): Promise<Member> {
   let current: { id: number; client: pg.Client } | null = null;
   /** The id before. The server may hold its lock for long on a connection that has silently died. */
@@ -53,9 +60,9 @@ export async function joinMembers(
       await client.query("select pg_advisory_lock($1, $2)", [processLockClass, id]);
       await client.query(
         `with joined as (
-          insert into process (id, started_at, beat_at) values ($1, drover_now(), drover_now())
+          insert into process (id, master_keys, started_at, beat_at) values ($1, $3, drover_now(), drover_now())
         ) ${reachedHosts}`,
-        [id, hosts()],
+        [id, hosts(), master_keys],
       );
       await client.query("delete from process where id = $1", [previous]);
       client.on("notification", ({ channel, payload = "" }) => {

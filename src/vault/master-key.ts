@@ -16,15 +16,16 @@ export function masterKeyOf(text: string): MasterKey {
     .map(parseKey);
   const [newest] = keys;
   if (!newest) throw new Error("it holds no key");
-  const versions = keys.map(({ version }) => version).join(", ");
+  const versions = [...new Set(keys.map(({ version }) => version))];
   return {
     version: newest.version,
+    versions,
     wrap: async (dataKey, context) => encrypt(newest.key, dataKey, context),
     async unwrap(version, wrapped, context) {
       const found = keys.find((key) => key.version === version);
       if (!found)
         throw new UnknownMasterKey(
-          `a secret was sealed under the master key ${version}, and this server has ${versions}: give it that key too, below its own`,
+          `a secret was sealed under the master key ${version}, and this server has ${versions.join(", ")}: give it that key too, below its own`,
         );
       return decrypt(found.key, wrapped, context);
     },

@@ -7,6 +7,8 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
  * I2. Absent is `null` in the database. What is there and cannot be opened throws, and is never taken for absent.
  */
 export interface Seal {
+  /** Of the master keys that it has: the one that wraps, then those that only open. */
+  readonly versions: readonly string[];
   seal(secret: string, place: SealedPlace): Promise<string>;
   open(sealed: string, place: SealedPlace): Promise<string>;
   /** The same secret, its data key wrapped by the newest master key. */
@@ -25,6 +27,8 @@ export interface SealedPlace {
 export interface MasterKey {
   /** The one that wraps. It knows older ones too. */
   readonly version: string;
+  /** All that it unwraps, the one that wraps first. */
+  readonly versions: readonly string[];
   wrap(dataKey: Buffer, context: Buffer): Promise<Buffer>;
   /** Throws `UnknownMasterKey` for a version that it does not have, and `NotGenuine`. */
   unwrap(version: string, wrapped: Buffer, context: Buffer): Promise<Buffer>;
@@ -57,6 +61,7 @@ export function createSeal(masterKey: MasterKey): Seal {
   }
 
   return {
+    versions: masterKey.versions,
     async seal(secret, place) {
       const dataKey = randomBytes(keyBytes);
       const box = encrypt(dataKey, Buffer.from(secret), contextOf(place));

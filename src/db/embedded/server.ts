@@ -95,6 +95,9 @@ const urlOf = (socketDir: string, role: string) =>
 export const adminUrlOf = (socketDir: string) =>
   urlOf(socketDir, "postgres").replace("/postgres?", "/drover?");
 
+/** For the role and the database `drover`. */
+export const clientUrlOf = (socketDir: string) => urlOf(socketDir, "drover");
+
 /** Closed to every other user of the machine: one without rights could still use up its connections. */
 function prepareSocketFolder({ socket_dir, user, clients }: PostgresOptions): void {
   mkdirSync(socket_dir, { recursive: true });

@@ -242,6 +242,8 @@ create unique index event_promoted on event (session_id, of_seq) where of_seq is
 -- A brain process. It lives as long as it holds the advisory lock of its id and beats.
 create table process (
   id int primary key,
+  -- Versions of the master keys that it has, the one that it seals under first.
+  master_keys text[] not null default '{}',
   started_at timestamptz not null,
   beat_at timestamptz not null
 );

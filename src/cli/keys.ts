@@ -1,0 +1,105 @@
+import { Command } from "commander";
+import type { Config } from "../config.ts";
+import { type Database, openDatabase } from "../db/database.ts";
+import { countSealed, keysOfServers, type Rotated, rotate } from "../resources/sealed/rotate.ts";
+import type { MasterKey } from "../vault/seal.ts";
+import { createSeal } from "../vault/seal.ts";
+import { explain } from "./explain.ts";
+import { lineProgress } from "./line-progress.ts";
+import { configOrExit } from "./machine.ts";
+import { masterKeyPlace, readMasterKey } from "./master-key.ts";
+import { openOwnPostgres } from "./own-postgres.ts";
+
+export function keysCommand(): Command {
+  const keys = new Command("keys").description("The master keys that secrets are sealed under");
+  keys
+    .command("rotate")
+    .description("Seal all secrets under the newest master key, the first one, while servers work")
+    .option("--dry-run", "open each and count them, and write nothing")
+    .action(async ({ dryRun = false }: { dryRun?: boolean }) => {
+      const config = configOrExit();
+      try {
+        process.exitCode = (await rotateKeys(config, dryRun)) ? 0 : 1;
+      } catch (error) {
+        process.stderr.write(`drover keys rotate: ${explain(error)}\n`);
+        process.exitCode = 1;
+      }
+    });
+  return keys;
+}
+
+/** False where something could not be opened. */
+async function rotateKeys(config: Config, dry_run: boolean): Promise<boolean> {
+  const masterKey = readMasterKey(config.master_key);
+  const own = config.database_url === null ? await openOwnPostgres(config) : null;
+  const db = openDatabase({ url: config.database_url ?? own?.url ?? "", connections: 2 });
+  try {
+    return await rotateIn(db, masterKey, { dry_run, place: masterKeyPlace(config.master_key) });
+  } finally {
+    await db.close();
+    await own?.stop();
+  }
+}
+
+interface Asked {
+  dry_run: boolean;
+  /** Where the master keys are written down. */
+  place: string;
+}
+
+async function rotateIn(db: Database, masterKey: MasterKey, { dry_run, place }: Asked): Promise<boolean> {
+  const { version } = masterKey;
+  const lacking = (await keysOfServers(db)).filter((keys) => !keys.includes(version)).length;
+  if (lacking > 0 && !dry_run)
+    throw new Error(
+      `${servers(lacking)} on this database could not open what is sealed under ${version}: give all of them this key, start them again, and try once more`,
+    );
+  const progress = lineProgress(process.stderr);
+  let failures = 0;
+  const since = Date.now();
+  const rotated = await rotate({
+    db,
+    seal: createSeal(masterKey),
+    dry_run,
+    passed({ noun }, done, all) {
+      if (Date.now() - since >= 1_000) progress.say(`${noun}: ${done} of ${all}`);
+    },
+    failed({ table, column }, { key, workspace_id }, why) {
+      failures += 1;
+      progress.clear();
+      process.stderr.write(`${table}.${column} of ${key.join(" ")} (${workspace_id}): ${why}\n`);
+    },
+  });
+  progress.clear();
+  const out = process.stdout;
+  out.write(`${dry_run ? "would rewrap" : "rewrapped"} ${sumOf(rotated)} under the master key ${version}\n`);
+  if (failures > 0) out.write(`${secrets(failures)} could not be opened, and stayed as they were\n`);
+  if (!dry_run) out.write(`${await advice(db, masterKey, place)}\n`);
+  return failures === 0;
+}
+
+/** Whether the older keys are needed any more. Nothing is known of backups. */
+async function advice(db: Database, { version, versions }: MasterKey, place: string): Promise<string> {
+  const others = (await countSealed(db)).filter((each) => each.version !== version);
+  const left = others.reduce((sum, { count }) => sum + count, 0);
+  if (left > 0) {
+    const named = [...new Set(others.map((each) => each.version || "no key at all"))].join(", ");
+    return `keep the older keys: ${secrets(left)} are still sealed under another one (${named})`;
+  }
+  const sealing = (await keysOfServers(db)).filter(([first]) => first !== version).length;
+  if (sealing > 0)
+    return `keep the older keys: ${servers(sealing)} still seal under one of them; put ${version} first there, start them again, and rotate once more`;
+  const older = versions.slice(1);
+  return older.length === 0
+    ? "there is no other key"
+    : `nothing in this database is sealed under another key: the older ones (${older.join(", ")}) may be removed from ${place}; backups that were made before still need them`;
+}
+
+const secrets = (n: number) => (n === 1 ? "1 secret" : `${n} secrets`);
+const servers = (n: number) => (n === 1 ? "1 server" : `${n} servers`);
+
+function sumOf(rotated: Rotated): string {
+  const some = [...rotated].filter(([, n]) => n > 0);
+  const all = secrets(some.reduce((sum, [, n]) => sum + n, 0));
+  return some.length === 0 ? all : `${all} (${some.map(([noun, n]) => `${n} ${noun}`).join(", ")})`;
+}
