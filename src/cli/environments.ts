@@ -2,37 +2,20 @@ import type Anthropic from "@anthropic-ai/sdk";
 import { Command } from "commander";
 import type { CreatedEnvironmentKey, EnvironmentKey } from "../protocol/environment-keys.ts";
 import type { Page } from "../protocol/page.ts";
-import { connect, explainAt, noApiKey, type ServerDefaults } from "./connection.ts";
-import { serverUrl } from "./server-url.ts";
-
-interface At {
-  url?: string;
-  apiKey?: string;
-}
+import { type At, askServer, withServer } from "./at-server.ts";
+import type { ServerDefaults } from "./connection.ts";
 
 export function environmentsCommand(defaults: ServerDefaults): Command {
   const keys = new Command("keys").description(
     "The keys with which workers of a self-hosted environment ask for its work",
   );
   const command = (name: string, description: string) =>
-    keys
-      .command(name)
-      .description(description)
-      .argument("<environment>", "the environment's id")
-      .option(
-        "--url <url>",
-        "the server's address (default: DROVER_URL, or the server on this machine)",
-        serverUrl,
-      )
-      .option(
-        "--api-key <key>",
-        "its API key (default: DROVER_API_KEY, or the key that the server here made)",
-      );
+    withServer(keys.command(name).description(description).argument("<environment>", "the environment's id"));
 
   command("create", "Make a key, and print it: it is not shown again")
     .option("--name <name>", "what it is for")
     .action((environment: string, { name, ...at }: At & { name?: string }) =>
-      ask(at, defaults, async (client) => {
+      askServer(at, defaults, async (client) => {
         const body = name === undefined ? {} : { name };
         const made = await client.post<CreatedEnvironmentKey>(pathOf(environment), { body });
         process.stderr.write(`key ${made.id} of ${environment}; keep it, it is not shown again\n`);
@@ -41,7 +24,7 @@ export function environmentsCommand(defaults: ServerDefaults): Command {
     );
 
   command("list", "List the keys that are in force").action((environment: string, at: At) =>
-    ask(at, defaults, async (client) => {
+    askServer(at, defaults, async (client) => {
       for await (const key of keysOf(client, environment)) process.stdout.write(lineOf(key));
     }),
   );
@@ -49,7 +32,7 @@ export function environmentsCommand(defaults: ServerDefaults): Command {
   command("revoke", "Refuse a key from now on, and all that was given out for it")
     .argument("<key>", "the key's id, as list shows it")
     .action((environment: string, id: string, at: At) =>
-      ask(at, defaults, async (client) => {
+      askServer(at, defaults, async (client) => {
         await client.delete(`${pathOf(environment)}/${encodeURIComponent(id)}`);
         process.stdout.write(`${id} is revoked\n`);
       }),
@@ -74,24 +57,4 @@ function lineOf({ id, name, created_at, last_used_at }: EnvironmentKey): string 
   // A name can hold what a terminal obeys.
   const shown = name === null ? "" : `  ${JSON.stringify(name)}`;
   return `${id}  made ${created_at}  ${last_used_at === null ? "never used" : `used ${last_used_at}`}${shown}\n`;
-}
-
-async function ask(
-  at: At,
-  defaults: ServerDefaults,
-  run: (client: Anthropic) => Promise<void>,
-): Promise<void> {
-  const url = at.url ?? defaults.url();
-  const apiKey = at.apiKey ?? defaults.apiKey();
-  if (!apiKey) {
-    process.stderr.write(noApiKey);
-    process.exitCode = 2;
-    return;
-  }
-  try {
-    await run(connect(url, apiKey));
-  } catch (error) {
-    process.stderr.write(`${explainAt(url, error)}\n`);
-    process.exitCode = 1;
-  }
 }

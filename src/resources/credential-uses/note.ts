@@ -72,13 +72,9 @@ export async function noteUses(
   await db.query(note, [workspaceId, sessionId, JSON.stringify(rows), limits.credential_uses_max]);
 }
 
-/** What a program has chosen may be anything, and long. */
+/** What a program has chosen may be anything, and long; people read it in terminals. */
 const shown = (text: string) =>
-  text
-    .toWellFormed()
-    .replaceAll(/\p{Cc}/gu, "?")
-    .slice(0, limits.credential_use_chars_max)
-    .toWellFormed();
+  text.toWellFormed().replaceAll(/\p{C}/gu, "?").slice(0, limits.credential_use_chars_max).toWellFormed();
 
 const forget: Statement = {
   name: "credential_use_forget",
