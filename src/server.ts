@@ -58,6 +58,7 @@ import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { createRepositories } from "./repositories/fetch.ts";
 import { openWorkingCopies } from "./repositories/working-copies.ts";
+import { createBearers } from "./resources/credentials/bearers.ts";
 import { createRefreshing } from "./resources/credentials/refresh.ts";
 import { notePassUses } from "./resources/session-pass/note.ts";
 import { sandboxCredentials } from "./resources/session-pass/pass.ts";
@@ -68,9 +69,11 @@ import { tokensIn } from "./resources/sessions/repositories.ts";
 import { rememberAgents } from "./resources/sessions/session-agents.ts";
 import { createWorkBells } from "./resources/work/bells.ts";
 import { workPrincipal } from "./resources/work/credentials.ts";
+import { createMcp } from "./tools/mcp/mcp.ts";
 import { toolset } from "./tools/toolset.ts";
 import { createWebTools } from "./tools/web/web.ts";
 import type { Seal } from "./vault/seal.ts";
+import type { McpBearers } from "./vault/secrets.ts";
 import type { VaultListener } from "./vault/socket.ts";
 
 /** What a process does: answer requests, drive sessions, or do what is to be done now and then. */
@@ -102,6 +105,8 @@ export interface ServerOptions {
   repositories: RepositoriesSettings;
   /** Of what the database keeps that nobody else may read. */
   seal: Seal;
+  /** What MCP servers want to see, instead of what the sessions' vaults have. */
+  bearers?: McpBearers;
   /** After so long without a heartbeat a worker of a self-hosted environment has lost its work. */
   work_lease_ms: number;
   /** Where egress asks for the credentials of sessions; null where it does not ask this process. Closed with the server. */
@@ -174,7 +179,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     askModel: (request, signal) => callModel(models, request, signal),
   });
   const metrics = createMetrics({
-    tools: [...toolset, ...web.tools].map(({ definition }) => definition.name),
+    tools: [...[...toolset, ...web.tools].map(({ definition }) => definition.name), "mcp"],
     hosts: options.hosts,
   });
   const stop = new AbortController();
@@ -184,6 +189,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const trouble = (message: string, error: unknown, sessionId?: string) =>
     logger.warn({ err: error, session_id: sessionId }, message);
   const refreshing = createRefreshing({ db, seal: options.seal, guard, trouble });
+  const bearers = options.bearers ?? createBearers({ db, seal: options.seal, refreshing, trouble });
+  const mcp = createMcp({ guard, bearers, version: options.version });
 
   const logEvents: LogEvents = {
     from: () => member?.id() ?? 0,
@@ -263,6 +270,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         hidden: (sessionId) => hiddenSecrets(passes, sessionId),
       },
       web,
+      mcp,
       models,
       openContent: blobs.open,
       spending,
@@ -361,6 +369,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await Promise.all([brain?.stop(), takingOutputs?.stop()]);
       hands.close();
       web.close();
+      await mcp.close();
       // What a token endpoint gives is written down nowhere else: a server that stops waits for it.
       await Promise.race([refreshing.settled(), passed(limits.oauth_stop_ms)]);
       await guard.close();

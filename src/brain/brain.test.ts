@@ -17,6 +17,7 @@ import {
   hanging,
   livingProcess,
   message,
+  noMcp,
   of,
   type Script,
   says,
@@ -67,6 +68,7 @@ async function begin(context: TestContext, script: Script, database: Database = 
     sandboxes: builtInSandboxes,
     repositories: { fetch: () => Promise.reject(new Error("none")), tokenOf: async () => null },
     credentials: { forSandbox: async () => null, hidden: async () => [] },
+    mcp: { of: () => noMcp, close: async () => {} },
     web: { tools: [], has: () => false, run: () => Promise.reject(new Error("none")), close() {} },
     models: {
       find: () => ({

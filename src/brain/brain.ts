@@ -17,6 +17,7 @@ import type { Watches } from "../log/watch.ts";
 import type { ModelRequest, Models } from "../models/model.ts";
 import type { EnvironmentConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
+import type { Mcp } from "../tools/mcp/mcp.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
@@ -24,8 +25,10 @@ import type { FindCap } from "./caps.ts";
 import { type CredentialSource, type DrivenCredentials, drivenCredentials } from "./credentials.ts";
 import { type DriveEnd, drive, type Effects } from "./drive.ts";
 import { needsSetup } from "./environment-setup.ts";
+import { mcpToolNamed } from "./mcp.ts";
 import { createMemory } from "./memory.ts";
 import type { RepositorySource } from "./place-repositories.ts";
+import { runMcpTool } from "./run-mcp-tool.ts";
 import { noSandbox, sandboxEffects } from "./sandbox-effects.ts";
 import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
@@ -64,6 +67,7 @@ export interface BrainParts {
   repositories: RepositorySource;
   credentials: CredentialSource;
   web: WebTools;
+  mcp: Mcp;
   models: Models;
   /** What files hold, by its hash. */
   openContent(sha256: string): Promise<Readable>;
@@ -173,6 +177,9 @@ export function startBrain(parts: BrainParts): Brain {
       trouble("driving a session failed; it is tried again", error, lease.session_id);
     } finally {
       watch.close();
+      const mcp = parts.mcp.of(lease);
+      if (end === "parked") mcp.rest();
+      else mcp.giveUp();
     }
     if (end === "failed") await giveBack(lease);
   }
@@ -197,7 +204,9 @@ export function startBrain(parts: BrainParts): Brain {
       epoch: lease.epoch,
     };
     const environment = lease.environment as EnvironmentConfig;
-    const { runTool, ...sandbox } =
+    const mcp = parts.mcp.of(lease);
+    const credentials = credentialsFor(lease);
+    const { runTool, keepOutput, ...sandbox } =
       environment.type === "cloud"
         ? sandboxEffects(parts.hands.handsOf(lease), scope, {
             environment,
@@ -205,7 +214,7 @@ export function startBrain(parts: BrainParts): Brain {
             settings: parts.sandboxes,
             workspace_id: lease.workspace_id,
             repositories: parts.repositories,
-            credentials: credentialsFor(lease),
+            credentials,
             over: AbortSignal.any([stop.signal, abandoned.signal]),
           })
         : noSandbox;
@@ -234,7 +243,16 @@ export function startBrain(parts: BrainParts): Brain {
       flushPreviews: () => parts.previews.flush(lease.session_id),
       ...sandbox,
       webTools,
-      async runTool(call, signal, { agent, thread, ...restoring }) {
+      listMcp: (server, signal) => mcp.list(server, signal),
+      watchMcp: (changed) => mcp.watch(changed),
+      async runTool(call, signal, { agent, mcp_servers, thread, ...restoring }) {
+        if (call.mcp) {
+          const known = mcpToolNamed(agent, mcp_servers, call.name);
+          const keep = keepOutput && ((text: string) => keepOutput(call, text, restoring, signal));
+          const result = await runMcpTool(call, { known, mcp_servers, mcp, credentials, keep }, signal);
+          counts.toolCalled("mcp", result);
+          return result;
+        }
         const config = toolConfigOf(agent, call.name) ?? {};
         const result = parts.web.has(call.name)
           ? await parts.web.run(call, { config, conversation: thread, signal })

@@ -1,5 +1,6 @@
 import type { ModelRequest, ToolDefinition } from "../models/model.ts";
 import { toolset } from "../tools/toolset.ts";
+import { type McpServerState, mcpDefinitions } from "./mcp.ts";
 import { preamble } from "./preamble.ts";
 import { repositoriesNotice } from "./repositories.ts";
 import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
@@ -10,14 +11,15 @@ import type { Thread } from "./state.ts";
 type Told = Pick<SessionFacts, "self_hosted" | "skills" | "repositories">;
 
 /**
- * What the model sees: a pure function of the session's agent, its log and the web tools that are configured, so that
- * each request extends the one before it byte for byte, on whatever server it is made.
+ * What the model sees: a pure function of the session's agent, its log (what its MCP servers offer is there too) and the web
+ * tools that are configured, so that each request extends the one before it byte for byte, on whatever server it is made.
  */
 export function modelRequest(
   agent: AgentFacts,
   thread: Thread,
   webTools: readonly ToolDefinition[],
   { self_hosted, skills, repositories }: Told = { self_hosted: false, skills: [], repositories: [] },
+  mcpServers: readonly McpServerState[] = [],
 ): ModelRequest {
   const runner = self_hosted ? "worker" : "sandbox";
   const enabled = ({ name }: ToolDefinition) => toolUseOf(agent, name).kind === "built_in";
@@ -37,7 +39,7 @@ export function modelRequest(
     ]
       .filter((part) => part)
       .join("\n\n"),
-    tools: [...builtIn, ...customTools(agent)],
+    tools: [...builtIn, ...customTools(agent), ...mcpDefinitions(agent, mcpServers)],
     messages: thread.messages,
     cache_key: thread.id,
     attempt: thread.failures,

@@ -1,8 +1,9 @@
 import { toolNamed } from "../tools/toolset.ts";
 import { indeterminate } from "./judge-prompt.ts";
-import { autoPermission } from "./outcome-drafts.ts";
+import { type McpServerState, mcpToolNamed } from "./mcp.ts";
+import { autoEvaluated } from "./outcome-drafts.ts";
 import type { Pen, Permission } from "./pen.ts";
-import { type AgentFacts, type SessionFacts, toolUseOf } from "./session.ts";
+import { type AgentFacts, type PolicyType, type SessionFacts, toolUseOf } from "./session.ts";
 import { budgetCents, isAtCap, type Spending, spentNano } from "./spending.ts";
 import type { State } from "./state.ts";
 
@@ -25,7 +26,7 @@ export function createPen(
     newId,
     now,
     random,
-    permission: (name) => permissionOf(agent, name),
+    permission: (name) => permissionOf(agent, state.mcp_servers, name),
     runnerOf: (name) => (facts.self_hosted && toolNamed(name) ? "worker" : "server"),
     costOf: spending.costOf,
     search_nano: spending.search_nano,
@@ -37,7 +38,13 @@ export function createPen(
   };
 }
 
-function permissionOf(agent: AgentFacts, name: string): Permission {
+function permissionOf(agent: AgentFacts, servers: readonly McpServerState[], name: string): Permission {
+  const known = mcpToolNamed(agent, servers, name);
+  if (known) {
+    const { server, tool, enabled, policy } = known;
+    const of = { kind: "mcp", server_name: server.name, tool_name: tool.name } as const;
+    return enabled ? { ...of, ...evaluatedBy(policy) } : { ...of, evaluated: "deny" };
+  }
   const use = toolUseOf(agent, name);
   switch (use.kind) {
     case "custom":
@@ -45,13 +52,17 @@ function permissionOf(agent: AgentFacts, name: string): Permission {
     case "not_enabled":
       return { kind: "built_in", evaluated: "deny" };
     case "built_in":
-      switch (use.policy) {
-        case "always_allow":
-          return { kind: "built_in", evaluated: "allow", evaluation: { type: "always_allow" } };
-        case "always_ask":
-          return { kind: "built_in", evaluated: "ask", evaluation: { type: "always_ask" } };
-        case "auto":
-          return autoPermission(indeterminate);
-      }
+      return { kind: "built_in", ...evaluatedBy(use.policy) };
+  }
+}
+
+function evaluatedBy(policy: PolicyType) {
+  switch (policy) {
+    case "always_allow":
+      return { evaluated: "allow", evaluation: { type: "always_allow" } } as const;
+    case "always_ask":
+      return { evaluated: "ask", evaluation: { type: "always_ask" } } as const;
+    case "auto":
+      return autoEvaluated(indeterminate);
   }
 }

@@ -1,6 +1,8 @@
 import { limits } from "../limits.ts";
 import { clearable, isCompactable, notesSuffice } from "./compaction.ts";
+import { dueMcpServers } from "./mcp.ts";
 import { dueRepositories, type KnownRepository } from "./repositories.ts";
+import type { AgentFacts, McpServer } from "./session.ts";
 import type { Stopped } from "./spending.ts";
 import {
   awaitsClient,
@@ -24,6 +26,8 @@ export type Action =
   /** Effect: ask the model for the notes that the conversation goes on from. */
   | { do: "compact"; thread: Thread }
   | { do: "clear_results"; thread: Thread; vendor_ids: string[] }
+  /** Effect only: ask a server for its tools. Whoever does not live to see the answer leaves nothing behind. */
+  | { do: "list_mcp"; thread: Thread; server: McpServer }
   /** The brain that began this request is gone. */
   | { do: "abandon_request"; thread: Thread; request_id: string }
   /** Effect: have all made that the environment asks for before the first call. */
@@ -61,6 +65,7 @@ export interface Plan {
 export const modelEffect = (thread: { id: string }) => `model ${thread.id}`;
 export const toolEffect = (call: { id: string }) => `tool ${call.id}`;
 export const setupEffect = "setup";
+export const mcpEffect = (server: { name: string }) => `mcp ${server.name}`;
 
 /**
  * Pure: what the log calls for, given the effects in flight and the time. The shell writes the actions down, starts their
@@ -70,13 +75,14 @@ export function decide(
   state: State,
   inFlight: ReadonlySet<string>,
   now: number,
-  { stopped, room, needs_setup, repositories }: Given = unlimited,
+  { stopped, room, needs_setup, repositories, agent }: Given = unlimited,
 ): Plan {
   const plan: Plan = { actions: [], cancel: [], park: null, next: null };
+  const due_servers = dueMcpServers(state.agent ?? agent, state.mcp_servers);
   for (const thread of state.threads.values()) {
     const wants_repositories = dueRepositories(repositories, state, thread).length > 0;
     const setup = { setup: state.setup, needs_setup, wants_repositories };
-    const due = decideThread(thread, { inFlight, now, stopped, room, ...setup }, plan);
+    const due = decideThread(thread, { inFlight, now, stopped, room, due_servers, ...setup }, plan);
     plan.next = earlier(plan.next, due);
   }
   if (plan.actions.length === 0 && inFlight.size === 0) {
@@ -98,11 +104,15 @@ interface Circumstances {
   needs_setup: boolean;
   /** Some are to be brought before the next call in the sandbox. */
   wants_repositories: boolean;
+  /** MCP servers to be asked for their tools before the model is asked. */
+  due_servers: readonly McpServer[];
 }
 
 /** What of the circumstances does not come from the state. */
 interface Given extends Pick<Circumstances, "stopped" | "room" | "needs_setup"> {
   repositories: readonly KnownRepository[];
+  /** Where the log has not changed it. */
+  agent: Pick<AgentFacts, "mcp_servers" | "tools">;
 }
 
 /** How long a conversation may get. */
@@ -115,7 +125,13 @@ interface Room {
 
 const endlessRoom: Room = { tokens: Number.POSITIVE_INFINITY, size: () => 0 };
 /** Nothing is in the way of a request, and nothing is to be set up. */
-export const unlimited: Given = { stopped: null, room: endlessRoom, needs_setup: false, repositories: [] };
+export const unlimited: Given = {
+  stopped: null,
+  room: endlessRoom,
+  needs_setup: false,
+  repositories: [],
+  agent: { mcp_servers: [], tools: [] },
+};
 
 /** Returns when time alone will change what is to be done, in `ms` since 1970. */
 function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan): number | null {
@@ -139,7 +155,12 @@ function decideThread(thread: Thread, circumstances: Circumstances, plan: Plan):
 
   const { inFlight, now } = circumstances;
   const setup = setupBy(thread, circumstances.setup);
-  const effects = [modelEffect(thread), ...thread.calls.map(toolEffect), ...(setup ? [setupEffect] : [])];
+  const effects = [
+    modelEffect(thread),
+    ...thread.calls.map(toolEffect),
+    ...(setup ? [setupEffect] : []),
+    ...[...inFlight].filter((effect) => effect.startsWith(mcpEffect({ name: "" }))),
+  ];
   const ours = effects.filter((key) => inFlight.has(key));
   const deadline =
     thread.turn_since === null ? null : thread.turn_since + limits.turn_ms_max - thread.turn_ms;
@@ -169,7 +190,7 @@ function decideRunning(
   circumstances: Circumstances,
   plan: Plan,
 ): number | null {
-  const { inFlight, now, stopped, room } = circumstances;
+  const { inFlight, now, stopped, room, due_servers } = circumstances;
   const { actions } = plan;
   if (thread.request) {
     if (!inFlight.has(modelEffect(thread))) {
@@ -203,6 +224,9 @@ function decideRunning(
   else if (stopped?.by === "budget") actions.push({ do: "idle", thread, ending: budgetReached });
   else if (thread.queued.length > 0) {
     for (const event of thread.queued) actions.push({ do: "promote", thread, event });
+  } else if (due_servers.length > 0) {
+    for (const server of due_servers)
+      if (!inFlight.has(mcpEffect(server))) actions.push({ do: "list_mcp", thread, server });
   } else actions.push(nextRequest(thread, room));
   return null;
 }

@@ -7,7 +7,7 @@ import { amountOf, budgetOf } from "../protocol/money.ts";
 import { toolNamed } from "../tools/toolset.ts";
 import { type Action, budgetReached, type TurnFailure } from "./decide.ts";
 import { interruptedSetup, setupEnd } from "./environment-setup.ts";
-import { type Drafts, none, type Pen, spanEnd, writer } from "./pen.ts";
+import { type Drafts, none, type Pen, resultEntry, spanEnd, writer } from "./pen.ts";
 import type { SessionFacts } from "./session.ts";
 import { type Call, type State, storedState } from "./state.ts";
 
@@ -64,6 +64,7 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
     case "set_up":
       return { ...none(), entries: [shown("span.environment_setup_start", {})] };
     case "resume_setup":
+    case "list_mcp":
       return none();
     case "abandon_setup":
       return { ...none(), entries: [setupEnd(thread, action.setup_id, interruptedSetup, pen)] };
@@ -74,29 +75,16 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
       return { ...none(), entries: [hidden("tool_started", { reader: 1, tool_use_id: action.call.id })] };
     }
     case "interrupt_call": {
-      const { id: tool_use_id, kind } = action.call;
-      const result = {
-        tool_use_id,
-        content: [{ type: "text" as const, text: interruptedText }],
-        is_error: true,
-      };
-      // Workers go by results of their own kind: by any other the next one would take the call for an open one.
-      return {
-        ...none(),
-        entries: [kind === "worker" ? shown("user.tool_result", result) : shown("agent.tool_result", result)],
-      };
+      const content = [{ type: "text" as const, text: interruptedText }];
+      return { ...none(), entries: [resultEntry(action.call, { content, is_error: true }, shown)] };
     }
-    case "deny_call":
-      return {
-        ...none(),
-        entries: [
-          shown("agent.tool_result", {
-            tool_use_id: action.call.id,
-            content: [{ type: "text", text: denialText(action.call) }],
-            is_error: true,
-          }),
-        ],
-      };
+    case "deny_call": {
+      const { id, kind } = action.call;
+      const content = [{ type: "text" as const, text: denialText(action.call) }];
+      // The client has refused it, whoever was to run it.
+      const settled = { id, kind: kind === "mcp" ? kind : ("built_in" as const) };
+      return { ...none(), entries: [resultEntry(settled, { content, is_error: true }, shown)] };
+    }
     case "fail_turn":
       return {
         ...none(),

@@ -4,17 +4,19 @@ import type { AppendRequest, AppendResult } from "../log/append.ts";
 import type { Entry } from "../log/entry.ts";
 import type { Lease } from "../log/lease.ts";
 import type { SessionPreview } from "../log/previews.ts";
+import { primaryThreadOf } from "../log/thread-id.ts";
 import type { AssistantBlock, ModelEvent, ModelRequest, ToolDefinition } from "../models/model.ts";
 import { toolNamed } from "../tools/toolset.ts";
 import { summaryRequest } from "./compaction.ts";
 import { modelRequest } from "./context.ts";
 import { contextTokens } from "./context-size.ts";
 import { createPen } from "./create-pen.ts";
-import { type Action, decide, modelEffect, setupEffect, toolEffect } from "./decide.ts";
+import { type Action, decide, mcpEffect, modelEffect, setupEffect, toolEffect } from "./decide.ts";
 import { checkpointDrafts, draftsOf, usageSnapshot } from "./drafts.ts";
 import { awaitSetup } from "./environment-setup.ts";
 import { fold } from "./fold.ts";
 import { type Judged, judgeReply } from "./judge.ts";
+import type { McpListed, McpServerState } from "./mcp.ts";
 import type { Memory } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
 import { outcomeDrafts } from "./outcome-drafts.ts";
@@ -22,7 +24,7 @@ import { type Drafts, none, provisional, type SessionMoney } from "./pen.ts";
 import { startPreview } from "./preview.ts";
 import { type DueRepository, dueRepositories, type RepositoryOutcome } from "./repositories.ts";
 import { type Contents, contents, type Restoring, restoring } from "./restoring.ts";
-import type { AgentFacts, SessionFacts } from "./session.ts";
+import type { AgentFacts, McpServer, SessionFacts } from "./session.ts";
 import type { Spending, Stopped } from "./spending.ts";
 import { type Call, clientTurn, emptyState, type State, type Thread, wantsCheckpoint } from "./state.ts";
 
@@ -59,13 +61,20 @@ export interface Effects {
   cancelSetUp(): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
   cancelTool(call: Call): void;
+  /** Asks an MCP server of the agent for its tools. Never rejects; abort ends it. */
+  listMcp(server: McpServer, signal: AbortSignal): Promise<McpListed>;
+  /**
+   * From now on calls `changed` with the name of a server that has other tools than it has listed. Returns those of which that
+   * came to be known while the session was not driven.
+   */
+  watchMcp(changed: (server_name: string) => void): string[];
   /** The tools of the web that are configured. */
   webTools: readonly ToolDefinition[];
   /** Runs a call once, however often it is asked for it. Abort stops the command and still answers. */
   runTool(
     call: Call,
     signal: AbortSignal,
-    asking: { agent: AgentFacts; thread: Thread } & Restoring,
+    asking: { agent: AgentFacts; mcp_servers: readonly McpServerState[]; thread: Thread } & Restoring,
   ): Promise<
     Omit<Extract<Outcome, { type: "tool_finished" }>, "type" | "thread_id" | "tool_use_id" | "call_before">
   >;
@@ -107,8 +116,8 @@ export async function drive(
   let alarm: NodeJS.Timeout | undefined;
   let state = startingState(memory.recall(facts.session_id), facts);
   stop.addEventListener("abort", ring);
-  const requestOf = (agent: AgentFacts, thread: Thread) =>
-    modelRequest(agent, thread, effects.webTools, facts);
+  const requestOf = (agent: AgentFacts, thread: Thread, { mcp_servers }: State = state) =>
+    modelRequest(agent, thread, effects.webTools, facts, mcp_servers);
 
   const mayBeSetUp = facts.needs_setup || facts.repositories.length > 0;
 
@@ -148,7 +157,7 @@ export async function drive(
       const at = { seq: state.seq, contents: contents(state) };
       start(modelEffect(thread), (signal) =>
         callModel(about, request, at, effects, signal, (reply) =>
-          judgeReply(agent, { ...asking, reply }, effects, signal),
+          judgeReply(agent, { ...asking, reply, mcp_servers: state.mcp_servers }, effects, signal),
         ),
       );
     } else if (action.do === "set_up" || action.do === "resume_setup") {
@@ -165,10 +174,17 @@ export async function drive(
         return { ...result, repositories };
       };
       start(setupEffect, (signal) => awaitSetup(about, setUp, tell, signal));
+    } else if (action.do === "list_mcp") {
+      const { server } = action;
+      start(mcpEffect(server), async (signal) => {
+        const result = await effects.listMcp(server, signal);
+        return { type: "mcp_listed", thread_id: thread.id, server, result };
+      });
     } else if (action.do === "start_tool" || action.do === "resume_tool") {
       const { call } = action;
       const asking = {
         agent: state.agent ?? facts.agent,
+        mcp_servers: state.mcp_servers,
         thread: state.threads.get(thread.id) ?? thread,
         ...restoring(state),
       };
@@ -187,15 +203,15 @@ export async function drive(
     const ended = [...outcomes];
     const agent = state.agent ?? facts.agent;
     const now = effects.now();
+    let predicted = state;
     const pen = createPen(facts, state, { ...effects, now });
     const room = {
       tokens: effects.contextWindow(agent.model.id),
-      size: (thread: Thread) => contextTokens(thread, requestOf(agent, thread)),
+      size: (thread: Thread) => contextTokens(thread, requestOf(agent, thread, predicted)),
     };
     const running = new Set(inFlight.keys());
     for (const { effect } of ended) if (effect !== null) running.delete(effect);
 
-    let predicted = state;
     const all = none();
     const add = (drafts: Drafts) => {
       all.entries.push(...drafts.entries);
@@ -228,6 +244,7 @@ export async function drive(
         for (const action of plan.actions) {
           started.push({ action, drafts: add(draftsOf(action, predicted, pen)) });
           if (action.do === "call_model" || action.do === "compact") running.add(modelEffect(action.thread));
+          if (action.do === "list_mcp") running.add(mcpEffect(action.server));
           if (action.do === "set_up" || action.do === "resume_setup") running.add(setupEffect);
           if (action.do === "start_tool" || action.do === "resume_tool") running.add(toolEffect(action.call));
         }
@@ -247,7 +264,9 @@ export async function drive(
         at_cap,
         asks: clientTurn(predicted),
         ...(checkpoint && { fold_from: state.seq }),
-        uses_sandbox: started.some(({ action }) => startsInSandbox(action)),
+        uses_sandbox:
+          started.some(({ action }) => startsInSandbox(action)) ||
+          ended.some(({ outcome }) => outcome.type === "tool_finished" && outcome.uses_sandbox === true),
         lease,
         if_seq: state.seq,
         run: park ? { type: "park", after_ms: park.after_ms } : undefined,
@@ -273,6 +292,10 @@ export async function drive(
     return "wait";
   }
 
+  const changed = (server_name: string, at_once: boolean) =>
+    tell({ type: "mcp_changed", thread_id: primaryThreadOf(facts.session_id), server_name, at_once });
+  for (const name of effects.watchMcp((server_name) => changed(server_name, false))) changed(name, true);
+
   try {
     for (;;) {
       const entries = await effects.read(state.seq);
@@ -292,7 +315,8 @@ export async function drive(
   } finally {
     clearTimeout(alarm);
     stop.removeEventListener("abort", ring);
-    for (const [effect, abort] of inFlight) if (effect.startsWith("model ")) abort.abort();
+    for (const [effect, abort] of inFlight)
+      if (effect.startsWith("model ") || effect.startsWith("mcp ")) abort.abort();
   }
 }
 
@@ -326,11 +350,12 @@ async function callModel(
   const preview = startPreview(effects.newId, (part, at) =>
     effects.preview({ thread_id, seq, at, preview: part }),
   );
+  const mayUseSandbox = request.tools.some(({ name }) => toolNamed(name));
   for await (const event of effects.callModel(request, signal)) {
     preview.take(event);
     switch (event.type) {
       case "block_start":
-        if (event.block === "tool_use") effects.prepareSandbox(contents);
+        if (event.block === "tool_use" && mayUseSandbox) effects.prepareSandbox(contents);
         break;
       case "text_delta":
       case "thinking_delta":

@@ -11,6 +11,7 @@ import {
   leaveOutMedia,
   wordForMedia,
 } from "./conversation.ts";
+import { withAgainDue, withChanged, withListed, withServerFailed } from "./mcp.ts";
 import { withFailed, withoutCertainty, withPlaced } from "./repositories.ts";
 import { type Call, copyOf, emptyState, newThread, restoredState, type State, type Thread } from "./state.ts";
 
@@ -209,6 +210,12 @@ function apply(state: State, entry: Entry): void {
     case "agent.tool_use":
       changeCall(thread, entry.id, { permission: bodyOf(entry, "agent.tool_use").evaluated_permission });
       return;
+    case "agent.mcp_tool_use": {
+      const { mcp_server_name, name, evaluated_permission } = bodyOf(entry, "agent.mcp_tool_use");
+      const mcp = { server_name: mcp_server_name, tool_name: name };
+      changeCall(thread, entry.id, { kind: "mcp", mcp, permission: evaluated_permission });
+      return;
+    }
     case "agent.custom_tool_use":
       changeCall(thread, entry.id, { kind: "custom" });
       return;
@@ -225,6 +232,20 @@ function apply(state: State, entry: Entry): void {
       settleCall(state, thread, result.tool_use_id, result.content, result.is_error);
       return;
     }
+    case "agent.mcp_tool_result": {
+      const { mcp_tool_use_id, content, is_error } = bodyOf(entry, "agent.mcp_tool_result");
+      settleCall(state, thread, mcp_tool_use_id, content, is_error);
+      return;
+    }
+    case "mcp_tools_listed":
+      state.mcp_servers = withListed(state.mcp_servers, bodyOf(entry, "mcp_tools_listed"));
+      return;
+    case "mcp_server_failed":
+      state.mcp_servers = withServerFailed(state.mcp_servers, bodyOf(entry, "mcp_server_failed"));
+      return;
+    case "mcp_tools_changed":
+      state.mcp_servers = withChanged(state.mcp_servers, bodyOf(entry, "mcp_tools_changed"));
+      return;
     case "workspace_restored":
       state.repositories = withoutCertainty(state.repositories);
       state.restore_known = bodyOf(entry, "workspace_restored").restored.id;
@@ -248,6 +269,7 @@ function apply(state: State, entry: Entry): void {
             : "terminated";
       return;
     case "session.thread_status_running":
+      if (thread.status === "idle") state.mcp_servers = withAgainDue(state.mcp_servers);
       if (thread.status === "idle" && thread.asked === null) {
         if (!thread.paused)
           Object.assign(thread, { rounds: 0, turn_ms: 0, compactions: 0, exceeded: 0, began_seq: entry.seq });

@@ -38,6 +38,7 @@ async function judged(judge: Script, given: Given = {}) {
     user_texts: given.user_texts ?? ["Fix the bug"],
     messages: given.messages ?? [],
     reply: given.reply ?? [edit("x")],
+    mcp_servers: [],
   };
   const effects = {
     judgeOf: (modelId: string) => `judge of ${modelId}`,

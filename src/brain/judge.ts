@@ -3,6 +3,7 @@ import { type AssistantBlock, addUsage, noUsage } from "../models/model.ts";
 import type { Effects } from "./drive.ts";
 import { type Case, indeterminate, judgeRequest, verdictOf } from "./judge-prompt.ts";
 import { isSettled } from "./judge-rules.ts";
+import { type McpServerState, mcpToolNamed } from "./mcp.ts";
 import type { JudgeCost, Judgement } from "./outcome.ts";
 import { type AgentFacts, toolUseOf } from "./session.ts";
 
@@ -23,13 +24,13 @@ export interface Judged {
  */
 export async function judgeReply(
   agent: AgentFacts,
-  about: Case,
+  about: Case & { mcp_servers: readonly McpServerState[] },
   { callModel, judgeOf }: Pick<Effects, "callModel" | "judgeOf">,
   signal: AbortSignal,
   judge_ms: number = limits.judge_ms,
 ): Promise<Judged> {
   const model = judgeOf(agent.model.id);
-  const judgements = about.reply.map((block) => firstJudgement(agent, block));
+  const judgements = about.reply.map((block) => firstJudgement(agent, about.mcp_servers, block));
   let usage = noUsage;
 
   const asked = about.reply
@@ -51,8 +52,14 @@ export async function judgeReply(
 }
 
 /** What holds without the judge: allowed by the rules, or to be asked about. */
-function firstJudgement(agent: AgentFacts, block: AssistantBlock): Judgement | null {
+function firstJudgement(
+  agent: AgentFacts,
+  servers: readonly McpServerState[],
+  block: AssistantBlock,
+): Judgement | null {
   if (block.type !== "tool_use" || block.malformed !== undefined) return null;
+  const known = mcpToolNamed(agent, servers, block.name);
+  if (known) return known.enabled && known.policy === "auto" ? indeterminate : null;
   const use = toolUseOf(agent, block.name);
   if (use.kind !== "built_in" || use.policy !== "auto") return null;
   return isSettled(block.name, block.input) ? { type: "allow" } : indeterminate;

@@ -1,4 +1,5 @@
 import type { ModelMessage } from "../models/model.ts";
+import type { McpServerState } from "./mcp.ts";
 import { emptyState, type State } from "./state.ts";
 
 /**
@@ -13,19 +14,20 @@ export interface Memory {
 
 export function createMemory(charsMax: number): Memory {
   const kept = new Map<string, { state: State; chars: number }>();
-  // Messages are never changed, so each is measured once.
-  const measured = new WeakMap<ModelMessage, number>();
+  // Messages, and what MCP servers have listed, are never changed, so each is measured once.
+  const measured = new WeakMap<ModelMessage | McpServerState, number>();
   let chars = 0;
 
-  function charsOf(message: ModelMessage): number {
+  function charsOf(message: ModelMessage | McpServerState): number {
     const known = measured.get(message) ?? charsIn(message);
     measured.set(message, known);
     return known;
   }
 
-  function measure({ threads }: State): number {
+  function measure(state: State): number {
     let sum = state_chars;
-    for (const thread of threads.values()) {
+    for (const server of state.mcp_servers) sum += charsOf(server);
+    for (const thread of state.threads.values()) {
       sum += charsIn([thread.queued, thread.calls, thread.user_texts, thread.shown_urls]);
       for (const message of thread.messages) sum += charsOf(message);
     }

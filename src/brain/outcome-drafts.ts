@@ -3,10 +3,11 @@ import type { AnyDraft } from "../log/entry.ts";
 import { type AssistantBlock, type ModelFailure, noUsage, promptTokens } from "../models/model.ts";
 import { type EventBody, isRefusalCategory, type SessionErrorObject } from "../protocol/events.ts";
 import { ongoingDrafts, setupDrafts } from "./environment-setup.ts";
+import { changedDrafts, listedDrafts, serverFailed } from "./mcp.ts";
 import { type Judgement, type Outcome, threadOf } from "./outcome.ts";
-import { costOf, type Drafts, none, type Pen, type Permission, spanEnd, writer } from "./pen.ts";
+import { costOf, type Drafts, none, type Pen, type Permission, resultEntry, spanEnd, writer } from "./pen.ts";
 import { restoredNote } from "./restoring.ts";
-import type { Ending, State, Thread } from "./state.ts";
+import type { Call, Ending, State, Thread } from "./state.ts";
 
 /** The entries that record how an effect ended. */
 export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts {
@@ -18,15 +19,14 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
       const told = toldOfRepositories(state, thread, pen);
       const content = [...outcome.content, ...told.content];
       const extra = { ...(recovery && { recovery }), ...(network && { network }) };
-      const result = { tool_use_id, content, is_error, ...extra };
+      const result = { content, is_error, ...extra };
+      const call = thread.calls.find(({ id }) => id === tool_use_id);
+      const settled = call ?? { id: tool_use_id, kind: "built_in" as const };
+      const before = [...failedServer(outcome, call, thread, pen), ...told.entries];
       if (!restored || restored.id === state.restore_known) {
         return {
           ...none(),
-          entries: [
-            ...told.entries,
-            shown("agent.tool_result", result),
-            ...searchEntries(outcome, thread, pen),
-          ],
+          entries: [...before, resultEntry(settled, result, shown), ...searchEntries(outcome, thread, pen)],
         };
       }
       const note = {
@@ -37,9 +37,9 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
       return {
         ...none(),
         entries: [
-          ...told.entries,
+          ...before,
           hidden("workspace_restored", { reader: 1, tool_use_id, restored }),
-          shown("agent.tool_result", { ...result, content: [...content, note] }),
+          resultEntry(settled, { ...result, content: [...content, note] }, shown),
         ],
       };
     }
@@ -47,6 +47,10 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
       return ongoingDrafts(outcome, state, pen);
     case "setup_ended":
       return setupDrafts(outcome, state, pen);
+    case "mcp_listed":
+      return listedDrafts(outcome.server, outcome.result, thread, pen);
+    case "mcp_changed":
+      return changedDrafts(outcome, state, thread, pen);
     case "model_aborted":
       return { ...none(), entries: spanEnd(thread, pen, outcome, true) };
     case "model_replied":
@@ -66,6 +70,17 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
     case "model_failed":
       return failureDrafts(outcome, thread, pen);
   }
+}
+
+/** Of a call that its MCP server never got, or would not take from us. */
+function failedServer(
+  { failure }: Extract<Outcome, { type: "tool_finished" }>,
+  call: Call | undefined,
+  thread: Thread,
+  pen: Pen,
+): AnyDraft[] {
+  if (!failure || !call?.mcp) return [];
+  return serverFailed({ ...failure, server_name: call.mcp.server_name }, thread, pen);
 }
 
 /** What the model has not heard of yet goes with the first result that comes. */
@@ -164,42 +179,43 @@ function callEntries(
   if (permission.kind === "custom" && block.malformed === undefined) {
     return [shown("agent.custom_tool_use", { name: block.name, input: block.input })];
   }
-  const allowed = permission.kind === "built_in" && block.malformed === undefined;
+  const allowed = permission.kind !== "custom" && block.malformed === undefined;
   const evaluated = allowed ? permission.evaluated : "deny";
-  const call = shown("agent.tool_use", {
-    name: block.name,
+  const how = {
     input: block.input,
     evaluated_permission: evaluated,
     ...(allowed && permission.evaluation ? { evaluation: permission.evaluation } : {}),
-  });
+  };
+  const call =
+    permission.kind === "mcp"
+      ? shown("agent.mcp_tool_use", {
+          mcp_server_name: permission.server_name,
+          name: permission.tool_name,
+          ...how,
+        })
+      : shown("agent.tool_use", { name: block.name, ...how });
   if (evaluated !== "deny") return [call];
-  return [
-    call,
-    shown("agent.tool_result", {
-      tool_use_id: call.id,
-      content: [{ type: "text", text: refusalText(block, permission) }],
-      is_error: true,
-    }),
-  ];
+  const content = [{ type: "text" as const, text: refusalText(block, permission) }];
+  const kind = permission.kind === "mcp" ? "mcp" : "built_in";
+  return [call, resultEntry({ id: call.id, kind }, { content, is_error: true }, shown)];
 }
 
 /** What the client sees of a judgement, outside and inside `evaluation`: always the same. */
-export const autoPermission = (judgement: Judgement): Permission => ({
-  kind: "built_in",
+export const autoEvaluated = (judgement: Judgement) => ({
   evaluated: judgement.type,
-  evaluation: { type: "auto", evaluated_permission: judgement },
+  evaluation: { type: "auto" as const, evaluated_permission: judgement },
 });
 
 function judgedPermission(permission: Permission, judgement: Judgement | null): Permission {
-  const isAuto = permission.kind === "built_in" && permission.evaluation?.type === "auto";
-  return isAuto && judgement ? autoPermission(judgement) : permission;
+  const isAuto = permission.kind !== "custom" && permission.evaluation?.type === "auto";
+  return isAuto && judgement ? { ...permission, ...autoEvaluated(judgement) } : permission;
 }
 
 function refusalText(block: Extract<AssistantBlock, { type: "tool_use" }>, permission: Permission): string {
   if (block.malformed !== undefined) {
     return `The arguments were not a JSON object: ${block.malformed.slice(0, 500)}`;
   }
-  const judged = permission.kind === "built_in" && permission.evaluation?.type === "auto";
+  const judged = permission.kind !== "custom" && permission.evaluation?.type === "auto";
   return judged
     ? "The call was judged too risky to run. Find another way, or ask the user."
     : `The tool "${block.name}" is not enabled in this session.`;

@@ -12,8 +12,10 @@ import {
 import type { ToolResultContentBlock } from "../protocol/content.ts";
 import type { Evaluation, Recovery } from "../protocol/events.ts";
 import type { NetworkUse } from "../protocol/network-use.ts";
+import type { McpListed } from "./mcp.ts";
 import type { PreviewedIds } from "./preview.ts";
 import type { RepositoryOutcome } from "./repositories.ts";
+import type { McpServer } from "./session.ts";
 import type { State, Thread } from "./state.ts";
 
 /** What the policy `auto` comes to for one call. */
@@ -59,6 +61,10 @@ export type Outcome =
       /** What was spent on judging the reply before the abort. */
       judge: JudgeCost | null;
     })
+  /** A server was asked for its tools. */
+  | { type: "mcp_listed"; thread_id: string; server: McpServer; result: McpListed }
+  /** It has others now. `at_once`: nothing ran when it said so. */
+  | { type: "mcp_changed"; thread_id: string; server_name: string; at_once: boolean }
   | { type: "setup_ongoing"; thread_id: string; setup_id: string; line: string }
   | {
       type: "setup_ended";
@@ -84,6 +90,10 @@ export type Outcome =
       web_searches?: number;
       /** A model that the call has asked. */
       model_use?: ModelUse;
+      /** Of an MCP server that could not be reached, or would not have us: the client is told. */
+      failure?: { status: "unreachable" | "unauthorized"; message: string; url: string };
+      /** What is shown of the result is kept whole in the sandbox, which was made for that if there was none. */
+      uses_sandbox?: boolean;
     };
 
 export const threadOf = (state: State, id: string): Thread => {

@@ -5,7 +5,7 @@ import type { PricedModel } from "../models/prices.ts";
 import type { EvaluatedPermission, Evaluation } from "../protocol/events.ts";
 import { type JudgeCost, usageOf } from "./outcome.ts";
 import type { AgentFacts } from "./session.ts";
-import type { State, Thread } from "./state.ts";
+import type { Call, State, Thread } from "./state.ts";
 
 /** What the writing of entries needs beyond the state. */
 export interface Pen {
@@ -36,7 +36,13 @@ export interface SessionMoney {
 /** What the agent's configuration says of a call, before anybody is asked. */
 export type Permission =
   | { kind: "custom" }
-  | { kind: "built_in"; evaluated: EvaluatedPermission; evaluation?: Evaluation };
+  | (Evaluated & { kind: "built_in" })
+  | (Evaluated & { kind: "mcp"; server_name: string; tool_name: string });
+
+interface Evaluated {
+  evaluated: EvaluatedPermission;
+  evaluation?: Evaluation;
+}
 
 export type Runner = "server" | "worker";
 
@@ -61,6 +67,24 @@ export const writer =
   (thread: Thread, pen: Pen, audience: "session" | "internal"): Writer =>
   (type, body, id = pen.newId()) =>
     draft(type, { id, thread_id: thread.id, audience }, body);
+
+/** The result of a call, as the event that clients know for its kind. */
+export function resultEntry(
+  { id, kind }: Pick<Call, "id" | "kind">,
+  result: Omit<BodyOf<"agent.mcp_tool_result">, "mcp_tool_use_id">,
+  shown: Writer,
+): AnyDraft {
+  switch (kind) {
+    case "mcp":
+      return shown("agent.mcp_tool_result", { mcp_tool_use_id: id, ...result });
+    case "worker":
+      // Workers go by results of their own kind: by any other the next one would take the call for an open one.
+      return shown("user.tool_result", { tool_use_id: id, ...result });
+    case "built_in":
+    case "custom":
+      return shown("agent.tool_result", { tool_use_id: id, ...result });
+  }
+}
 
 /** The end of a model request, and what it has cost. */
 export function spanEnd(

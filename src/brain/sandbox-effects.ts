@@ -3,7 +3,7 @@ import type { Hands, SandboxScope } from "../hands/client.ts";
 import type { CloudConfig } from "../protocol/environments.ts";
 import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import { failed, type ToolResult } from "../tools/tool.ts";
-import { cancelTool, runTool, setUpSandbox } from "../tools/toolset.ts";
+import { cancelTool, keepOutput, runTool, setUpSandbox } from "../tools/toolset.ts";
 import { CredentialsUnusable, type DrivenCredentials, redacted } from "./credentials.ts";
 import type { Effects } from "./drive.ts";
 import { placeRepositories, type RepositorySource } from "./place-repositories.ts";
@@ -15,6 +15,10 @@ import type { Call } from "./state.ts";
 export interface SandboxEffects
   extends Pick<Effects, "prepareSandbox" | "setUp" | "placeRepositories" | "cancelSetUp" | "cancelTool"> {
   runTool(call: Call, restoring: Restoring, signal: AbortSignal): Promise<ToolResult>;
+  /** What is too long to be shown of a result that came from elsewhere. Null: there is no sandbox to keep it in. */
+  keepOutput:
+    | ((call: Call, text: string, restoring: Restoring, signal: AbortSignal) => ReturnType<typeof keepOutput>)
+    | null;
 }
 
 export function sandboxEffects(
@@ -57,6 +61,9 @@ export function sandboxEffects(
     return hide(await runTool(call, hands, { ...scope, spec: await specOf(), ...restoring }, signal, hide));
   }
 
+  const keep: NonNullable<SandboxEffects["keepOutput"]> = async (call, text, restoring, signal) =>
+    keepOutput(call, text, hands, { ...scope, spec: await specOf(), ...restoring }, signal);
+
   return {
     prepareSandbox(contents) {
       // A sandbox that cannot be made is told of by the call that needs it.
@@ -86,6 +93,11 @@ export function sandboxEffects(
     },
     runTool: (...asked) =>
       run(...asked).catch((error) => failed(`No sandbox is available: ${unusable(error)}`)),
+    keepOutput: (...asked) =>
+      keep(...asked).catch((error) => {
+        unusable(error);
+        return { kept: null };
+      }),
   };
 }
 
@@ -103,4 +115,5 @@ export const noSandbox: SandboxEffects = {
   cancelSetUp() {},
   cancelTool() {},
   runTool: async ({ name }) => failed(`The tool "${name}" is not available on this server.`),
+  keepOutput: null,
 };

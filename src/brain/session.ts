@@ -36,7 +36,7 @@ export interface AgentFacts {
   name: string;
   model: { id: string; effort?: { type: Effort }; speed?: "standard" | "fast" };
   system: string | null;
-  mcp_servers: { url: string }[];
+  mcp_servers: McpServer[];
   skills: { skill_id: string }[];
   tools: (
     | {
@@ -44,16 +44,26 @@ export interface AgentFacts {
         configs: ToolConfig[];
       }
     | { type: "custom"; name: string; description: string; input_schema: Record<string, unknown> }
-    | { type: "mcp_toolset" }
+    | { type: "mcp_toolset"; mcp_server_name: string; configs: NamedUse[]; default_config: ToolSettings }
   )[];
 }
 
-/** What the agent says of a built-in tool. */
-interface ToolConfig extends WebFetchConfig, WebSearchConfig {
+export interface McpServer {
   name: string;
+  url: string;
+}
+
+interface ToolSettings {
   enabled: boolean;
   permission_policy: { type: PolicyType };
 }
+
+interface NamedUse extends ToolSettings {
+  name: string;
+}
+
+/** What the agent says of a built-in tool. */
+interface ToolConfig extends WebFetchConfig, WebSearchConfig, NamedUse {}
 
 export type PolicyType = "always_allow" | "always_ask" | "auto";
 

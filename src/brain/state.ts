@@ -5,6 +5,7 @@ import { type ContentBlock, type ModelMessage, type ModelUsage, noUsage } from "
 import type { EvaluatedPermission, StopDetails, StopReason } from "../protocol/events.ts";
 import { toolNamed } from "../tools/toolset.ts";
 import type { ShownUrl } from "../tools/web/sources.ts";
+import type { McpServerState } from "./mcp.ts";
 import type { RepositoryState } from "./repositories.ts";
 import type { AgentFacts } from "./session.ts";
 
@@ -34,6 +35,8 @@ export interface State {
   repositories: Record<string, RepositoryState>;
   /** What the model is still to be told of them. */
   repository_notes: string[];
+  /** Those of the agent's MCP servers that were asked for their tools. */
+  mcp_servers: McpServerState[];
   /** Time spent running before `running_since`, in `ms`. */
   active_ms: number;
   running_since: number | null;
@@ -108,14 +111,19 @@ export interface Confirmation {
 }
 
 export interface Call {
-  /** Id of its `agent.tool_use` event, by which `hands` knows it too. */
+  /** Id of its `agent.tool_use` event or the like, by which `hands` knows it too. */
   id: string;
   /** The vendor's id, which the result must name. */
   vendor_id: string;
   name: string;
   input: Record<string, unknown>;
-  /** `custom` is run by the client, `worker` by a worker of the session's environment: a client too, to the brain. */
-  kind: "built_in" | "custom" | "worker";
+  /**
+   * `custom` is run by the client, `worker` by a worker of the session's environment: a client too, to the brain. `mcp` is run
+   * by the MCP server that `mcp` names.
+   */
+  kind: "built_in" | "custom" | "worker" | "mcp";
+  /** The server and its tool, each by its own name. */
+  mcp?: { server_name: string; tool_name: string };
   permission: EvaluatedPermission;
   /** What the client said to a call that it was asked about. */
   confirmation: Confirmation | null;
@@ -174,6 +182,7 @@ export const emptyState = (): State => ({
   setup: null,
   repositories: {},
   repository_notes: [],
+  mcp_servers: [],
   active_ms: 0,
   running_since: null,
   threads: new Map(),

@@ -10,6 +10,8 @@ import { type ModelEvent, type ModelRequest, noUsage } from "../models/model.ts"
 import { cloudDefault } from "../protocol/environments.ts";
 import type { EventParams } from "../protocol/events.ts";
 import { newId } from "../protocol/ids.ts";
+import type { McpSession } from "../tools/mcp/mcp.ts";
+import { failed } from "../tools/tool.ts";
 import { drive, type Effects } from "./drive.ts";
 import type { AgentFacts, SessionFacts } from "./session.ts";
 import type { Spending } from "./spending.ts";
@@ -64,6 +66,15 @@ export const factsOf = (session: Pick<TestSession, "id">): SessionFacts => ({
   self_hosted: false,
   needs_setup: false,
 });
+
+/** A session without MCP servers. */
+export const noMcp: McpSession = {
+  list: async () => ({ status: "unreachable", message: "There is none." }),
+  run: async () => failed("There is none."),
+  watch: () => [],
+  rest() {},
+  giveUp() {},
+};
 
 /** A dollar per million tokens in, five per million out. */
 export const testSpending: Spending = {
@@ -199,6 +210,8 @@ export function sessionAt(db: Database, id: string, script: Script): TestSession
         cancelled.push(String(call.input.command));
       },
       webTools: [],
+      listMcp: noMcp.list,
+      watchMcp: noMcp.watch,
       setUp: async () => ({ status: "ready" }),
       runTool(call) {
         const running =

@@ -24,7 +24,11 @@ export function progress(out: Terminal): { after(event: { type: string }): void;
     clear,
     after(event) {
       if (event.type === "span.model_request_start") wait("the model is answering");
-      else if (event.type === "agent.tool_use" || event.type === "span.environment_setup_end")
+      else if (
+        event.type === "agent.tool_use" ||
+        event.type === "agent.mcp_tool_use" ||
+        event.type === "span.environment_setup_end"
+      )
         wait("a tool is running");
       else if (event.type.startsWith("span.environment_setup_")) wait("the environment is being set up");
       else if (event.type === "session.status_rescheduled") wait("waiting to try again");

@@ -95,6 +95,12 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           toolNames.set(event.id, event.name);
           line("├─", paint("blue", visible(event.name)), inputText(event.input));
           return;
+        case "agent.mcp_tool_use": {
+          started.set(event.id, Date.parse(event.processed_at));
+          const name = `${paint("blue", visible(event.name))} ${paint("dim", `of ${visible(event.mcp_server_name)}`)}`;
+          line("├─", name, inputText(event.input));
+          return;
+        }
         case "agent.custom_tool_use":
           line(
             "├─",
@@ -109,8 +115,10 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           if (event.processed_at) line("│  ", paint("cyan", event.result), event.deny_message ?? "");
           return;
         case "user.tool_result":
-        case "agent.tool_result": {
-          const took = seconds(event.tool_use_id, event.processed_at ?? "");
+        case "agent.tool_result":
+        case "agent.mcp_tool_result": {
+          const call = event.type === "agent.mcp_tool_result" ? event.mcp_tool_use_id : event.tool_use_id;
+          const took = seconds(call, event.processed_at ?? "");
           const mark = event.is_error ? paint("red", "failed") : paint("dim", "result");
           line("│  ", `${mark}${took}`, textOf(event.content ?? []));
           return;

@@ -8,6 +8,7 @@ import type {
   StopDetails,
   StopReason,
 } from "../protocol/events.ts";
+import type { McpTool } from "../protocol/mcp-tools.ts";
 
 /**
  * A row of the log. `seq` counts a session's entries from 1 without gaps and never changes its meaning: nothing is
@@ -124,6 +125,17 @@ export interface InternalBody {
   };
   /** The model has been told of what came of repositories, in the result beside it. */
   repositories_told: { reader: 3 };
+  /** What an MCP server of the agent offers from now on; what of it cannot be used is left out. */
+  mcp_tools_listed: {
+    reader: 4;
+    server_name: string;
+    url: string;
+    tools: McpTool[];
+  };
+  /** It could not be asked, or be reached by a call, and the error event beside it says why. */
+  mcp_server_failed: { reader: 4; server_name: string; url: string };
+  /** Its tools are not those that were listed. `at_once`: they are to be listed before the model is asked again. */
+  mcp_tools_changed: { reader: 4; server_name: string; at_once: boolean };
   /** Of a fork: the environment was set up in the other session's sandbox, and this one's is another. */
   environment_left: { reader: 1 };
   /** The sandbox was not there any more, and this came of bringing its files back for a call. */
@@ -140,7 +152,7 @@ export interface NamedFile extends StoredContent {
   media_type: string;
 }
 
-export const readerVersion = 3;
+export const readerVersion = 4;
 
 /**
  * The reader version that these entries need. Brains of a lower one leave the session alone from then on; where nothing

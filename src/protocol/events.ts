@@ -176,6 +176,17 @@ const agentToolUse = z.object({
   evaluation: evaluation.optional(),
   processed_at: at,
 });
+const agentMcpToolUse = z.object({
+  id,
+  type: z.literal("agent.mcp_tool_use"),
+  mcp_server_name: z.string(),
+  /** As the server calls it. */
+  name: z.string(),
+  input: z.record(z.string(), z.unknown()),
+  evaluated_permission: evaluatedPermission,
+  evaluation: evaluation.optional(),
+  processed_at: at,
+});
 const agentCustomToolUse = z.object({
   id,
   type: z.literal("agent.custom_tool_use"),
@@ -220,6 +231,18 @@ const agentToolResult = z.object({
   processed_at: at,
 });
 
+const agentMcpToolResult = z.object({
+  id,
+  type: z.literal("agent.mcp_tool_result"),
+  mcp_tool_use_id: z.string(),
+  content: z.array(toolResultContentBlock),
+  is_error: z.boolean(),
+  recovery: recovery.optional(),
+  /** As in `agent.tool_result`, where the whole result is kept in the sandbox. */
+  network: networkUse.optional(),
+  processed_at: at,
+});
+
 const retryStatus = z.object({ type: z.enum(["retrying", "exhausted", "terminal"]) });
 const repositoryErrorTypes = [
   "repository_authentication_error",
@@ -250,7 +273,14 @@ const repositoryError = z.object({
   repository_url: z.string().nullable(),
   retry_status: retryStatus,
 });
-const sessionErrorObject = z.discriminatedUnion("type", [plainError, repositoryError]);
+/** The session goes on without the server's tools, or with those that it had before. */
+const mcpError = z.object({
+  type: z.enum(["mcp_connection_failed_error", "mcp_authentication_failed_error"]),
+  message: z.string(),
+  mcp_server_name: z.string(),
+  retry_status: retryStatus,
+});
+const sessionErrorObject = z.discriminatedUnion("type", [plainError, repositoryError, mcpError]);
 export type SessionErrorObject = z.infer<typeof sessionErrorObject>;
 const sessionError = z.object({
   id,
@@ -344,6 +374,8 @@ export const sessionEvent = z.discriminatedUnion("type", [
   agentThreadContextCompacted,
   agentToolUse,
   agentToolResult,
+  agentMcpToolUse,
+  agentMcpToolResult,
   agentCustomToolUse,
   sessionError,
   z.object({ id, type: z.literal("session.status_running"), processed_at: at }),

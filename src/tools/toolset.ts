@@ -1,5 +1,5 @@
 import type { ExecuteRequest, Hands, SandboxOrigin, SandboxScope } from "../hands/client.ts";
-import type { Restored, SetUpResult } from "../hands/wire.ts";
+import type { KeptOutput, Restored, SetUpResult } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
 import type { NetworkUse } from "../protocol/network-use.ts";
 import { bash } from "./bash.ts";
@@ -102,6 +102,38 @@ async function keep(text: string, sandbox: ToolSandbox) {
     if (error instanceof Lost || error instanceof NoSandbox) return null;
     throw error;
   }
+}
+
+/** Keeps a text of a call that was not made in the sandbox where the session's commands can read it. */
+export async function keepOutput(
+  call: { id: string },
+  text: string,
+  hands: Hands,
+  scope: SandboxScope & SandboxOrigin & Pick<ExecuteRequest, "restore_known">,
+  signal: AbortSignal,
+): Promise<Pick<ToolResult, "restored" | "network"> & { kept: KeptOutput | null }> {
+  const told: Pick<ToolResult, "restored" | "network"> = {};
+  const sandbox: ToolSandbox = {
+    async execute(step, operation) {
+      const result = await runStep(
+        hands,
+        {
+          ...scope,
+          call_id: `${call.id}:${step}`,
+          operation,
+          timeout_ms: limits.bash_timeout_ms,
+          output_bytes: limits.tool_output_bytes_max,
+          keep_output_as: call.id,
+          begun_seq: null,
+        },
+        signal,
+      );
+      if (result.restored) told.restored = result.restored;
+      if (result.network) told.network = result.network;
+      return result;
+    },
+  };
+  return { kept: await keep(text, sandbox), ...told };
 }
 
 /** Has all made that the first call needs. What goes wrong is told to the model: thrown, the session would try again for ever. */

@@ -23,6 +23,7 @@ import { createModels } from "../../src/models/registry.ts";
 import { type Role, roles, type Server, startServer } from "../../src/server.ts";
 import { freshMasterKey, masterKeyOf } from "../../src/vault/master-key.ts";
 import { createSeal, type Seal } from "../../src/vault/seal.ts";
+import type { McpBearers } from "../../src/vault/secrets.ts";
 import { listenForEgress } from "../../src/vault/socket.ts";
 import { beta, testKey } from "./headers.ts";
 import { type Workspace, workspaceOf } from "./workspace.ts";
@@ -55,6 +56,8 @@ export interface TestServerOptions {
   metrics?: boolean;
   allow_private_hosts?: string[];
   search?: SearchSettings;
+  /** What MCP servers are shown, in place of what vaults have. */
+  bearers?: McpBearers;
   spending?: { runtime_price?: number; caps?: Caps };
   /** Instead of the built-in ones. */
   prices?: PriceTable;
@@ -104,6 +107,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     host_gone_ms: options.host_gone_ms ?? limits.host_gone_ms,
     allow_private_hosts: options.allow_private_hosts ?? [],
     search: options.search ?? null,
+    ...(options.bearers && { bearers: options.bearers }),
     sandboxes: builtInSandboxes,
     workspace_days: 30,
     files: {

@@ -114,8 +114,8 @@ select s.title, s.metadata, head.budget_cents, cut.seq as cut, cut.take_up_seq,
     as fold_from,
   coalesce((select created_at + interval '1 microsecond' from event where session_id = $2 and seq = cut.seq), drover_now())
     as ended_at,
-  coalesce((select json_agg(body -> 'tool_use_id') from event
-    where session_id = $2 and seq <= cut.seq and type = 'agent.tool_result'), '[]') as calls,
+  coalesce((select json_agg(coalesce(body -> 'tool_use_id', body -> 'mcp_tool_use_id')) from event
+    where session_id = $2 and seq <= cut.seq and type in ('agent.tool_result', 'agent.mcp_tool_result')), '[]') as calls,
   coalesce((select json_agg(id) from event
     where session_id = $2 and seq <= cut.seq and type = 'span.environment_setup_start'), '[]') as set_ups,
   head.sandbox_at is not null as has_workspace, placement_of($2) ->> 'host_id' as host_id

@@ -7,13 +7,6 @@ import type { SessionAgent } from "../../protocol/snapshots.ts";
 /** What this version stores but cannot do: a session that would need it is refused, by the name of the field. */
 
 export function requireSupportedAgent(agent: SessionAgent): void {
-  agent.tools.forEach((tool, i) => {
-    const path = `agent.tools.${i}`;
-    if (tool.type === "custom") return;
-    if (tool.type !== "agent_toolset_20260401")
-      throw invalid(`${path}: ${tool.type} tools are not supported yet`);
-  });
-  if (agent.mcp_servers.length > 0) throw invalid("agent.mcp_servers: MCP servers are not supported yet");
   if (agent.execution_identity.type !== "service_account") {
     throw invalid("agent.execution_identity: only service_account is supported");
   }

@@ -1,0 +1,218 @@
+import { limits } from "../../limits.ts";
+import type { McpTool } from "../../protocol/mcp-tools.ts";
+import { afterReplays, outcomeUnknown } from "../replay.ts";
+import { failed, type ToolResult } from "../tool.ts";
+import { Expired, Lost } from "./connection.ts";
+import { createConnections, type Held, type McpParts, type McpScope } from "./connections.ts";
+import { shownResult } from "./content.ts";
+import { failureOf, neverSent, plain, reasonOf, type ServerFailure } from "./failures.ts";
+import { type LeftOut, usableTools } from "./listing.ts";
+
+/** The tools of agents' MCP servers, which run there: this server speaks with them, and no sandbox does. */
+export interface Mcp {
+  of(scope: McpScope): McpSession;
+  close(): Promise<void>;
+}
+
+/** The MCP servers of one session, while it is driven. */
+export interface McpSession {
+  /** Never rejects. */
+  list(server: Server, signal: AbortSignal): Promise<Listing>;
+  /** Never rejects: what goes wrong is told to the model. */
+  run(call: McpCall, signal: AbortSignal): Promise<McpResult>;
+  /** From now on says which servers have other tools than were listed; returns those that became so in the meantime. */
+  watch(changed: (server_name: string) => void): string[];
+  /** Nobody watches any more. What is not used for a while is closed. */
+  rest(): void;
+  /** The session is another process's now: ends what goes on. */
+  giveUp(): void;
+}
+
+interface Server {
+  name: string;
+  url: string;
+}
+
+export interface McpCall {
+  server: Server;
+  tool: McpTool;
+  input: Record<string, unknown>;
+  /** How often servers have begun to run the call before. */
+  starts: number;
+  /** What the session knows of the server's tools. */
+  known: readonly McpTool[];
+}
+
+export interface McpResult extends ToolResult {
+  /** The server could not be reached, or would not have us. */
+  failure?: ServerFailure & { url: string };
+}
+
+export type Listing =
+  | { status: "listed"; tools: McpTool[]; left_out: LeftOut[] }
+  | ServerFailure
+  | { status: "aborted" };
+
+export function createMcp(parts: McpParts): Mcp {
+  const connections = createConnections(parts);
+  /** Of sessions that nobody watches: which servers have said that their tools have changed. */
+  const missed = new Map<string, Set<string>>();
+  const watchers = new Map<string, (server_name: string) => void>();
+
+  function tellChanged(sessionId: string, name: string): void {
+    const watcher = watchers.get(sessionId);
+    if (watcher) {
+      watcher(name);
+      return;
+    }
+    const names = missed.get(sessionId) ?? new Set();
+    missed.set(sessionId, names.add(name));
+    if (missed.size > limits.mcp_connections_max) missed.delete(missed.keys().next().value ?? "");
+  }
+
+  return {
+    of(scope) {
+      const { session_id } = scope;
+      const changedAt = (server: Server) => () => tellChanged(session_id, server.name);
+      const hold = (server: Server) => connections.hold(scope, server, changedAt(server));
+
+      async function listed(server: Server, signal: AbortSignal): Promise<Listing> {
+        const held = hold(server);
+        try {
+          const until = AbortSignal.any([signal, AbortSignal.timeout(limits.mcp_list_ms)]);
+          const tools = await (await held.connected(until)).list(until);
+          held.listed();
+          return { status: "listed", ...held.requests.redactor().within(usableTools(tools)) };
+        } catch (error) {
+          held.drop();
+          if (signal.aborted) return { status: "aborted" };
+          // One that has rested may be gone at its other end.
+          return held.isOld ? listed(server, signal) : failureOf(error, server, held.requests);
+        } finally {
+          held.letGo();
+        }
+      }
+
+      /** What a connection that was made for a call has not heard before it was there. */
+      async function compare({ server, known }: McpCall, held: Held): Promise<void> {
+        try {
+          const until = AbortSignal.timeout(limits.mcp_list_ms);
+          const offered = await (await held.connected(until)).list(until);
+          const { tools } = held.requests.redactor().within(usableTools(offered));
+          held.listed();
+          if (JSON.stringify(tools) !== JSON.stringify(known)) tellChanged(session_id, server.name);
+        } catch {
+          // Whoever needs the server next is told.
+        } finally {
+          held.letGo();
+        }
+      }
+
+      return {
+        async list(server, signal) {
+          try {
+            return await listed(server, signal);
+          } catch (error) {
+            return {
+              status: "unreachable",
+              message: `The MCP server "${server.name}" cannot be reached: ${(error as Error).message}.`,
+            };
+          }
+        },
+
+        async run(call, signal) {
+          const { starts, tool } = call;
+          const reason = "the server that ran it ended, or gave the session up";
+          if (starts > 0 && !tool.repeatable) return outcomeUnknown({ reason, replays: 0 });
+          if (starts > limits.tool_replays_max)
+            return outcomeUnknown({ reason, replays: limits.tool_replays_max });
+          try {
+            return await attempts(call, { reason, replays: starts }, hold, compare, signal);
+          } catch (error) {
+            // Thrown, it would make the session try again for ever.
+            return failed(`The MCP server "${call.server.name}": ${(error as Error).message}`);
+          }
+        },
+
+        watch(changed) {
+          watchers.set(session_id, changed);
+          const names = missed.get(session_id) ?? [];
+          missed.delete(session_id);
+          return [...names];
+        },
+        rest: () => void watchers.delete(session_id),
+        giveUp() {
+          watchers.delete(session_id);
+          missed.delete(session_id);
+          connections.closeSession(session_id);
+        },
+      };
+    },
+    close: () => connections.close(),
+  };
+}
+
+/** Makes a call until it is known what became of it, or must not be made again. */
+async function attempts(
+  call: McpCall,
+  before: { reason: string; replays: number },
+  hold: (server: Server) => Held,
+  compare: (call: McpCall, held: Held) => Promise<void>,
+  signal: AbortSignal,
+): Promise<McpResult> {
+  const { server, tool, input } = call;
+  let { reason, replays } = before;
+  let expired = 0;
+  for (;;) {
+    const held = hold(server);
+    let made = false;
+    try {
+      const connection = await held.connected(signal);
+      made = true;
+      const result = shownResult(await connection.call(tool.name, input, signal));
+      if (held.unlisted) compare(call, hold(server));
+      return afterReplays(held.requests.redactor().within(result), { reason, replays });
+    } catch (error) {
+      const { requests, isOld } = held;
+      if (signal.aborted) {
+        if (made) held.drop();
+        return afterReplays(failed("The call was interrupted."), { reason, replays });
+      }
+      if (isAnswer(error)) {
+        const text = plain(error.message, requests);
+        return afterReplays(failed(`The MCP server "${server.name}" refused the call: ${text}`), {
+          reason,
+          replays,
+        });
+      }
+      held.drop();
+      if (error instanceof Expired && expired === 0) {
+        expired += 1;
+        continue;
+      }
+      if (!made || neverSent(error)) {
+        if (isOld && !requests.refusal()) continue;
+        const failure = failureOf(error, server, requests);
+        return afterReplays(
+          { ...failed(failure.message), failure: { ...failure, url: server.url } },
+          { reason, replays },
+        );
+      }
+      if (isHttpAnswer(error) || isTimeout(error)) {
+        const why = `The MCP server "${server.name}" did not carry the call out, or not in time: ${reasonOf(error, requests)}`;
+        return afterReplays(failed(why), { reason, replays });
+      }
+      reason = error instanceof Lost ? plain(error.message, requests) : reasonOf(error, requests);
+      if (!tool.repeatable || replays >= limits.tool_replays_max) return outcomeUnknown({ reason, replays });
+      replays += 1;
+    } finally {
+      held.letGo();
+    }
+  }
+}
+
+/** An error by which the server itself answers. */
+const isAnswer = (error: unknown): error is Error => error instanceof Error && error.name === "ProtocolError";
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;
+const isTimeout = (error: unknown) => codeOf(error) === "REQUEST_TIMEOUT";
+const isHttpAnswer = (error: unknown) => String(codeOf(error)).startsWith("CLIENT_HTTP_");

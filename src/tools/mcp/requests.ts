@@ -1,0 +1,122 @@
+import type { FetchLike } from "@modelcontextprotocol/client";
+import { Response as UndiciResponse } from "undici";
+import { limits } from "../../limits.ts";
+import type { Guard } from "../../net/guard.ts";
+import { createRedactor, type Redactor } from "../../vault/redact.ts";
+import { CredentialUnusable, type McpBearer, type McpBearers } from "../../vault/secrets.ts";
+import { boundedBody } from "./bounded-body.ts";
+
+/** The server will not have us: there is no credential, or none that it takes. The message holds no secret. */
+export class Unauthorized extends Error {
+  override readonly name = "Unauthorized";
+}
+
+/** The requests of one connection to an MCP server. */
+export interface Requests {
+  /** As a transport of the protocol wants it. Each goes through the guard, which judges its address. */
+  fetch: FetchLike;
+  /** Takes out what was sent to the server as a secret. */
+  redactor(): Redactor;
+  /** Why the server would not have us, when it was asked last. */
+  refusal(): Unauthorized | null;
+}
+
+export interface RequestParts {
+  guard: Pick<Guard, "fetch">;
+  bearers: McpBearers;
+  workspace_id: string;
+  session_id: string;
+  url: URL;
+}
+
+/**
+ * I1. The bearer goes to the origin of the server's URL alone: no redirect is followed here, and none carries it elsewhere.
+ * I2. It is looked up anew after `limits.credentials_believed_ms`, so that one which was changed or archived is not used on.
+ * I3. What comes back is bounded, however long it goes on.
+ */
+export function createRequests({
+  guard,
+  bearers,
+  workspace_id,
+  session_id,
+  url: server,
+}: RequestParts): Requests {
+  let believed: { bearer: McpBearer | null; until: number } | null = null;
+  let refused: Unauthorized | null = null;
+  const sent = new Set<string>();
+
+  async function bearerOf(url: URL): Promise<McpBearer | null> {
+    if (url.origin !== server.origin) return null;
+    if (!believed || Date.now() >= believed.until) {
+      const bearer = await bearers.find(workspace_id, session_id, server.href).catch((error) => {
+        throw error instanceof CredentialUnusable ? refuse(error.message) : error;
+      });
+      believe(bearer);
+    }
+    return believed?.bearer ?? null;
+  }
+
+  function believe(bearer: McpBearer | null): void {
+    believed = { bearer, until: Date.now() + limits.credentials_believed_ms };
+    if (bearer) sent.add(bearer.token);
+  }
+
+  function refuse(message: string): Unauthorized {
+    refused = new Unauthorized(message);
+    return refused;
+  }
+
+  async function ask(url: URL, init: RequestInit | undefined, bearer: McpBearer | null) {
+    const headers = new Headers(init?.headers);
+    if (bearer) headers.set("authorization", `Bearer ${bearer.token}`);
+    const note = (outcome: string) =>
+      bearer && bearers.note(workspace_id, session_id, bearer, url.host, outcome);
+    try {
+      const response = await guard.fetch(url, {
+        ...(init as object),
+        headers: Object.fromEntries(headers),
+        redirect: "manual",
+      });
+      note(`sent ${response.status}`);
+      return response;
+    } catch (error) {
+      note("sent");
+      throw error;
+    }
+  }
+
+  async function answer(url: URL, init: RequestInit | undefined) {
+    const bearer = await bearerOf(url);
+    const response = await ask(url, init, bearer);
+    if (response.status !== 401 || !bearer) return { response, bearer };
+    await response.body?.cancel();
+    const newer = await bearers.renew(workspace_id, session_id, bearer).catch((error) => {
+      throw error instanceof CredentialUnusable ? refuse(error.message) : error;
+    });
+    if (!newer) throw refuse("the server refuses the credential (401), and there is no newer one");
+    believe(newer);
+    return { response: await ask(url, init, newer), bearer: newer };
+  }
+
+  return {
+    async fetch(address, init) {
+      const { response, bearer } = await answer(new URL(address), init);
+      const { status, headers, body } = response;
+      if (status === 401 || status === 403) {
+        await body?.cancel();
+        believed = null;
+        throw refuse(
+          bearer
+            ? `the server refuses the credential (${status})`
+            : `the server wants a credential (${status}), and none of the session's vaults has one for it`,
+        );
+      }
+      refused = null;
+      const isStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+      const bounded = body && boundedBody(body, isStream);
+      return new UndiciResponse(bounded, { status, headers }) as unknown as Response;
+    },
+    redactor: () => createRedactor([...sent].map((secret) => ({ secret }))),
+    refusal: () => refused,
+  };
+}
