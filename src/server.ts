@@ -278,7 +278,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       counts: metrics,
       trouble,
     });
-  const works = createWorks(db, log, logEvents);
+  const works = createWorks(db, log, logEvents, options.seal);
   const outputs = { db, member, together: works.together, blobs, rules: options.files, hands, trouble };
   const takingOutputs = does("brain") ? startTakingOutputs(outputs) : null;
   const jobs = does("jobs")

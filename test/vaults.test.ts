@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { after, describe, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import type { CredentialCreateParams } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
+import { rotate } from "../src/resources/sealed/rotate.ts";
+import { freshMasterKey, masterKeyOf } from "../src/vault/master-key.ts";
+import { createSeal } from "../src/vault/seal.ts";
 import { credentialPlace } from "../src/vault/secrets.ts";
 import { startTestServer } from "./harness/server.ts";
 import { newSession, prepare } from "./harness/session.ts";
 
-const api = await startTestServer({ allow_private_hosts: ["mcp.intranet", "10.1.0.0/16"] });
+const key = freshMasterKey();
+const seal = createSeal(masterKeyOf(key));
+const api = await startTestServer({ seal, allow_private_hosts: ["mcp.intranet", "10.1.0.0/16"] });
 after(() => api.close());
 const { vaults } = api.client.beta;
 const { credentials } = vaults;
@@ -198,5 +204,54 @@ describe("a session", () => {
       if (made.status === "rejected") refused(400, /is archived/)(made.reason);
       else assert.ok(made.value.created_at <= (archived.value.archived_at ?? ""));
     }
+  });
+});
+
+describe("an Idempotency-Key", () => {
+  const secret = "guess-me-1234";
+  const body = { auth: variable({ secret_name: "KEYED", secret_value: secret }) };
+
+  test("makes one credential of several requests, and nothing that is kept lets the secret be guessed", async () => {
+    const vault = await newVault();
+    const options = { headers: { "idempotency-key": "vault-key-1" } };
+    const made = await credentials.create(vault, body, options);
+    assert.deepEqual(await credentials.create(vault, body, options), made);
+    const other = { auth: variable({ secret_name: "KEYED", secret_value: `${secret}5` }) };
+    await assert.rejects(credentials.create(vault, other, options), refused(400, /with another body/));
+    const [kept] = await api.db.query<{ body_hmac: string | null; body_sealed: string; answer: string }>(
+      { name: "test_kept", text: "select * from kept_answer where key = 'vault-key-1'" },
+      [],
+    );
+    assert.ok(kept);
+    assert.deepEqual([kept.body_hmac, /^v1:/.test(kept.body_sealed)], [null, true]);
+    const [{ hmac_key = "" } = {}] = await api.db.query<{ hmac_key: string }>(
+      { name: "test_hmac_key", text: "select hmac_key from log" },
+      [],
+    );
+    const guessed = createHmac("sha256", hmac_key)
+      .update(JSON.stringify([{}, body]))
+      .digest("hex");
+    assert.ok(!JSON.stringify(kept).includes(guessed));
+    assert.ok(!JSON.stringify(kept).includes(secret));
+  });
+
+  test("means the same after the master key was replaced", async () => {
+    const vault = await newVault();
+    const options = { headers: { "idempotency-key": "vault-key-2" } };
+    const made = await credentials.create(vault, body, options);
+    const fresh = masterKeyOf([freshMasterKey(), key].join("\n"));
+    const failures: string[] = [];
+    const rotated = await rotate({
+      db: api.db,
+      seal: createSeal(fresh),
+      dry_run: false,
+      passed() {},
+      failed: (column, { key }, why) => failures.push(`${column.table} ${key}: ${why}`),
+    });
+    assert.deepEqual(failures, []);
+    assert.ok((rotated.get("kept requests") ?? 0) >= 1);
+    const next = await startTestServer({ beside: api, seal: createSeal(fresh) });
+    after(() => next.close());
+    assert.deepEqual(await next.client.beta.vaults.credentials.create(vault, body, options), made);
   });
 });

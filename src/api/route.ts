@@ -57,6 +57,8 @@ interface Inputs<Params extends ParamSchemas, Query extends z.ZodType, Body exte
   body?: Body;
   /** Instead of a body: files, and fields beside them. */
   form?: FormShape;
+  /** Its body can hold a secret. */
+  takes_secret?: true;
   /** Why it takes no `Idempotency-Key`, if it takes none. */
   unrepeatable?: Unrepeatable;
 }
@@ -102,6 +104,7 @@ export function route<
         key,
         route: `${inputs.method} ${pathOf(inputs.path, call.params)}`,
         content: JSON.stringify(sent),
+        seal: inputs.takes_secret ? works.seal : null,
       };
       const { text, replayed } = await answerOnce(works, asked, answer);
       return json(text, replayed ? { ...caller.headers, "idempotent-replayed": "true" } : caller.headers);

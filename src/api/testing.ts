@@ -3,6 +3,8 @@ import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { createLog } from "../log/group-commit.ts";
 import type { ErrorBody } from "../protocol/errors.ts";
 import { defaultWorkspaceId } from "../protocol/principal.ts";
+import { freshMasterKey, masterKeyOf } from "../vault/master-key.ts";
+import { createSeal } from "../vault/seal.ts";
 import { createApp } from "./app.ts";
 import { apiKeys } from "./auth.ts";
 import type { Route } from "./route.ts";
@@ -43,6 +45,7 @@ export interface TestApi {
 export async function testApi(moreRoutes: Route[] = []): Promise<TestApi> {
   const db = await testDatabase();
   const logged: Logged[] = [];
+  const seal = createSeal(masterKeyOf(freshMasterKey()));
   const logEvents = { from: () => 0, onCommitted() {} };
   const app = createApp({
     routes: [...agentRoutes, ...environmentRoutes(builtInSandboxes.maximum), ...moreRoutes],
@@ -50,7 +53,7 @@ export async function testApi(moreRoutes: Route[] = []): Promise<TestApi> {
       { key: testKey, workspaceId: defaultWorkspaceId },
       { key: "other-key", workspaceId: "wrkspc_other" },
     ]),
-    works: createWorks(db, createLog({ db, ...logEvents }), logEvents),
+    works: createWorks(db, createLog({ db, ...logEvents }), logEvents, seal),
     check: async () => {
       await db.query({ name: "check", text: "select 1" }, []);
     },

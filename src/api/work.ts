@@ -1,5 +1,6 @@
 import type { Database, DatabasePool } from "../db/database.ts";
 import { type Log, type LogEvents, logWithin } from "../log/group-commit.ts";
+import type { Seal } from "../vault/seal.ts";
 
 /** What a request reads and writes with. */
 export interface Work {
@@ -10,14 +11,22 @@ export interface Work {
 }
 
 export interface Works {
+  /** For what is kept of requests that hold secrets. */
+  seal: Pick<Seal, "seal" | "open">;
   /** Every statement is committed by itself. */
   plain: Work;
   /** All that `run` writes is committed together, or nothing of it. */
   together<Result>(run: (work: Work) => Promise<Result>): Promise<Result>;
 }
 
-export function createWorks(db: DatabasePool, log: Log, events: LogEvents): Works {
+export function createWorks(
+  db: DatabasePool,
+  log: Log,
+  events: LogEvents,
+  seal: Pick<Seal, "seal" | "open">,
+): Works {
   return {
+    seal,
     plain: { db, log, whenCommitted: (effect) => effect() },
     async together(run) {
       const effects: (() => void)[] = [];

@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import type { Database, Statement } from "../db/database.ts";
 import { limits } from "../limits.ts";
 import type { Principal } from "../protocol/principal.ts";
+import type { Seal, SealedPlace } from "../vault/seal.ts";
 
 /** A request that says by its `Idempotency-Key` which ones are the same as itself. */
 export interface KeyedRequest {
@@ -11,6 +12,8 @@ export interface KeyedRequest {
   route: string;
   /** Everything else that makes the request what it is. */
   content: string;
+  /** Where that holds a secret: it could be guessed by a hash whose key lies beside it. */
+  seal: Pick<Seal, "seal" | "open"> | null;
 }
 
 export type Turn =
@@ -32,17 +35,17 @@ const lock: Statement = {
 
 const find: Statement = {
   name: "kept_answer_find",
-  text: `select body_hmac, answer from kept_answer
+  text: `select body_hmac, body_sealed, answer from kept_answer
     where workspace_id = $1 and credential = $2 and route = $3 and key = $4
       and kept_at > drover_now() - $5 * interval '1 millisecond'`,
 };
 
 const keep: Statement = {
   name: "kept_answer_keep",
-  text: `insert into kept_answer as k (workspace_id, credential, route, key, body_hmac, answer, kept_at)
-    values ($1, $2, $3, $4, $6, $7, drover_now())
+  text: `insert into kept_answer as k (workspace_id, credential, route, key, body_hmac, body_sealed, answer, kept_at)
+    values ($1, $2, $3, $4, $6, $7, $8, drover_now())
     on conflict (workspace_id, credential, route, key)
-    do update set body_hmac = excluded.body_hmac, answer = excluded.answer, kept_at = excluded.kept_at
+    do update set body_hmac = excluded.body_hmac, body_sealed = excluded.body_sealed, answer = excluded.answer, kept_at = excluded.kept_at
       where k.kept_at <= drover_now() - $5 * interval '1 millisecond'
     returning key`,
 };
@@ -56,6 +59,14 @@ const forget: Statement = {
     returning k.key`,
 };
 
+/** As its rows are called where they are rewrapped. */
+const placeOf = ({ principal, route, key }: KeyedRequest): SealedPlace => ({
+  table: "kept_answer",
+  column: "body_sealed",
+  workspace_id: principal.workspaceId,
+  id: `${principal.kind} ${principal.id} ${route} ${key}`,
+});
+
 const identity = ({ principal, route, key }: KeyedRequest) => [
   principal.workspaceId,
   `${principal.kind} ${principal.id}`,
@@ -63,14 +74,24 @@ const identity = ({ principal, route, key }: KeyedRequest) => [
   key,
 ];
 
+interface Kept {
+  body_hmac: string | null;
+  body_sealed: string | null;
+  answer: string;
+}
+
 /** Says what is to be done about a request. Only within a transaction. */
 export async function takeTurn(db: Database, request: KeyedRequest): Promise<Turn> {
   const [turn] = await db.query<{ hmac_key: string; locked: boolean }>(lock, identity(request));
   if (!turn) throw new Error("the table log has no row");
   const bodyHmac = createHmac("sha256", turn.hmac_key).update(request.content).digest("hex");
   const values = [...identity(request), limits.idempotency_kept_ms];
-  const [kept] = await db.query<{ body_hmac: string; answer: string }>(find, values);
-  if (kept) return kept.body_hmac === bodyHmac ? { do: "repeat", answer: kept.answer } : { do: "refuse" };
+  const [kept] = await db.query<Kept>(find, values);
+  if (kept) {
+    const { body_hmac, body_sealed, answer } = kept;
+    const former = body_sealed === null ? body_hmac : await request.seal?.open(body_sealed, placeOf(request));
+    return former === bodyHmac ? { do: "repeat", answer } : { do: "refuse" };
+  }
   return turn.locked ? { do: "answer", bodyHmac } : { do: "wait" };
 }
 
@@ -81,7 +102,9 @@ export async function keepAnswer(
   bodyHmac: string,
   answer: string,
 ): Promise<void> {
-  const values = [...identity(request), limits.idempotency_kept_ms, bodyHmac, answer];
+  const sealed = request.seal && (await request.seal.seal(bodyHmac, placeOf(request)));
+  const hmac = sealed === null ? bodyHmac : null;
+  const values = [...identity(request), limits.idempotency_kept_ms, hmac, sealed, answer];
   const kept = await db.query(keep, values);
   if (kept.length === 0) throw new Error("a request was answered twice under one idempotency key");
 }

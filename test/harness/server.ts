@@ -67,6 +67,8 @@ export interface TestServerOptions {
   files?: Partial<FilesSettings>;
   /** Gets each line that the server logs at level error; without it they go to stderr. */
   log?: (line: string) => void;
+  /** Instead of one of its own. */
+  seal?: Seal;
   /** A server that shares its database and its hands with the new one. */
   beside?: TestServer;
   /** A database that somebody else closes. */
@@ -88,7 +90,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const db = options.db ?? options.beside?.db ?? (await testDatabase());
   const host = options.beside?.hands ?? (await startTestHands(options.registries));
   const files = options.beside?.files ?? mkdtempSync(join(tmpdir(), "drover-e2e-files-"));
-  const seal = options.beside?.seal ?? createSeal(masterKeyOf(freshMasterKey()));
+  const seal = options.seal ?? options.beside?.seal ?? createSeal(masterKeyOf(freshMasterKey()));
   const hands = connectHost({ socket_path: host.socket });
   const upstream = options.anthropic_url && {
     DROVER_ANTHROPIC_API_KEY: "upstream-key",

@@ -69,6 +69,7 @@ export function sessionResourceRoutes({ watches, seal, from }: SessionResourcePa
       method: "POST",
       path: "/v1/sessions/{session_id}/resources/{resource_id}",
       summary: "Update a resource of a session",
+      takes_secret: true,
       params,
       body: updateResourceBody,
       response: sessionResource,

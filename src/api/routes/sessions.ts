@@ -60,6 +60,7 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       method: "POST",
       path: "/v1/sessions",
       summary: "Create a session",
+      takes_secret: true,
       body: createSessionBody,
       response: session,
       async handle({ db, whenCommitted, principal: { workspaceId }, body }) {

@@ -256,7 +256,9 @@ create table kept_answer (
   -- Method and path.
   route text not null,
   key text not null,
-  body_hmac text not null,
+  body_hmac text,
+  -- Sealed, the same of a body that holds a secret, which could be guessed by it.
+  body_sealed text,
   answer text not null,
   kept_at timestamptz not null,
   primary key (workspace_id, credential, route, key)

@@ -38,6 +38,7 @@ function sealedColumn(
   noun: string,
   { table, column, key, id }: { table: string; column: string; key: readonly string[]; id: string },
 ): SealedColumn {
+  const own = key.map((each) => `t.${each}`);
   const name = `sealed_${table}_${column}`;
   return {
     noun,
@@ -46,18 +47,18 @@ function sealedColumn(
     page: {
       name: `${name}_page`,
       text: `
-select json_build_array(${key.join(", ")}) as key, workspace_id, ${id} as id,
+select json_build_array(${own.join(", ")}) as key, workspace_id, ${id} as id,
   case when split_part(${column}, ':', 2) <> $3 then ${column} end as sealed
-from ${table}
-where (${key.join(", ")}) > (${key.map((_, n) => `coalesce(($1::text[])[${n + 1}], '')`).join(", ")}) and ${column} is not null
-order by ${key.join(", ")} limit $2`,
+from ${table} t
+where (${own.join(", ")}) > (${own.map((_, n) => `coalesce(($1::text[])[${n + 1}], '')`).join(", ")}) and ${column} is not null
+order by ${own.join(", ")} limit $2`,
     },
     rewrite: {
       name: `${name}_rewrite`,
       text: `
 update ${table} t set ${column} = r.after
 from json_to_recordset($1::json) as r (n int, key json, before text, after text)
-where ${key.map((each, n) => `t.${each} = r.key ->> ${n}`).join(" and ")} and t.${column} = r.before
+where ${own.map((each, n) => `${each} = r.key ->> ${n}`).join(" and ")} and t.${column} = r.before
 returning r.n`,
     },
     count: {
@@ -86,6 +87,12 @@ export const sealedColumns: readonly SealedColumn[] = [
     column: "token",
     key: ["id"],
     id: "url",
+  }),
+  sealedColumn("kept requests", {
+    table: "kept_answer",
+    column: "body_sealed",
+    key: ["workspace_id", "credential", "route", "key"],
+    id: "credential || ' ' || route || ' ' || key",
   }),
 ];
 
