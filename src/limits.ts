@@ -535,6 +535,14 @@ export const limits = {
   /** Secrets of a session of which no connection has wanted any for so long are forgotten, and of how many they are kept. */
   credentials_forgotten_ms: 60_000,
   credentials_sessions_max: 2_000,
+  /** Hosts of one session for which it is remembered what may be used there. */
+  credentials_hosts_max: 64,
+  /** A body that may become longer or shorter by a secret, and is still announced with its length; it is kept until it is whole. */
+  substituted_body_bytes_max: 1 << 20,
+  /** How long the few bytes wait that a secret may begin with, when nothing follows them. */
+  redacted_early_ms: 20,
+  /** How much a frame of zstd may need to be decoded, as a power of two. */
+  decoded_zstd_window_bits_max: 23,
   /** A certificate that egress shows to a session's programs: from how long before to how long after, and how many are kept. */
   leaf_early_ms: 3_600_000,
   leaf_ms: 48 * 3_600_000,

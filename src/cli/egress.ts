@@ -3,11 +3,12 @@ import { pino } from "pino";
 import { startEgress } from "../egress/egress.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
-import { configOrExit, egressSocketOf, isRoot, prepareFolders } from "./machine.ts";
+import { configOrExit, egressSocketOf, isRoot, prepareFolders, vaultSocketOf } from "./machine.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
 
 interface EgressOptions {
   socket?: string;
+  vaultSocket?: string;
   client?: UserIds;
   runAs?: UserIds;
   supervised?: boolean;
@@ -15,10 +16,16 @@ interface EgressOptions {
 
 export function egressCommand(): Command {
   return new Command("egress")
-    .description("Carry what programs in sandboxes say to the internet; holds no key and no database")
+    .description(
+      "Carry what programs in sandboxes say to the internet; has no database, and secrets of sessions only while they use them",
+    )
     .option(
       "--socket <path>",
       "where hands hands over connections (default: the socket of this data directory)",
+    )
+    .option(
+      "--vault-socket <path>",
+      "where serve tells of the credentials of sessions (default: the socket of this data directory)",
     )
     .option("--client <uid:gid>", "the user who may connect, besides root", userIds)
     .option("--run-as <uid:gid>", "give up root for this user once the socket is there", userIds)
@@ -38,6 +45,7 @@ async function egress(options: EgressOptions): Promise<void> {
     const started = await startEgress({
       socket_path,
       owner: options.client,
+      vault_socket: options.vaultSocket ?? vaultSocketOf(config),
       allow_private_hosts: config.allow_private_hosts,
       package_hosts: config.sandboxes.package_hosts,
       proxy: config.egress_proxy,

@@ -145,12 +145,17 @@ const plainEnv = (config: Config) => ({
 /** Not the configuration file, which may hold keys: what it says of hosts is passed on by itself. */
 function egressSpec(config: Config, main: string, user: SystemUser | null): ChildSpec {
   const runAs = user ? ["--run-as", idsOf(user)] : [];
+  const sockets = ["--socket", egressSocketOf(config), "--vault-socket", vaultSocketOf(config)];
   return {
     name: "egress",
     command: process.execPath,
-    args: [main, "egress", "--supervised", "--socket", egressSocketOf(config), ...runAs],
+    args: [main, "egress", "--supervised", ...sockets, ...runAs],
     env: {
       ...plainEnv(config),
+      // By whom hosts are certified that credentials are for.
+      NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS,
+      SSL_CERT_FILE: process.env.SSL_CERT_FILE,
+      SSL_CERT_DIR: process.env.SSL_CERT_DIR,
       DROVER_ALLOW_PRIVATE_HOSTS: config.allow_private_hosts.join(","),
       DROVER_PACKAGE_HOSTS: config.sandboxes.package_hosts.join(","),
       ...egressEnvironment(config.egress_proxy),

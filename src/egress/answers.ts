@@ -38,7 +38,7 @@ const accessDenied = Buffer.from([21, 3, 3, 0, 2, 2, 49]);
 export const alertAndEnd = (socket: Socket): void => endWith(socket, accessDenied);
 
 /** What the other end still says is read for a while: with unread bytes on the way it would not get to read the answer. */
-function endWith(socket: Socket, bytes: string | Buffer): void {
+export function endWith(socket: Socket, bytes: string | Buffer = ""): void {
   if (socket.writableEnded) return;
   socket.end(bytes, "latin1");
   socket.resume();

@@ -2,53 +2,69 @@ import type { Socket } from "node:net";
 import { limits } from "../limits.ts";
 import type { CarryLine } from "../net/egress-wire.ts";
 import { alertAndEnd } from "./answers.ts";
+import type { Opening } from "./client-hello.ts";
 import { type Destination, parseHost } from "./destination.ts";
+import type { Interception, Opened } from "./intercept.ts";
 import { bind, carryBothWays, hearOpening } from "./tunnel.ts";
 import type { WayOut } from "./way-out.ts";
 
 /**
  * Carries what a program says within a CONNECT, whatever it is. Where hosts are limited, one that says hello to a TLS server
- * has to mean the host that it is connected to, or another one that is allowed: many share an address.
+ * has to mean the host that it is connected to, or another one that is allowed: many share an address. Where credentials may
+ * be used, what is said to that very host is not only carried.
  */
 export async function openTunnel(
   way: WayOut,
   line: CarryLine,
   to: Destination,
   client: Socket,
-  socket: Socket,
+  { socket, intercept }: Opened,
 ): Promise<void> {
   client.write("HTTP/1.1 200 Connection established\r\n\r\n");
-  if (line.network.type === "unrestricted") return carryBothWays(client, socket);
-  bind(client, socket);
+  const isLimited = line.network.type === "limited";
+  if (!isLimited && intercept === null) return carryBothWays(client, socket);
+  const unbind = bind(client, socket);
   // Some servers speak first.
   socket.pipe(client);
-  const problem = await problemOfOpening(way, line, to, client);
-  if (problem === null) {
-    client.pipe(socket);
-    return;
+  const opening = await hearOpening(client);
+  const problem = isLimited ? problemOfOpening(way, line, to, opening) : null;
+  if (problem !== null) {
+    socket.unpipe(client);
+    way.refuse(line, to, problem);
+    return alertAndEnd(client);
   }
-  socket.unpipe(client);
-  way.refuse(line, to, problem);
-  alertAndEnd(client);
+  if (intercept !== null && opening?.kind === "hello" && socket.bytesRead === 0 && isFor(to, opening)) {
+    socket.unpipe(client);
+    unbind();
+    return intercept(client);
+  }
+  client.pipe(socket);
 }
 
-async function problemOfOpening(
+function problemOfOpening(
   way: WayOut,
   line: CarryLine,
   to: Destination,
-  client: Socket,
-): Promise<string | null> {
-  const opening = await hearOpening(client);
+  opening: Opening | null,
+): string | null {
   if (opening?.kind === "broken") return "what the program sent there begins like TLS and cannot be read";
-  if (opening?.kind !== "hello" || opening.server_name === null) return null;
-  const host = parseHost(opening.server_name);
-  if (host === to.host) return null;
+  if (opening?.kind !== "hello" || isFor(to, opening)) return null;
+  const host = parseHost(opening.server_name ?? "");
   const problem = host === null ? "that is no host" : way.problemOf(line, { ...to, host });
   return problem && `the program asked the TLS server there for ${opening.server_name}: ${problem}`;
 }
 
+/** Whether it names that host, or none. */
+const isFor = ({ host }: Destination, { server_name }: Extract<Opening, { kind: "hello" }>): boolean =>
+  server_name === null || parseHost(server_name) === host;
+
 /** For a program that believes it is connected to the host itself, which only its ClientHello names. */
-export async function openTls(way: WayOut, line: CarryLine, client: Socket): Promise<void> {
+export async function openTls(
+  way: WayOut,
+  interception: Interception,
+  line: CarryLine,
+  client: Socket,
+): Promise<void> {
   const { port = 443 } = line;
   client.setTimeout(limits.egress_head_ms, () => client.destroy());
   const opening = await hearOpening(client);
@@ -59,7 +75,8 @@ export async function openTls(way: WayOut, line: CarryLine, client: Socket): Pro
     way.refuse(line, { host: "", port }, line.refuse ?? "the program has not named a host in a TLS hello");
     return alertAndEnd(client);
   }
-  const opened = await way.open(line, { host, port });
+  const opened = await interception.open(line, { host, port });
   if ("denial" in opened) return alertAndEnd(client);
-  carryBothWays(client, opened.socket);
+  if (opened.intercept) await opened.intercept(client);
+  else carryBothWays(client, opened.socket);
 }

@@ -4,10 +4,14 @@ import { limits } from "../limits.ts";
 import type { RefusedLine } from "../net/egress-wire.ts";
 import { listenLocally } from "../net/local-socket.ts";
 import { createReach, type ReachOptions } from "../net/reach.ts";
+import { createCertificates } from "./certificates.ts";
 import { openTls } from "./connect-tunnel.ts";
 import { readFirstLine } from "./first-line.ts";
+import { createInterception } from "./intercept.ts";
 import { packageHosts } from "./package-hosts.ts";
 import { createProxy } from "./proxy.ts";
+import { createSessionVault } from "./session-vault.ts";
+import { trustedAuthorities } from "./tls-ends.ts";
 import { createUpstream } from "./upstream.ts";
 import { createWayOut } from "./way-out.ts";
 
@@ -19,6 +23,12 @@ export interface EgressOptions extends ReachOptions {
   package_hosts: readonly string[];
   /** What connections go through. Without it they leave directly. */
   proxy?: EgressProxy | null;
+  /** Where serve tells of the credentials of sessions. Without it none is used. */
+  vault_socket?: string;
+  /** How long that is believed, in `ms`. */
+  believed_ms?: number;
+  /** Who may certify hosts that credentials are for, in PEM, beside those that this process knows. */
+  authorities?: readonly string[];
   /** Hears what should not have happened. */
   onTrouble?(error: unknown): void;
 }
@@ -42,7 +52,18 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
     package_hosts: [...packageHosts, ...package_hosts],
     onRefused: tellWatchers,
   });
-  const proxy = createProxy(way, onTrouble);
+  const { vault_socket, believed_ms, authorities = [] } = options;
+  const vault = vault_socket
+    ? createSessionVault({ socket_path: vault_socket, believed_ms, onTrouble })
+    : null;
+  const interception = createInterception({
+    way,
+    vault,
+    certificates: createCertificates(),
+    trusted: lazily(() => trustedAuthorities(authorities)),
+    onTrouble,
+  });
+  const proxy = createProxy(way, interception, onTrouble);
 
   function tellWatchers(line: RefusedLine): void {
     for (const watcher of watchers) {
@@ -66,7 +87,7 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
     const line = await readFirstLine(socket);
     if (line === null) socket.destroy();
     else if (line.type === "watch") watch(socket);
-    else if (line.as === "tls") await openTls(way, line, socket);
+    else if (line.as === "tls") await openTls(way, interception, line, socket);
     else proxy.serve(socket, line);
   }
 
@@ -83,6 +104,16 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of open) socket.destroy();
       await closed;
+      await vault?.close();
     },
+  };
+}
+
+/** Made when it is wanted first. */
+function lazily<Made>(make: () => Made): () => Made {
+  let made: { it: Made } | null = null;
+  return () => {
+    made ??= { it: make() };
+    return made.it;
   };
 }

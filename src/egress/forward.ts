@@ -1,10 +1,37 @@
-import { type IncomingMessage, request as makeRequest, type ServerResponse } from "node:http";
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  request as makeRequest,
+  type ServerResponse,
+} from "node:http";
 import type { Socket } from "node:net";
+import type { Readable, Transform } from "node:stream";
 import { limits } from "../limits.ts";
-import { answer, pairsOf } from "./answers.ts";
-import { spelled, type Target } from "./destination.ts";
+import { type Answer, answer, pairsOf } from "./answers.ts";
+import { type Destination, spelled, type Target } from "./destination.ts";
 import { endToEnd, framing, lengthOf } from "./headers.ts";
 import { unreachable } from "./way-out.ts";
+
+/** How a request leaves, and what becomes of its answer. */
+export interface Passage {
+  /** Nothing of it has left yet. */
+  upstream: ClientRequest;
+  /** What the body is that leaves. */
+  body: Readable;
+  /** The answer as the program gets it. */
+  inbound(from: IncomingMessage): Inbound | Answer;
+  /** What the program is told when there was none; null to end its connection without a word. */
+  failed(error: unknown): Answer | null;
+}
+
+export interface Inbound {
+  words: string;
+  /** All of them, names and values in turn. */
+  headers: string[];
+  /** What the body goes through, in their order. */
+  through: Transform[];
+  trailers(rawTrailers: readonly string[]): string[];
+}
 
 /** As the host is to get it, over a connection of its own. Nothing is sent before the caller writes or ends it. */
 export function requestTo(target: Target, from: IncomingMessage, socket: Socket, extra: readonly string[]) {
@@ -15,36 +42,46 @@ export function requestTo(target: Target, from: IncomingMessage, socket: Socket,
     createConnection: () => socket,
     method: from.method,
     path: target.path,
-    headers: [
-      "Host",
-      target.port === 80 ? spelled(target).replace(/:80$/, "") : spelled(target),
-      ...endToEnd(from.rawHeaders),
-      ...extra,
-    ],
+    maxHeaderSize: limits.egress_head_bytes_max,
+    headers: ["Host", hostHeader(target, 80), ...endToEnd(from.rawHeaders), ...extra],
   });
 }
 
+/** As a host expects itself to be named. */
+export const hostHeader = (to: Destination, defaultPort: number): string =>
+  to.port === defaultPort ? spelled(to).slice(0, -`:${defaultPort}`.length) : spelled(to);
+
+/** As it came, over a connection of its own. */
+export const plainPassage = (request: IncomingMessage, target: Target, socket: Socket): Passage => ({
+  upstream: requestTo(target, request, socket, [...framing(request), "connection", "close"]),
+  body: request,
+  inbound: (from) => ({
+    words: from.statusMessage ?? "",
+    headers: [...endToEnd(from.rawHeaders), ...lengthOf(from)],
+    through: [],
+    trailers: (rawTrailers) => [...rawTrailers],
+  }),
+  failed: (error) => unreachable(target, error),
+});
+
 /** Carries a request to its host and the answer back, bodies and trailers as they come. */
-export function forward(
-  request: IncomingMessage,
-  response: ServerResponse,
-  target: Target,
-  socket: Socket,
-): void {
-  const upstream = requestTo(target, request, socket, [...framing(request), "connection", "close"]);
+export function forward(request: IncomingMessage, response: ServerResponse, passage: Passage): void {
+  const { upstream, body } = passage;
   let answerIsWhole = () => false;
-  const fail = (error: unknown) => {
-    // A host may answer, and close, before it has read all of a request.
-    if (answerIsWhole() || response.writableEnded) return;
+  // A host may answer, and close, before it has read all of a request.
+  const fail = (error: unknown) => answerIsWhole() || breakOff(error);
+  const breakOff = (error: unknown) => {
+    if (response.writableEnded) return;
     upstream.destroy();
-    if (!response.headersSent) answer(response, unreachable(target, error));
+    const told = response.headersSent ? null : passage.failed(error);
+    if (told !== null) answer(response, told);
     // An answer that breaks off is carried as far as it came, and looks like one.
     else if (response.socket) response.socket.destroySoon();
     else response.destroy();
   };
   /** What the two ends say is theirs: nothing that this end cannot write may go further than this request. */
   const orFail =
-    <Given extends unknown[]>(step: (...given: Given) => void) =>
+    <Given extends unknown[]>(step: (...given: Given) => unknown) =>
     (...given: Given) => {
       try {
         step(...given);
@@ -65,30 +102,34 @@ export function forward(
   upstream.on(
     "response",
     orFail((from) => {
+      const inbound = passage.inbound(from);
+      if ("status" in inbound) {
+        answer(response, inbound);
+        return upstream.destroy();
+      }
       answerIsWhole = () => from.complete;
       from.on("error", fail);
-      from.on(
+      response.sendDate = false;
+      response.writeHead(from.statusCode ?? 502, inbound.words, inbound.headers);
+      response.flushHeaders();
+      const last = piped(from, inbound.through, breakOff);
+      last.on(
         "end",
         orFail(() => {
-          response.addTrailers(pairsOf(from.rawTrailers));
+          response.addTrailers(pairsOf(inbound.trailers(from.rawTrailers)));
           response.end();
         }),
       );
-      response.sendDate = false;
-      response.writeHead(from.statusCode ?? 502, from.statusMessage ?? "", [
-        ...endToEnd(from.rawHeaders),
-        ...lengthOf(from),
-      ]);
-      response.flushHeaders();
-      from.pipe(response, { end: false });
+      last.pipe(response, { end: false });
     }),
   );
   response.on("error", fail);
   // What the host has not waited for is read, for the next request is behind it.
-  response.on("finish", () => request.unpipe(upstream).resume());
+  response.on("finish", () => body.unpipe(upstream).resume());
   response.on("close", () => upstream.destroy());
   request.on("error", fail);
-  request.on(
+  if (body !== request) body.on("error", fail);
+  body.on(
     "end",
     orFail(() => {
       upstream.addTrailers(pairsOf(request.rawTrailers));
@@ -96,5 +137,12 @@ export function forward(
     }),
   );
   upstream.flushHeaders();
-  request.pipe(upstream, { end: false });
+  body.pipe(upstream, { end: false });
 }
+
+/** Through all of these, in their order. */
+export const piped = (
+  from: Readable,
+  through: readonly Transform[],
+  onError: (error: Error) => void,
+): Readable => through.reduce<Readable>((before, stage) => before.pipe(stage.on("error", onError)), from);

@@ -24,7 +24,7 @@ export function judge(
 }
 
 /** `*.example.com` is every name under example.com, and not that name itself. An address is only what is written the same. */
-function isOneOf(host: string, patterns: readonly string[]): boolean {
+export function isOneOf(host: string, patterns: readonly string[]): boolean {
   const isName = isIP(host) === 0;
   return patterns.some((each) => {
     const pattern = each.toLowerCase().replace(/\.$/, "");

@@ -9,6 +9,12 @@ export interface Known extends SessionSecrets {
   redactor: Redactor;
 }
 
+/** What programs are told then. */
+export const sayAway = {
+  status: 503,
+  text: "Drover cannot find out at present which credentials of this session are for this host: its server is away. Try again.",
+} as const;
+
 /** Serve could not be asked. */
 export class VaultAway extends Error {
   override readonly name = "VaultAway";

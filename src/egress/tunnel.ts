@@ -9,17 +9,28 @@ export function carryBothWays(a: Socket, b: Socket): void {
   b.pipe(a);
 }
 
-/** Two sockets that end together: when one is gone, and when nothing has come or gone for too long. */
-export function bind(a: Socket, b: Socket): void {
-  const follow = (one: Socket, other: Socket) => {
-    one.on("error", () => {});
-    // What it had still said is on its way to the other side.
-    one.on("close", () => (one.readableEnded ? other.destroySoon() : other.destroy()));
-    one.setTimeout(limits.egress_idle_ms, () => one.destroy());
-    if (one.destroyed) other.destroy();
+/**
+ * Two sockets that end together: when one is gone, and when nothing has come or gone for too long. Until the returned function
+ * is called.
+ */
+export function bind(a: Socket, b: Socket): () => void {
+  const unbinds = [follow(a, b), follow(b, a)];
+  return () => {
+    for (const unbind of unbinds) unbind();
   };
-  follow(a, b);
-  follow(b, a);
+}
+
+function follow(one: Socket, other: Socket): () => void {
+  // What it had still said is on its way to the other side.
+  const onClose = () => (one.readableEnded ? other.destroySoon() : other.destroy());
+  const onTimeout = () => one.destroy();
+  one.on("error", () => {});
+  one.on("close", onClose);
+  one.setTimeout(limits.egress_idle_ms, onTimeout);
+  if (one.destroyed) other.destroy();
+  return () => {
+    one.off("close", onClose).off("timeout", onTimeout).setTimeout(0);
+  };
 }
 
 /** What the first bytes are, which stay on the socket. Null when it is gone before it has said enough. */

@@ -1,29 +1,32 @@
-/** What is looked for, and what is put in its place, which has as many bytes. */
+/** What is looked for, and what is put in its place. */
 export interface Needle {
   bytes: Buffer;
   instead: Buffer;
 }
 
-export interface Found {
+export interface Found<Sought extends Needle = Needle> {
   start: number;
   end: number;
-  needle: Needle;
+  needle: Sought;
 }
 
 /** Looks for many needles at a time: in most texts in steps of nearly `needleBytesMin`, however many there are. */
-export interface Finder {
+export interface Finder<Sought extends Needle = Needle> {
   /** All there are, those that overlap among them, by where they start; of those that start together the longest is first. */
-  all(bytes: Buffer): Found[];
+  all(bytes: Buffer): Found<Sought>[];
   /** Where the longest end of it starts that a needle begins with; its length where none does. */
   beginning(bytes: Buffer): number;
 }
 
 /** By the algorithm of Wu and Manber, over blocks of three bytes. `window`: how many bytes every needle has at least. */
-export function createFinder(needles: readonly Needle[], window: number): Finder {
+export function createFinder<Sought extends Needle>(
+  needles: readonly Sought[],
+  window: number,
+): Finder<Sought> {
   const shifts = new Uint8Array(1 << hashBits).fill(window - blockBytes + 1);
   /** Of which the last block of the window has this hash. */
-  const ending = new Map<number, Needle[]>();
-  const starting = new Map<number, Needle[]>();
+  const ending = new Map<number, Sought[]>();
+  const starting = new Map<number, Sought[]>();
   let longest = 0;
   const longestFirst = needles.toSorted((a, b) => b.bytes.length - a.bytes.length);
   for (const needle of longestFirst) {
@@ -39,7 +42,7 @@ export function createFinder(needles: readonly Needle[], window: number): Finder
 
   return {
     all(bytes) {
-      const found: Found[] = [];
+      const found: Found<Sought>[] = [];
       if (needles.length === 0) return found;
       for (let last = window - 1; last < bytes.length; ) {
         const hash = hashAt(bytes, last);
@@ -80,7 +83,7 @@ const isAt = (needle: Buffer, bytes: Buffer, start: number): boolean =>
   start + needle.length <= bytes.length &&
   bytes.compare(needle, 0, needle.length, start, start + needle.length) === 0;
 
-function addTo(lists: Map<number, Needle[]>, key: number, needle: Needle): void {
+function addTo<Sought>(lists: Map<number, Sought[]>, key: number, needle: Sought): void {
   const list = lists.get(key);
   if (list) list.push(needle);
   else lists.set(key, [needle]);

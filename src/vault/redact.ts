@@ -17,6 +17,8 @@ export interface Hidden {
  *     no stream holds back more than that.
  */
 export interface Redactor {
+  /** False where there is nothing to look for. */
+  readonly hides_any: boolean;
   /** Itself where nothing is found. */
   text(text: string): string;
   bytes(bytes: Buffer): Buffer;
@@ -108,7 +110,13 @@ export function createRedactor(hidden: readonly Hidden[]): Redactor {
     };
   }
 
-  return { text, bytes, within: (value) => within(value) as typeof value, stream };
+  return {
+    hides_any: needles.length > 0,
+    text,
+    bytes,
+    within: (value) => within(value) as typeof value,
+    stream,
+  };
 }
 
 /** Puts what is to be shown over what was found, but for what is settled; how much is, then. Those found are in order. */

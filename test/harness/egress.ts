@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { makeAuthority, makeCertificate } from "../../src/cli/certificates.ts";
 import type { EgressProxy } from "../../src/config/egress.ts";
-import { startEgress } from "../../src/egress/egress.ts";
+import { type EgressOptions, startEgress } from "../../src/egress/egress.ts";
 import type { CarryLine, OpenNetwork, RefusedLine } from "../../src/net/egress-wire.ts";
 import { waiting } from "./waiting.ts";
 
@@ -35,6 +35,7 @@ export interface EgressRig {
 export async function egressRig(
   resolve: (name: string) => string[] = () => [upstreamAddress],
   proxy: EgressProxy | null = null,
+  more: Partial<EgressOptions> = {},
 ): Promise<EgressRig> {
   const folder = mkdtempSync(join(tmpdir(), "drover-egress-"));
   const socket_path = join(folder, "egress.sock");
@@ -45,6 +46,7 @@ export async function egressRig(
     allow_private_hosts: [upstreamAddress],
     package_hosts: ["mirror.test"],
     proxy,
+    ...more,
     onTrouble: (error) => troubles.push(error),
     resolve: async (name) => {
       resolved.push(name);

@@ -1,0 +1,246 @@
+import { Agent, type IncomingMessage, request as makeRequest, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { limits } from "../limits.ts";
+import type { Redactor } from "../vault/redact.ts";
+import { type Answer, answer, answerAndEnd, endWith } from "./answers.ts";
+import { type Destination, parseAuthority, spelled } from "./destination.ts";
+import { forward, hostHeader, type Inbound } from "./forward.ts";
+import { upgradeOf } from "./headers.ts";
+import { createFront } from "./http-front.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { redacted, redactedHeadOf, redaction } from "./redacted.ts";
+import { type Known, type SessionVault, sayAway, VaultAway } from "./session-vault.ts";
+import { forwardUpgrade } from "./upgrade.ts";
+import type { Usable } from "./usable.ts";
+import type { Asking } from "./uses.ts";
+import { unreachable } from "./way-out.ts";
+
+/** A program's TLS connection that ends here, and the host's that it is carried on. */
+export interface Inside {
+  asking: Asking;
+  to: Destination;
+  /** Rejects with `HostNotProven`. */
+  upstream: Promise<TLSSocket>;
+}
+
+interface Connection extends Inside {
+  /** Of requests over the one connection to the host, one after the other. */
+  agent: Agent;
+  /** It is gone: requests that are open are answered, if they can be, and no further ones. */
+  gone: boolean;
+  open_requests: number;
+}
+
+/** What leaves. */
+interface Leaving {
+  path: string;
+  prepared: Prepared;
+  /** Of the answer; null where nothing could be in it. */
+  redactor: Redactor | null;
+  /** Says once of each secret that it was in it, and what came of that. */
+  note(outcome: string): void;
+}
+
+export interface InsideParts {
+  vault: SessionVault;
+  usable(known: Known, to: Destination): Usable | null;
+  onTrouble(error: unknown): void;
+}
+
+/**
+ * What programs say to hosts that credentials are for. One connection of a program is one to the host, so that what holds for
+ * a connection does; it ends when that ends.
+ */
+export function createInside({ vault, usable, onTrouble }: InsideParts) {
+  /** What leaves, or what the program is told instead. */
+  async function leaving(
+    request: IncomingMessage,
+    response: ServerResponse | null,
+    connection: Connection,
+  ): Promise<Leaving | { problem: Answer }> {
+    const { asking, to } = connection;
+    const path = pathOf(request, to);
+    if (path === null) return { problem: misdirected(to) };
+    try {
+      const known = await vault.secretsOf(asking);
+      const redactor = known?.redactor.hides_any ? known.redactor : null;
+      const how = { usable: known && usable(known, to), readable: redactor !== null };
+      const prepared = await prepare(request, response, path, how);
+      const note = noting(connection, prepared);
+      const problem = prepared.problem ?? (await problemOfHost(connection));
+      if (problem !== null) {
+        note(`not sent: ${problem.why}`);
+        return { problem };
+      }
+      return { path, prepared, note, redactor };
+    } catch (error) {
+      if (error instanceof VaultAway) return { problem: sayAway };
+      throw error;
+    }
+  }
+
+  function noting({ asking, to }: Connection, { used }: Prepared): Leaving["note"] {
+    const noted = new Set<string>();
+    return (outcome) => {
+      for (const id of used) if (!noted.has(id)) vault.used(asking, { id, host: to.host, outcome });
+      for (const id of used) noted.add(id);
+    };
+  }
+
+  async function onRequest(request: IncomingMessage, response: ServerResponse, connection: Connection) {
+    const { to } = connection;
+    connection.open_requests += 1;
+    response.on("close", () => {
+      connection.open_requests -= 1;
+      if (connection.gone && connection.open_requests === 0) endWith(request.socket);
+    });
+    const read = await leaving(request, response, connection).catch((error) => {
+      // A program that goes away while it sends something is no trouble.
+      if (request.errored === null) throw error;
+      return null;
+    });
+    if (read === null || response.destroyed) return;
+    if ("problem" in read) return answer(response, read.problem);
+    const { path, prepared, note, redactor } = read;
+    let outcome = "sent";
+    response.on("close", () => note(outcome));
+    const upstream = ask(request, connection, path, prepared.headers);
+    forward(request, response, {
+      upstream,
+      body: prepared.body,
+      inbound(from) {
+        outcome = `sent ${from.statusCode}`;
+        note(outcome);
+        const inbound = redacted(from, request.method ?? "", redactor);
+        return "status" in inbound || !isLast(from) ? inbound : closing(inbound);
+      },
+      // As it would have ended without anybody between: whoever has asked on a connection that was used before asks again.
+      failed: (error) => (upstream.reusedSocket ? null : unreachable(to, error)),
+    });
+  }
+
+  async function onUpgrade(request: IncomingMessage, program: Socket, connection: Connection) {
+    const { to } = connection;
+    const read = await leaving(request, null, connection);
+    if ("problem" in read) return answerAndEnd(program, read.problem);
+    const { path, prepared, note, redactor } = read;
+    const asked = ["connection", "upgrade", "upgrade", upgradeOf(request) ?? ""];
+    forwardUpgrade(program, {
+      upstream: ask(request, connection, path, [...prepared.headers, ...asked]),
+      granted(from) {
+        note(`sent ${from.statusCode}`);
+        return { ...redactedHeadOf(from, redactor), through: redactor ? [redaction(redactor)] : [] };
+      },
+      inbound(from) {
+        note(`sent ${from.statusCode}`);
+        return redacted(from, request.method ?? "", redactor);
+      },
+      failed(error) {
+        note("sent");
+        return unreachable(to, error);
+      },
+    });
+  }
+
+  const front = createFront<Connection>({
+    onRequest,
+    onUpgrade,
+    onConnect: async (_, program) => answerAndEnd(program, noTunnel),
+    onTrouble,
+  });
+
+  return {
+    /** From the program's first byte on. */
+    serve(program: TLSSocket, inside: Inside): void {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const connection: Connection = { ...inside, agent, gone: false, open_requests: 0 };
+      const gone = () => {
+        connection.gone = true;
+        if (connection.open_requests === 0) endWith(program);
+      };
+      inside.upstream.then(
+        (upstream) => {
+          let taken = false;
+          agent.createConnection = (_, done) => {
+            if (taken || upstream.destroyed) done?.(closed(), undefined as unknown as Duplex);
+            else done?.(null, upstream);
+            taken = true;
+            return undefined;
+          };
+          upstream.once("close", gone);
+          if (upstream.destroyed) gone();
+          program.once("close", () => upstream.destroy());
+          if (program.destroyed) upstream.destroy();
+        },
+        () => {},
+      );
+      front.serve(program, connection);
+    },
+  };
+}
+
+/** As the host is to get it. */
+function ask(request: IncomingMessage, { agent, to }: Connection, path: string, headers: readonly string[]) {
+  const upstream = makeRequest({
+    agent,
+    method: request.method,
+    path,
+    maxHeaderSize: limits.egress_head_bytes_max,
+    headers: ["Host", hostHeader(to, 443), ...headers],
+  });
+  upstream.setTimeout(limits.egress_idle_ms, () =>
+    upstream.destroy(Object.assign(new Error("idle"), { code: "ETIMEDOUT" })),
+  );
+  return upstream;
+}
+
+async function problemOfHost({ upstream, to }: Connection): Promise<(Answer & { why: string }) | null> {
+  try {
+    await upstream;
+    return null;
+  } catch (error) {
+    const { message } = error as Error;
+    return {
+      status: 502,
+      text: `Drover has not sent this request: ${spelled(to)} has not proven to be that host (${message}).`,
+      why: "it has not proven to be that host",
+    };
+  }
+}
+
+/** Null unless all that the request says of its host is that of the connection. */
+function pathOf(request: IncomingMessage, to: Destination): string | null {
+  const { url = "", headersDistinct } = request;
+  const isHere = (authority: string) => {
+    const named = parseAuthority(authority, to.port);
+    return named?.host === to.host && named.port === to.port;
+  };
+  const hosts = headersDistinct.host ?? [];
+  if (hosts.length !== 1 || !isHere(hosts[0] ?? "")) return null;
+  if (/^[/*]/.test(url)) return url;
+  const [, authority = "", path = ""] = /^https:\/\/([^/?#]*)([^#]*)$/i.exec(url) ?? [];
+  if (!isHere(authority)) return null;
+  return path.startsWith("/") ? path : `/${path}`;
+}
+
+const misdirected = (to: Destination): Answer => ({
+  status: 421,
+  text: `This connection is to ${spelled(to)}: each request on it needs one Host header, which names that host. Reach others on connections of their own.`,
+});
+
+const noTunnel: Answer = { status: 400, text: "This is no proxy, but the host that you are connected to." };
+
+const closed = () => Object.assign(new Error("closed"), { code: "ECONNRESET" });
+
+/** Whether the host ends the connection after this answer. */
+function isLast({ httpVersion, headers: { connection = "" } }: IncomingMessage): boolean {
+  const said = connection.toLowerCase().split(/[\s,]+/);
+  return said.includes("close") || (httpVersion === "1.0" && !said.includes("keep-alive"));
+}
+
+const closing = (inbound: Inbound): Inbound => ({
+  ...inbound,
+  headers: [...inbound.headers, "connection", "close"],
+});

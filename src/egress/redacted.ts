@@ -1,0 +1,110 @@
+import type { IncomingMessage } from "node:http";
+import { Transform } from "node:stream";
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+} from "node:zlib";
+import { limits } from "../limits.ts";
+import type { Redactor } from "../vault/redact.ts";
+import { type Answer, pairsOf } from "./answers.ts";
+import type { Inbound } from "./forward.ts";
+import { endToEnd, lengthOf } from "./headers.ts";
+
+/** The head of a host's answer without any secret. With no redactor it is as it came. */
+export const redactedHeadOf = (from: IncomingMessage, redactor: Redactor | null) => ({
+  words: inHeader(from.statusMessage ?? "", redactor),
+  headers: redactedHeaders(endToEnd(from.rawHeaders), redactor),
+});
+
+/** A host's answer without any secret, as the program gets it. `method`: of the request. */
+export function redacted(from: IncomingMessage, method: string, redactor: Redactor | null): Inbound | Answer {
+  const { statusCode: status = 502, headers: named } = from;
+  const { words, headers } = redactedHeadOf(from, redactor);
+  const trailers = (rawTrailers: readonly string[]) => redactedHeaders(rawTrailers, redactor);
+  const asItIs = { words, headers: [...headers, ...lengthOf(from)], through: [], trailers };
+  if (redactor === null) return asItIs;
+  const codings = listed(named["content-encoding"]);
+  const decoded = codings.length === 0 ? asItIs : { ...asItIs, headers: withoutCoding(headers) };
+  // What is not there needs no decoding; what was said of it would be wrong where it is.
+  if (method === "HEAD" || status === 204 || status === 304) return decoded;
+  if (listed(named["transfer-encoding"]).some((each) => each !== "chunked"))
+    return unread("transfer-encoding");
+  const decoders = decodersOf(codings);
+  // A part of what is encoded is nothing that could be decoded.
+  if (decoders === null || (status === 206 && codings.length > 0))
+    return unread(`content-encoding: ${codings.join(", ")}`);
+  return { ...decoded, through: [...decoders.map((make) => make()), redaction(redactor)] };
+}
+
+const codingsMax = 3;
+
+const unread = (what: string): Answer => ({
+  status: 502,
+  text: `Drover cannot read the answer of this host, to see whether a secret is in it: ${what}. Ask for it without.`,
+});
+
+const redactedHeaders = (flat: readonly string[], redactor: Redactor | null): string[] =>
+  pairsOf(flat).flatMap(([name, value]) => [name, inHeader(value, redactor)]);
+
+/** As Node has headers: a character for each byte. */
+const inHeader = (value: string, redactor: Redactor | null): string =>
+  redactor === null ? value : redactor.bytes(Buffer.from(value, "latin1")).toString("latin1");
+
+const withoutCoding = (headers: readonly string[]): string[] =>
+  pairsOf(headers)
+    .filter(([name]) => name.toLowerCase() !== "content-encoding")
+    .flat();
+
+/** A coding that changes nothing is none. */
+const listed = (value: string | undefined): string[] =>
+  (value ?? "")
+    .split(",")
+    .map((each) => each.trim().toLowerCase())
+    .filter((each) => each !== "" && each !== "identity");
+
+/** In the order in which they are undone. Null where one is not known. */
+function decodersOf(codings: readonly string[]): (() => Transform)[] | null {
+  if (codings.length > codingsMax) return null;
+  const makers = codings.toReversed().map((coding) => decoders[coding]);
+  return makers.every((make) => make !== undefined) ? makers : null;
+}
+
+const decoders: Record<string, (() => Transform) | undefined> = {
+  gzip: () => createGunzip(),
+  "x-gzip": () => createGunzip(),
+  deflate: () => createInflate(),
+  br: () => createBrotliDecompress(),
+  zstd: () =>
+    createZstdDecompress({
+      params: { [constants.ZSTD_d_windowLogMax]: limits.decoded_zstd_window_bits_max },
+    }),
+};
+
+/** Redacts what goes through it, and holds a few bytes back for a moment, or what begins like a secret until more comes. */
+export function redaction(redactor: Redactor): Transform {
+  const stream = redactor.stream();
+  let timer: NodeJS.Timeout | undefined;
+  return new Transform({
+    transform(chunk: Buffer, _, done) {
+      clearTimeout(timer);
+      const ready = stream.push(chunk);
+      if (ready.length > 0) this.push(ready);
+      timer = setTimeout(() => {
+        const early = stream.early();
+        if (early.length > 0 && !this.destroyed) this.push(early);
+      }, limits.redacted_early_ms);
+      done();
+    },
+    flush(done) {
+      clearTimeout(timer);
+      done(null, stream.end());
+    },
+    destroy(error, done) {
+      clearTimeout(timer);
+      done(error);
+    },
+  });
+}
