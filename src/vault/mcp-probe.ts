@@ -36,7 +36,7 @@ type RpcAnswer = z.infer<typeof rpcAnswer>;
 const methodNotFound = -32601;
 
 /** A message that no client would send by itself: whoever answers it so takes nothing by POST, as servers of older days. */
-const wantsOldTransport = [400, 404, 405];
+const wantsOldTransport = [400, 404, 405, 406, 415, 501];
 
 /**
  * Introduces itself to an MCP server with the token and asks for its tools: streamable HTTP, or, of the transport before that,

@@ -32,6 +32,7 @@ export interface FakeOAuth {
   refresh_token: string;
   /** Takes the access token no more. */
   expire(): void;
+  /** How it answers. The one tool of the MCP server is `look`, which says "it is there". */
   settings: {
     /** Gives a new refresh token with each access token, and takes the old one no more. */
     rotates: boolean;
@@ -99,6 +100,7 @@ export async function startFakeOAuth(): Promise<FakeOAuth> {
     if (headers.authorization !== `Bearer ${fake.access_token}`)
       return { status: 401, headers: { "www-authenticate": "Bearer" }, body: { error: "invalid_token" } };
     if (method === "DELETE") return { status: 200, body: "" };
+    if (method === "GET") return { status: 405, body: "" };
     const session = { "mcp-session-id": "fake-session" };
     switch (rpc.method) {
       case "initialize":
@@ -111,6 +113,8 @@ export async function startFakeOAuth(): Promise<FakeOAuth> {
         return headers["mcp-session-id"] === "fake-session"
           ? result(rpc.id, session, { tools: [{ name: "look", inputSchema: { type: "object" } }] })
           : { status: 400, body: "no session" };
+      case "tools/call":
+        return result(rpc.id, session, { content: [{ type: "text", text: "it is there" }] });
       default:
         return { status: 202, body: "" };
     }

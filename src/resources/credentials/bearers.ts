@@ -1,6 +1,5 @@
 import type { Database, Statement } from "../../db/database.ts";
 import { limits } from "../../limits.ts";
-import { newId } from "../../protocol/ids.ts";
 import { mcpKeyOf } from "../../protocol/mcp-url.ts";
 import { NotGenuine, type Seal, UnknownMasterKey } from "../../vault/seal.ts";
 import {
@@ -12,6 +11,7 @@ import {
   type McpBearers,
   openAs,
 } from "../../vault/secrets.ts";
+import { type NewUse, noteUses } from "../credential-uses/note.ts";
 import type { Refreshed, Refreshing } from "./refresh.ts";
 
 export interface BearersParts {
@@ -53,25 +53,11 @@ const keyOf: Statement = {
   text: "select key from credential where workspace_id = $1 and id = $2",
 };
 
-const insertUse: Statement = {
-  name: "bearer_use",
-  text: `
-insert into credential_use (workspace_id, session_id, id, credential_id, type, host, outcome, created_at)
-select $1, id, $3, $4, $5, $6, $7, drover_now() from session where id = $2 and workspace_id = $1`,
-};
-
 /** The bearers of the sessions' MCP servers, from the vaults in the database. */
 export function createBearers({ db, seal, refreshing, trouble }: BearersParts): McpBearers {
-  type Use = { credential_id: string; type: "mcp" | "oauth_refresh"; host: string; outcome: string };
-
-  function noteUse(
-    workspaceId: string,
-    sessionId: string,
-    { credential_id, type, host, outcome }: Use,
-  ): void {
-    const values = [workspaceId, sessionId, newId("credential_use"), credential_id, type, host, outcome];
-    db.query(insertUse, values).catch((error) =>
-      trouble(`a use of ${credential_id} could not be written down`, error, sessionId),
+  function noteUse(workspaceId: string, sessionId: string, use: NewUse): void {
+    noteUses(db, workspaceId, sessionId, [use]).catch((error) =>
+      trouble(`a use of ${use.id} could not be written down`, error, sessionId),
     );
   }
 
@@ -98,7 +84,7 @@ export function createBearers({ db, seal, refreshing, trouble }: BearersParts): 
         anyhow: false,
         wait,
         onAsked: (host, outcome) =>
-          noteUse(workspaceId, sessionId, { credential_id: id, type: "oauth_refresh", host, outcome }),
+          noteUse(workspaceId, sessionId, { id, kind: "oauth_refresh", host, outcome }),
       },
     );
 
@@ -142,7 +128,7 @@ export function createBearers({ db, seal, refreshing, trouble }: BearersParts): 
       return row ? bearerOf(workspaceId, sessionId, row.key, refused) : null;
     },
     note(workspaceId, sessionId, { credential_id }, host, outcome) {
-      noteUse(workspaceId, sessionId, { credential_id, type: "mcp", host, outcome });
+      noteUse(workspaceId, sessionId, { id: credential_id, kind: "mcp", host, outcome });
     },
   };
 }
