@@ -5,7 +5,7 @@ import { environments } from "./cases/environments.ts";
 import { events } from "./cases/events.ts";
 import { files } from "./cases/files.ts";
 import { interrupts } from "./cases/interrupts.ts";
-import { deployments, memory, multiagent, vaults } from "./cases/later.ts";
+import { deployments, memory, multiagent } from "./cases/later.ts";
 import { sandboxes } from "./cases/sandboxes.ts";
 import { sessions } from "./cases/sessions.ts";
 import { skills } from "./cases/skills.ts";
@@ -13,6 +13,7 @@ import { streams } from "./cases/streams.ts";
 import { systemMessages } from "./cases/system-messages.ts";
 import { tools } from "./cases/tools.ts";
 import { transport } from "./cases/transport.ts";
+import { vaults } from "./cases/vaults.ts";
 import { worker } from "./cases/worker.ts";
 import type { Group } from "./suite.ts";
 

@@ -4,7 +4,8 @@ export const usage = `Usage: npm run conformance -- [options]
 
 Checks what a server does against the 100 items of the checklist, as a client sees it. Without --base-url it starts a
 Drover of its own. What the agents have to do is scripted: the model behind the server has to be Drover's simulated one
-(docs/SIMULATED.md), or the stand-in for the Messages API that --model-stand-in-port starts.
+(docs/SIMULATED.md), or the stand-in for the Messages API that --model-stand-in-port starts. For items 73 and 74 the server
+has to be able to reach 127.0.0.1 of this machine, where this starts what MCP servers and their OAuth are.
 
   --base-url <url>              the server to check
   --api-key <key>               its key (default: $ANTHROPIC_API_KEY)

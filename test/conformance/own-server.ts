@@ -20,6 +20,8 @@ export async function startOwnServer(options: { anthropic_url?: string } = {}): 
   git.create("octocat/Hello-World", { README: "Hello World!" });
   const server = await startTestServer({
     ...options,
+    // Where the suite has servers of its own, such as those of MCP.
+    allow_private_hosts: ["127.0.0.1"],
     repository_hosts: [{ url: git.url, private_network: true }],
   });
   const egress = await startEgress({

@@ -6,14 +6,6 @@ const section = (title: string, reason: string, items: [number, string][]): Grou
   items: items.map(([number, text]) => notYet(number, text, reason)),
 });
 
-export const vaults = section("Vaults", "vaults are not built yet", [
-  [70, "No secret is ever shown; an active key is there once; archive and delete purge"],
-  [71, "Where a secret may be injected can be set, changed and cleared"],
-  [72, "The sandbox sees a placeholder, which becomes the secret only on its way to an allowed host"],
-  [73, "An expired OAuth token is refreshed once, and running sessions get the new one"],
-  [74, "A credential can be validated against its server"],
-]);
-
 export const memory = section("Memory", "memory stores are not built yet", [
   [75, "Paths follow their rules, and a conflict names what it conflicts with"],
   [76, "A stale precondition is a conflict, unless the content is the same already"],
