@@ -1,3 +1,4 @@
+import { limits } from "../limits.ts";
 import type { AnyDraft, BodyOf } from "../log/entry.ts";
 import type { ToolDefinition } from "../models/model.ts";
 import type { SessionErrorObject } from "../protocol/events.ts";
@@ -137,9 +138,10 @@ export function listedDrafts(
       const { tools, left_out } = result;
       const listed = hidden("mcp_tools_listed", { reader: 4, server_name, url, tools });
       if (left_out.length === 0) return { ...none(), entries: [listed] };
-      const message = `The MCP server "${server_name}" offers tools that cannot be used: ${left_out
-        .map(({ name, reason }) => `"${name}" ${reason}`)
-        .join("; ")}.`;
+      const told = left_out.slice(0, limits.mcp_left_out_told_max);
+      const reasons = told.map(({ name, reason }) => `"${name}" ${reason}`);
+      if (left_out.length > told.length) reasons.push(`and ${left_out.length - told.length} more`);
+      const message = `The MCP server "${server_name}" offers tools that cannot be used: ${reasons.join("; ")}.`;
       const error = { type: "unknown_error", message, retry_status: { type: "retrying" } } as const;
       return { ...none(), entries: [shown("session.error", { error }), listed] };
     }

@@ -52,8 +52,8 @@ export interface FakeMcp {
   reached: Reached[];
   /** How many tools a page has. */
   page: number;
-  /** Says to everybody who listens that it has other tools now. */
-  sayChanged(): void;
+  /** Says to everybody who listens that it has other tools now; resolves when they have heard it. */
+  sayChanged(): Promise<void>;
   /** Knows none of its sessions any more. */
   forget(): void;
   /** Streams and sessions that are open. */
@@ -91,9 +91,14 @@ export async function startFakeMcp(tools: FakeTool[], options: Options = {}): Pr
     reached: [],
     page: 50,
     intercept: null,
-    sayChanged() {
-      for (const stream of streams.values())
+    async sayChanged() {
+      for (const stream of streams.values()) {
         say(stream, { jsonrpc: "2.0", method: "notifications/tools/list_changed" });
+        const id = randomUUID();
+        const heard = new Promise((resolve) => asked.set(id, resolve));
+        say(stream, { jsonrpc: "2.0", id, method: "ping" });
+        await heard;
+      }
     },
     forget: () => sessions.clear(),
     open: () => ({ streams: streams.size, sessions: sessions.size }),

@@ -19,7 +19,7 @@ export const toolsPage = z.looseObject({
 const offeredTool = z.looseObject({
   name: z.string(),
   description: z.string().nullish().catch(null),
-  inputSchema: z.unknown(),
+  inputSchema: z.unknown().optional(),
   annotations: z
     .looseObject({
       readOnlyHint: z.boolean().nullish().catch(null),
