@@ -3,7 +3,13 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type DriverSettings, driverSettings, driverVariables } from "./config/driver.ts";
-import { type EgressProxy, egressSettings, egressVariables } from "./config/egress.ts";
+import {
+  type EgressLink,
+  type EgressProxy,
+  egressLink,
+  egressSettings,
+  egressVariables,
+} from "./config/egress.ts";
 import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type FilesSettings, filesSettings, filesVariables, ownFileStore } from "./config/files.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
@@ -156,6 +162,7 @@ export interface Config {
   sandboxes: SandboxSettings;
   /** What `drover egress` goes through; null: nothing. */
   egress_proxy: EgressProxy | null;
+  egress_link: EgressLink;
   /** Where `serve` answers Prometheus; null: nowhere. */
   metrics: { host: string; port: number } | null;
   log_level: z.infer<typeof shape.DROVER_LOG>;
@@ -230,6 +237,8 @@ export function readConfig(
   problems.push(...ofHands.map((problem) => inFile(problem, set)));
   const { egress_proxy, problems: ofEgress } = egressSettings(parsed.data ?? {}, file.egress ?? {});
   problems.push(...ofEgress.map((problem) => inFile(problem, set)));
+  const { egress_link, problems: ofLink } = egressLink(parsed.data ?? {}, file.egress ?? {});
+  problems.push(...ofLink.map((problem) => inFile(problem, set)));
   const dataDir = resolve(parsed.data?.DROVER_DATA_DIR ?? defaultDataDir(env, machine));
   const { files, problems: ofFiles } = filesSettings(parsed.data ?? {}, join(dataDir, ownFileStore));
   problems.push(...ofFiles);
@@ -267,6 +276,7 @@ export function readConfig(
     driver: driverSettings(values, file.hands ?? {}),
     sandboxes,
     egress_proxy,
+    egress_link,
     metrics: values.DROVER_METRICS ?? null,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",

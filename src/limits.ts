@@ -700,6 +700,8 @@ export const limits = {
   /** The line before the bytes of a sandbox's connection: it names the hosts that may be reached. */
   egress_line_bytes_max: 256 << 10,
   egress_line_ms: 10_000,
+  /** How long a connection waits for an egress process beside a serve that takes it. */
+  egress_upstream_wait_ms: 5_000,
   /** Connections of all sandboxes at once, and requests on one that have no answer yet. */
   egress_connections_max: 20_000,
   egress_requests_per_connection_max: 32,

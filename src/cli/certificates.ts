@@ -50,8 +50,8 @@ export async function makeAuthority({ from, to }: Validity): Promise<Pair> {
 }
 
 /**
- * A certificate of one role. A host's names the addresses by which servers reach it, and only it can be shown to a
- * client; only a serve's can be shown to a host.
+ * A certificate of one role. Those of a host and of an egress process beside a serve name the addresses by which they are
+ * reached, and only they can be shown to a client; only those of the other roles can be shown to them.
  */
 export async function makeCertificate(
   authority: Pair,
@@ -59,7 +59,8 @@ export async function makeCertificate(
 ): Promise<Pair> {
   const keys = await newKeys();
   const issuer = new X509Certificate(authority.cert);
-  const usage = role === "hands" ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth;
+  const isAsked = role === "hands" || role === "egress";
+  const usage = isAsked ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth;
   const names = addresses.map((value) => ({ type: isIP(value) ? ("ip" as const) : ("dns" as const), value }));
   const cert = await X509CertificateGenerator.create({
     subject: nameOf(name, unitOf(role)),

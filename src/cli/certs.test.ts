@@ -30,10 +30,11 @@ const filesOf = (name: string) => ({
 
 test("makes an authority once, and what each side needs", async () => {
   const { stdout } = await certs("--host", "127.0.0.1", "--host", "box.internal");
-  assert.equal(stdout.trim().split("\n").length, 4);
+  assert.equal(stdout.trim().split("\n").length, 6);
   readIdentity(filesOf("serve"), "serve");
   readIdentity(filesOf("host-127.0.0.1"), "hands");
   readIdentity(filesOf("host-box.internal"), "hands");
+  readIdentity(filesOf("host-box.internal-egress"), "host egress");
   for (const name of ["ca", "serve", "host-127.0.0.1"])
     assert.equal(statSync(file(`${name}.key`)).mode & 0o777, 0o600);
   const host = new X509Certificate(readFileSync(file("host-box.internal.crt")));
@@ -46,6 +47,14 @@ test("makes an authority once, and what each side needs", async () => {
   const after = ["ca.crt", "serve.crt", "host-127.0.0.1.crt"].map((name) => readFileSync(file(name), "utf8"));
   assert.deepEqual(after, before, "what was there stays");
   readIdentity(filesOf("host-__1"), "hands");
+  await certs("--egress", "way.internal");
+  readIdentity(filesOf("egress-way.internal"), "egress");
+  assert.throws(
+    () => readIdentity(filesOf("egress-way.internal"), "host egress"),
+    /not of "drover host egress"/,
+  );
+  const way = new X509Certificate(readFileSync(file("egress-way.internal.crt")));
+  assert.equal(way.subjectAltName, "DNS:way.internal");
   await certs("--days", "10");
   const renewed = new X509Certificate(readFileSync(file("serve.crt")));
   assert.ok(renewed.validToDate.getTime() < Date.now() + 11 * 24 * 3_600_000);

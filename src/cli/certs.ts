@@ -8,6 +8,7 @@ import { explain } from "./explain.ts";
 interface CertsOptions {
   days: number;
   host?: string[];
+  egress?: string[];
 }
 
 const dayMs = 24 * 3_600_000;
@@ -18,6 +19,11 @@ export function certsCommand(): Command {
     .description("Make the certificates by which servers and sandbox hosts on other machines know each other")
     .argument("<folder>", "where the files go; an authority that lies there already signs the new ones")
     .option("--host <name>", "a sandbox host, by the name or address that servers reach it by", addName)
+    .option(
+      "--egress <name>",
+      "an egress beside a server, by the name or address that sandbox hosts reach it by",
+      addName,
+    )
     .option("--days <number>", "how long the certificates hold", days, 365)
     .action(async (folder: string, options: CertsOptions) => {
       try {
@@ -41,8 +47,11 @@ function days(text: string): number {
   throw new InvalidArgumentError(`must be a whole number from 1 to ${caDays}`);
 }
 
-/** What was made, a line each. The serve's is made when it is missing, and again when no host is named. */
-async function makeFiles(folder: string, { days, host: hosts = [] }: CertsOptions): Promise<string[]> {
+/** What was made, a line each. The serve's is made when it is missing, and again when nobody else is named. */
+async function makeFiles(
+  folder: string,
+  { days, host: hosts = [], egress = [] }: CertsOptions,
+): Promise<string[]> {
   // Loaded only here: no other command makes certificates.
   const { makeAuthority, makeCertificate } = await import("./certificates.ts");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -66,7 +75,7 @@ async function makeFiles(folder: string, { days, host: hosts = [] }: CertsOption
     key: readFileSync(path("ca", "key"), "utf8"),
   };
   const to = new Date(Date.now() + days * dayMs);
-  if (hosts.length === 0 || !existsSync(path("serve", "key"))) {
+  if (hosts.length + egress.length === 0 || !existsSync(path("serve", "key"))) {
     const pair = await makeCertificate(authority, { role: "serve", name: "serve", addresses: [], from, to });
     write("serve", pair, "for every drover serve");
   }
@@ -74,6 +83,12 @@ async function makeFiles(folder: string, { days, host: hosts = [] }: CertsOption
     const file = `host-${name.replaceAll(":", "_")}`;
     const pair = await makeCertificate(authority, { role: "hands", name, addresses: [name], from, to });
     write(file, pair, `for drover hands --listen on ${name}`);
+    const way = await makeCertificate(authority, { role: "host egress", name, addresses: [], from, to });
+    write(`${file}-egress`, way, `for drover egress on ${name}, with DROVER_EGRESS_UPSTREAM`);
+  }
+  for (const name of egress) {
+    const pair = await makeCertificate(authority, { role: "egress", name, addresses: [name], from, to });
+    write(`egress-${name.replaceAll(":", "_")}`, pair, `for drover egress --listen on ${name}`);
   }
   return said;
 }

@@ -1,14 +1,18 @@
 import { Command } from "commander";
-import { pino } from "pino";
-import { startEgress } from "../egress/egress.ts";
+import { type Logger, pino } from "pino";
+import type { Config } from "../config.ts";
+import { type EgressOptions, startEgress } from "../egress/egress.ts";
+import { readIdentity } from "../hands/identity.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
+import { hostAndPort } from "./host-and-port.ts";
 import { configOrExit, egressSocketOf, isRoot, prepareFolders, vaultSocketOf } from "./machine.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
 
-interface EgressOptions {
+interface Options {
   socket?: string;
   vaultSocket?: string;
+  listen?: { host: string; port: number };
   client?: UserIds;
   runAs?: UserIds;
   supervised?: boolean;
@@ -27,13 +31,18 @@ export function egressCommand(): Command {
       "--vault-socket <path>",
       "where serve tells of the credentials of sessions (default: the socket of this data directory)",
     )
+    .option(
+      "--listen <host:port>",
+      "where to take connections of sessions with credentials from the egress of other machines, over mutual TLS",
+      hostAndPort,
+    )
     .option("--client <uid:gid>", "the user who may connect, besides root", userIds)
     .option("--run-as <uid:gid>", "give up root for this user once the socket is there", userIds)
     .option("--supervised", "run as a child of drover up")
     .action(egress);
 }
 
-async function egress(options: EgressOptions): Promise<void> {
+async function egress(options: Options): Promise<void> {
   const life = lifetime("drover egress", options.supervised ?? false);
   const config = configOrExit();
   const logger = pino({ level: config.log_level }, pino.destination({ dest: 2, sync: true }));
@@ -49,6 +58,7 @@ async function egress(options: EgressOptions): Promise<void> {
       allow_private_hosts: config.allow_private_hosts,
       package_hosts: config.sandboxes.package_hosts,
       proxy: config.egress_proxy,
+      ...linkOf(config, options.listen, logger),
       onTrouble,
     });
     if (options.runAs) dropPrivileges(options.runAs);
@@ -56,11 +66,34 @@ async function egress(options: EgressOptions): Promise<void> {
     // It holds nothing that could be left half done. Whoever finds out how one connection throws must not end all others.
     process.on("uncaughtException", onTrouble);
     life.reportReady({});
-    if (!options.supervised) logger.info({ socket_path }, "ready");
+    if (!options.supervised) logger.info({ socket_path, port: started.port ?? undefined }, "ready");
     await life.stopped;
     await started.close();
   } catch (error) {
     life.fail(explain(error));
   }
   process.exit(0);
+}
+
+/** What it shows other machines is read before it gives up root. */
+function linkOf(
+  { egress_link }: Config,
+  option: { host: string; port: number } | undefined,
+  logger: Logger,
+): Pick<EgressOptions, "listen" | "upstream"> {
+  const { upstream, tls } = egress_link;
+  const listen = option ?? egress_link.listen;
+  if (listen && upstream.length > 0)
+    throw new Error(
+      "--listen is for an egress beside a server, and DROVER_EGRESS_UPSTREAM for any other one",
+    );
+  if (upstream.length > 0 && tls)
+    return { upstream: { upstream, identity: readIdentity(tls, "host egress") } };
+  if (!listen) return {};
+  if (tls === null)
+    throw new Error(
+      "--listen needs DROVER_EGRESS_CA, DROVER_EGRESS_CERT and DROVER_EGRESS_KEY; `drover certs --egress` makes the files",
+    );
+  const onRefused = (who: string, why: string) => logger.warn({ who, why }, "a connection was refused");
+  return { listen: { ...listen, identity: readIdentity(tls, "egress"), onRefused } };
 }

@@ -1,8 +1,7 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { type Logger, pino } from "pino";
-import { parseHostAndPort } from "../config/hands.ts";
 import type { Config } from "../config.ts";
 import { chosenDriver } from "../hands/drivers/chosen.ts";
 import { startHands } from "../hands/host.ts";
@@ -11,6 +10,7 @@ import type { NetworkListener } from "../hands/listen.ts";
 import type { Checkpoint } from "../hands/wire.ts";
 import { lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
+import { hostAndPort } from "./host-and-port.ts";
 import { lockDataDir } from "./lock.ts";
 import {
   answersLocally,
@@ -120,10 +120,4 @@ function networkListener(
     identity: readIdentity(tls, "hands"),
     onRefused: (who, why) => logger.warn({ who, why }, "a connection was refused"),
   };
-}
-
-function hostAndPort(text: string): { host: string; port: number } {
-  const parsed = parseHostAndPort(text);
-  if (parsed) return parsed;
-  throw new InvalidArgumentError("must be host:port, such as 0.0.0.0:8401");
 }

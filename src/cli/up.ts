@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { driverEnvironment } from "../config/driver.ts";
-import { egressEnvironment } from "../config/egress.ts";
+import { egressEnvironment, linkEnvironment } from "../config/egress.ts";
 import { mirrorsEnvironment } from "../config/mirrors.ts";
 import type { Config } from "../config.ts";
 import { type SystemUser, systemUser } from "../db/embedded/user.ts";
@@ -159,6 +159,7 @@ function egressSpec(config: Config, main: string, user: SystemUser | null): Chil
       DROVER_ALLOW_PRIVATE_HOSTS: config.allow_private_hosts.join(","),
       DROVER_PACKAGE_HOSTS: config.sandboxes.package_hosts.join(","),
       ...egressEnvironment(config.egress_proxy),
+      ...linkEnvironment(config.egress_link),
     },
   };
 }

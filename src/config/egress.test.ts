@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readConfig } from "../config.ts";
-import { egressEnvironment, shownProxy } from "./egress.ts";
+import { egressEnvironment, linkEnvironment, shownProxy } from "./egress.ts";
 
 const root = { uid: 0, home: "/root" };
 const read = (env: NodeJS.ProcessEnv, file = "{}") =>
@@ -43,6 +43,35 @@ test("one that cannot be used is refused, and not repeated", () => {
         /DROVER_EGRESS_PROXY: must be http:/.test(error.message) && !/secret/.test(error.message),
       wrong,
     );
+});
+
+test("egress processes know each other by what the file says, and by the variables instead", () => {
+  assert.deepEqual(read({}).egress_link, { listen: null, upstream: [], tls: null });
+  const tls = { ca: "/c/ca.crt", cert: "/c/host.crt", key: "/c/host.key" };
+  const text = JSON.stringify({ egress: { upstream: ["10.0.0.1:8402", "[fd00::1]:8402"], ...tls } });
+  const places = [
+    { host: "10.0.0.1", port: 8_402 },
+    { host: "fd00::1", port: 8_402 },
+  ];
+  const { egress_link } = read({}, text);
+  assert.deepEqual(egress_link, { listen: null, upstream: places, tls });
+  assert.deepEqual(read(linkEnvironment(egress_link)).egress_link, egress_link);
+  const listening = read({
+    DROVER_EGRESS_LISTEN: "0.0.0.0:8402",
+    ...linkEnvironment({ ...egress_link, upstream: [] }),
+  });
+  assert.deepEqual(listening.egress_link.listen, { host: "0.0.0.0", port: 8_402 });
+  assert.deepEqual(read(linkEnvironment(listening.egress_link)).egress_link, listening.egress_link);
+  assert.throws(
+    () => read({ DROVER_EGRESS_UPSTREAM: "a:1" }),
+    /DROVER_EGRESS_CA: is missing: other machines/,
+  );
+  assert.throws(() => read({ DROVER_EGRESS_CA: "/c/ca.crt" }), /DROVER_EGRESS_KEY: is missing: the three go/);
+  assert.throws(() => read({ DROVER_EGRESS_LISTEN: "0.0.0.0:8402" }, text), /set one of them/);
+  assert.throws(
+    () => read({ DROVER_EGRESS_UPSTREAM: "a" }),
+    /DROVER_EGRESS_UPSTREAM: each must be host:port/,
+  );
 });
 
 test("mirrors are what the file says, and the variables instead; their hosts are registries", () => {

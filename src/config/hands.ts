@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
-import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { limits } from "../limits.ts";
 import { driverShape } from "./driver.ts";
+import { absolutePath, type TlsFiles, tlsFiles } from "./tls-files.ts";
 
 /** What the configuration says of sandbox hosts on other machines. */
 
@@ -10,14 +10,13 @@ export interface HandsSettings {
   /** None: only the one of this machine. */
   hosts: { host: string; port: number }[];
   /** What this machine proves by who it is; null where it speaks to no other. */
-  tls: { ca: string; cert: string; key: string } | null;
+  tls: TlsFiles | null;
   /** A host of which nothing was heard for so long is given up. */
   host_gone_ms: number;
   /** Sandboxes that may run on this machine at once. Null: as many as its memory is good for. */
   sandboxes_max: number | null;
 }
 
-const path = z.string("must be an absolute path").refine(isAbsolute, "must be an absolute path");
 const seconds = z.coerce
   .number("must be a number of seconds from 1 to 3600")
   .min(1, "must be a number of seconds from 1 to 3600")
@@ -28,15 +27,23 @@ const count = z.coerce
   .min(1, "must be a whole number from 1 to 10000")
   .max(10_000, "must be a whole number from 1 to 10000");
 const isHostAndPort = (text: string) => parseHostAndPort(text) !== null;
-const hostAndPort = z
+export const hostAndPort = z
   .string("must be host:port")
   .refine(isHostAndPort, "must be host:port, such as 10.0.0.2:8401");
+/** Several of them, in a variable. */
+export const hostsAndPorts = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))
+  .refine(
+    (entries) => entries.every(isHostAndPort),
+    "each must be host:port, such as 10.0.0.2:8401, separated by commas",
+  );
 
 export const handsShape = z.strictObject({
   hosts: z.array(hostAndPort).optional(),
-  ca: path.optional(),
-  cert: path.optional(),
-  key: path.optional(),
+  ca: absolutePath.optional(),
+  cert: absolutePath.optional(),
+  key: absolutePath.optional(),
   host_gone_seconds: seconds.optional(),
   sandboxes_max: count.optional(),
   ...driverShape,
@@ -44,17 +51,10 @@ export const handsShape = z.strictObject({
 export type HandsFile = z.infer<typeof handsShape>;
 
 export const handsVariables = {
-  DROVER_HANDS_HOSTS: z
-    .string()
-    .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ""))
-    .refine(
-      (entries) => entries.every(isHostAndPort),
-      "each must be host:port, such as 10.0.0.2:8401, separated by commas",
-    )
-    .optional(),
-  DROVER_HANDS_CA: path.optional(),
-  DROVER_HANDS_CERT: path.optional(),
-  DROVER_HANDS_KEY: path.optional(),
+  DROVER_HANDS_HOSTS: hostsAndPorts.optional(),
+  DROVER_HANDS_CA: absolutePath.optional(),
+  DROVER_HANDS_CERT: absolutePath.optional(),
+  DROVER_HANDS_KEY: absolutePath.optional(),
   DROVER_HOST_GONE: seconds.optional(),
   DROVER_SANDBOXES_MAX: count.optional(),
 };
@@ -73,27 +73,19 @@ export function handsSettings(
   const twice = named.find((name, i) => named.indexOf(name) !== i);
   if (twice !== undefined)
     problems.push(`${env.DROVER_HANDS_HOSTS ? "DROVER_HANDS_HOSTS" : "hands.hosts"}: names ${twice} twice`);
-  const tls = {
+  const files = {
     ca: env.DROVER_HANDS_CA ?? file.ca,
     cert: env.DROVER_HANDS_CERT ?? file.cert,
     key: env.DROVER_HANDS_KEY ?? file.key,
   };
-  const { ca, cert, key } = tls;
-  const complete = ca !== undefined && cert !== undefined && key !== undefined ? { ca, cert, key } : null;
-  const wanted = hosts.length > 0 || Object.values(tls).some((each) => each !== undefined);
-  if (wanted && complete === null) {
-    const missing = (["ca", "cert", "key"] as const).filter((each) => tls[each] === undefined);
-    const why = hosts.length > 0 ? "other hosts are spoken to over mutual TLS" : "the three go together";
-    for (const each of missing)
-      problems.push(
-        `DROVER_HANDS_${each.toUpperCase()}: is missing: ${why}; \`drover certs\` makes the files`,
-      );
-  }
+  const why = hosts.length > 0 ? "other hosts are spoken to over mutual TLS" : null;
+  const { tls, problems: ofFiles } = tlsFiles("DROVER_HANDS", files, why);
+  problems.push(...ofFiles);
   const gone = env.DROVER_HOST_GONE ?? file.host_gone_seconds;
   return {
     hands: {
       hosts,
-      tls: complete,
+      tls,
       host_gone_ms: gone === undefined ? limits.host_gone_ms : gone * 1_000,
       sandboxes_max: env.DROVER_SANDBOXES_MAX ?? file.sandboxes_max ?? null,
     },

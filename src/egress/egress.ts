@@ -6,7 +6,9 @@ import { listenLocally } from "../net/local-socket.ts";
 import { createReach, type ReachOptions } from "../net/reach.ts";
 import { createCertificates } from "./certificates.ts";
 import { openTls } from "./connect-tunnel.ts";
+import { type FarHosts, type FarHostsOptions, listenForFarHosts } from "./far-hosts.ts";
 import { readFirstLine } from "./first-line.ts";
+import { createHandOn, type HandOnOptions } from "./hand-on.ts";
 import { createInterception } from "./intercept.ts";
 import { packageHosts } from "./package-hosts.ts";
 import { createProxy } from "./proxy.ts";
@@ -29,11 +31,17 @@ export interface EgressOptions extends ReachOptions {
   believed_ms?: number;
   /** Who may certify hosts that credentials are for, in PEM, beside those that this process knows. */
   authorities?: readonly string[];
+  /** Takes connections of sessions with credentials from the egress processes of other machines. */
+  listen?: FarHostsOptions | null;
+  /** Hands such connections on to one that does. */
+  upstream?: Pick<HandOnOptions, "upstream" | "identity" | "wait_ms"> | null;
   /** Hears what should not have happened. */
   onTrouble?(error: unknown): void;
 }
 
 export interface Egress {
+  /** Where other machines reach it; null where they do not. */
+  port: number | null;
   /** Ends all connections. */
   close(): Promise<void>;
 }
@@ -45,7 +53,8 @@ export interface Egress {
 export async function startEgress(options: EgressOptions): Promise<Egress> {
   const { socket_path, owner, package_hosts, onTrouble = () => {} } = options;
   const open = new Set<Socket>();
-  const watchers = new Set<Socket>();
+  /** And the machine that each is of; null for this one. */
+  const watchers = new Map<Socket, string | null>();
   const way = createWayOut({
     reach: createReach(options),
     upstream: options.proxy ? createUpstream(options.proxy) : null,
@@ -65,45 +74,63 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
   });
   const proxy = createProxy(way, interception, onTrouble);
 
+  const handOn = options.upstream
+    ? createHandOn({ ...options.upstream, onRefused: tellWatchers, onTrouble })
+    : null;
+  let far: FarHosts | null = null;
+
   function tellWatchers(line: RefusedLine): void {
-    for (const watcher of watchers) {
+    for (const [watcher, from] of watchers) {
+      if (from !== null && !far?.concerns(from, line.sandbox_id)) continue;
       watcher.write(`${JSON.stringify(line)}\n`);
       if (watcher.writableLength > limits.egress_watch_backlog_bytes_max) watcher.destroy();
     }
   }
 
-  function watch(socket: Socket): void {
-    watchers.add(socket);
+  function watch(socket: Socket, from: string | null): void {
+    watchers.set(socket, from);
     socket.on("close", () => watchers.delete(socket));
     socket.on("end", () => socket.end());
     socket.resume();
   }
 
-  async function onConnection(socket: Socket): Promise<void> {
+  /** Connections of sessions without credentials are no business of another machine's. */
+  async function onConnection(socket: Socket, from: string | null): Promise<void> {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
     // Whoever carries it hears of its end as "close".
     socket.on("error", () => {});
     const line = await readFirstLine(socket);
-    if (line === null) socket.destroy();
-    else if (line.type === "watch") watch(socket);
+    if (line === null) return void socket.destroy();
+    if (line.type === "watch") return watch(socket, from);
+    if (from !== null) {
+      if (line.pass === null || far === null) return void socket.destroy();
+      socket.once("close", far.has(from, line.sandbox_id));
+    }
+    if (handOn !== null && line.pass !== null && line.refuse === null) await handOn.carry(line, socket);
     else if (line.as === "tls") await openTls(way, interception, line, socket);
     else proxy.serve(socket, line);
   }
 
-  const server = await listenLocally({ socket_path, owner, half_open: true }, (socket) => {
-    onConnection(socket).catch((error) => {
+  const accept = (socket: Socket, from: string | null) => {
+    onConnection(socket, from).catch((error) => {
       onTrouble(error);
       socket.destroy();
     });
-  });
+  };
+  const server = await listenLocally({ socket_path, owner, half_open: true }, (socket) =>
+    accept(socket, null),
+  );
+  if (options.listen) far = await listenForFarHosts(options.listen, accept);
   server.maxConnections = limits.egress_connections_max;
   server.on("error", onTrouble);
   return {
+    port: far?.port ?? null,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
+      handOn?.close();
       for (const socket of open) socket.destroy();
-      await closed;
+      await Promise.all([closed, far?.close()]);
       await vault?.close();
     },
   };

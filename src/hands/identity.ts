@@ -1,19 +1,14 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import type { PeerCertificate, SecureContextOptions } from "node:tls";
+import type { TlsFiles } from "../config/tls-files.ts";
 
 /**
  * Who may speak with whom: every certificate is signed by one private authority and names its role. A host takes only
- * those of a serve, and a serve only those of hosts.
+ * those of a serve, and a serve only those of hosts. An egress process beside a serve takes only those of the egress processes
+ * of hosts, and these only those of such a one.
  */
-export type Role = "serve" | "hands";
-
-/** Where they lie, in PEM. */
-export interface TlsFiles {
-  ca: string;
-  cert: string;
-  key: string;
-}
+export type Role = "serve" | "hands" | "egress" | "host egress";
 
 export interface Identity {
   ca: string;

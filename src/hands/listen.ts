@@ -1,31 +1,44 @@
 import type { AddressInfo, Server, Socket } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { limits } from "../limits.ts";
-import { type Identity, tlsOptions, wrongRole } from "./identity.ts";
+import { type Identity, type Role, tlsOptions, wrongRole } from "./identity.ts";
 
 export interface NetworkListener {
   host: string;
   /** 0 takes a free one. */
   port: number;
   identity: Identity;
+  /** Who is let in. */
+  takes?: Role;
   /** How long a connection may be silent, in `ms`. */
   silent_ms?: number;
+  connections_max?: number;
+  /** Whether a connection stays open for what is still to be said when the other side has ended. */
+  half_open?: boolean;
   /** Hears why somebody was not let in. */
   onRefused?(who: string, why: string): void;
 }
 
-/** TLS 1.3 for those who hold a certificate of a serve. A connection that goes silent is dropped. */
+/** TLS 1.3 for those who hold a certificate of that role, a serve's if unset. A connection that goes silent is dropped. */
 export async function listenOnNetwork(
-  { host, port, identity, silent_ms = limits.hands_client_silent_ms, onRefused = () => {} }: NetworkListener,
-  onConnection: (socket: Socket) => void,
+  { host, port, identity, ...options }: NetworkListener,
+  onConnection: (socket: TLSSocket) => void,
 ): Promise<Server & { port: number }> {
+  const {
+    takes = "serve",
+    silent_ms = limits.hands_client_silent_ms,
+    connections_max = limits.hands_connections_max,
+    half_open = false,
+    onRefused = () => {},
+  } = options;
   const server = createTlsServer({
     ...tlsOptions(identity),
+    allowHalfOpen: half_open,
     requestCert: true,
     rejectUnauthorized: true,
     handshakeTimeout: limits.hands_handshake_ms,
   });
-  server.maxConnections = limits.hands_connections_max + limits.hands_strangers_max;
+  server.maxConnections = connections_max + limits.hands_strangers_max;
   /** Who has not proven yet who they are, the oldest first. They take no place from those who have. */
   const strangers = new Map<string, Socket>();
   server.on("connection", (socket: Socket) => {
@@ -41,7 +54,7 @@ export async function listenOnNetwork(
   });
   server.on("secureConnection", (socket) => {
     strangers.delete(endOf(socket));
-    const wrong = wrongRole(socket.getPeerCertificate(), "serve");
+    const wrong = wrongRole(socket.getPeerCertificate(), takes);
     if (wrong !== null) {
       onRefused(socket.remoteAddress ?? "somebody", wrong);
       socket.destroy();

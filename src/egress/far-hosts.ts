@@ -1,0 +1,55 @@
+import type { Socket } from "node:net";
+import type { Identity } from "../hands/identity.ts";
+import { listenOnNetwork } from "../hands/listen.ts";
+import { limits } from "../limits.ts";
+
+export interface FarHostsOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  identity: Identity;
+  /** Hears why somebody was not let in. */
+  onRefused?(who: string, why: string): void;
+}
+
+/** The egress processes of sandbox hosts on other machines, which hand connections on to the one beside a serve. */
+export interface FarHosts {
+  port: number;
+  /** That host has a connection of the sandbox until the returned function is called. */
+  has(host: string, sandboxId: string): () => void;
+  /** Whether what happened to the sandbox is that host's business. */
+  concerns(host: string, sandboxId: string): boolean;
+  close(): Promise<void>;
+}
+
+/** `onConnection` hears who has made it: a host by its certificate. */
+export async function listenForFarHosts(
+  { host, port, identity, onRefused }: FarHostsOptions,
+  onConnection: (socket: Socket, host: string) => void,
+): Promise<FarHosts> {
+  const counts = new Map<string, number>();
+  const keyOf = (from: string, sandboxId: string) => `${from} ${sandboxId}`;
+  const server = await listenOnNetwork(
+    {
+      ...{ host, port, identity, takes: "host egress", half_open: true },
+      silent_ms: 2 * limits.egress_idle_ms,
+      connections_max: limits.egress_connections_max,
+      ...(onRefused && { onRefused }),
+    },
+    (socket) => onConnection(socket, socket.getPeerCertificate().fingerprint256),
+  );
+  return {
+    port: server.port,
+    has(from, sandboxId) {
+      const key = keyOf(from, sandboxId);
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+      return () => {
+        const left = (counts.get(key) ?? 0) - 1;
+        if (left > 0) counts.set(key, left);
+        else counts.delete(key);
+      };
+    },
+    concerns: (from, sandboxId) => counts.has(keyOf(from, sandboxId)),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
