@@ -16,6 +16,7 @@ import type {
   BetaManagedAgentsSession,
   SessionCreateParams,
 } from "@anthropic-ai/sdk/resources/beta/sessions/sessions";
+import type { BetaManagedAgentsVault } from "@anthropic-ai/sdk/resources/beta/vaults/vaults";
 import { beta } from "../harness/headers.ts";
 import type { RawStream, RawStreamOptions } from "../harness/raw-stream.ts";
 import { type ListedEvent, listed, message, type StreamEvent } from "../harness/session.ts";
@@ -67,6 +68,7 @@ export interface Context extends Target {
   /** With the built-in tools, unless told otherwise. */
   agent(params?: Partial<AgentCreateParams>): Promise<BetaManagedAgentsAgent>;
   environment(params?: Partial<EnvironmentCreateParams>): Promise<BetaEnvironment>;
+  vault(): Promise<BetaManagedAgentsVault>;
   /** Of an agent and an environment of the case's own, unless told otherwise. */
   session(params?: Partial<SessionCreateParams>): Promise<BetaManagedAgentsSession>;
   /** The body of a session's creation, for requests that are refused. */
@@ -92,10 +94,11 @@ const statusTypes: Record<number, string> = {
 /** `clean` removes what was made, as far as the server lets it: a case is judged by its own assertions alone. */
 export function contextOf(target: Target): { context: Context; clean(): Promise<void> } {
   const client = new Anthropic({ baseURL: target.url, apiKey: target.api_key, authToken: null });
-  const made: { sessions: string[]; agents: string[]; environments: string[] } = {
+  const made: { sessions: string[]; agents: string[]; environments: string[]; vaults: string[] } = {
     sessions: [],
     agents: [],
     environments: [],
+    vaults: [],
   };
   const streams: { close(): void }[] = [];
   let usual: Promise<[BetaManagedAgentsAgent, BetaEnvironment]> | null = null;
@@ -149,6 +152,11 @@ export function contextOf(target: Target): { context: Context; clean(): Promise<
       });
       made.environments.push(environment.id);
       return environment;
+    },
+    async vault() {
+      const vault = await client.beta.vaults.create({ display_name: "conformance" });
+      made.vaults.push(vault.id);
+      return vault;
     },
     async session(params = {}) {
       const session = await client.beta.sessions.create({ ...(await usualParts()), ...params });
@@ -207,6 +215,7 @@ export function contextOf(target: Target): { context: Context; clean(): Promise<
     await Promise.allSettled(made.sessions.map(endSession));
     await Promise.allSettled(made.environments.map((id) => client.beta.environments.delete(id)));
     await Promise.allSettled(made.agents.map((id) => client.beta.agents.archive(id)));
+    await Promise.allSettled(made.vaults.map((id) => client.beta.vaults.delete(id)));
     for (const stream of streams) stream.close();
   }
 

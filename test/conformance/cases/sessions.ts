@@ -87,20 +87,26 @@ export const sessions: Group = {
     ),
     item(
       28,
-      "An unknown agent or environment is not found, and an archived one is refused",
-      async ({ client, agent, environment, sessionBody, refused }) => {
+      "An unknown agent, environment or vault is not found, and an archived one is refused",
+      async ({ client, agent, environment, vault, sessionBody, refused }) => {
         const create = async (status: number, params: object) =>
           refused(status, "POST", "/v1/sessions", { body: await sessionBody(params) });
         const gone = await agent();
         const shut = await environment();
         await create(404, { agent: `${gone.id.slice(0, -4)}zzzz` });
         await create(404, { environment_id: `${shut.id.slice(0, -4)}zzzz` });
+        const ended = await vault();
+        const { id: open } = await vault();
+        const unknown = `${ended.id.slice(0, -4)}zzzz`;
+        const { body } = await create(404, { vault_ids: [open, unknown] });
+        assert.match(body.error.message, new RegExp(`vault ${unknown} not found`));
         await client.beta.agents.archive(gone.id);
         await client.beta.environments.archive(shut.id);
+        await client.beta.vaults.archive(ended.id);
         await create(400, { agent: gone.id });
+        await create(400, { vault_ids: [open, ended.id] });
         await create(400, { environment_id: shut.id });
       },
-      { except: "vaults, which are not built yet" },
     ),
     item(
       29,
@@ -134,9 +140,13 @@ export const sessions: Group = {
         assert.deepEqual((await client.beta.agents.retrieve(agent.id)).tools, agent.tools);
       },
     ),
-    item(31, "The vaults of a session cannot be changed", async ({ session, refused }) => {
-      const { id } = await session();
-      await refused(400, "POST", `/v1/sessions/${id}`, { body: { vault_ids: ["vlt_01"] } });
+    item(31, "The vaults of a session cannot be changed", async ({ client, session, vault, refused }) => {
+      const vault_ids = [(await vault()).id, (await vault()).id];
+      const made = await session({ vault_ids });
+      assert.deepEqual(made.vault_ids, vault_ids);
+      for (const others of [vault_ids.slice(0, 1), vault_ids, []])
+        await refused(400, "POST", `/v1/sessions/${made.id}`, { body: { vault_ids: others } });
+      assert.deepEqual((await client.beta.sessions.retrieve(made.id)).vault_ids, vault_ids);
     }),
     item(
       32,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
+import type { BetaManagedAgentsCredential } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
 import { type FakeOAuth, startFakeOAuth } from "../../fakes/oauth.ts";
 import { calling, errorsIn, mcpTexts } from "../../harness/mcp.ts";
 import { newOAuthCredential, type OAuthCredential, validate } from "../../harness/oauth.ts";
@@ -28,21 +29,124 @@ async function withOAuth(
   }
 }
 
+const secret = "a-secret-of-the-conformance-suite";
+const bearer = {
+  type: "static_bearer" as const,
+  mcp_server_url: "https://a.example.com/mcp",
+  token: `${secret}-1`,
+};
+const oauth = {
+  type: "mcp_oauth" as const,
+  mcp_server_url: "https://b.example.com/mcp",
+  access_token: `${secret}-2`,
+  expires_at: "2999-01-01T00:00:00Z",
+  refresh: {
+    token_endpoint: "https://auth.example.com/token",
+    client_id: "client",
+    refresh_token: `${secret}-3`,
+    token_endpoint_auth: { type: "client_secret_post" as const, client_secret: `${secret}-4` },
+  },
+};
+const variable = {
+  type: "environment_variable" as const,
+  secret_name: "CONFORMANCE_KEY",
+  secret_value: `${secret}-5`,
+  networking: { type: "limited" as const, allowed_hosts: ["api.example.com"] },
+};
+
+function locationOf({ auth }: BetaManagedAgentsCredential) {
+  assert.ok(auth.type === "environment_variable");
+  return auth.injection_location;
+}
+
 const look = [calling("fake", "look"), next, "say done"];
 const found = "it is there";
 
 export const vaults: Group = {
   title: "Vaults",
   items: [
-    notYet(
+    item(
       70,
       "No secret is ever shown; an active key is there once; archive and delete purge",
-      "it is built, and not checked here yet",
+      async (context) => {
+        const { client, ask, refused, vault } = context;
+        const { credentials } = client.beta.vaults;
+        const { id: vault_id } = await vault();
+        const path = `/v1/vaults/${vault_id}/credentials`;
+        const answers: unknown[] = [];
+        for (const auth of [bearer, oauth, variable])
+          answers.push(await credentials.create(vault_id, { auth }));
+        const [first = "", second = "", third = ""] = answers.map((answer) => (answer as { id: string }).id);
+        const same = { ...bearer, mcp_server_url: "https://B.example.com:443/mcp/" };
+        answers.push((await refused(409, "POST", path, { body: { auth: same } })).text);
+        answers.push((await refused(409, "POST", path, { body: { auth: variable } })).text);
+        for (const token of [`${secret} `, `${secret}\n`, [secret]])
+          answers.push((await refused(400, "POST", path, { body: { auth: { ...bearer, token } } })).text);
+        const token = `${secret}-changed`;
+        answers.push(await credentials.update(first, { vault_id, auth: { type: "static_bearer", token } }));
+        answers.push(await credentials.retrieve(second, { vault_id }), (await ask("GET", path)).text);
+
+        const archived = await credentials.archive(first, { vault_id });
+        assert.ok(archived.archived_at);
+        assert.deepEqual(await credentials.archive(first, { vault_id }), archived);
+        await refused(400, "POST", `${path}/${first}`, { body: { auth: { type: "static_bearer", token } } });
+        answers.push(await credentials.create(vault_id, { auth: bearer }));
+        const ids = async (query: string) =>
+          (await ask("GET", `${path}${query}`)).body.data.map(({ id }) => id);
+        assert.ok(!(await ids("")).includes(first));
+        assert.ok((await ids("?include_archived=true")).includes(first));
+        const deleted = await credentials.delete(third, { vault_id });
+        assert.deepEqual(deleted, { id: third, type: "vault_credential_deleted" });
+        await refused(404, "GET", `${path}/${third}`);
+
+        assert.ok((await client.beta.vaults.archive(vault_id)).archived_at);
+        assert.deepEqual(await ids(""), []);
+        assert.ok((await credentials.retrieve(second, { vault_id })).archived_at);
+        await refused(400, "POST", path, { body: { auth: variable } });
+        const { type } = await client.beta.vaults.delete(vault_id);
+        assert.equal(type, "vault_deleted");
+        await refused(404, "GET", `/v1/vaults/${vault_id}`);
+        await refused(404, "GET", `${path}/${second}`);
+        assert.ok(!JSON.stringify(answers).includes(secret));
+      },
     ),
-    notYet(
+    item(
       71,
       "Where a secret may be injected can be set, changed and cleared",
-      "it is built, and not checked here yet",
+      async ({ client, refused, vault }) => {
+        const { id: vault_id } = await vault();
+        const path = `/v1/vaults/${vault_id}/credentials`;
+        const create = async (secret_name: string, fields: object) => {
+          const auth = { ...variable, secret_name, ...fields };
+          return locationOf(await client.beta.vaults.credentials.create(vault_id, { auth }));
+        };
+        assert.deepEqual(await create("A", {}), { header: true, body: true });
+        assert.deepEqual(await create("B", { injection_location: { body: true } }), {
+          header: false,
+          body: true,
+        });
+        const bad = [
+          null,
+          {},
+          { header: false },
+          { header: false, body: false },
+          { header: null, body: true },
+        ];
+        for (const injection_location of bad)
+          await refused(400, "POST", path, { body: { auth: { ...variable, injection_location } } });
+
+        const { id } = await client.beta.vaults.credentials.create(vault_id, { auth: variable });
+        const type = "environment_variable" as const;
+        const update = async (injection_location: object) =>
+          locationOf(
+            await client.beta.vaults.credentials.update(id, { vault_id, auth: { type, injection_location } }),
+          );
+        assert.deepEqual(await update({ body: false }), { header: true, body: false });
+        for (const injection_location of [null, { header: false }, { body: null }])
+          await refused(400, "POST", `${path}/${id}`, { body: { auth: { type, injection_location } } });
+        assert.deepEqual(await update({}), { header: true, body: false });
+        assert.deepEqual(await update({ header: false, body: true }), { header: false, body: true });
+      },
     ),
     notYet(
       72,
