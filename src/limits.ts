@@ -594,9 +594,13 @@ export const limits = {
   oauth_rest_refused_ms: 5 * 60_000,
   /** How long a server that stops waits for refreshes that it has begun. */
   oauth_stop_ms: 5_000,
-  /** One request of a validation, what is read of its answer, and the same-origin redirects that it follows. */
-  credential_probe_ms: 15_000,
-  credential_probe_bytes_max: 4 << 20,
+  /**
+   * All that an MCP server is asked to see whether it takes a token, and to end that; what is read of one answer, and the
+   * same-origin redirects that are followed.
+   */
+  credential_probe_ms: 20_000,
+  credential_goodbye_ms: 2_000,
+  credential_probe_bytes_max: 1 << 20,
   credential_probe_redirects_max: 3,
   /** Validations that a process does at a time, and how long the others wait for their turn. */
   credential_validations_parallel_max: 16,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { limits } from "../limits.ts";
 import type { Guard } from "../net/guard.ts";
 import { type CapturedResponse, capture, readBody } from "./captured.ts";
+import { dataOfEvents } from "./server-sent.ts";
 
 /** How an MCP server took an access token. */
 export type Probe =
@@ -45,8 +46,9 @@ const wantsOldTransport = [400, 404, 405, 406, 415, 501];
 export async function probeMcp(guard: Guard, request: ProbeRequest): Promise<Probe> {
   const secrets = [request.token, ...request.secrets];
   const session: Record<string, string> = {};
+  const inTime = AbortSignal.timeout(limits.credential_probe_ms);
 
-  const ask = (method: "POST" | "GET" | "DELETE", body: object | null): Promise<Response> =>
+  const ask = (method: "POST" | "GET" | "DELETE", body: object | null, signal = inTime): Promise<Response> =>
     sameOrigin(guard, request.url, {
       method,
       headers: {
@@ -58,7 +60,7 @@ export async function probeMcp(guard: Guard, request: ProbeRequest): Promise<Pro
       },
       body: body && JSON.stringify(body),
       redirect: "manual",
-      signal: AbortSignal.timeout(limits.credential_probe_ms),
+      signal,
     });
   const call = (id: number, method: string, params: object) =>
     ask("POST", { jsonrpc: "2.0", id, method, params });
@@ -101,7 +103,7 @@ export async function probeMcp(guard: Guard, request: ProbeRequest): Promise<Pro
     } finally {
       // Servers that know nothing of it answer with an error, and none of that matters.
       if (sessionId !== null)
-        await ask("DELETE", null).then(
+        await ask("DELETE", null, AbortSignal.timeout(limits.credential_goodbye_ms)).then(
           (response) => response.body?.cancel(),
           () => {},
         );
@@ -133,32 +135,17 @@ const typeOf = ({ headers }: Response): string =>
 
 /** What was answered to the call with this id; null where that is not to be found in what is read of it. */
 async function answerIn(response: Response, id: number): Promise<RpcAnswer | null> {
+  if (response.body === null) return null;
   if (typeOf(response) !== "text/event-stream") {
     const { bytes } = await readBody(response, limits.credential_probe_bytes_max);
     return answerOf(bytes.toString(), id);
   }
-  const decoder = new TextDecoder();
-  let rest = "";
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.byteLength;
-    rest += decoder.decode(chunk, { stream: true });
-    const events = rest.split(/\r\n\r\n|\n\n|\r\r/);
-    rest = events.pop() ?? "";
-    for (const event of events) {
-      const answer = answerOf(dataOf(event), id);
-      if (answer !== null) return answer;
-    }
-    if (length > limits.credential_probe_bytes_max) break;
+  for await (const data of dataOfEvents(response.body, limits.credential_probe_bytes_max)) {
+    const answer = answerOf(data, id);
+    if (answer !== null) return answer;
   }
   return null;
 }
-
-const dataOf = (event: string): string =>
-  event
-    .split(/\r\n|\n|\r/)
-    .flatMap((line) => (line.startsWith("data:") ? [line.slice(5).replace(/^ /, "")] : []))
-    .join("\n");
 
 function answerOf(text: string, id: number): RpcAnswer | null {
   try {

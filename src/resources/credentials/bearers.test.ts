@@ -200,6 +200,15 @@ describe("an access token", () => {
     assert.equal(fake.refreshes.length, 1);
   });
 
+  test("that has expired when it comes is used all the same, and not refreshed again and again", async () => {
+    fake.settings.expires_in = 1e-6;
+    const { session } = await oauthSession(expired);
+    assert.equal((await find(session))?.token, "access-1-of-the-fake");
+    assert.equal(fake.refreshes.length, 1);
+    assert.equal((await find(session))?.token, "access-2-of-the-fake");
+    assert.equal(fake.refreshes.length, 2);
+  });
+
   test("of which nobody says how long it lives is used until it is refused", async () => {
     fake.settings.expires_in = null;
     const { credential, session } = await oauthSession(expired);

@@ -95,7 +95,9 @@ export function createBearers({ db, seal, refreshing, trouble }: BearersParts): 
     key: string,
     refused: McpBearer | null,
   ): Promise<McpBearer | null> {
-    // A newer secret may be due itself, or be changed again; each time round somebody has written one.
+    /** What was refreshed on the way: it is as new as can be, however soon it expires. */
+    let renewed: string | null = null;
+    // A newer secret may be refused too, and one that is gone leaves its place to the next vault's.
     for (let round = 0; round < limits.oauth_rounds_max; round += 1) {
       const found = await findByKey(workspaceId, sessionId, key);
       if (!found) return null;
@@ -107,9 +109,10 @@ export function createBearers({ db, seal, refreshing, trouble }: BearersParts): 
       if (secret.type === "static_bearer") return wasRefused ? null : bearer(secret.token);
       if (secret.type !== "mcp_oauth") return null;
       if (secret.refresh_token === null) return wasRefused ? null : bearer(secret.access_token);
-      if (!wasRefused && !found.is_due) return bearer(secret.access_token);
+      if (!wasRefused && (!found.is_due || renewed === credential_id)) return bearer(secret.access_token);
       const isNeeded = wasRefused || found.has_expired;
       const refreshed = await refresh(workspaceId, sessionId, found, isNeeded);
+      if (refreshed.status === "renewed") renewed = credential_id;
       if (refreshed.status === "renewed" || refreshed.status === "gone") continue;
       if (!isNeeded) return bearer(secret.access_token);
       const has = wasRefused ? "was refused" : "has expired";
