@@ -92,9 +92,15 @@ export async function confined({
       env: { PATH: "/usr/bin:/bin" },
       cwd: "/",
       stdio: ["ignore", "pipe", "pipe", filter, file ?? "ignore"],
+      detached: true,
       signal,
     },
   );
+  // Until bwrap's inner process is set up it would outlive the outer one, waiting for it; it is of the same group.
+  const endAll = () => {
+    if (child.pid !== undefined) endGroup(child.pid);
+  };
+  signal.addEventListener("abort", endAll);
   closeSync(filter);
   if (file !== null) closeSync(file);
   let last: Said | null = null;
@@ -113,12 +119,20 @@ export async function confined({
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", resolve);
-  });
+  }).finally(() => signal.removeEventListener("abort", endAll));
   const end = last as Said | null;
   if (end?.type === "failed") throw new Error(end.message);
   if (end?.type !== "done" || code !== 0)
     throw new Error(`the sandbox that works on the image ended (${stderr.trim() || code})`);
   return end;
+}
+
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
 }
 
 const added = (capability: string) => ["--cap-add", `CAP_${capability}`];
