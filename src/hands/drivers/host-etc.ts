@@ -24,10 +24,15 @@ export function copiesOfEtc(folder: string, own: string, etc = "/etc"): EtcFolde
 
   function copyAll(path: string, names: string[]): void {
     const beside = `${path}.${process.pid}${partial}`;
+    let copied: string | null = null;
     for (const [network, files] of Object.entries(ownFiles)) {
       const into = join(beside, network);
       mkdirSync(into, { recursive: true, mode: 0o755 });
-      if (names.length > 0) copy(["-H", "--parents", "--", ...names, into], etc);
+      const shared = copied === null ? names : names.filter((name) => existsSync(join(copied ?? "", name)));
+      // Certificates alone are hundreds of files. Nobody writes to them, so the second has the first's.
+      const how = copied === null ? "-H" : "--link";
+      if (shared.length > 0) copy([how, "--parents", "--", ...shared, into], copied ?? etc);
+      copied ??= into;
       for (const [name, from] of Object.entries(files)) copy(["--", from, join(into, name)], etc);
     }
     renameSync(beside, path);
