@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, globSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Binaries,
@@ -9,7 +9,8 @@ import {
   packagedBinaries,
   systemBinaries,
 } from "../src/db/embedded/binaries.ts";
-import { startCluster } from "../src/db/testing.ts";
+import { makeTemplate, startCluster } from "../src/db/testing.ts";
+import { memoryFolder } from "./memory-folder.ts";
 
 const given = process.argv.slice(2);
 const all = given.includes("--all");
@@ -32,16 +33,17 @@ function step(name: string, command: string, args: string[]): void {
   process.exit(status ?? 1);
 }
 
-/** How long a test and all of them together may take, in minutes. */
-type Limits = { each: number; all: number };
+/** How long a test and all of them together may take, in minutes, and how many files run at a time. */
+type Limits = { each: number; all: number; at_a_time?: number };
 
 /** Runs them on a PostgreSQL of their own, which is stopped however they end. */
 async function tests(name: string, files: string[], limits: Limits, binaries?: Binaries): Promise<void> {
   const cluster = await startCluster(binaries);
   let told = false;
   process.env.DROVER_TEST_POSTGRES = cluster.url;
-  const options = ["--test-concurrency=2", `--test-timeout=${limits.each * 60_000}`];
+  const options = [`--test-concurrency=${limits.at_a_time ?? 2}`, `--test-timeout=${limits.each * 60_000}`];
   try {
+    process.env.DROVER_TEST_TEMPLATE = await makeTemplate(cluster);
     process.stdout.write(`\n== ${name}\n`);
     const running = spawn(process.execPath, ["--test", ...options, ...files], { stdio: "inherit" });
     const end = (signal: NodeJS.Signals) => {
@@ -75,7 +77,15 @@ if (named.length > 0) await tests("tests", named, { each: 30, all: 60 });
 else if (!all) {
   step("types", "node_modules/.bin/tsc", ["--noEmit"]);
   step("lint and format", "node_modules/.bin/biome", ["check", "--error-on-warnings", "."]);
-  await tests("tests", globSync(["{src,test,scripts}/**/*.test.ts"]).toSorted(), { each: 3, all: 25 });
+  // Most of them wait a part of their time.
+  const at_a_time = Math.min(availableParallelism() + 1, 8);
+  const memory = memoryFolder();
+  if (memory) {
+    process.env.TMPDIR = memory.path;
+    process.once("exit", memory.remove);
+  }
+  const files = globSync(["{src,test,scripts}/**/*.test.ts"]).toSorted();
+  await tests("tests", files, { each: 3, all: 25, at_a_time });
 } else {
   await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 15, all: 50 });
   const copies = mkdtempSync(join(tmpdir(), "drover-versions-"));

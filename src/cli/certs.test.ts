@@ -87,6 +87,7 @@ test("doctor greets the hosts, and says how long the certificate holds", async (
   const doctor = async (settings: NodeJS.ProcessEnv) => {
     const env = {
       PATH: process.env.PATH,
+      TMPDIR: process.env.TMPDIR,
       NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       DROVER_DATA_DIR: join(folder, "data"),
       DROVER_HANDS_HOSTS: `127.0.0.1:${host.port},127.0.0.1:1`,

@@ -37,9 +37,9 @@ after(async () => {
 });
 
 async function doctor(settings: NodeJS.ProcessEnv, ...options: string[]) {
-  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const { PATH, TMPDIR, NODE_COMPILE_CACHE } = process.env;
   const child = spawn(process.execPath, [main, "doctor", ...options], {
-    env: { PATH, NODE_COMPILE_CACHE, DROVER_DATA_DIR: join(folder, "data"), ...settings },
+    env: { PATH, TMPDIR, NODE_COMPILE_CACHE, DROVER_DATA_DIR: join(folder, "data"), ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [said, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);

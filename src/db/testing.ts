@@ -11,9 +11,12 @@ import { migrate, readMigrations } from "./migrate.ts";
 /** A database of its own for one test, migrated. `close` drops it. */
 export type TestDatabase = DatabasePool & { url: string; close(): Promise<void> };
 
+/** In a test run's cluster: the database with all migrations of which those of tests are copies. */
+const template = "drover_template";
+
 /**
- * The cluster comes from `DROVER_TEST_POSTGRES` (a URL with the right to create databases), which the test run sets;
- * a test file run by itself starts a cluster that ends with it.
+ * The cluster comes from `DROVER_TEST_POSTGRES` (a URL with the right to create databases), which the test run sets
+ * together with `DROVER_TEST_TEMPLATE`; a test file run by itself starts a cluster that ends with it.
  */
 export async function testDatabase(
   options: { migrate?: boolean; connections?: number } = {},
@@ -22,10 +25,11 @@ export async function testDatabase(
     ? { url: process.env.DROVER_TEST_POSTGRES, stop: async () => {} }
     : await startCluster();
   const name = `test_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
-  await inCluster(cluster.url, `create database ${name}`);
+  const source = options.migrate === false ? undefined : process.env.DROVER_TEST_TEMPLATE;
+  await inCluster(cluster.url, `create database ${name}${source ? ` template ${source}` : ""}`);
   const url = cluster.url.replace("/postgres?", `/${name}?`);
   const db = openDatabase({ url, connections: options.connections });
-  if (options.migrate !== false) await migrate(db, readMigrations());
+  if (options.migrate !== false && !source) await migrate(db, readMigrations());
   return {
     ...db,
     url,
@@ -35,6 +39,16 @@ export async function testDatabase(
       await cluster.stop();
     },
   };
+}
+
+/** Makes the template of a test run's databases, and resolves with its name. */
+export async function makeTemplate(cluster: TestCluster): Promise<string> {
+  await inCluster(cluster.url, `create database ${template}`);
+  const db = openDatabase({ url: cluster.url.replace("/postgres?", `/${template}?`) });
+  await migrate(db, readMigrations());
+  // While anybody is connected to it, nobody can copy it.
+  await db.close();
+  return template;
 }
 
 async function inCluster(url: string, sql: string): Promise<void> {
