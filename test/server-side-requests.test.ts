@@ -14,6 +14,7 @@ import { createGuard, type Guard } from "../src/net/guard.ts";
 import { createReach, type ReachOptions } from "../src/net/reach.ts";
 import { createRepositories } from "../src/repositories/fetch.ts";
 import { openWorkingCopies } from "../src/repositories/working-copies.ts";
+import { createConnections } from "../src/tools/mcp/connections.ts";
 import { createWebTools } from "../src/tools/web/web.ts";
 import { probeMcp } from "../src/vault/mcp-probe.ts";
 import { askTokenEndpoint } from "../src/vault/oauth.ts";
@@ -87,6 +88,19 @@ const kinds: Record<string, (url: string, means: Means) => Promise<unknown>> = {
     }),
   "the MCP server of a credential that is validated": (url, { guard }) =>
     probeMcp(guard, { url, token: "access-token", version: "0", secrets: [] }),
+  async "the MCP server of an agent"(url, { guard }) {
+    const bearers = { find: async () => null, renew: async () => null, note() {} };
+    const connections = createConnections({ guard, bearers, version: "0" });
+    const scope = { workspace_id: "w", session_id: "s" };
+    const held = connections.hold(scope, { name: "fake", url }, () => {});
+    const said = await held.connected(new AbortController().signal).then(
+      () => assert.fail("it was connected"),
+      (error) => String(error),
+    );
+    held.letGo();
+    await connections.close();
+    return said;
+  },
   async "a repository"(url, { reach }) {
     const { origin } = new URL(url);
     const repositories = createRepositories({
@@ -216,6 +230,9 @@ const connects: Record<string, string> = {
   "net/connect.ts": "to addresses that were judged",
   "net/local-socket.ts": "processes of Drover",
   "egress/forward.ts": "over connections that were judged",
+  "egress/inside.ts": "over connections that were judged",
+  "egress/tls-ends.ts": "over connections that were judged",
+  "egress/hand-on.ts": "processes of Drover",
   "egress/upstream.ts": "the administrator's proxy",
   "egress/vault-client.ts": "processes of Drover",
   "hands/connection.ts": "processes of Drover",
@@ -223,6 +240,7 @@ const connects: Record<string, string> = {
   "hands/drivers/docker/engine.ts": "the machine's container engine",
   "cli/machine.ts": "this machine",
   "files/s3/requests.ts": "the administrator's storage",
+  "tools/mcp/answers.ts": "by the guard, which it is handed",
   "tools/web/search-provider.ts": "the administrator's search engine",
   "models/upstream-fetch.ts": "the administrator's model providers",
   "models/probe.ts": "the administrator's model providers",
