@@ -116,6 +116,7 @@ export async function interceptionRig(hosts: string[], believed_ms = 0): Promise
         secured.once("error", reject);
       });
       secured.on("error", () => {});
+      secured.on("end", () => secured.end());
       return secured;
     },
     async stop() {
