@@ -17,7 +17,7 @@ import type { Watches } from "../log/watch.ts";
 import type { ModelRequest, Models } from "../models/model.ts";
 import type { EnvironmentConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
-import type { Mcp } from "../tools/mcp/mcp.ts";
+import type { Mcp, McpSession } from "../tools/mcp/mcp.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
@@ -157,6 +157,7 @@ export function startBrain(parts: BrainParts): Brain {
 
   async function driveLease(lease: Lease): Promise<void> {
     const watch = watches.watch(lease.session_id);
+    const mcp = parts.mcp.of(lease);
     let end: DriveEnd | "failed" = "failed";
     try {
       const environment = lease.environment as EnvironmentConfig;
@@ -169,7 +170,7 @@ export function startBrain(parts: BrainParts): Brain {
       end = await drive(
         facts,
         lease,
-        effectsFor(lease, watch),
+        effectsFor(lease, watch, mcp),
         AbortSignal.any([stop.signal, abandoned.signal]),
         memory,
       );
@@ -177,7 +178,6 @@ export function startBrain(parts: BrainParts): Brain {
       trouble("driving a session failed; it is tried again", error, lease.session_id);
     } finally {
       watch.close();
-      const mcp = parts.mcp.of(lease);
       if (end === "parked") mcp.rest();
       else mcp.giveUp();
     }
@@ -197,14 +197,13 @@ export function startBrain(parts: BrainParts): Brain {
     }
   }
 
-  function effectsFor(lease: Lease, watch: ReturnType<Watches["watch"]>): Effects {
+  function effectsFor(lease: Lease, watch: ReturnType<Watches["watch"]>, mcp: McpSession): Effects {
     const scope: SandboxScope = {
       session_id: lease.session_id,
       sandbox_id: sandboxOf(lease.session_id),
       epoch: lease.epoch,
     };
     const environment = lease.environment as EnvironmentConfig;
-    const mcp = parts.mcp.of(lease);
     const credentials = credentialsFor(lease);
     const { runTool, keepOutput, ...sandbox } =
       environment.type === "cloud"

@@ -10,7 +10,7 @@ export interface Answers {
   /** Listens to what goes over a transport, before anything does. */
   watch(transport: Transport): void;
   /** The same requests, whose ends are noticed. */
-  watched(fetch: FetchLike): FetchLike;
+  watched(ask: FetchLike): FetchLike;
   /** For a stream that broke: asks for it again after a while, which the server does not choose alone. */
   schedule(again: () => void, delay_ms: number): () => void;
   /** Why a request was lost; null for any other error. */
@@ -77,10 +77,10 @@ export function createAnswers(): Answers {
         return send(message, { ...options, onresumptiontoken });
       };
     },
-    watched: (fetch) => async (url, init) => {
+    watched: (ask) => async (url, init) => {
       const isResuming = new Headers(init?.headers).has("last-event-id");
       try {
-        const response = await fetch(url, init);
+        const response = await ask(url, init);
         if (isResuming) {
           failures = response.ok ? 0 : failures + 1;
           if (failures >= resume_failures_max || (response.status >= 400 && response.status < 500))

@@ -109,7 +109,8 @@ async function over(way: Way, opening: Opening, signal: AbortSignal): Promise<Co
   const transport = way(opening, answers, () => void client.close());
   answers.watch(transport);
   try {
-    await client.connect(transport, { signal, timeout: limits.mcp_list_ms });
+    // The older way waits for the first word of the server without a limit.
+    await Promise.race([client.connect(transport, { signal }), aborted(signal)]);
   } catch (error) {
     await client.close();
     await transport.close();
@@ -162,6 +163,12 @@ async function over(way: Way, opening: Opening, signal: AbortSignal): Promise<Co
     },
   };
 }
+
+export const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 
 const passed = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
 

@@ -1,7 +1,7 @@
 import { limits } from "../../limits.ts";
 import type { Guard } from "../../net/guard.ts";
 import type { McpBearers } from "../../vault/secrets.ts";
-import { type Connection, connect, type Library } from "./connection.ts";
+import { aborted, type Connection, connect, type Library } from "./connection.ts";
 import { createRequests, type Requests } from "./requests.ts";
 
 /** The session whose connections they are. */
@@ -15,6 +15,9 @@ export interface McpParts {
   bearers: McpBearers;
   /** Of this server. */
   version: string;
+  /** In place of `limits.mcp_list_ms` and `limits.mcp_idle_ms`. */
+  list_ms?: number;
+  idle_ms?: number;
 }
 
 /**
@@ -55,7 +58,13 @@ interface Kept {
   stop: AbortController;
 }
 
-export function createConnections({ guard, bearers, version }: McpParts): Connections {
+export function createConnections({
+  guard,
+  bearers,
+  version,
+  list_ms = limits.mcp_list_ms,
+  idle_ms = limits.mcp_idle_ms,
+}: McpParts): Connections {
   const kept = new Map<string, Kept>();
   const closing = new Set<Promise<unknown>>();
   let library: Promise<Library> | null = null;
@@ -65,7 +74,7 @@ export function createConnections({ guard, bearers, version }: McpParts): Connec
     const url = new URL(address);
     const requests = createRequests({ guard, bearers, workspace_id, session_id, url });
     const stop = new AbortController();
-    const until = AbortSignal.any([stop.signal, AbortSignal.timeout(limits.mcp_list_ms)]);
+    const until = AbortSignal.any([stop.signal, AbortSignal.timeout(list_ms)]);
     const made = (async () => {
       library ??= import("@modelcontextprotocol/client");
       return connect({ library: await library, requests, url, version, onChanged }, until);
@@ -108,7 +117,7 @@ export function createConnections({ guard, bearers, version }: McpParts): Connec
   }
 
   function sweep(): void {
-    const before = Date.now() - limits.mcp_idle_ms;
+    const before = Date.now() - idle_ms;
     for (const [key, item] of kept)
       if (item.users === 0 && (item.used_at <= before || item.gone())) end(key, item);
   }
@@ -130,7 +139,7 @@ export function createConnections({ guard, bearers, version }: McpParts): Connec
     makeRoom();
     const item = begin(scope, url, onChanged);
     kept.set(key, item);
-    sweeper ??= setInterval(sweep, limits.mcp_idle_ms / 4).unref();
+    sweeper ??= setInterval(sweep, idle_ms / 4).unref();
     return { key, item, isOld: false };
   }
 
@@ -169,9 +178,3 @@ export function createConnections({ guard, bearers, version }: McpParts): Connec
     },
   };
 }
-
-const aborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });

@@ -57,12 +57,12 @@ export function createMcp(parts: McpParts): Mcp {
   const connections = createConnections(parts);
   /** Of sessions that nobody watches: which servers have said that their tools have changed. */
   const missed = new Map<string, Set<string>>();
-  const watchers = new Map<string, (server_name: string) => void>();
+  const watchers = new Map<string, { tell(server_name: string): void }>();
 
   function tellChanged(sessionId: string, name: string): void {
     const watcher = watchers.get(sessionId);
     if (watcher) {
-      watcher(name);
+      watcher.tell(name);
       return;
     }
     const names = missed.get(sessionId) ?? new Set();
@@ -73,6 +73,9 @@ export function createMcp(parts: McpParts): Mcp {
   return {
     of(scope) {
       const { session_id } = scope;
+      const over = new AbortController();
+      const watcher = { tell(_: string) {} };
+      const isOurs = () => [watcher, undefined].includes(watchers.get(session_id));
       const changedAt = (server: Server) => () => tellChanged(session_id, server.name);
       const hold = (server: Server) => connections.hold(scope, server, changedAt(server));
 
@@ -96,7 +99,7 @@ export function createMcp(parts: McpParts): Mcp {
       /** What a connection that was made for a call has not heard before it was there. */
       async function compare({ server, known }: McpCall, held: Held): Promise<void> {
         try {
-          const until = AbortSignal.timeout(limits.mcp_list_ms);
+          const until = AbortSignal.any([over.signal, AbortSignal.timeout(limits.mcp_list_ms)]);
           const offered = await (await held.connected(until)).list(until);
           const { tools } = held.requests.redactor().within(usableTools(offered));
           held.listed();
@@ -127,7 +130,8 @@ export function createMcp(parts: McpParts): Mcp {
           if (starts > limits.tool_replays_max)
             return outcomeUnknown({ reason, replays: limits.tool_replays_max });
           try {
-            return await attempts(call, { reason, replays: starts }, hold, compare, signal);
+            const until = AbortSignal.any([over.signal, signal]);
+            return await attempts(call, { reason, replays: starts }, hold, compare, until);
           } catch (error) {
             // Thrown, it would make the session try again for ever.
             return failed(`The MCP server "${call.server.name}": ${(error as Error).message}`);
@@ -135,13 +139,19 @@ export function createMcp(parts: McpParts): Mcp {
         },
 
         watch(changed) {
-          watchers.set(session_id, changed);
+          watcher.tell = changed;
+          watchers.set(session_id, watcher);
           const names = missed.get(session_id) ?? [];
           missed.delete(session_id);
           return [...names];
         },
-        rest: () => void watchers.delete(session_id),
+        rest() {
+          if (isOurs()) watchers.delete(session_id);
+        },
         giveUp() {
+          over.abort();
+          // It may be driven again already.
+          if (!isOurs()) return;
           watchers.delete(session_id);
           missed.delete(session_id);
           connections.closeSession(session_id);

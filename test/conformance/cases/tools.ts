@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { isIdle, isOf, message, resultsIn, type StreamEvent, saidIn } from "../../harness/session.ts";
 import type { Context } from "../context.ts";
 import { bash, calls, echoes, next, says } from "../script.ts";
-import { type Group, item, notYet } from "../suite.ts";
+import { type Group, item } from "../suite.ts";
 import { asking, lookup, toolset } from "../tools.ts";
+import { mcpItems } from "./mcp.ts";
 
 const confirmation = (tool_use_id: string, result: "allow" | "deny", deny_message?: string) => ({
   type: "user.tool_confirmation" as const,
@@ -150,15 +151,6 @@ export const tools: Group = {
         assert.match(resultOf(await turn(id, bash(`tr -cd x <${path} | wc -c`))), /^100001$/m);
       },
     ),
-    notYet(
-      62,
-      "A session starts without an MCP server that is down, says so and tries again",
-      "MCP servers are not built yet",
-    ),
-    notYet(
-      63,
-      "The URL of an MCP server finds its credential, which no sandbox sees",
-      "MCP servers are not built yet",
-    ),
+    ...mcpItems,
   ],
 };

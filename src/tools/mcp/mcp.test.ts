@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, describe, test } from "node:test";
+import { createGuard } from "../../net/guard.ts";
+import type { McpBearers } from "../../vault/secrets.ts";
+import { createMcp } from "./mcp.ts";
+
+const bearers: McpBearers = { find: async () => null, renew: async () => null, note() {} };
+const guard = createGuard({ allow_private_hosts: ["127.0.0.1"] });
+const servers: Server[] = [];
+after(async () => {
+  for (const server of servers) {
+    server.close();
+    server.closeAllConnections();
+  }
+  await guard.close();
+});
+
+type Answer = (message: { id?: number; method?: string }, response: ServerResponse) => void;
+
+async function startServer(answer: Answer) {
+  const open = new Set<ServerResponse>();
+  const asked: string[] = [];
+  const server = createServer(async (request, response) => {
+    open.add(response);
+    response.on("close", () => open.delete(response));
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    const message = body === "" ? {} : JSON.parse(body);
+    asked.push(message.method ?? request.method);
+    if (request.method === "DELETE") return response.end();
+    if (message.method !== "initialize") return answer(message, response);
+    const result = {
+      protocolVersion: "2025-11-25",
+      capabilities: { tools: {} },
+      serverInfo: { name: "x", version: "1" },
+    };
+    response.writeHead(200, { "content-type": "application/json", "mcp-session-id": "s1" });
+    response.end(JSON.stringify({ jsonrpc: "2.0", id: message.id, result }));
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
+  return { server: { name: "one", url }, open, asked };
+}
+
+/** One that keeps the stream of its words open. */
+const usual: Answer = ({ id, method }, response) => {
+  if (method === undefined) {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.flushHeaders();
+  } else if (id === undefined) response.writeHead(202).end();
+  else {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ jsonrpc: "2.0", id, result: { tools: [], content: [] } }));
+  }
+};
+const tool = { name: "t", description: "", input_schema: { type: "object" }, repeatable: true };
+const never = new AbortController().signal;
+
+async function becomes(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+describe("the connections of a session", () => {
+  test("are closed when nobody has used them for a while, and made again when somebody does", async () => {
+    const { server, open, asked } = await startServer(usual);
+    const mcp = createMcp({ guard, bearers, version: "0", idle_ms: 40 });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    assert.equal((await session.list(server, never)).status, "listed");
+    await becomes(() => asked.includes("DELETE") && open.size === 0);
+    assert.equal((await session.list(server, never)).status, "listed");
+    assert.equal(asked.filter((method) => method === "initialize").length, 2);
+    await mcp.close();
+    await becomes(() => open.size === 0);
+  });
+
+  test("end at once when the session is given up, and no lost call is made again", async () => {
+    const calls: ServerResponse[] = [];
+    const { server, open } = await startServer((message, response) => {
+      if (message.method !== "tools/call") return usual(message, response);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.flushHeaders();
+      calls.push(response);
+    });
+    const mcp = createMcp({ guard, bearers, version: "0" });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const running = session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    await becomes(() => calls.length === 1);
+    session.giveUp();
+    assert.equal((await running).is_error, true);
+    await becomes(() => open.size === 0);
+    assert.equal(calls.length, 1);
+    await mcp.close();
+  });
+
+  test("stay another drive's, which has the session by then", async () => {
+    const { server, asked } = await startServer(usual);
+    const mcp = createMcp({ guard, bearers, version: "0" });
+    const [before, now] = [0, 1].map(() => mcp.of({ workspace_id: "w", session_id: "s" }));
+    before?.watch(() => {});
+    await before?.list(server, never);
+    now?.watch(() => {});
+    before?.giveUp();
+    assert.equal((await now?.list(server, never))?.status, "listed");
+    assert.equal(asked.filter((method) => method === "initialize").length, 1);
+    await mcp.close();
+  });
+
+  test("are given up where a server never says its first word", async () => {
+    for (const answer of [
+      (_: object, response: ServerResponse) => void response,
+      (_: object, response: ServerResponse) => {
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.flushHeaders();
+      },
+    ]) {
+      const silent = createServer((request, response) => {
+        if (request.method === "POST") response.writeHead(405).end();
+        else answer({}, response);
+      });
+      servers.push(silent);
+      await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+      const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/sse`;
+      const mcp = createMcp({ guard, bearers, version: "0", list_ms: 100 });
+      const session = mcp.of({ workspace_id: "w", session_id: "s" });
+      assert.equal((await session.list({ name: "one", url }, never)).status, "unreachable");
+      const result = await session.run(
+        { server: { name: "one", url }, tool, input: {}, starts: 0, known: [] },
+        never,
+      );
+      assert.equal(result.failure?.status, "unreachable");
+      await mcp.close();
+    }
+  });
+});
