@@ -5,7 +5,9 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { APIError } from "@anthropic-ai/sdk";
 import pg from "pg";
+import { startFakeOAuth } from "./fakes/oauth.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
+import { newOAuthCredential, validate } from "./harness/oauth.ts";
 import { canMount, type OwnPostgres, startOwnPostgres } from "./harness/own-postgres.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
@@ -28,7 +30,7 @@ let facts: Facts;
 
 before(async () => {
   postgres = await startOwnPostgres({ disk: canMount });
-  api = await startTestServer({ db: postgres.db });
+  api = await startTestServer({ db: postgres.db, allow_private_hosts: ["127.0.0.1"] });
   facts = await prepare(api.client);
 });
 after(async () => {
@@ -168,6 +170,35 @@ describe("while the database", () => {
       assert.deepEqual(resultsIn(running.client.seen), ["1", "[No output.]"]);
       assert.equal(saidIn(idle.client.seen), "before\nagain");
       await assertLogsWhole(postgres.db);
+    });
+  }
+});
+
+describe("what a token endpoint has given is written when the database", () => {
+  const kinds: [string, Trouble][] = [
+    ["was restarted", restarted],
+    ["was read-only", readOnly],
+    ["had no connection left", withoutConnections],
+  ];
+  for (const [what, begin] of kinds) {
+    test(what, async () => {
+      const fake = await startFakeOAuth();
+      const credential = await newOAuthCredential(api.client, fake);
+      fake.expire();
+      const gate = Promise.withResolvers<null>();
+      fake.settings.onRefresh = () => gate.promise;
+      const asking = validate(api.client, credential);
+      await fake.heard.until(() => fake.refreshes[0]);
+      const end = await begin();
+      gate.resolve(null);
+      // Time in which it cannot be written.
+      await pause(1_000);
+      await end();
+      assert.equal((await asking).status, "valid");
+      assert.equal(fake.refreshes.length, 1);
+      fake.expire();
+      assert.equal((await validate(api.client, credential)).refresh?.status, "succeeded");
+      await fake.close();
     });
   }
 });
