@@ -60,6 +60,7 @@ import { createRepositories } from "./repositories/fetch.ts";
 import { openWorkingCopies } from "./repositories/working-copies.ts";
 import { createBearers } from "./resources/credentials/bearers.ts";
 import { createRefreshing } from "./resources/credentials/refresh.ts";
+import { otherKeys } from "./resources/sealed/rotate.ts";
 import { notePassUses } from "./resources/session-pass/note.ts";
 import { sandboxCredentials } from "./resources/session-pass/pass.ts";
 import { hiddenSecrets, resolveSecrets } from "./resources/session-pass/resolve.ts";
@@ -139,6 +140,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const db = openDatabase({ url: options.database_url });
   const { applied } = await migrate(db, options.migrations);
   if (applied.length > 0) logger.info({ migrations: applied }, "database migrated");
+
+  otherKeys(db, options.seal.versions).then(
+    ({ unknown }) => unknown !== null && logger.error(`${unknown}: they cannot be opened until it is`),
+    (error) => logger.debug({ err: error }, "what is sealed under which master key could not be counted"),
+  );
 
   const fileStore = openFileStore(options.files.store);
   await requireOwnStore(db, fileStore, (error) =>

@@ -255,3 +255,15 @@ describe("an Idempotency-Key", () => {
     assert.deepEqual(await next.client.beta.vaults.credentials.create(vault, body, options), made);
   });
 });
+
+test("a server that lacks the key of what is there says so at its start", async () => {
+  await credentials.create(await newVault(), { auth: bearer() });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const other = await startTestServer({
+    beside: api,
+    seal: createSeal(masterKeyOf(freshMasterKey())),
+    log: resolve,
+  });
+  after(() => other.close());
+  assert.match(await promise, /\d+ secrets are sealed under a master key that is not there \([0-9a-f]+/);
+});

@@ -10,7 +10,9 @@ import { after, before, test } from "node:test";
 import { startFakeS3 } from "../../test/fakes/s3.ts";
 import { readConfig } from "../config.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
-import { freshMasterKey } from "../vault/master-key.ts";
+import { vaultRows } from "../resources/session-pass/testing.ts";
+import { freshMasterKey, masterKeyOf } from "../vault/master-key.ts";
+import { createSeal } from "../vault/seal.ts";
 import { isRoot, thisMachine } from "./machine.ts";
 
 interface Finding {
@@ -143,6 +145,33 @@ test("a master key that cannot be used is said, and none is ever shown", async (
   assert.match(wrong.said, /fail {2}secrets {3}DROVER_MASTER_KEY holds no usable master key: each line/);
   assert.equal(wrong.code, 1);
   for (const { said } of [good, wrong]) assert.ok(!said.includes(key.slice(2)));
+});
+
+test("what is sealed under older master keys is counted, and what none can open fails", async (t) => {
+  const db = await testDatabase();
+  t.after(() => db.close());
+  const [old, fresh] = [freshMasterKey(), freshMasterKey()];
+  const rows = vaultRows(db, createSeal(masterKeyOf(old)));
+  const vault = await rows.vault();
+  for (const name of ["A", "B"]) await rows.variable(vault, { name, value: "v" });
+  const secrets = async (...keys: string[]) => {
+    const { said, code } = await doctor({ DATABASE_URL: db.url, DROVER_MASTER_KEY: keys.join(" ") });
+    return { code, line: said.split("\n").find((line) => line.includes("  secrets ")) };
+  };
+  assert.match(
+    (await secrets(old)).line ?? "",
+    /^ok .* sealed under the master key \w+ of DROVER_MASTER_KEY$/,
+  );
+  assert.match(
+    (await secrets(fresh, old)).line ?? "",
+    /^ok .*; 2 still under older ones: run drover keys rotate$/,
+  );
+  const lost = await secrets(fresh);
+  assert.equal(lost.code, 1);
+  assert.match(
+    lost.line ?? "",
+    /^fail .* 2 secrets are sealed under a master key that is not there \(\w+\): /,
+  );
 });
 
 test("git, by which repositories are fetched, is looked for", async () => {

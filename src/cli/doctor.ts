@@ -20,6 +20,8 @@ import { checkSlots } from "../hands/network/network.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { tooOld } from "../repositories/git.ts";
+import { examineSecrets } from "./examine-secrets.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
 import {
   answersLocally,
   configOrExit,
@@ -31,16 +33,8 @@ import {
   sayNoEgress,
   sayOwnStorage,
 } from "./machine.ts";
-import { readMasterKey } from "./master-key.ts";
 import { modelsLine } from "./models.ts";
 import { painter } from "./tree.ts";
-
-interface Finding {
-  name: string;
-  /** `fail`: Drover cannot work here. `warn`: it works, with something missing. */
-  level: "ok" | "warn" | "fail";
-  text: string;
-}
 
 export function doctorCommand(): Command {
   return new Command("doctor")
@@ -66,7 +60,7 @@ async function examine(config: Config): Promise<Finding[]> {
     ...images(config),
     ...storage(config),
     ...(await files(config)),
-    ...masterKey(config),
+    ...(await examineSecrets(config)),
     git(config),
     await port(config),
     model(config),
@@ -75,10 +69,6 @@ async function examine(config: Config): Promise<Finding[]> {
     ...(await sandboxHosts(config)),
   ];
 }
-
-const ok = (name: string, text: string): Finding => ({ name, level: "ok", text });
-const warn = (name: string, text: string): Finding => ({ name, level: "warn", text });
-const fail = (name: string, text: string): Finding => ({ name, level: "fail", text });
 
 function node(): Finding {
   const major = Number(process.versions.node.split(".")[0]);
@@ -270,24 +260,6 @@ function git({ repositories: { hosts } }: Config): Finding {
     return problem === null ? ok(name, `${said}; repositories come from ${from}`) : warn(name, problem);
   } catch {
     return warn(name, "is not installed: sessions go on without their repositories");
-  }
-}
-
-/** Nothing is said of one that the server makes itself. */
-function masterKey({ master_key: settings }: Config): Finding[] {
-  const name = "secrets";
-  const isFile = settings.from === "file";
-  if (isFile && settings.own && !existsSync(settings.path)) return [];
-  const place = isFile ? settings.path : "DROVER_MASTER_KEY";
-  try {
-    const { version } = readMasterKey(settings);
-    const text = `sealed under the master key ${version} of ${place}`;
-    return isFile && (statSync(settings.path).mode & 0o077) !== 0
-      ? [warn(name, `${text}, which others may read: chmod 600 it`)]
-      : [ok(name, text)];
-  } catch (error) {
-    const hidden = isFile && settings.own && (error as Error).message.includes("EACCES");
-    return hidden ? [] : [fail(name, (error as Error).message)];
   }
 }
 

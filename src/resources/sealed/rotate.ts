@@ -104,3 +104,21 @@ export async function keysOfServers(db: Database): Promise<string[][]> {
   const rows = await db.query<{ master_keys: string[] }>(living, [limits.process_dead_ms]);
   return rows.map(({ master_keys }) => master_keys);
 }
+
+/** What is sealed under others than the first of these: how much under the rest of them, and in words what under none. */
+export async function otherKeys(
+  db: Database,
+  [newest, ...rest]: readonly string[],
+): Promise<{ older: number; unknown: string | null }> {
+  const others = (await countSealed(db)).filter(({ version }) => version !== newest);
+  const sum = (some: SealedCount[]) => some.reduce((all, { count }) => all + count, 0);
+  const unknown = others.filter(({ version }) => !rest.includes(version));
+  const versions = [...new Set(unknown.map(({ version }) => version || "none"))].join(", ");
+  return {
+    older: sum(others) - sum(unknown),
+    unknown:
+      unknown.length === 0
+        ? null
+        : `${sum(unknown)} secrets are sealed under a master key that is not there (${versions})`,
+  };
+}
