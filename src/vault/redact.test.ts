@@ -44,6 +44,14 @@ describe("what is redacted", () => {
       encodeURIComponent(token).replace(/%../g, (each) => each.toLowerCase()),
       new URLSearchParams({ token }).toString(),
       Buffer.from(token).toString("hex"),
+      ...["'", "&#39;", "&#039;", "&apos;"].map((apostrophe) =>
+        token
+          .replaceAll("&", "&amp;")
+          .replaceAll("<", "&lt;")
+          .replaceAll(">", "&gt;")
+          .replaceAll('"', "&quot;")
+          .replaceAll("'", apostrophe),
+      ),
       ...["", "a", "ab", "abc"].flatMap((before) => [
         Buffer.from(`${before}${token}z`).toString("base64"),
         Buffer.from(`${before}${token}z`).toString("base64url"),

@@ -29,8 +29,14 @@ export const spellings: readonly Spelling[] = [
   (text) => Buffer.from(inAscii(withinJson(text)).replaceAll("/", "\\/")),
   // Go's.
   (text) => Buffer.from(withinJson(text).replace(/[<>&]/g, unicodeEscape)),
-  (text) => Buffer.from(withinHtml(text, "&#39;")),
-  (text) => Buffer.from(withinHtml(text, "&#x27;")),
+  // Between tags; and in attributes, as PHP, Python, XML and Go have them.
+  (text) => Buffer.from(withinHtml(text, { quote: '"', apostrophe: "'" })),
+  ...["'", "&#39;", "&#039;", "&#x27;", "&apos;"].map(
+    (apostrophe): Spelling =>
+      (text) =>
+        Buffer.from(withinHtml(text, { quote: "&quot;", apostrophe })),
+  ),
+  (text) => Buffer.from(withinHtml(text, { quote: "&#34;", apostrophe: "&#39;" })),
 ];
 
 /**
@@ -64,10 +70,10 @@ const unicodeEscape = (char: string): string => `\\u${char.charCodeAt(0).toStrin
 
 const inAscii = (text: string): string => text.replace(/[^\x00-\x7f]/g, unicodeEscape);
 
-const withinHtml = (text: string, apostrophe: string): string =>
+const withinHtml = (text: string, { quote, apostrophe }: { quote: string; apostrophe: string }): string =>
   text
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
+    .replaceAll('"', quote)
     .replaceAll("'", apostrophe);
