@@ -430,6 +430,14 @@ describe("an answer", () => {
     assert.equal(heard[0]?.headers.range, "bytes=5-80");
   });
 
+  test("of a part is asked for by no request with a secret, of which each part could hold a piece", async () => {
+    reply = (response) => response.end(echo);
+    const { stdout } = await curl("-r", "0-12", "-H", `Authorization: Bearer ${placeholder}`, url());
+    hidden(stdout);
+    assert.equal(heard[0]?.headers.authorization, `Bearer ${secret}`);
+    assert.equal(heard[0]?.headers.range, undefined);
+  });
+
   test("that comes bit by bit comes so, and in no bit is a secret", async () => {
     const secured = await rig.tunnel(`up.test:${ports.https}`);
     let text = "";

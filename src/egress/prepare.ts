@@ -34,15 +34,17 @@ export async function prepare(
 ): Promise<Prepared> {
   const used = new Set<string>();
   const onUsed: OnUsed = ({ id }) => used.add(id);
-  const dropped = new Set(readable ? ["accept-encoding", "sec-websocket-extensions"] : []);
-  const kept = pairsOf(endToEnd(request.rawHeaders)).filter(([name]) => !dropped.has(name.toLowerCase()));
-  const substituted = usable ? usable.substitution.headers(kept.flat(), onUsed) : kept.flat();
-  const headers = [...(substituted ?? []), ...(readable ? ["accept-encoding", "identity"] : [])];
+  const dropped = readable ? ["accept-encoding", "sec-websocket-extensions"] : [];
+  const kept = withoutAny(endToEnd(request.rawHeaders), dropped);
+  const substituted = usable ? usable.substitution.headers(kept, onUsed) : kept;
   const repository = request.headers.authorization === undefined ? usable?.repositoryAt(path) : null;
+  if (repository) used.add(repository.id);
+  // Of an answer in parts each may hold a piece of the secret that was sent, by which nobody would know it.
+  const whole = used.size === 0 ? substituted : withoutAny(substituted ?? [], ["range", "if-range"]);
+  const headers = [...(whole ?? []), ...(readable ? ["accept-encoding", "identity"] : [])];
   if (repository) {
-    used.add(repository.id);
-    const whole = Buffer.from(`x-access-token:${repository.token}`).toString("base64");
-    headers.push("authorization", `Basic ${whole}`);
+    const account = Buffer.from(`x-access-token:${repository.token}`).toString("base64");
+    headers.push("authorization", `Basic ${account}`);
   }
   const none = { headers, body: request, used };
   if (substituted === null) return { ...none, problem: unfit };
@@ -50,7 +52,7 @@ export async function prepare(
   const leaving = await bodyOf(request, response, usable?.substitution.body ?? null, onUsed);
   const { expects = true } = leaving;
   return {
-    headers: [...(expects ? headers : withoutExpect(headers)), ...leaving.framing],
+    headers: [...(expects ? headers : withoutAny(headers, ["expect"])), ...leaving.framing],
     body: leaving.body,
     used,
     problem: null,
@@ -87,9 +89,10 @@ async function bodyOf(
   return { framing: framed, body: through([whole]), expects: false };
 }
 
-const withoutExpect = (headers: readonly string[]): string[] =>
+/** `names`: in small letters. */
+const withoutAny = (headers: readonly string[], names: readonly string[]): string[] =>
   pairsOf(headers)
-    .filter(([name]) => name.toLowerCase() !== "expect")
+    .filter(([name]) => !names.includes(name.toLowerCase()))
     .flat();
 
 /** As lines. */
