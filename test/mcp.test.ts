@@ -279,6 +279,49 @@ describe("the tools of an MCP server", () => {
   });
 });
 
+describe("a session with MCP servers", () => {
+  test("may get others while it rests, and asks those for their tools", async () => {
+    const [first, second] = [await fake([tool("a", () => "A")]), await fake([tool("b", () => "B")])];
+    const id = await session(first);
+    assert.deepEqual(mcpTexts(await turn(api.client, id, calling("one", "a"))), ["A"]);
+    await api.client.beta.sessions.update(id, {
+      agent: { mcp_servers: [{ type: "url", name: "one", url: second.url }] },
+    });
+    const script = `${calling("one", "b")}\nthen\n${calling("one", "a")}`;
+    const events = await turn(api.client, id, script);
+    assert.deepEqual(mcpTexts(events), ["B"]);
+    assert.match(resultsIn(events)[0] ?? "", /"mcp__one__a" is not enabled/);
+    assert.equal(count(second, "tools/list"), 1);
+  });
+
+  test("can be forked, and the fork calls them too", async () => {
+    const server = await fake([echo]);
+    const id = await session(server);
+    await turn(api.client, id, calling("one", "echo", { text: 1 }));
+    const fork = (await api.client.post(`/v1/sessions/${id}/fork`, { body: {} })) as { id: string };
+    assert.deepEqual(mcpTexts(await turn(api.client, fork.id, calling("one", "echo", { text: 2 }))), [
+      "it said 2",
+    ]);
+    // What it offers stands in the log that the fork begins with.
+    assert.equal(count(server, "tools/list"), 2);
+  });
+
+  test("counts its calls under one name", async () => {
+    const server = await fake([echo]);
+    const counting = await startTestServer({ allow_private_hosts: ["127.0.0.1"], metrics: true });
+    try {
+      const own = await prepare(counting.client);
+      const toolsets = [{ server: "one", url: server.url }];
+      const { id } = await sessionWith(counting.client, own.environment_id, toolsets);
+      await turn(counting.client, id, calling("one", "echo"));
+      const metrics = await (await fetch(counting.server.metrics_url ?? "")).text();
+      assert.match(metrics, /^drover_tool_calls_total\{tool="mcp",outcome="settled"\} 1$/m);
+    } finally {
+      await counting.close();
+    }
+  });
+});
+
 describe("a server that is down", () => {
   test("is told of; the session goes on without it, and asks it again when it runs again", async () => {
     const port = await freePort();

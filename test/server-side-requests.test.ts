@@ -240,7 +240,6 @@ const connects: Record<string, string> = {
   "hands/drivers/docker/engine.ts": "the machine's container engine",
   "cli/machine.ts": "this machine",
   "files/s3/requests.ts": "the administrator's storage",
-  "tools/mcp/answers.ts": "by the guard, which it is handed",
   "tools/web/search-provider.ts": "the administrator's search engine",
   "models/upstream-fetch.ts": "the administrator's model providers",
   "models/probe.ts": "the administrator's model providers",

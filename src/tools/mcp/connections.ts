@@ -131,8 +131,8 @@ export function createConnections({
     end(...oldest);
   }
 
-  function find(scope: McpScope, url: string, onChanged: () => void) {
-    const key = JSON.stringify([scope.session_id, url]);
+  function find(scope: McpScope, { name, url }: { name: string; url: string }, onChanged: () => void) {
+    const key = JSON.stringify([scope.session_id, name, url]);
     const found = kept.get(key);
     if (found && !found.gone()) return { key, item: found, isOld: true };
     if (found) end(key, found);
@@ -144,8 +144,8 @@ export function createConnections({
   }
 
   return {
-    hold(scope, { url }, onChanged) {
-      const { key, item, isOld } = find(scope, url, onChanged);
+    hold(scope, server, onChanged) {
+      const { key, item, isOld } = find(scope, server, onChanged);
       item.users += 1;
       let has = true;
       return {

@@ -1,11 +1,10 @@
 import { limits } from "../../limits.ts";
 import type { McpTool } from "../../protocol/mcp-tools.ts";
-import { afterReplays, outcomeUnknown } from "../replay.ts";
+import { outcomeUnknown } from "../replay.ts";
 import { failed, type ToolResult } from "../tool.ts";
-import { Expired, Lost } from "./connection.ts";
+import { attempts } from "./attempts.ts";
 import { createConnections, type Held, type McpParts, type McpScope } from "./connections.ts";
-import { shownResult } from "./content.ts";
-import { failureOf, neverSent, plain, reasonOf, type ServerFailure } from "./failures.ts";
+import { failureOf, type ServerFailure } from "./failures.ts";
 import { type LeftOut, usableTools } from "./listing.ts";
 
 /** The tools of agents' MCP servers, which run there: this server speaks with them, and no sandbox does. */
@@ -131,7 +130,9 @@ export function createMcp(parts: McpParts): Mcp {
             return outcomeUnknown({ reason, replays: limits.tool_replays_max });
           try {
             const until = AbortSignal.any([over.signal, signal]);
-            return await attempts(call, { reason, replays: starts }, hold, compare, until);
+            const result = await attempts(call, { reason, replays: starts }, () => hold(call.server), until);
+            if (result.unlisted) compare(call, hold(call.server));
+            return result.shown;
           } catch (error) {
             // Thrown, it would make the session try again for ever.
             return failed(`The MCP server "${call.server.name}": ${(error as Error).message}`);
@@ -161,68 +162,3 @@ export function createMcp(parts: McpParts): Mcp {
     close: () => connections.close(),
   };
 }
-
-/** Makes a call until it is known what became of it, or must not be made again. */
-async function attempts(
-  call: McpCall,
-  before: { reason: string; replays: number },
-  hold: (server: Server) => Held,
-  compare: (call: McpCall, held: Held) => Promise<void>,
-  signal: AbortSignal,
-): Promise<McpResult> {
-  const { server, tool, input } = call;
-  let { reason, replays } = before;
-  let expired = 0;
-  for (;;) {
-    const held = hold(server);
-    let made = false;
-    try {
-      const connection = await held.connected(signal);
-      made = true;
-      const result = shownResult(await connection.call(tool.name, input, signal));
-      if (held.unlisted) compare(call, hold(server));
-      return afterReplays(held.requests.redactor().within(result), { reason, replays });
-    } catch (error) {
-      const { requests, isOld } = held;
-      if (signal.aborted) {
-        if (made) held.drop();
-        return afterReplays(failed("The call was interrupted."), { reason, replays });
-      }
-      if (isAnswer(error)) {
-        const text = plain(error.message, requests);
-        return afterReplays(failed(`The MCP server "${server.name}" refused the call: ${text}`), {
-          reason,
-          replays,
-        });
-      }
-      held.drop();
-      if (error instanceof Expired && expired === 0) {
-        expired += 1;
-        continue;
-      }
-      if (!made || neverSent(error)) {
-        if (isOld && !requests.refusal()) continue;
-        const failure = failureOf(error, server, requests);
-        return afterReplays(
-          { ...failed(failure.message), failure: { ...failure, url: server.url } },
-          { reason, replays },
-        );
-      }
-      if (isHttpAnswer(error) || isTimeout(error)) {
-        const why = `The MCP server "${server.name}" did not carry the call out, or not in time: ${reasonOf(error, requests)}`;
-        return afterReplays(failed(why), { reason, replays });
-      }
-      reason = error instanceof Lost ? plain(error.message, requests) : reasonOf(error, requests);
-      if (!tool.repeatable || replays >= limits.tool_replays_max) return outcomeUnknown({ reason, replays });
-      replays += 1;
-    } finally {
-      held.letGo();
-    }
-  }
-}
-
-/** An error by which the server itself answers. */
-const isAnswer = (error: unknown): error is Error => error instanceof Error && error.name === "ProtocolError";
-const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;
-const isTimeout = (error: unknown) => codeOf(error) === "REQUEST_TIMEOUT";
-const isHttpAnswer = (error: unknown) => String(codeOf(error)).startsWith("CLIENT_HTTP_");
