@@ -37,6 +37,8 @@ export interface Opening {
   url: URL;
   /** Of this server. */
   version: string;
+  /** How long a call may take without a word of its progress. */
+  call_ms: number;
   /** The MCP server says that it has other tools now. */
   onChanged(): void;
 }
@@ -89,7 +91,7 @@ const eventStream: Way = ({ library, requests, url }, _, ended) => {
 };
 
 async function over(way: Way, opening: Opening, signal: AbortSignal): Promise<Connection> {
-  const { library, onChanged, version } = opening;
+  const { library, onChanged, version, call_ms } = opening;
   const answers = createAnswers();
   const client = new library.Client(
     { name: "drover", title: "Drover", version },
@@ -137,7 +139,7 @@ async function over(way: Way, opening: Opening, signal: AbortSignal): Promise<Co
       try {
         return await client.request({ method: "tools/call", params }, callResult, {
           signal: until,
-          timeout: limits.mcp_call_ms,
+          timeout: call_ms,
           maxTotalTimeout: limits.mcp_call_ms_max,
           resetTimeoutOnProgress: true,
           onprogress() {},

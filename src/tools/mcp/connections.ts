@@ -15,8 +15,9 @@ export interface McpParts {
   bearers: McpBearers;
   /** Of this server. */
   version: string;
-  /** In place of `limits.mcp_list_ms` and `limits.mcp_idle_ms`. */
+  /** In place of `limits.mcp_list_ms`, `limits.mcp_call_ms` and `limits.mcp_idle_ms`. */
   list_ms?: number;
+  call_ms?: number;
   idle_ms?: number;
 }
 
@@ -63,6 +64,7 @@ export function createConnections({
   bearers,
   version,
   list_ms = limits.mcp_list_ms,
+  call_ms = limits.mcp_call_ms,
   idle_ms = limits.mcp_idle_ms,
 }: McpParts): Connections {
   const kept = new Map<string, Kept>();
@@ -77,7 +79,7 @@ export function createConnections({
     const until = AbortSignal.any([stop.signal, AbortSignal.timeout(list_ms)]);
     const made = (async () => {
       library ??= import("@modelcontextprotocol/client");
-      return connect({ library: await library, requests, url, version, onChanged }, until);
+      return connect({ library: await library, requests, url, version, call_ms, onChanged }, until);
     })();
     let found: Connection | null = null;
     let isBroken = false;

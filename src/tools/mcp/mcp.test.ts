@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { createGuard } from "../../net/guard.ts";
 import type { McpBearers } from "../../vault/secrets.ts";
@@ -17,7 +19,13 @@ after(async () => {
   await guard.close();
 });
 
-type Answer = (message: { id?: number; method?: string }, response: ServerResponse) => void;
+interface Message {
+  id?: number;
+  method?: string;
+  params?: { requestId?: number; _meta?: { progressToken?: number } };
+}
+
+type Answer = (message: Message, response: ServerResponse) => void;
 
 async function startServer(answer: Answer) {
   const open = new Set<ServerResponse>();
@@ -134,4 +142,59 @@ describe("the connections of a session", () => {
       await mcp.close();
     }
   });
+});
+
+describe("a call", () => {
+  const call_ms = 1_000;
+
+  test("goes on for as long as the server tells of its progress", async () => {
+    const { server } = await startServer((message, response) => {
+      if (message.method !== "tools/call") return usual(message, response);
+      const progressToken = message.params?._meta?.progressToken;
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const say = (said: object) =>
+        response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", ...said })}\n\n`);
+      let progress = 0;
+      const timer = setInterval(() => {
+        progress += 1;
+        say({ method: "notifications/progress", params: { progressToken, progress } });
+        if (progress < 12) return;
+        clearInterval(timer);
+        say({ id: message.id, result: { content: [{ type: "text", text: "at last" }] } });
+        response.end();
+      }, call_ms / 10);
+    });
+    const mcp = createMcp({ guard, bearers, version: "0", call_ms });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const result = await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    assert.deepEqual(result.content, [{ type: "text", text: "at last" }]);
+    await mcp.close();
+  });
+
+  test("of which nothing is heard is taken back, and told as an error", async () => {
+    const taken: unknown[] = [];
+    const called: unknown[] = [];
+    const { server, open } = await startServer((message, response) => {
+      if (message.method === "notifications/cancelled") taken.push(message.params?.requestId);
+      if (message.method !== "tools/call") return usual(message, response);
+      called.push(message.id);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.flushHeaders();
+    });
+    const mcp = createMcp({ guard, bearers, version: "0", call_ms: 50 });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const result = await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    assert.equal(result.is_error, true);
+    assert.match(JSON.stringify(result.content), /did not carry the call out, or not in time/);
+    await becomes(() => taken.length === 1 && open.size === 0);
+    assert.deepEqual(taken, called);
+    await mcp.close();
+  });
+});
+
+test("the protocol's library is loaded by the first session that needs it", () => {
+  for (const file of globSync("*.ts", { cwd: import.meta.dirname }))
+    for (const line of readFileSync(join(import.meta.dirname, file), "utf8").split("\n"))
+      if (/ from "@modelcontextprotocol/.test(line) && !file.endsWith(".test.ts"))
+        assert.match(line, /^import type /, file);
 });
