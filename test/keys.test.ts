@@ -126,7 +126,7 @@ describe("drover keys rotate", { concurrency: false }, () => {
     const dry = await rotate([fresh, old], "--dry-run");
     assert.deepEqual(
       [dry.code, dry.said],
-      [0, `would rewrap 120 secrets (120 secrets of credentials) under the master key ${version}\n`],
+      [0, `would rewrap 120 secrets (secrets of credentials: 120) under the master key ${version}\n`],
     );
     assert.deepEqual(await versions(), [oldVersion]);
   });

@@ -101,5 +101,5 @@ const servers = (n: number) => (n === 1 ? "1 server" : `${n} servers`);
 function sumOf(rotated: Rotated): string {
   const some = [...rotated].filter(([, n]) => n > 0);
   const all = secrets(some.reduce((sum, [, n]) => sum + n, 0));
-  return some.length === 0 ? all : `${all} (${some.map(([noun, n]) => `${n} ${noun}`).join(", ")})`;
+  return some.length === 0 ? all : `${all} (${some.map(([noun, n]) => `${noun}: ${n}`).join(", ")})`;
 }

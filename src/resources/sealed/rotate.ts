@@ -114,11 +114,10 @@ export async function otherKeys(
   const sum = (some: SealedCount[]) => some.reduce((all, { count }) => all + count, 0);
   const unknown = others.filter(({ version }) => !rest.includes(version));
   const versions = [...new Set(unknown.map(({ version }) => version || "none"))].join(", ");
+  const lost = sum(unknown);
+  const which = lost === 1 ? "1 secret is" : `${lost} secrets are`;
   return {
-    older: sum(others) - sum(unknown),
-    unknown:
-      unknown.length === 0
-        ? null
-        : `${sum(unknown)} secrets are sealed under a master key that is not there (${versions})`,
+    older: sum(others) - lost,
+    unknown: lost === 0 ? null : `${which} sealed under a master key that is not there (${versions})`,
   };
 }
