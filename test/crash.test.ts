@@ -392,10 +392,10 @@ describe("hands is killed", () => {
 describe("serve is frozen", () => {
   test("another one takes its sessions over, and when it wakes it changes nothing", async () => {
     const frozen = serve;
-    const writing = await start(`say ${"slow ".repeat(60)}`, "simulated/150");
     const running = await start(`bash ${heldCommand}\nthen\nsay done`);
-    await writing.client.until(({ type }) => type === "span.model_request_start");
     await running.workspace.written("runs");
+    const writing = await start(`say ${"slow ".repeat(60)}`, "simulated/150");
+    await writing.client.until(({ type }) => type === "span.model_request_start");
     await Promise.all([writing.client.close(), running.client.close()]);
     frozen.freeze();
 

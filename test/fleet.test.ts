@@ -261,13 +261,13 @@ describe("a session that goes on at another host", () => {
 });
 
 describe("a host has no room left for a session that it has the workspace of", () => {
-  async function twoHosts(after_ms: number) {
+  async function twoHosts(after_ms: number, room_ms: number) {
     const checkpoints = { storage: join(place().folder.path, "storage"), after_ms };
     const hosts = [
       await startHost({ checkpoints, sandboxes_max: 1 }),
       await startHost({ checkpoints, sandboxes_max: 1 }),
     ];
-    const { fleet } = await fleetOf(hosts, { room_ms: 3_000 });
+    const { fleet } = await fleetOf(hosts, { room_ms });
     const { session, lease } = await claimed();
     const sandbox = sandboxOf(session.id);
     await run(fleet, lease, "echo kept > file");
@@ -283,7 +283,7 @@ describe("a host has no room left for a session that it has the workspace of", (
   }
 
   test("it goes on at another one with what is kept, and nothing is said to be lost", async () => {
-    const { fleet, sandbox, other, lease } = await twoHosts(1);
+    const { fleet, sandbox, other, lease } = await twoHosts(1, 30_000);
     const resumed = call(lease, "cat file", { begun_seq: 1 });
     const hands = fleet.handsOf(lease);
     const both = [resumed, call(lease, "cat file", { begun_seq: 1 })].map((each) =>
@@ -294,7 +294,7 @@ describe("a host has no room left for a session that it has the workspace of", (
   });
 
   test("it waits there while not all is kept", async () => {
-    const { fleet, sandbox, other, lease } = await twoHosts(1_000_000);
+    const { fleet, sandbox, other, lease } = await twoHosts(1_000_000, 600);
     const refused = await run(fleet, lease, "cat file");
     assert.match(JSON.stringify(refused), /all 1 sandboxes of this host are in use/);
     assert.ok(!existsSync(other.workspace(`${sandbox}-1`)));

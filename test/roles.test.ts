@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { isProcessed, readByCursor } from "./chaos/readers.ts";
 import { answerEvents, type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
+import { roll } from "./harness/rolling.ts";
 import {
   type Facts,
   follow,
@@ -175,66 +175,16 @@ describe("a brain that is stopped gives its sessions back, in the middle of", ()
   });
 });
 
-describe("processes that are restarted one after the other hand their sessions over in the middle of turns", () => {
-  const text = `${"bash echo run >> runs\nthen\n".repeat(6)}say ${"word ".repeat(30)}\nbash grep -c run runs\nthen\nsay done`;
-
-  /** Two rounds while ten turns run, of which clients at these servers hear; those with a cursor go on at the next one. */
-  async function roll(servers: readonly Serve[], restart: (n: number) => Promise<void>): Promise<void> {
-    const slow = await prepare(api.client, "simulated/1000");
-    const sessions = await Promise.all(
-      Array.from({ length: 10 }, async (_, n) => {
-        const server = servers[n % servers.length] ?? api;
-        const { id } = await newSession(server.client, slow);
-        const client = reconnecting(server.client, id);
-        const byCursor = readByCursor(
-          servers.map(({ url }) => url),
-          id,
-        );
-        after(() => byCursor.close());
-        await send(server.client, id, message(text));
-        return { id, client, byCursor };
-      }),
-    );
-    for (let round = 0; round < 2; round += 1) {
-      await sessions[round]?.client.until(({ type }) => type === "agent.tool_result", 2 * round + 1);
-      for (const n of [0, 1]) await restart(n);
-    }
-    for (const { id, client, byCursor } of sessions) {
-      await client.until(isIdle);
-      await client.close();
-      const events = await listed(api.client, id);
-      assert.deepEqual(client.seen, events);
-      await byCursor.until(events.length);
-      await byCursor.close();
-      assert.deepEqual(
-        byCursor.frames.filter(isProcessed).map(({ data }) => data),
-        events,
-      );
-      assertOneActor(events);
-      assert.equal(resultsIn(events).at(-1), "6");
-      assert.match(saidIn(events), /done$/);
-    }
-    await assertLogsWhole(processes.db);
-  }
-
-  test("brains, each after the one that takes its place has started", async () => {
-    const brains = [await brain(), await brain()];
-    await roll([api], async (n) => {
+test("brains that are restarted one after the other hand their sessions over in the middle of turns", async () => {
+  const brains = [await brain(), await brain()];
+  await roll({
+    db: processes.db,
+    servers: [api],
+    async restart(n) {
       const old = brains[n];
       brains[n] = await brain();
       assert.equal(await old?.stop(), 0);
-    });
-    for (const each of brains) await each.stop();
+    },
   });
-
-  test("servers with every role, each in its own place, whose clients come back to it", async () => {
-    const ports = [await freePort(), await freePort()];
-    const start = (n: number) => processes.serve(ports[n] ?? 0);
-    const servers = [await start(0), await start(1)];
-    await roll(servers.slice(), async (n) => {
-      assert.equal(await servers[n]?.stop(), 0);
-      servers[n] = await start(n);
-    });
-    for (const each of servers) await each.stop();
-  });
+  for (const each of brains) await each.stop();
 });

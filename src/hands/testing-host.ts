@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ExecuteRequest } from "./client.ts";
 import { type TestFolder, testSpec } from "./testing.ts";
@@ -48,13 +49,15 @@ export async function appears(path: string): Promise<void> {
   while (!existsSync(path)) await delay(5);
 }
 
-/** Names of the processes that run in a sandbox. */
+/** Names of the processes that run in a sandbox. They are told by its mounts, whose paths begin at the root of its disk. */
 export function processesIn(id: string, folder: TestFolder): string[] {
   const found = readdirSync("/proc")
     .filter((pid) => /^\d+$/.test(pid))
     .map((pid) => {
       const mounts = readProc(pid, "mountinfo");
-      return mounts.includes(`${folder.path}/sandboxes/${id}/workspace`) ? readProc(pid, "comm").trim() : "";
+      return mounts.includes(`/${basename(folder.path)}/sandboxes/${id}/workspace`)
+        ? readProc(pid, "comm").trim()
+        : "";
     });
   return found.filter((name) => name !== "" && name !== "bwrap").sort();
 }
