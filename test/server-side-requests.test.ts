@@ -257,5 +257,10 @@ test("nothing else in the server connects to anything", () => {
     const text = readFileSync(join(root, file), "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
     return imported.test(text) || called.test(text.replace(/^\s+fetch\([^)]*\): /gm, ""));
   });
-  assert.deepEqual(found.toSorted(), Object.keys(connects).toSorted());
+  assert.ok(found.length > 8);
+  assert.deepEqual(
+    found.filter((file) => !(file in connects)),
+    [],
+    "what it asks must be nobody else's choice, or go through src/net/guard.ts: say which in `connects`",
+  );
 });
