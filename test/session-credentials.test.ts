@@ -264,3 +264,36 @@ describe("a secret of a vault", () => {
     assert.equal(heard[0]?.headers.authorization, `Bearer ${secret}`);
   });
 });
+
+test("a credential for a host that the environment does not let through is told of once in each run", async () => {
+  const vault = await vaultWith(
+    { secret_name: "CLOSED", secret_value: secret, allowed_hosts: ["api.test", "closed.test"] },
+    {
+      secret_name: "OPEN",
+      secret_value: secret,
+      allowed_hosts: ["api.test", "*.sub.test", "registry.npmjs.org"],
+    },
+    { secret_name: "ANY", secret_value: secret },
+  );
+  const allowed_hosts = ["api.test", "a.sub.test"];
+  const environment = await api.client.beta.environments.create({
+    name: "limited",
+    config: { type: "cloud", networking: { type: "limited", allowed_hosts, allow_package_managers: true } },
+  });
+  const { id } = await api.client.beta.sessions.create({
+    agent: facts.agent_id,
+    environment_id: environment.id,
+    vault_ids: [vault.id],
+  });
+  for (let n = 1; n <= 2; n += 1) {
+    const events = await turn(api.client, id, "bash true\nthen\nsay done");
+    const [error, ...others] = events.flatMap((event) =>
+      event.type === "session.error" ? [event.error] : [],
+    );
+    assert.deepEqual(others, []);
+    assert.ok(error?.type === "credential_host_unreachable_error");
+    assert.deepEqual([error.credential_id, error.vault_id], [vault.ids[0], vault.id]);
+    assert.match(error.message, /CLOSED is for closed\.test, which/);
+    assert.equal(resultsIn(events).length, 1);
+  }
+});

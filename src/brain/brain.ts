@@ -18,6 +18,7 @@ import type { ModelRequest, Models } from "../models/model.ts";
 import type { EnvironmentConfig } from "../protocol/environments.ts";
 import { newId } from "../protocol/ids.ts";
 import type { Mcp, McpSession } from "../tools/mcp/mcp.ts";
+import { networkOf } from "../tools/sandbox-spec.ts";
 import type { ToolResult } from "../tools/tool.ts";
 import type { WebTools } from "../tools/web/web.ts";
 import { callModel } from "./call-model.ts";
@@ -33,6 +34,7 @@ import { noSandbox, sandboxEffects } from "./sandbox-effects.ts";
 import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
 import { createStoredContents } from "./stored-contents.ts";
+import { unreachableCredentials } from "./unreachable.ts";
 
 export interface Brain {
   /** There may be a session to claim. */
@@ -63,7 +65,7 @@ export interface BrainParts {
   /** After so long without a word of it a sandbox host is gone. */
   host_gone_ms: number;
   /** What a sandbox may use if its environment does not say. */
-  sandboxes: Pick<SandboxSettings, "defaults" | "network">;
+  sandboxes: Pick<SandboxSettings, "defaults" | "network" | "package_hosts">;
   repositories: RepositorySource;
   credentials: CredentialSource;
   web: WebTools;
@@ -166,6 +168,7 @@ export function startBrain(parts: BrainParts): Brain {
         agent: lease.agent as AgentFacts,
         self_hosted: environment.type === "self_hosted",
         needs_setup: environment.type === "cloud" && needsSetup(environment),
+        unreachable: unreachableFor(lease, environment),
       };
       end = await drive(
         facts,
@@ -266,6 +269,12 @@ export function startBrain(parts: BrainParts): Brain {
       now: () => Date.now() + clockAhead,
       random: Math.random,
     };
+  }
+
+  function unreachableFor({ limited_variables, agent }: Lease, environment: EnvironmentConfig) {
+    if (environment.type !== "cloud" || limited_variables.length === 0) return [];
+    const network = networkOf(environment.networking, (agent as AgentFacts).mcp_servers);
+    return unreachableCredentials(limited_variables, network, parts.sandboxes.package_hosts);
   }
 
   function credentialsFor({ workspace_id, session_id, has_credentials }: Lease): DrivenCredentials | null {

@@ -30,6 +30,7 @@ export function createPen(
     runnerOf: (name) => (facts.self_hosted && toolNamed(name) ? "worker" : "server"),
     costOf: spending.costOf,
     search_nano: spending.search_nano,
+    unreachable: facts.unreachable ?? [],
     money: (at) => ({
       spent_nano: spentNano(at, facts, spending, now),
       budget_cents: budgetCents(at, facts),

@@ -10,6 +10,7 @@ import { interruptedSetup, setupEnd } from "./environment-setup.ts";
 import { type Drafts, none, type Pen, resultEntry, spanEnd, writer } from "./pen.ts";
 import type { SessionFacts } from "./session.ts";
 import { type Call, type State, storedState } from "./state.ts";
+import { unreachableDrafts } from "./unreachable.ts";
 
 const interruptedText = "Tool execution was interrupted before completion. Please retry.";
 
@@ -28,6 +29,7 @@ export function draftsOf(action: Action, state: State, pen: Pen): Drafts {
             { id: pen.newId(), thread_id: thread.id, audience: "internal", of_seq: action.event.seq },
             { reader: 1 },
           ),
+          ...unreachableDrafts(thread, action.event, pen),
         ],
       };
     case "run":

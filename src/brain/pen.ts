@@ -6,6 +6,7 @@ import type { EvaluatedPermission, Evaluation } from "../protocol/events.ts";
 import { type JudgeCost, usageOf } from "./outcome.ts";
 import type { AgentFacts } from "./session.ts";
 import type { Call, State, Thread } from "./state.ts";
+import type { UnreachableCredential } from "./unreachable.ts";
 
 /** What the writing of entries needs beyond the state. */
 export interface Pen {
@@ -23,6 +24,7 @@ export interface Pen {
   /** What a search of the web costs, in billionths of a dollar. */
   search_nano: number;
   money(state: State): SessionMoney;
+  unreachable: readonly UnreachableCredential[];
 }
 
 /** What a session has cost at a point in its log, and what it may cost. */

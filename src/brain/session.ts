@@ -2,6 +2,7 @@ import type { Effort } from "../models/model.ts";
 import type { WebFetchConfig } from "../tools/web/fetch.ts";
 import type { WebSearchConfig } from "../tools/web/search.ts";
 import type { KnownRepository } from "./repositories.ts";
+import type { UnreachableCredential } from "./unreachable.ts";
 
 /** What a brain needs to know of a session beside its log, as it is when the session is claimed. */
 export interface SessionFacts {
@@ -20,6 +21,8 @@ export interface SessionFacts {
   budget_cents: number | null;
   /** Workers of its environment run the calls that would run in a sandbox. */
   self_hosted: boolean;
+  /** Its credentials for hosts that its environment does not let through; none if unset. */
+  unreachable?: readonly UnreachableCredential[];
   /** Its environment has packages or `setup` commands. */
   needs_setup: boolean;
 }

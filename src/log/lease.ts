@@ -27,6 +27,8 @@ export interface Lease {
   }[];
   /** It has vaults, or a repository with a token. */
   has_credentials: boolean;
+  /** Its environment variables of vaults that are for certain hosts, where its environment lets certain hosts through. */
+  limited_variables: { credential_id: string; vault_id: string; name: string; hosts: string[] }[];
   /** Of what is mounted into its sandbox. */
   mounts_version: number;
   /** What the log says up to here is in the entry behind it. */
@@ -104,6 +106,14 @@ returning h.workspace_id, h.session_id, s.agent, s.environment_config as environ
     from session_resource r where r.session_id = h.session_id and r.type = 'github_repository'), '[]') as repositories, placement_of(h.session_id) as placement,
   (cardinality(s.vault_ids) > 0 or exists (select from session_resource r
     where r.session_id = h.session_id and r.type = 'github_repository' and r.token is not null)) as has_credentials,
+  case when cardinality(s.vault_ids) > 0 and s.environment_config -> 'networking' ->> 'type' = 'limited' then coalesce((
+    select json_agg(variable) from (
+      select distinct on (c.key) c.id as credential_id, c.vault_id, c.auth ->> 'secret_name' as name,
+        c.auth -> 'networking' -> 'allowed_hosts' as hosts, c.auth -> 'networking' ->> 'type' as networking
+      from unnest(s.vault_ids) with ordinality as v (id, n)
+      join credential c on c.vault_id = v.id and c.workspace_id = s.workspace_id and c.archived_at is null
+      where c.auth ->> 'type' = 'environment_variable' order by c.key, v.n) variable
+    where networking = 'limited'), '[]') else '[]' end as limited_variables,
   (extract(epoch from drover_now()) * 1000)::bigint as claimed_at_ms`,
 };
 

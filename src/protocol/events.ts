@@ -280,7 +280,20 @@ const mcpError = z.object({
   mcp_server_name: z.string(),
   retry_status: retryStatus,
 });
-const sessionErrorObject = z.discriminatedUnion("type", [plainError, repositoryError, mcpError]);
+/** The session goes on, and the credential is used at those of its hosts that the environment lets through. */
+const credentialError = z.object({
+  type: z.literal("credential_host_unreachable_error"),
+  message: z.string(),
+  credential_id: z.string(),
+  vault_id: z.string(),
+  retry_status: retryStatus,
+});
+const sessionErrorObject = z.discriminatedUnion("type", [
+  plainError,
+  repositoryError,
+  mcpError,
+  credentialError,
+]);
 export type SessionErrorObject = z.infer<typeof sessionErrorObject>;
 const sessionError = z.object({
   id,

@@ -1,6 +1,7 @@
 import type { SandboxSettings } from "../config/sandboxes.ts";
 import type { SandboxSpec } from "../hands/wire.ts";
 import { limits } from "../limits.ts";
+import type { OpenNetwork } from "../net/egress-wire.ts";
 import { hostOf } from "../net/reach.ts";
 import type { CloudConfig } from "../protocol/environments.ts";
 import { type ResourceName, resourceNames } from "../protocol/sandbox-resources.ts";
@@ -50,10 +51,11 @@ export function sandboxSpec({
   };
 }
 
-function networkOf(
+/** Where the programs of a session's sandbox may connect to. */
+export function networkOf(
   networking: CloudConfig["networking"],
   servers: SandboxSources["agent"]["mcp_servers"],
-): SandboxSpec["network"] {
+): OpenNetwork {
   if (networking.type === "unrestricted") return networking;
   const { allowed_hosts, allow_mcp_servers, allow_package_managers } = networking;
   const named = servers.map(({ url }) => hostOf(new URL(url).hostname));
