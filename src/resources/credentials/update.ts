@@ -9,7 +9,7 @@ import {
 import { invalid } from "../../protocol/errors.ts";
 import { patchedMetadata } from "../../protocol/metadata.ts";
 import type { Seal } from "../../vault/seal.ts";
-import { type CredentialSecret, credentialPlace, credentialSecret } from "../../vault/secrets.ts";
+import { type CredentialSecret, credentialPlace, credentialSecret, openAs } from "../../vault/secrets.ts";
 import { untilFirst } from "../attempts.ts";
 import {
   type CredentialRow,
@@ -72,7 +72,8 @@ export async function updateCredential(
     const metadata = params.metadata ? patchedMetadata(shown.metadata, params.metadata) : shown.metadata;
     const auth = params.auth ? updatedAuth(shown.auth, params.auth) : shown.auth;
     const place = credentialPlace(workspaceId, id);
-    const changed = params.auth && (await changedSecret(params.auth, () => seal.open(secret, place)));
+    const changed =
+      params.auth && (await changedSecret(params.auth, () => openAs(credentialSecret, seal, secret, place)));
     const whole = { ...shown, display_name, metadata, auth };
     if (!changed && isDeepStrictEqual(whole, shown)) return toCredential(shown);
     const [updated] = await db.query<{ is_past: boolean } & (CredentialRow | { id: null })>(updateOne, [
@@ -96,7 +97,7 @@ export async function updateCredential(
 /** What is sealed of it after an update; null where nothing of that is sent. `current` opens what is sealed now. */
 async function changedSecret(
   params: CredentialAuthUpdate,
-  current: () => Promise<string>,
+  current: () => Promise<CredentialSecret>,
 ): Promise<CredentialSecret | null> {
   switch (params.type) {
     case "static_bearer":
@@ -111,7 +112,7 @@ async function changedSecret(
         ([, value]) => value !== undefined,
       );
       if (sent.length === 0) return null;
-      return credentialSecret.parse({ ...JSON.parse(await current()), ...Object.fromEntries(sent) });
+      return credentialSecret.parse({ ...(await current()), ...Object.fromEntries(sent) });
     }
   }
 }
