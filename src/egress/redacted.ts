@@ -23,6 +23,7 @@ export const redactedHeadOf = (from: IncomingMessage, redactor: Redactor | null)
 export function redacted(from: IncomingMessage, method: string, redactor: Redactor | null): Inbound | Answer {
   const { statusCode: status = 502, headers: named } = from;
   const { words, headers } = redactedHeadOf(from, redactor);
+  if (status < 200) return unread(`it switches protocols (${status}) though nobody asked for that`);
   const trailers = (rawTrailers: readonly string[]) => redactedHeaders(rawTrailers, redactor);
   const asItIs = { words, headers: [...headers, ...lengthOf(from)], through: [], trailers };
   if (redactor === null) return asItIs;
@@ -43,7 +44,7 @@ const codingsMax = 3;
 
 const unread = (what: string): Answer => ({
   status: 502,
-  text: `Drover cannot read the answer of this host, to see whether a secret is in it: ${what}. Ask for it without.`,
+  text: `Drover cannot read the answer of this host, to see whether a secret is in it: ${what}.`,
 });
 
 const redactedHeaders = (flat: readonly string[], redactor: Redactor | null): string[] =>
