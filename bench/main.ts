@@ -4,6 +4,7 @@ import { type Figure, meetsBar, table } from "./figure.ts";
 import { cache } from "./measures/cache.ts";
 import { checkpoint } from "./measures/checkpoint.ts";
 import { commit } from "./measures/commit.ts";
+import { credentials } from "./measures/credentials.ts";
 import { firstToken } from "./measures/first-token.ts";
 import { idle } from "./measures/idle.ts";
 import { idleSandboxes } from "./measures/idle-sandboxes.ts";
@@ -28,6 +29,7 @@ const measures: Record<string, (rig: Rig) => Promise<Figure[]>> = {
   sandbox,
   "idle-sandboxes": idleSandboxes,
   "first-token": firstToken,
+  credentials,
   checkpoint,
   wake,
   recovery,

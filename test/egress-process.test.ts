@@ -3,16 +3,22 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { carried, listen, readAll, upstreamAddress } from "./harness/egress.ts";
+import { connect as connectTls } from "node:tls";
+import type { CarryLine } from "../src/net/egress-wire.ts";
+import { makeSessionAuthority } from "../src/vault/authority.ts";
+import { listenForEgress } from "../src/vault/socket.ts";
+import { carried, certificateOf, listen, readAll, upstreamAddress } from "./harness/egress.ts";
 
 const main = join(import.meta.dirname, "../src/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "drover-egress-"));
 chmodSync(folder, 0o711);
 const socket_path = join(folder, "run", "e.sock");
+const vault_socket = join(folder, "v.sock");
 const upstream = createServer((request, response) => response.end(`you are ${request.headers.host}`));
 const running = new Set<ChildProcess>();
 let port = 0;
@@ -34,7 +40,7 @@ interface Running {
 }
 
 /** `files`: how many it may have open. */
-function begin(args: string[] = [], files = 1_024): Running {
+function begin(args: string[] = [], files = 1_024, env: NodeJS.ProcessEnv = {}): Running {
   const command = `ulimit -n ${files}; exec "$0" "$@"`;
   const child = spawn(
     "sh",
@@ -46,6 +52,7 @@ function begin(args: string[] = [], files = 1_024): Running {
         DROVER_DATA_DIR: join(folder, "data"),
         XDG_RUNTIME_DIR: folder,
         DROVER_ALLOW_PRIVATE_HOSTS: `${upstreamAddress},localhost`,
+        ...env,
       },
       stdio: ["ignore", "pipe", "pipe"],
     },
@@ -60,8 +67,8 @@ function begin(args: string[] = [], files = 1_024): Running {
   return { child, said: () => said, ended };
 }
 
-async function start(args: string[] = [], files?: number): Promise<Running> {
-  const started = begin(args, files);
+async function start(args: string[] = [], files?: number, env?: NodeJS.ProcessEnv): Promise<Running> {
+  const started = begin(args, files, env);
   while (!started.said().includes('"msg":"ready"')) {
     assert.ok(started.child.stderr && started.child.exitCode === null, started.said());
     await once(started.child.stderr, "data");
@@ -74,10 +81,10 @@ async function stop({ child, ended }: Running): Promise<void> {
   assert.equal(await ended, 0);
 }
 
-function dial(): Socket {
+function dial(line: Partial<CarryLine> = {}): Socket {
   const socket = connect({ path: socket_path, allowHalfOpen: true });
   socket.on("error", () => {});
-  socket.write(`${JSON.stringify(carried({}))}\n`);
+  socket.write(`${JSON.stringify(carried(line))}\n`);
   return socket;
 }
 
@@ -131,9 +138,52 @@ describe("drover egress", () => {
     await stop(egress);
   });
 
+  test("believes hosts by NODE_EXTRA_CA_CERTS, and keeps nothing of what serve tells it", async () => {
+    const tls = await certificateOf(folder, upstreamAddress);
+    const authority = await makeSessionAuthority("sesn_1", Date.now());
+    const host = createHttpsServer(tls, (request, response) =>
+      response.end(`${request.headers["x-key"]?.length}!`),
+    );
+    const tlsPort = await listen(host);
+    const vault = await listenForEgress({ socket_path: vault_socket });
+    const [placeholder, secret] = ["PLACEHOLDERof24characters", "the secret of this one credential"];
+    const about = {
+      type: "environment_variable",
+      id: "c",
+      hosts: [upstreamAddress],
+      header: true,
+      body: true,
+    } as const;
+    vault.answer({
+      resolve: async () => ({
+        authority,
+        secrets: [{ ...about, hosts: [upstreamAddress], placeholder, secret }],
+      }),
+      note: async ({ uses }) => void used.push(...uses.map(({ outcome }) => outcome)),
+    });
+    const used: string[] = [];
+    const egress = await start(["--vault-socket", vault_socket], undefined, {
+      NODE_EXTRA_CA_CERTS: tls.ca_file,
+    });
+    const socket = dial({ pass: "a pass" });
+    const to = `${upstreamAddress}:${tlsPort}`;
+    socket.write(`CONNECT ${to} HTTP/1.1\r\nHost: ${to}\r\n\r\n`);
+    await once(socket, "data");
+    const secured = connectTls({ socket, host: upstreamAddress, ca: authority.certificate });
+    secured.on("end", () => secured.end());
+    const answer = readAll(secured);
+    secured.write(`GET / HTTP/1.1\r\nHost: ${to}\r\nX-Key: ${placeholder}\r\nConnection: close\r\n\r\n`);
+    assert.match(await answer, new RegExp(`\\b${secret.length}!$`));
+    await stop(egress);
+    assert.deepEqual(used, ["sent 200"]);
+    assert.ok(!egress.said().includes(secret));
+    await vault.close();
+    host.close();
+  });
+
   test("that has no files left serves again when it has", async () => {
     const egress = await start([], 48);
-    const idle = Array.from({ length: 100 }, dial);
+    const idle = Array.from({ length: 100 }, () => dial());
     await Promise.all(idle.map((socket) => once(socket, "connect")));
     const refused = await ask(upstreamAddress);
     assert.match(refused, /^($|HTTP\/1\.1 503 Drover cannot reach .*too many connections open)/);
