@@ -43,7 +43,7 @@ const variable = (
 });
 /** One that is of another length than what stands for it. */
 const odd = {
-  id: "cred_2",
+  id: "cred_odd",
   placeholder: "PLACEHOLDERof24characters",
   secret: "a longer secret, of more than that",
 };

@@ -40,7 +40,8 @@ export async function prepare(
   const repository = request.headers.authorization === undefined ? usable?.repositoryAt(path) : null;
   if (repository) used.add(repository.id);
   // Of an answer in parts each may hold a piece of the secret that was sent, by which nobody would know it.
-  const whole = used.size === 0 ? substituted : withoutAny(substituted ?? [], ["range", "if-range"]);
+  const mayUse = used.size > 0 || (hasBody(request) && usable?.substitution.body);
+  const whole = !mayUse ? substituted : withoutAny(substituted ?? [], ["range", "if-range"]);
   const headers = [...(whole ?? []), ...(readable ? ["accept-encoding", "identity"] : [])];
   if (repository) {
     const account = Buffer.from(`x-access-token:${repository.token}`).toString("base64");
