@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { readMigrations } from "../src/db/migrate.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
+import type { Version } from "./harness/changed-version.ts";
 import { freePort } from "./harness/free-port.ts";
-import { makeNextVersion, type Version } from "./harness/next-version.ts";
+import { makeNextVersion } from "./harness/next-version.ts";
 import { type Processes, type Serve, startProcesses } from "./harness/processes.ts";
 import {
   collected,

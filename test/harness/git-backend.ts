@@ -24,6 +24,8 @@ export const gitBackend =
       },
       stdio: ["pipe", "pipe", "ignore"],
     });
+    // It may have said all before it has read all.
+    child.stdin.on("error", () => {});
     request.pipe(child.stdin);
     const said = await buffer(child.stdout);
     const end = said.indexOf("\r\n\r\n");

@@ -1,20 +1,12 @@
-import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readerVersion } from "../../src/log/entry.ts";
-
-export interface Version {
-  main: string;
-  remove(): void;
-}
+import { type Change, changedVersion, type Version } from "./changed-version.ts";
 
 const reader = readerVersion + 1;
 
-const root = join(import.meta.dirname, "../..");
-
-/** What the next version has that this one has not: `[file, where, instead]`. */
-const changes: [string, string, string][] = [
+/** What the next version has that this one has not. */
+const changes: Change[] = [
   ["src/log/entry.ts", `readerVersion = ${readerVersion};`, `readerVersion = ${reader};`],
   [
     "src/log/entry.ts",
@@ -46,20 +38,8 @@ create index session_head_noted on session_head (workspace_id) where noted;
 
 /** A copy of this version with a new internal entry, a new version of the reader and a migration that adds. */
 export function makeNextVersion(migrations: number): Version {
-  const folder = mkdtempSync(join(tmpdir(), "drover-next-"));
-  cpSync(join(root, "src"), join(folder, "src"), { recursive: true });
-  cpSync(join(root, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-  for (const [file, where, instead] of changes) {
-    const path = join(folder, file);
-    const text = readFileSync(path, "utf8");
-    assert.ok(text.includes(where), `${file} has changed: ${where}`);
-    writeFileSync(path, text.replace(where, instead));
-  }
+  const version = changedVersion(changes);
   const number = String(migrations + 1).padStart(6, "0");
-  writeFileSync(join(folder, `src/db/sql/${number}_notes.sql`), migration);
-  return {
-    main: join(folder, "src/main.ts"),
-    remove: () => rmSync(folder, { recursive: true, force: true }),
-  };
+  writeFileSync(join(version.folder, `src/db/sql/${number}_notes.sql`), migration);
+  return version;
 }
