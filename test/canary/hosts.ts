@@ -90,7 +90,7 @@ export async function startHosts(folder: string, token: string): Promise<Hosts> 
     });
     const plain = createHttpServer((request, response) => {
       note("plain", request, "");
-      response.end(pairs(request.rawHeaders).join("\n"));
+      response.end(request.url === "/kept" ? kept.text : pairs(request.rawHeaders).join("\n"));
     });
     await once(secure.listen(443, at), "listening");
     await once(plain.listen(80, at), "listening");
@@ -118,7 +118,7 @@ export async function startHosts(folder: string, token: string): Promise<Hosts> 
 const hostOf = ({ socket, headers }: IncomingMessage) =>
   String((socket as TLSSocket).servername || headers.host);
 
-/** What `api` has been told to keep, which `other` gives out. */
+/** What `api` has been told to keep, which everybody is given without TLS. */
 interface Kept {
   text: string;
 }
@@ -225,8 +225,6 @@ async function echo(request: IncomingMessage, response: ServerResponse, said: st
     case "/keep":
       kept.text = said;
       return end("kept");
-    case "/kept":
-      return end(kept.text);
     default:
       return end(said);
   }
