@@ -153,6 +153,7 @@ describe("the command line", () => {
       [["--only", "51-53-60"], /--only: 53-60/],
       [["--base-url", "nowhere", "--api-key", "k"], /--base-url: nowhere/],
       [["--write", "--only", "3"], /--write/],
+      [["--tls", "/nowhere"], /--tls: .*host-localhost\.crt/],
       [["--model-stand-in-port", "x"], /--model-stand-in-port: x/],
       [["--unknown"], /--unknown/],
     ] as const) {

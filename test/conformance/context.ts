@@ -34,6 +34,8 @@ export interface Target {
   wait_ms: number;
   /** The URL of a public repository that it can reach. */
   repository: string;
+  /** What a host at `localhost` of this machine shows, by an authority that it trusts; null where it trusts none of ours. */
+  tls: { cert: string; key: string } | null;
 }
 
 export interface Answer extends Reply {

@@ -59,7 +59,7 @@ async function run(options: Options): Promise<void> {
 
 /** The server to check, and what the suite itself runs for it. */
 async function start(
-  { base_url, api_key, model, stand_in_port, repository, wait_ms }: Options,
+  { base_url, api_key, model, stand_in_port, repository, tls, wait_ms }: Options,
   say: (text: string) => void,
 ): Promise<{ target: Target; close(): Promise<void> }> {
   const standIn = stand_in_port === null ? null : await startStandIn(stand_in_port);
@@ -80,7 +80,7 @@ async function start(
     );
   }
   return {
-    target: { url: base_url, api_key, model: scripted, repository, wait_ms },
+    target: { url: base_url, api_key, model: scripted, repository, tls, wait_ms },
     close: async () => standIn?.close(),
   };
 }

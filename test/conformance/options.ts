@@ -1,11 +1,15 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Target } from "./context.ts";
 
 export const usage = `Usage: npm run conformance -- [options]
 
 Checks what a server does against the 100 items of the checklist, as a client sees it. Without --base-url it starts a
 Drover of its own. What the agents have to do is scripted: the model behind the server has to be Drover's simulated one
 (docs/SIMULATED.md), or the stand-in for the Messages API that --model-stand-in-port starts. For items 73 and 74 the server
-has to be able to reach 127.0.0.1 of this machine, where this starts what MCP servers and their OAuth are.
+has to be able to reach 127.0.0.1 of this machine, where this starts what MCP servers and their OAuth are; for item 72 its
+sandboxes have to reach localhost and 127.0.0.1, and --tls has to be given.
 
   --base-url <url>              the server to check
   --api-key <key>               its key (default: $ANTHROPIC_API_KEY)
@@ -15,6 +19,9 @@ has to be able to reach 127.0.0.1 of this machine, where this starts what MCP se
                                 model provider with any key; checking begins when the server answers
   --repository <url>            a public repository that the server can reach (default: https://github.com/octocat/Hello-World,
                                 or one of the suite's own for a Drover of its own)
+  --tls <folder>                host-localhost.crt and .key, as \`drover certs <folder> --host localhost\` makes them: what a
+                                host shows that credentials are for; the server has to trust its ca.crt (in Drover:
+                                NODE_EXTRA_CA_CERTS)
   --only <items>                some items: 36,37,51-55
   --wait <seconds>              the longest wait for one thing (default: 20; pings are given 15 s)
   --json                        the results as JSON on stdout
@@ -31,6 +38,7 @@ export interface Options {
   model: string | null;
   stand_in_port: number | null;
   repository: string;
+  tls: Target["tls"];
   only(number: number): boolean;
   wait_ms: number;
   output: "text" | "json" | "markdown";
@@ -47,6 +55,7 @@ export function readArguments(args: string[]): Options | "help" | { mistake: str
         model: { type: "string" },
         "model-stand-in-port": { type: "string" },
         repository: { type: "string", default: "https://github.com/octocat/Hello-World" },
+        tls: { type: "string" },
         only: { type: "string" },
         wait: { type: "string", default: "20" },
         json: { type: "boolean", default: false },
@@ -69,6 +78,7 @@ export function readArguments(args: string[]): Options | "help" | { mistake: str
       model: values.model ?? null,
       stand_in_port: port === undefined ? null : numberOf("--model-stand-in-port", port, 0, 65_535),
       repository: values.repository,
+      tls: values.tls === undefined ? null : tlsIn(values.tls),
       only: values.only === undefined ? () => true : itemsOf(values.only),
       wait_ms: 1_000 * numberOf("--wait", values.wait, 1, 3_600),
       output: values.json ? "json" : values.markdown ? "markdown" : "text",
@@ -76,6 +86,15 @@ export function readArguments(args: string[]): Options | "help" | { mistake: str
     };
   } catch (error) {
     return { mistake: (error as Error).message };
+  }
+}
+
+function tlsIn(folder: string): Target["tls"] {
+  const read = (name: string) => readFileSync(join(folder, `host-localhost.${name}`), "utf8");
+  try {
+    return { cert: read("crt"), key: read("key") };
+  } catch (error) {
+    throw new Error(`--tls: ${(error as Error).message}`);
   }
 }
 

@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import type { BetaManagedAgentsCredential } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
 import { type FakeOAuth, startFakeOAuth } from "../../fakes/oauth.ts";
 import { calling, errorsIn, mcpTexts } from "../../harness/mcp.ts";
 import { newOAuthCredential, type OAuthCredential, validate } from "../../harness/oauth.ts";
+import { saidIn } from "../../harness/session.ts";
 import type { Context } from "../context.ts";
-import { next } from "../script.ts";
-import { type Group, item, notYet } from "../suite.ts";
+import { bash, echoes, next } from "../script.ts";
+import { type Group, item } from "../suite.ts";
 
 /** With an authorization server and an MCP server of this machine, and one credential for them. */
 async function withOAuth(
@@ -26,6 +31,34 @@ async function withOAuth(
   } finally {
     await client.beta.vaults.delete(credential.vault_id);
     await fake.close();
+  }
+}
+
+interface Heard {
+  host: string;
+  head: string;
+  body: string;
+}
+
+/** With a host at `localhost` of this machine, which says what it was told, and tells it to the check. */
+async function withHost(
+  { tls }: Context,
+  check: (port: number, heard: Heard[]) => Promise<void>,
+): Promise<void> {
+  if (tls === null) throw new Error("--tls has to be given: a host that the server trusts");
+  const heard: Heard[] = [];
+  const server = createServer(tls, async (request, response) => {
+    const { headers } = request;
+    const body = await text(request);
+    heard.push({ host: (headers.host ?? "").replace(/:.*/, ""), head: String(headers["x-said"]), body });
+    response.end(body);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  try {
+    await check((server.address() as AddressInfo).port, heard);
+  } finally {
+    server.close();
+    server.closeAllConnections();
   }
 }
 
@@ -148,10 +181,47 @@ export const vaults: Group = {
         assert.deepEqual(await update({ header: false, body: true }), { header: false, body: true });
       },
     ),
-    notYet(
+    item(
       72,
       "The sandbox sees a placeholder, which becomes the secret only on its way to an allowed host",
-      "it is built, and not checked here yet",
+      async (context) => {
+        const { client, session, turn, vault } = context;
+        const { id: vault_id } = await vault();
+        const networking = { type: "limited" as const, allowed_hosts: ["localhost"] };
+        const names = { both: {}, head: { header: true }, body: { body: true } };
+        for (const [name, injection_location] of Object.entries(names))
+          await client.beta.vaults.credentials.create(vault_id, {
+            auth: {
+              ...{ ...variable, networking, secret_name: name, secret_value: `${secret}-${name}` },
+              ...(name !== "both" && { injection_location }),
+            },
+          });
+        const { id } = await session({ vault_ids: [vault_id] });
+        await withHost(context, async (port, heard) => {
+          const all = Object.keys(names).map((name) => `$${name}`);
+          const at = (host: string, options: string) =>
+            `env -u NO_PROXY -u no_proxy curl -sS -m 20 ${options} -H "x-said: ${all.join(" ")}" -d "${all.join(" ")}" https://${host}:${port}/`;
+          const run = async (command: string) => saidIn(await turn(id, bash(command), next, echoes)).trim();
+          const shown = await run(`echo ${all.join(" ")}`);
+          const [, head = "", body = ""] = shown.split(" ");
+          assert.ok(body.length > 8 && new Set(shown.split(" ")).size === 3, shown);
+          // Of the other one nobody but the sandbox itself could judge the certificate.
+          const said = [await run(at("localhost", "")), await run(at("127.0.0.1", "-k"))];
+          assert.deepEqual(
+            heard,
+            [
+              {
+                host: "localhost",
+                head: `${secret}-both ${secret}-head ${body}`,
+                body: `${secret}-both ${head} ${secret}-body`,
+              },
+              { host: "127.0.0.1", head: shown, body: shown },
+            ],
+            said.join("; "),
+          );
+          assert.ok(!JSON.stringify([shown, said, await context.list(id)]).includes(secret));
+        });
+      },
     ),
     item(
       73,
