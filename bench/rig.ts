@@ -154,6 +154,7 @@ export async function startRig(): Promise<Rig> {
           quota_bytes: null,
           uploads_downloadable: false,
         },
+        mcp: { elicitation: "decline" },
         repositories: { hosts: [], folder: join(folder, "repositories") },
         seal: createSeal(masterKeyOf(freshMasterKey())),
         work_lease_ms: limits.work_lease_ms,

@@ -14,6 +14,7 @@ import { type ConfigFile, parseConfigFile } from "./config/file.ts";
 import { type FilesSettings, filesSettings, filesVariables, ownFileStore } from "./config/files.ts";
 import { type HandsSettings, handsSettings, handsVariables, parseHostAndPort } from "./config/hands.ts";
 import { type MasterKeySettings, masterKeySettings, masterKeyVariables } from "./config/master-key.ts";
+import { type McpSettings, mcpSettings } from "./config/mcp.ts";
 import {
   isReady,
   type ModelsConfig,
@@ -147,6 +148,7 @@ export interface Config {
   allow_private_hosts: string[];
   /** Null: agents cannot search the web. */
   search: SearchSettings | null;
+  mcp: McpSettings;
   /** Where checkpoints of workspaces lie: the same folder for every host. */
   storage: string;
   /** How long a workspace is kept, in days from when its session first used it. */
@@ -266,6 +268,7 @@ export function readConfig(
     },
     allow_private_hosts: values.DROVER_ALLOW_PRIVATE_HOSTS ?? file.web?.allow_private_hosts ?? [],
     search,
+    mcp: mcpSettings(file.mcp ?? {}),
     storage: resolve(values.DROVER_STORAGE ?? join(dataDir, "storage")),
     workspace_days: values.DROVER_WORKSPACE_DAYS,
     files,

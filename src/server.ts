@@ -25,6 +25,7 @@ import { messagesSpending } from "./brain/messages-spending.ts";
 import { settle } from "./brain/settle.ts";
 import type { Spending } from "./brain/spending.ts";
 import type { FilesSettings } from "./config/files.ts";
+import type { McpSettings } from "./config/mcp.ts";
 import type { RepositoriesSettings } from "./config/repositories.ts";
 import type { SandboxSettings } from "./config/sandboxes.ts";
 import type { SearchSettings } from "./config/web.ts";
@@ -103,6 +104,7 @@ export interface ServerOptions {
   /** How long a session's workspace is kept, in days from when it first had a sandbox. */
   workspace_days: number;
   files: FilesSettings;
+  mcp: McpSettings;
   repositories: RepositoriesSettings;
   /** Of what the database keeps that nobody else may read. */
   seal: Seal;
@@ -196,7 +198,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     logger.warn({ err: error, session_id: sessionId }, message);
   const refreshing = createRefreshing({ db, seal: options.seal, guard, trouble });
   const bearers = options.bearers ?? createBearers({ db, seal: options.seal, refreshing, trouble });
-  const mcp = createMcp({ guard, bearers, version: options.version });
+  const mcp = createMcp({ guard, bearers, version: options.version, ...options.mcp });
 
   const logEvents: LogEvents = {
     from: () => member?.id() ?? 0,

@@ -216,6 +216,36 @@ describe("the tools of an MCP server", () => {
     assert.deepEqual(answers, [{}, { action: "decline" }, { roots: [] }, -1, -32_601]);
   });
 
+  test("have a form back with its defaults, where the settings say so, and no other one", async () => {
+    const lenient = await startTestServer({
+      allow_private_hosts: ["127.0.0.1"],
+      mcp: { elicitation: "defaults" },
+    });
+    after(() => lenient.close());
+    const { environment_id } = await prepare(lenient.client);
+    const forms = [
+      {
+        properties: { name: { type: "string", default: "x" }, note: { type: "string" } },
+        required: ["name"],
+      },
+      { properties: { name: { type: "string" } }, required: ["name"] },
+    ];
+    const answers: unknown[] = [];
+    const server = await fake([
+      tool("curious", async (_, call) => {
+        for (const form of forms) {
+          const asked = { message: "?", requestedSchema: { type: "object", ...form } };
+          answers.push((await call.ask("elicitation/create", asked)).result);
+        }
+        return "asked";
+      }),
+    ]);
+    const toolsets = [{ server: "one", url: server.url }];
+    const { id } = await sessionWith(lenient.client, environment_id, toolsets);
+    assert.deepEqual(mcpTexts(await turn(lenient.client, id, calling("one", "curious"))), ["asked"]);
+    assert.deepEqual(answers, [{ action: "accept", content: { name: "x" } }, { action: "decline" }]);
+  });
+
   test("change while the session runs: the next run has the others", async () => {
     const server = await fake([
       tool("learn", async () => {

@@ -90,7 +90,7 @@ const kinds: Record<string, (url: string, means: Means) => Promise<unknown>> = {
     probeMcp(guard, { url, token: "access-token", version: "0", secrets: [] }),
   async "the MCP server of an agent"(url, { guard }) {
     const bearers = { find: async () => null, renew: async () => null, note() {} };
-    const connections = createConnections({ guard, bearers, version: "0" });
+    const connections = createConnections({ guard, bearers, version: "0", elicitation: "decline" });
     const scope = { workspace_id: "w", session_id: "s" };
     const held = connections.hold(scope, { name: "fake", url }, () => {});
     const said = await held.connected(new AbortController().signal).then(

@@ -156,6 +156,7 @@ const unconnected = createMcp({
   guard: { fetch: () => Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" })) },
   bearers: { find: async () => null, renew: async () => null, note() {} },
   version: "0",
+  elicitation: "decline",
 }).of({ workspace_id: "w", session_id: "sesn_1" });
 
 describe("the tools of a server", () => {

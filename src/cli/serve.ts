@@ -131,6 +131,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       files: config.files,
       seal,
       vault,
+      mcp: config.mcp,
       repositories: config.repositories,
       work_lease_ms: config.work_lease_ms,
       allow_private_hosts: config.allow_private_hosts,

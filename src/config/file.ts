@@ -2,6 +2,7 @@ import { parseDocument } from "yaml";
 import { z } from "zod";
 import { egressShape } from "./egress.ts";
 import { handsShape } from "./hands.ts";
+import { mcpShape } from "./mcp.ts";
 import { modelsShape } from "./models.ts";
 import { repositoriesShape } from "./repositories.ts";
 import { sandboxesShape } from "./sandboxes.ts";
@@ -10,6 +11,7 @@ import { webShape } from "./web.ts";
 const fileShape = z.strictObject({
   models: modelsShape.optional(),
   web: webShape.optional(),
+  mcp: mcpShape.optional(),
   hands: handsShape.optional(),
   sandboxes: sandboxesShape.optional(),
   egress: egressShape.optional(),

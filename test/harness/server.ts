@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
 import type { FilesSettings } from "../../src/config/files.ts";
+import type { McpSettings } from "../../src/config/mcp.ts";
 import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
 import type { RepositoryHost } from "../../src/config/repositories.ts";
 import { builtInSandboxes } from "../../src/config/sandboxes.ts";
@@ -75,6 +76,7 @@ export interface TestServerOptions {
   db?: TestDatabase;
   /** Hosts are given up sooner than usual. */
   host_gone_ms?: number;
+  mcp?: McpSettings;
   /** Where repositories may come from. */
   repository_hosts?: RepositoryHost[];
   /** Workers of self-hosted environments lose their work sooner than usual. */
@@ -118,6 +120,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       uploads_downloadable: false,
       ...options.files,
     },
+    mcp: options.mcp ?? { elicitation: "decline" },
     repositories: {
       hosts: options.repository_hosts ?? [],
       folder: join(files, "..", `${basename(files)}-repositories`),

@@ -13,6 +13,7 @@ const mcp = createMcp({
   guard,
   bearers: { find: async () => null, renew: async () => null, note() {} },
   version: "0",
+  elicitation: "defaults",
 });
 const session = mcp.of({ workspace_id: "wrkspc_1", session_id: "sesn_1" });
 const signal = AbortSignal.timeout(25_000);

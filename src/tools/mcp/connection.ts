@@ -1,8 +1,10 @@
 import type { SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import type { Elicitation } from "../../config/mcp.ts";
 import { limits } from "../../limits.ts";
 import { type Answers, createAnswers } from "./answers.ts";
 import { whenEnded } from "./bounded-body.ts";
 import { type CallResult, callResult } from "./content.ts";
+import { answerWithDefaults } from "./elicitation.ts";
 import { toolsPage } from "./listing.ts";
 import type { Requests } from "./requests.ts";
 
@@ -39,6 +41,7 @@ export interface Opening {
   version: string;
   /** How long a call may take without a word of its progress. */
   call_ms: number;
+  elicitation: Elicitation;
   /** The MCP server says that it has other tools now. */
   onChanged(): void;
 }
@@ -91,12 +94,14 @@ const eventStream: Way = ({ library, requests, url }, _, ended) => {
 };
 
 async function over(way: Way, opening: Opening, signal: AbortSignal): Promise<Connection> {
-  const { library, onChanged, version, call_ms } = opening;
+  const { library, onChanged, version, call_ms, elicitation } = opening;
   const answers = createAnswers();
   const client = new library.Client(
     { name: "drover", title: "Drover", version },
-    // What a server says of the form of its results is not compiled to code, and not held against it.
+    // Who always declines does not say that it could be asked.
     {
+      capabilities: elicitation === "defaults" ? { elicitation: { form: {} } } : {},
+      // What a server says of the form of its results is not compiled to code, and not held against it.
       jsonSchemaValidator: {
         getValidator: () => (input) => ({ valid: true, data: input as never, errorMessage: undefined }),
       },
@@ -106,7 +111,7 @@ async function over(way: Way, opening: Opening, signal: AbortSignal): Promise<Co
   client.onclose = () => {
     closed = true;
   };
-  client.fallbackRequestHandler = async ({ method }) => answerTo(method, library);
+  client.fallbackRequestHandler = async (request) => answerTo(request, opening);
   client.setNotificationHandler("notifications/tools/list_changed", async () => onChanged());
   const transport = way(opening, answers, () => void client.close());
   answers.watch(transport);
@@ -181,10 +186,13 @@ function isUnknownSession(error: unknown, { SdkHttpError }: Library): boolean {
 }
 
 /** What a server may ask of whoever calls it: nobody is there to be asked, and no model is lent out. */
-function answerTo(method: string, { ProtocolError, ProtocolErrorCode }: Library): Record<string, unknown> {
+function answerTo(
+  { method, params }: { method: string; params?: unknown },
+  { library: { ProtocolError, ProtocolErrorCode }, elicitation }: Opening,
+): Record<string, unknown> {
   switch (method) {
     case "elicitation/create":
-      return { action: "decline" };
+      return elicitation === "defaults" ? answerWithDefaults(params) : { action: "decline" };
     case "roots/list":
       return { roots: [] };
     case "sampling/createMessage":

@@ -1,3 +1,4 @@
+import type { Elicitation } from "../../config/mcp.ts";
 import { limits } from "../../limits.ts";
 import type { Guard } from "../../net/guard.ts";
 import type { McpBearers } from "../../vault/secrets.ts";
@@ -15,6 +16,7 @@ export interface McpParts {
   bearers: McpBearers;
   /** Of this server. */
   version: string;
+  elicitation: Elicitation;
   /** In place of `limits.mcp_list_ms`, `limits.mcp_call_ms` and `limits.mcp_idle_ms`. */
   list_ms?: number;
   call_ms?: number;
@@ -63,6 +65,7 @@ export function createConnections({
   guard,
   bearers,
   version,
+  elicitation,
   list_ms = limits.mcp_list_ms,
   call_ms = limits.mcp_call_ms,
   idle_ms = limits.mcp_idle_ms,
@@ -79,7 +82,10 @@ export function createConnections({
     const until = AbortSignal.any([stop.signal, AbortSignal.timeout(list_ms)]);
     const made = (async () => {
       library ??= import("@modelcontextprotocol/client");
-      return connect({ library: await library, requests, url, version, call_ms, onChanged }, until);
+      return connect(
+        { library: await library, requests, url, version, call_ms, elicitation, onChanged },
+        until,
+      );
     })();
     let found: Connection | null = null;
     let isBroken = false;

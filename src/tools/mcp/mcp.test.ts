@@ -74,7 +74,7 @@ async function becomes(isSo: () => boolean): Promise<void> {
 describe("the connections of a session", () => {
   test("are closed when nobody has used them for a while, and made again when somebody does", async () => {
     const { server, open, asked } = await startServer(usual);
-    const mcp = createMcp({ guard, bearers, version: "0", idle_ms: 40 });
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline", idle_ms: 40 });
     const session = mcp.of({ workspace_id: "w", session_id: "s" });
     assert.equal((await session.list(server, never)).status, "listed");
     await becomes(() => asked.includes("DELETE") && open.size === 0);
@@ -92,7 +92,7 @@ describe("the connections of a session", () => {
       response.flushHeaders();
       calls.push(response);
     });
-    const mcp = createMcp({ guard, bearers, version: "0" });
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
     const session = mcp.of({ workspace_id: "w", session_id: "s" });
     const running = session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
     await becomes(() => calls.length === 1);
@@ -105,7 +105,7 @@ describe("the connections of a session", () => {
 
   test("stay another drive's, which has the session by then", async () => {
     const { server, asked } = await startServer(usual);
-    const mcp = createMcp({ guard, bearers, version: "0" });
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
     const [before, now] = [0, 1].map(() => mcp.of({ workspace_id: "w", session_id: "s" }));
     before?.watch(() => {});
     await before?.list(server, never);
@@ -131,7 +131,7 @@ describe("the connections of a session", () => {
       servers.push(silent);
       await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
       const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/sse`;
-      const mcp = createMcp({ guard, bearers, version: "0", list_ms: 100 });
+      const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline", list_ms: 100 });
       const session = mcp.of({ workspace_id: "w", session_id: "s" });
       assert.equal((await session.list({ name: "one", url }, never)).status, "unreachable");
       const result = await session.run(
@@ -164,7 +164,7 @@ describe("a call", () => {
         response.end();
       }, call_ms / 10);
     });
-    const mcp = createMcp({ guard, bearers, version: "0", call_ms });
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline", call_ms });
     const session = mcp.of({ workspace_id: "w", session_id: "s" });
     const result = await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
     assert.deepEqual(result.content, [{ type: "text", text: "at last" }]);
@@ -181,7 +181,7 @@ describe("a call", () => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.flushHeaders();
     });
-    const mcp = createMcp({ guard, bearers, version: "0", call_ms: 50 });
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline", call_ms: 50 });
     const session = mcp.of({ workspace_id: "w", session_id: "s" });
     const result = await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
     assert.equal(result.is_error, true);
