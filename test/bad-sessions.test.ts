@@ -159,13 +159,10 @@ refuses("sessions", (ground) => {
       says: /^Environment env_\w+ is a self-hosted environment. `resources` are not supported/,
     },
     {
-      what: "with an MCP server",
+      what: "with a toolset of an MCP server that it has not",
       path,
-      body: overriding({
-        mcp_servers: [{ type: "url", name: "x", url: "https://x.example" }],
-        tools: [{ type: "mcp_toolset", mcp_server_name: "x" }],
-      }),
-      says: /mcp/i,
+      body: overriding({ tools: [{ type: "mcp_toolset", mcp_server_name: "x" }] }),
+      says: /^agent\.tools\.0\.mcp_server_name: /,
     },
     {
       what: "with a skill",
