@@ -181,6 +181,17 @@ describe("drover egress", () => {
     host.close();
   });
 
+  test("says what to configure where sessions have credentials and no server is near", async () => {
+    const egress = await start();
+    const socket = dial({ pass: "a pass" });
+    const answer = readAll(socket);
+    socket.end(`CONNECT ${upstreamAddress}:${port} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    assert.match(await answer, /^HTTP\/1\.1 503 [\s\S]*set DROVER_EGRESS_UPSTREAM/);
+    assert.match(await ask(upstreamAddress), /^HTTP\/1\.1 200 /);
+    await stop(egress);
+    assert.match(egress.said(), /set DROVER_EGRESS_UPSTREAM/);
+  });
+
   test("that has no files left serves again when it has", async () => {
     const egress = await start([], 48);
     const idle = Array.from({ length: 100 }, () => dial());

@@ -51,6 +51,7 @@ async function egress(options: Options): Promise<void> {
   try {
     if (!options.supervised) prepareFolders(config);
     const socket_path = options.socket ?? egressSocketOf(config);
+    const link = linkOf(config, options.listen, logger);
     const started = await startEgress({
       socket_path,
       owner: options.client,
@@ -58,7 +59,9 @@ async function egress(options: Options): Promise<void> {
       allow_private_hosts: config.allow_private_hosts,
       package_hosts: config.sandboxes.package_hosts,
       proxy: config.egress_proxy,
-      ...linkOf(config, options.listen, logger),
+      ...link,
+      // Without either this may be a machine that only has sandboxes.
+      vault_is_awaited: options.vaultSocket !== undefined || link.listen !== undefined,
       onTrouble,
     });
     if (options.runAs) dropPrivileges(options.runAs);

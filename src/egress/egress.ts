@@ -27,6 +27,8 @@ export interface EgressOptions extends ReachOptions {
   proxy?: EgressProxy | null;
   /** Where serve tells of the credentials of sessions. Without it none is used. */
   vault_socket?: string;
+  /** Whether a serve comes there, even if none ever was. */
+  vault_is_awaited?: boolean;
   /** How long that is believed, in `ms`. */
   believed_ms?: number;
   /** Who may certify hosts that credentials are for, in PEM, beside those that this process knows. */
@@ -61,9 +63,9 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
     package_hosts: [...packageHosts, ...package_hosts],
     onRefused: tellWatchers,
   });
-  const { vault_socket, believed_ms, authorities = [] } = options;
+  const { vault_socket, vault_is_awaited: is_awaited, believed_ms, authorities = [] } = options;
   const vault = vault_socket
-    ? createSessionVault({ socket_path: vault_socket, believed_ms, onTrouble })
+    ? createSessionVault({ socket_path: vault_socket, is_awaited, believed_ms, onTrouble })
     : null;
   const interception = createInterception({
     way,

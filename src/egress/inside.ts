@@ -11,7 +11,7 @@ import { upgradeOf } from "./headers.ts";
 import { createFront } from "./http-front.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { redacted, redactedHeadOf, redaction } from "./redacted.ts";
-import { type Known, type SessionVault, sayAway, VaultAway } from "./session-vault.ts";
+import { type Known, type SessionVault, VaultAway } from "./session-vault.ts";
 import { forwardUpgrade } from "./upgrade.ts";
 import type { Usable } from "./usable.ts";
 import type { Asking } from "./uses.ts";
@@ -76,7 +76,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
       }
       return { path, prepared, note, redactor };
     } catch (error) {
-      if (error instanceof VaultAway) return { problem: sayAway };
+      if (error instanceof VaultAway) return { problem: error.answer };
       throw error;
     }
   }

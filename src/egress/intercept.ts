@@ -6,7 +6,7 @@ import { alertAndEnd } from "./answers.ts";
 import type { Certificates } from "./certificates.ts";
 import { type Destination, spelled } from "./destination.ts";
 import { createInside } from "./inside.ts";
-import { type Known, type SessionVault, sayAway, VaultAway } from "./session-vault.ts";
+import { type Known, type SessionVault, VaultAway } from "./session-vault.ts";
 import { secureHost, secureProgram } from "./tls-ends.ts";
 import { type Usable, usableAt } from "./usable.ts";
 import type { Denial, WayOut } from "./way-out.ts";
@@ -83,7 +83,7 @@ export function createInterception(parts: InterceptionParts): Interception {
       const known = await knowing;
       if (known instanceof VaultAway) {
         socket.destroy();
-        return { denial: sayAway };
+        return { denial: known.answer };
       }
       if (known === null || usable(known, to) === null) return { socket, intercept: null };
       return {

@@ -9,7 +9,7 @@ import { describe, type TestContext, test } from "node:test";
 import { limits } from "../limits.ts";
 import type { SessionSecrets, Use } from "../net/vault-wire.ts";
 import { listenForEgress, type VaultAnswers, type VaultListener } from "../vault/socket.ts";
-import { createSessionVault, type SessionVaultOptions, VaultAway } from "./session-vault.ts";
+import { createSessionVault, type SessionVaultOptions, VaultAway, VaultMissing } from "./session-vault.ts";
 
 const secretsOf = (secret: string): SessionSecrets => ({
   authority: { certificate: "certificate", private_key: "key" },
@@ -161,6 +161,16 @@ describe("a serve that is away", () => {
     });
     await assert.rejects(vault.secretsOf(asking("a")), VaultAway);
     await deaf.close();
+    await serve();
+    assert.ok(await vault.secretsOf(asking("a")));
+  });
+
+  test("that never was there is not waited for, unless one is to come", async (t) => {
+    const { vault, serve, troubles } = bench(t, { is_awaited: false });
+    await assert.rejects(vault.secretsOf(asking("a")), VaultMissing);
+    await assert.rejects(vault.secretsOf(asking("a")), VaultMissing);
+    assert.equal(troubles.length, 1, "told once");
+    assert.match(troubles[0] ?? "", /set DROVER_EGRESS_UPSTREAM there/);
     await serve();
     assert.ok(await vault.secretsOf(asking("a")));
   });

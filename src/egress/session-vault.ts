@@ -9,23 +9,41 @@ export interface Known extends SessionSecrets {
   redactor: Redactor;
 }
 
-/** What programs are told then. */
-export const sayAway = {
-  status: 503,
-  text: "Drover cannot find out at present which credentials of this session are for this host: its server is away. Try again.",
-} as const;
-
 /** Serve could not be asked. */
 export class VaultAway extends Error {
-  override readonly name = "VaultAway";
+  override readonly name: string = "VaultAway";
+
+  constructor(message = sayAway) {
+    super(message);
+  }
+
+  /** What programs are told then. */
+  get answer() {
+    return { status: 503, text: this.message } as const;
+  }
 }
+
+const sayAway =
+  "Drover cannot find out at present which credentials of this session are for this host: its server is away. Try again.";
+
+/** This machine has no serve, and nobody has said where one is. */
+export class VaultMissing extends VaultAway {
+  override readonly name = "VaultMissing";
+
+  constructor() {
+    super(sayMissing);
+  }
+}
+
+const sayMissing =
+  "This session has credentials, and its sandbox host has no drover serve and no way to one, so that this connection is not made. The administrator has to set DROVER_EGRESS_UPSTREAM there, as docs/OPERATIONS.md says under \"Credentials on those hosts\".";
 
 /**
  * The secrets of the sessions whose programs have connections here. In memory alone, by need, and no longer than they are
  * used.
  */
 export interface SessionVault {
-  /** Null for a session without any: it has ended, or the pass is not its own. Rejects with `VaultAway`. */
+  /** Null for a session without any: it has ended, or the pass is not its own. Rejects with `VaultAway` or `VaultMissing`. */
   secretsOf(asking: Asking): Promise<Known | null>;
   /** Says in a while that it was used, however long serve is away. */
   used(asking: Asking, use: Pick<Use, "id" | "host" | "outcome">): void;
@@ -57,6 +75,7 @@ export function createSessionVault(options: SessionVaultOptions): SessionVault {
     onTrouble = () => {},
   } = options;
   const client = createVaultClient(options);
+  let isMissingSaid = false;
   /** The one that was wanted last is at the end. */
   const entries = new Map<string, Entry>();
   const forgetting = setInterval(() => {
@@ -66,11 +85,19 @@ export function createSessionVault(options: SessionVaultOptions): SessionVault {
   }, forgotten_ms / 2).unref();
   const uses = createUses(client.ask, onTrouble);
 
+  /** Which whoever runs this hears of once. */
+  function missing(): VaultMissing {
+    const error = new VaultMissing();
+    if (!isMissingSaid) onTrouble(error);
+    isMissingSaid = true;
+    return error;
+  }
+
   async function askFor(entry: Entry, { session_id, pass }: Asking): Promise<Known | null> {
     const asked_at = performance.now();
     try {
       const answer = await client.ask({ type: "resolve", session_id, pass });
-      if (answer?.type !== "resolved") throw new VaultAway("the server that knows the credentials is away");
+      if (answer?.type !== "resolved") throw new VaultAway();
       entry.known = withRedactor(answer.secrets, entry.known);
       entry.asked_at = asked_at;
       return entry.known;
@@ -100,6 +127,7 @@ export function createSessionVault(options: SessionVaultOptions): SessionVault {
         entries.delete(oldest);
       }
       if (now - entry.asked_at < believed_ms) return entry.known;
+      if (client.isMissing()) throw missing();
       entry.asking ??= askFor(entry, asking);
       return entry.asking;
     },

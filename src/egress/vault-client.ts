@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../limits.ts";
@@ -11,6 +12,8 @@ export type VaultQuestion = Unsent<VaultRequest>;
 export interface VaultClient {
   /** Null when serve could not answer for as long as anyone waits. */
   ask(question: VaultQuestion): Promise<VaultAnswer | null>;
+  /** Whether no serve has ever been there, and none is to be waited for. */
+  isMissing(): boolean;
   close(): void;
 }
 
@@ -18,12 +21,15 @@ export interface VaultClientOptions {
   socket_path: string;
   /** How long a question waits for a serve that is away. */
   wait_ms?: number;
+  /** One is known to come, even if nothing shows that one was ever there. */
+  is_awaited?: boolean;
 }
 
 /** It connects when something is asked, and asks again what got no answer. */
 export function createVaultClient({
   socket_path,
   wait_ms = limits.vault_wait_ms,
+  is_awaited = true,
 }: VaultClientOptions): VaultClient {
   const closed = new AbortController();
   let opening: Promise<Line | null> | null = null;
@@ -52,6 +58,7 @@ export function createVaultClient({
       }
       return null;
     },
+    isMissing: () => !is_awaited && opening === null && !existsSync(socket_path),
     close() {
       closed.abort();
       void opening?.then((line) => line?.end());
