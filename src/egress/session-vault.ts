@@ -36,7 +36,7 @@ export class VaultMissing extends VaultAway {
 }
 
 const sayMissing =
-  "This session has credentials, and its sandbox host has no drover serve and no way to one, so that this connection is not made. The administrator has to set DROVER_EGRESS_UPSTREAM there, as docs/OPERATIONS.md says under \"Credentials on those hosts\".";
+  'This session has credentials, and its sandbox host has no drover serve and no way to one, so that this connection is not made. The administrator has to set DROVER_EGRESS_UPSTREAM there, as docs/OPERATIONS.md says under "Credentials on those hosts".';
 
 /**
  * The secrets of the sessions whose programs have connections here. In memory alone, by need, and no longer than they are
