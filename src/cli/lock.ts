@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { tryLock } from "../net/file-lock.ts";
 
 export interface DataDirLock {
   /** Whoever holds this descriptor holds the lock; it is free when the last one has ended, however that ends. */
@@ -18,8 +18,6 @@ export interface LockOptions {
   signal?: AbortSignal;
 }
 
-const lockedByAnother = 1;
-
 /** Makes this process, and the children that get the descriptor, the only ones to work on a data directory. */
 export async function lockDataDir(
   dataDir: string,
@@ -29,7 +27,7 @@ export async function lockDataDir(
   const fd = openSync(path, "a+", 0o600);
   try {
     const deadline = Date.now() + (options.wait_ms ?? 30_000);
-    for (let attempt = 0; !take(fd); attempt += 1) {
+    for (let attempt = 0; !tryLock(fd); attempt += 1) {
       const holder = Number(readFileSync(path, "utf8"));
       if (isAlive(holder)) throw new Error(`another ${program} (pid ${holder}) already runs on ${dataDir}`);
       if (Date.now() > deadline) {
@@ -48,17 +46,6 @@ export async function lockDataDir(
     throw error;
   }
   return { fd, release: () => closeSync(fd) };
-}
-
-/** The lock belongs to the open file, so it stays when the program that took it for us ends. */
-function take(fd: number): boolean {
-  const { status, error, stderr } = spawnSync("flock", ["--exclusive", "--nonblock", "3"], {
-    stdio: ["ignore", "ignore", "pipe", fd],
-    encoding: "utf8",
-  });
-  if (error) throw new Error("the program flock is missing: install the package util-linux");
-  if (status !== 0 && status !== lockedByAnother) throw new Error(`flock failed: ${stderr.trim()}`);
-  return status === 0;
 }
 
 function isAlive(pid: number): boolean {

@@ -65,7 +65,7 @@ export function serveCommand(): Command {
     });
 }
 
-/** Whatever the roles of a process are: what egress asks for is in the database. Of several on one machine one answers. */
+/** Whatever the roles of a process are: what egress asks for is in the database. */
 async function listenForVault(
   config: Config,
   { vaultSocket, vaultClient, runAs }: ServeOptions,
@@ -79,11 +79,8 @@ async function listenForVault(
       onTrouble: (error) => logger.error({ err: error }, "egress could not be told of credentials"),
     });
   } catch (error) {
-    if (!(error instanceof SocketTaken) || vaultSocket !== undefined) throw error;
-    logger.info(
-      { socket_path },
-      "another drover serve answers what egress asks of credentials; with a --vault-socket of its own, which egress is told of too, this one would take its place",
-    );
+    if (!(error instanceof SocketTaken)) throw error;
+    logger.info({ socket_path }, "others answer what egress asks of credentials: they are as many as may be");
     return null;
   }
 }

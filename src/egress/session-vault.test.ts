@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
 import { limits } from "../limits.ts";
@@ -166,13 +166,28 @@ describe("a serve that is away", () => {
   });
 
   test("that never was there is not waited for, unless one is to come", async (t) => {
-    const { vault, serve, troubles } = bench(t, { is_awaited: false });
+    const { vault, serve, troubles } = bench(t, { is_awaited: false, believed_ms: 0, wait_ms: 300 });
     await assert.rejects(vault.secretsOf(asking("a")), VaultMissing);
     await assert.rejects(vault.secretsOf(asking("a")), VaultMissing);
     assert.equal(troubles.length, 1, "told once");
     assert.match(troubles[0] ?? "", /set DROVER_EGRESS_UPSTREAM there/);
-    await serve();
+    const first = await serve();
     assert.ok(await vault.secretsOf(asking("a")));
+    await first.close();
+    await assert.rejects(vault.secretsOf(asking("a")), { name: "VaultAway" });
+  });
+
+  test("is no matter where another one is on that machine; those that begin at once have places of their own", async (t) => {
+    const { vault, serve, socket_path } = bench(t, { believed_ms: 0 });
+    const serves = await Promise.all([serve(), serve(), serve()]);
+    for (const each of serves) {
+      for (let n = 0; n < 3; n += 1) assert.ok(await vault.secretsOf(asking("a")));
+      await each.close();
+      await serve();
+    }
+    assert.ok(await vault.secretsOf(asking("a")));
+    const places = readdirSync(dirname(socket_path)).toSorted();
+    assert.deepEqual(places, ["vault.sock", "vault.sock.2", "vault.sock.3", "vault.sock.lock"]);
   });
 
   test("was told before: nothing is believed for longer because of that", async (t) => {

@@ -3,12 +3,13 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../limits.ts";
 import { readLines } from "../net/lines.ts";
+import { vaultLock, vaultPlaces } from "../net/vault-places.ts";
 import { type VaultAnswer, type VaultRequest, vaultAnswer } from "../net/vault-wire.ts";
 
 type Unsent<Request> = Request extends { n: number } ? Omit<Request, "n"> : never;
 export type VaultQuestion = Unsent<VaultRequest>;
 
-/** The connection to serve, which may end and come back at any time. */
+/** The connection to one of the machine's serves, which may end and come back at any time. */
 export interface VaultClient {
   /** Null when serve could not answer for as long as anyone waits. */
   ask(question: VaultQuestion): Promise<VaultAnswer | null>;
@@ -58,7 +59,8 @@ export function createVaultClient({
       }
       return null;
     },
-    isMissing: () => !is_awaited && opening === null && !existsSync(socket_path),
+    isMissing: () =>
+      !is_awaited && opening === null && !existsSync(socket_path) && !existsSync(vaultLock(socket_path)),
     close() {
       closed.abort();
       void opening?.then((line) => line?.end());
@@ -73,8 +75,16 @@ interface Line {
   end(): void;
 }
 
-/** Null when nobody listens there. */
-function openLine(path: string, onEnd: () => void): Promise<Line | null> {
+/** To the first that listens; null when nobody does. */
+async function openLine(socket_path: string, onEnd: () => void): Promise<Line | null> {
+  for (const place of vaultPlaces(socket_path)) {
+    const line = await openLineAt(place, onEnd);
+    if (line !== null) return line;
+  }
+  return null;
+}
+
+function openLineAt(path: string, onEnd: () => void): Promise<Line | null> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.on("error", () => {});

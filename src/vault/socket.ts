@@ -1,7 +1,12 @@
-import type { Socket } from "node:net";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import type { Server, Socket } from "node:net";
+import { dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { limits } from "../limits.ts";
+import { tryLock } from "../net/file-lock.ts";
 import { readLines } from "../net/lines.ts";
-import { listenLocally } from "../net/local-socket.ts";
+import { type LocalListener, listenLocally, SocketTaken } from "../net/local-socket.ts";
+import { vaultLock, vaultPlaces } from "../net/vault-places.ts";
 import {
   type SessionSecrets,
   type Use,
@@ -26,6 +31,7 @@ export interface VaultListener {
 }
 
 export interface VaultSocket {
+  /** The first of the places where serves of this machine listen. */
   socket_path: string;
   /** Who may connect, besides root: the user of `drover egress`. */
   owner?: { uid: number; gid: number };
@@ -84,7 +90,7 @@ export async function listenForEgress({
     });
   }
 
-  const server = await listenLocally({ socket_path, owner }, onConnection);
+  const server = await listenAtFreePlace({ socket_path, owner }, onConnection);
   server.maxConnections = limits.vault_connections_max;
   server.on("error", onTrouble);
   return {
@@ -97,6 +103,33 @@ export async function listenForEgress({
       await Promise.all([closed, ...busy]);
     },
   };
+}
+
+/** One at a time looks for a place and takes it: what nobody listens at could be somebody's in the next moment. */
+async function listenAtFreePlace(
+  { socket_path, owner }: LocalListener,
+  onConnection: (socket: Socket) => void,
+): Promise<Server> {
+  mkdirSync(dirname(socket_path), { recursive: true });
+  const fd = openSync(vaultLock(socket_path), "a", 0o600);
+  try {
+    const until = performance.now() + limits.vault_lock_ms;
+    while (!tryLock(fd)) {
+      if (performance.now() > until)
+        throw new Error(`another process holds ${vaultLock(socket_path)}; end it (see: fuser)`);
+      await pause(limits.vault_retry_ms);
+    }
+    for (const place of vaultPlaces(socket_path)) {
+      try {
+        return await listenLocally({ socket_path: place, owner }, onConnection);
+      } catch (error) {
+        if (!(error instanceof SocketTaken)) throw error;
+      }
+    }
+    throw new SocketTaken(`${limits.vault_listeners_max} other processes already serve ${socket_path}`);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 const gone = () => Promise.reject(new Error("this server has ended"));

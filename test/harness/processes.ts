@@ -43,6 +43,8 @@ export interface Processes {
   db: TestDatabase;
   /** Where the host that shares a data directory with the servers keeps its sandboxes. */
   handsFolder: string;
+  /** Where its sockets are. */
+  runtimeFolder: string;
   /** Of the file store of the servers. */
   filesFolder: string;
   /** A free port for a serve; one that is started again may take the same. */
@@ -174,6 +176,7 @@ export async function startProcesses(
   return {
     db,
     handsFolder: join(dataDir, "hands"),
+    runtimeFolder: runtimes[0] ?? "",
     filesFolder: join(dataDir, "files"),
     serve: (port, ...args) => serve(port, args),
     serveVersion: (main, port) => serve(port, [], main),
