@@ -104,10 +104,9 @@ export async function lookEverywhere(rig: Rig, play: Play, bystander: number): P
 
 /** Waits until the workspace was kept. */
 export async function keptWorkspace({ folder }: Rig): Promise<void> {
+  const workspaces = join(folder, "data/storage/documents/workspaces");
   const isThere = () =>
-    existsSync(join(folder, "data/storage")) &&
-    readdirSync(join(folder, "data/storage"), { recursive: true }).some((name) =>
-      /documents\/workspaces\/.*\d+\.json$/.test(String(name)),
-    );
+    existsSync(workspaces) &&
+    readdirSync(workspaces, { recursive: true }).some((name) => /\d+\.json$/.test(String(name)));
   while (!isThere()) await pause(50);
 }

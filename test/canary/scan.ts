@@ -1,5 +1,5 @@
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { brotliDecompressSync, constants, inflateSync, unzipSync, zstdDecompressSync } from "node:zlib";
 import type { Canaries } from "./secrets.ts";
 
@@ -157,12 +157,15 @@ function segmentsOf(pid: number): { start: number; end: number }[] {
   });
 }
 
-/** Of processes whose arguments or whose mounts name it: some have left their family. */
+/**
+ * Of processes whose arguments or whose mounts name it: some have left their family. Paths of mounts begin at the root of
+ * their disk, so only the folder's own name, which nothing else has, is in all of them.
+ */
 export const processesOf = (folder: string): number[] =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) =>
-      [`cmdline`, `mountinfo`].some((file) => readAll(`/proc/${pid}/${file}`)?.includes(folder)),
+      [`cmdline`, `mountinfo`].some((file) => readAll(`/proc/${pid}/${file}`)?.includes(basename(folder))),
     )
     .map(Number);
 
