@@ -66,8 +66,11 @@ export async function openTls(
   client: Socket,
 ): Promise<void> {
   const { port = 443 } = line;
-  client.setTimeout(limits.egress_head_ms, () => client.destroy());
+  const silent = () => client.destroy();
+  client.setTimeout(limits.egress_head_ms, silent);
   const opening = await hearOpening(client);
+  // Whoever carries it from here on says how long it may be silent.
+  client.off("timeout", silent).setTimeout(0);
   if (opening === null) return;
   const name = opening.kind === "hello" ? opening.server_name : null;
   const host = name === null ? null : parseHost(name);
