@@ -539,6 +539,8 @@ export const limits = {
   credentials_hosts_max: 64,
   /** A body that may become longer or shorter by a secret, and is still announced with its length; it is kept until it is whole. */
   substituted_body_bytes_max: 1 << 20,
+  /** Of those of one session together, all that are on their way. More are sent in chunks. */
+  substituted_bodies_bytes_max: 16 << 20,
   /** How long the few bytes wait that a secret may begin with, when nothing follows them. */
   redacted_early_ms: 20,
   /** How much a frame of zstd may need to be decoded, as a power of two. */

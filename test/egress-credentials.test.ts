@@ -16,8 +16,9 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { ProxyAgent, WebSocket } from "undici";
+import { limits } from "../src/limits.ts";
 import type { SessionSecret } from "../src/net/vault-wire.ts";
-import { certificateOf, limitedTo, listen } from "./harness/egress.ts";
+import { certificateOf, limitedTo, listen, readAll } from "./harness/egress.ts";
 import { gitBackend } from "./harness/git-backend.ts";
 import { type InterceptionRig, interceptionRig, say } from "./harness/interception.ts";
 
@@ -62,8 +63,11 @@ const heard: Heard[] = [];
 const connected = new Set<Socket>();
 type Reply = (response: ServerResponse, told: Heard, request: IncomingMessage) => unknown;
 let reply: Reply;
+/** Instead of hearing all of a request first. */
+let take: ((request: IncomingMessage) => unknown) | null = null;
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (take !== null) return void take(request);
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part);
   const { method = "", url = "", headers } = request;
@@ -122,6 +126,7 @@ after(async () => {
 });
 beforeEach(() => {
   heard.length = 0;
+  take = null;
   current = `cred_${Number(current.slice(5)) + 1}`;
   reply = (response) => response.end("fine");
   rig.secrets.splice(0, rig.secrets.length, variable({}));
@@ -228,6 +233,74 @@ describe("a program of a session with a credential", () => {
   });
 });
 
+describe("a secret that is archived or changed while a program takes its time", () => {
+  const until = (done: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const look = () => (done() ? resolve() : void setImmediate(look));
+      look();
+    });
+  const gone = () =>
+    rig.secrets.splice(0, rig.secrets.length, variable({ id: "cred_other", placeholder: "x".repeat(24) }));
+
+  test("stands in no body that has begun before", async () => {
+    for (const change of [
+      gone,
+      () => rig.secrets.splice(0, 1, variable({ secret: "the next secret of this variable!" })),
+    ]) {
+      const arrived: Buffer[] = [];
+      take = (request) => request.on("data", (chunk) => arrived.push(chunk)).on("error", () => {});
+      rig.secrets[0] = variable({});
+      const secured = await rig.tunnel(`up.test:${ports.https}`);
+      const answer = readAll(secured);
+      const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+      secured.write(
+        `POST / HTTP/1.1\r\nHost: up.test\r\nTransfer-Encoding: chunked\r\n\r\n${chunk(`${placeholder}.`)}`,
+      );
+      await until(() => Buffer.concat(arrived).toString() === `${secret}.`);
+      change();
+      secured.write(chunk(`${placeholder}.`));
+      secured.write(`0\r\n\r\n${asked("GET / HTTP/1.1")}`);
+      assert.match(await answer, /^HTTP\/1\.1 502 .*changed or archived/);
+      // The host's connection went with that request, and so does the program's.
+      assert.doesNotMatch(await answer, /HTTP\/1\.1 200/);
+      assert.equal(Buffer.concat(arrived).toString(), `${secret}.`);
+    }
+  });
+
+  test("stands in no head that waits for its body, or for the request before it", async () => {
+    rig.secrets.push(variable(odd));
+    const waits = await rig.tunnel(`up.test:${ports.https}`);
+    const answer = readAll(waits);
+    waits.write(
+      `POST / HTTP/1.1\r\nHost: up.test\r\nConnection: close\r\nX-Key: ${placeholder}\r\nContent-Length: 40\r\n\r\n`,
+    );
+    const behind = await rig.tunnel(`up.test:${ports.https}`);
+    const answers = readAll(behind);
+    let go = () => {};
+    reply = (response) => {
+      go = () => response.end("late");
+    };
+    behind.write(
+      `GET /1 HTTP/1.1\r\nHost: up.test\r\n\r\n${asked("GET /2 HTTP/1.1", `X-Key: ${placeholder}`)}`,
+    );
+    await until(() => heard.length === 1);
+    gone();
+    reply = (response) => response.end("fine");
+    go();
+    await answers;
+    waits.write("z".repeat(40));
+    await answer;
+    assert.deepEqual(
+      heard.map(({ url, headers }) => [url, headers["x-key"]]),
+      [
+        ["/1", undefined],
+        ["/2", placeholder],
+        ["/", placeholder],
+      ],
+    );
+  });
+});
+
 describe("a secret of another length than its placeholder", () => {
   beforeEach(() => {
     rig.secrets.push(variable(odd));
@@ -241,6 +314,41 @@ describe("a secret of another length than its placeholder", () => {
     assert.equal(first?.headers["content-length"], String(first?.body.length));
     assert.equal(second?.body, odd.secret);
     assert.deepEqual(await rig.outcomes(odd.id, 2), ["sent 200", "sent 200"]);
+  });
+
+  test("makes more be sent in chunks than are kept of a session at once", async () => {
+    const size = limits.substituted_body_bytes_max;
+    const count = limits.substituted_bodies_bytes_max / size;
+    const arrived = new Promise<IncomingMessage>(
+      (resolve) => (take = (request) => resolve(request.resume())),
+    );
+    const begin = async () => {
+      const secured = await rig.tunnel(`up.test:${ports.https}`);
+      await new Promise((resolve) =>
+        secured.write(
+          `POST / HTTP/1.1\r\nHost: up.test\r\nContent-Length: ${size}\r\nExpect: 100-continue\r\n\r\n`,
+          resolve,
+        ),
+      );
+      return secured;
+    };
+    const kept = [];
+    for (let i = 0; i < count; i += 1) {
+      const secured = await begin();
+      // That it is kept is what the program is told to go on for.
+      await once(secured, "data");
+      kept.push(secured);
+    }
+    const more = await begin();
+    assert.equal((await arrived).headers["transfer-encoding"], "chunked");
+    for (const each of [...kept, more]) each.destroy();
+    take = null;
+    let length: string | undefined;
+    // What was kept is let go of when the programs have.
+    while (length === undefined) {
+      await curl("-d", odd.placeholder, url());
+      length = heard.at(-1)?.headers["content-length"];
+    }
   });
 
   test("makes a large one be sent in chunks", async () => {
@@ -396,16 +504,18 @@ describe("an answer", () => {
       response.writeHead(200, `fine ${secret}`, {
         location: `/?${encodeURIComponent(secret)}`,
         "set-cookie": [`a=${secret}`, "b=2"],
+        [secret]: "a name",
         trailer: "x-end",
       });
       response.write(".");
-      response.addTrailers({ "x-end": secret });
+      response.addTrailers({ "x-end": secret, [`x-${secret}`]: "a name" });
       response.end();
     };
     const answer = hidden(await exchange(asked("GET / HTTP/1.1")));
     assert.match(answer, new RegExp(`^HTTP/1.1 200 fine ${placeholder}\r\n`));
     assert.match(answer, new RegExp(`\r\nx-end: ${placeholder}\r\n`));
     assert.match(answer, /set-cookie: b=2/);
+    assert.equal(answer.split(`${placeholder}: a name`).length, 3);
   });
 
   test("without a body keeps its head", async () => {

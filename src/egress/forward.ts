@@ -125,7 +125,10 @@ export function forward(request: IncomingMessage, response: ServerResponse, pass
   );
   response.on("error", fail);
   // What the host has not waited for is read, for the next request is behind it.
-  response.on("finish", () => body.unpipe(upstream).resume());
+  response.on("finish", () => {
+    body.unpipe(upstream).resume();
+    request.resume();
+  });
   response.on("close", () => upstream.destroy());
   request.on("error", fail);
   if (body !== request) body.on("error", fail);

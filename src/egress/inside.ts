@@ -3,15 +3,15 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { limits } from "../limits.ts";
-import type { Redactor } from "../vault/redact.ts";
 import { type Answer, answer, answerAndEnd, endWith } from "./answers.ts";
 import { type Destination, parseAuthority, spelled } from "./destination.ts";
 import { forward, hostHeader, type Inbound } from "./forward.ts";
 import { upgradeOf } from "./headers.ts";
 import { createFront } from "./http-front.ts";
-import { type Prepared, prepare } from "./prepare.ts";
+import { type Prepared, prepare, type Room } from "./prepare.ts";
 import { redacted, redactedHeadOf, redaction } from "./redacted.ts";
 import { type Known, type SessionVault, VaultAway } from "./session-vault.ts";
+import { SecretGone } from "./substitute.ts";
 import { forwardUpgrade } from "./upgrade.ts";
 import type { Usable } from "./usable.ts";
 import type { Asking } from "./uses.ts";
@@ -31,14 +31,16 @@ interface Connection extends Inside {
   /** It is gone: requests that are open are answered, if they can be, and no further ones. */
   gone: boolean;
   open_requests: number;
+  /** The request before is over. One that waits has no secrets yet: it may wait for long. */
+  before: Promise<void>;
+  /** Of its session. */
+  room: Room;
 }
 
 /** What leaves. */
 interface Leaving {
   path: string;
   prepared: Prepared;
-  /** Of the answer; null where nothing could be in it. */
-  redactor: Redactor | null;
   /** Says once of each secret that it was in it, and what came of that. */
   note(outcome: string): void;
 }
@@ -54,6 +56,22 @@ export interface InsideParts {
  * a connection does; it ends when that ends.
  */
 export function createInside({ vault, usable, onTrouble }: InsideParts) {
+  /** How many bytes are kept of each session's. */
+  const kept = new Map<string, number>();
+  const roomOf = (session_id: string): Room => ({
+    take(bytes) {
+      const sum = (kept.get(session_id) ?? 0) + bytes;
+      if (sum > limits.substituted_bodies_bytes_max) return false;
+      kept.set(session_id, sum);
+      return true;
+    },
+    give(bytes) {
+      const left = (kept.get(session_id) ?? 0) - bytes;
+      if (left > 0) kept.set(session_id, left);
+      else kept.delete(session_id);
+    },
+  });
+
   /** What leaves, or what the program is told instead. */
   async function leaving(
     request: IncomingMessage,
@@ -63,18 +81,23 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     const { asking, to } = connection;
     const path = pathOf(request, to);
     if (path === null) return { problem: misdirected(to) };
-    try {
+    const now = async () => {
       const known = await vault.secretsOf(asking);
-      const redactor = known?.redactor.hides_any ? known.redactor : null;
-      const how = { usable: known && usable(known, to), readable: redactor !== null };
-      const prepared = await prepare(request, response, path, how);
+      return {
+        usable: known && usable(known, to),
+        redactor: known?.redactor.hides_any ? known.redactor : null,
+      };
+    };
+    try {
+      const unproven = await problemOfHost(connection);
+      const prepared = await prepare({ request, response, path, now, room: connection.room });
       const note = noting(connection, prepared);
-      const problem = prepared.problem ?? (await problemOfHost(connection));
+      const problem = prepared.problem ?? unproven;
       if (problem !== null) {
         note(`not sent: ${problem.why}`);
         return { problem };
       }
-      return { path, prepared, note, redactor };
+      return { path, prepared, note };
     } catch (error) {
       if (error instanceof VaultAway) return { problem: error.answer };
       throw error;
@@ -90,12 +113,17 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
   }
 
   async function onRequest(request: IncomingMessage, response: ServerResponse, connection: Connection) {
-    const { to } = connection;
+    const { to, before } = connection;
+    const over = Promise.withResolvers<void>();
+    connection.before = over.promise;
     connection.open_requests += 1;
     response.on("close", () => {
+      over.resolve();
       connection.open_requests -= 1;
       if (connection.gone && connection.open_requests === 0) endWith(request.socket);
     });
+    await before;
+    if (response.destroyed) return;
     const read = await leaving(request, response, connection).catch((error) => {
       // A program that goes away while it sends something is no trouble.
       if (request.errored === null) throw error;
@@ -103,7 +131,8 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     });
     if (read === null || response.destroyed) return;
     if ("problem" in read) return answer(response, read.problem);
-    const { path, prepared, note, redactor } = read;
+    const { path, prepared, note } = read;
+    const { redactor } = prepared;
     let outcome = "sent";
     response.on("close", () => note(outcome));
     const upstream = ask(request, connection, path, prepared.headers);
@@ -117,7 +146,12 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
         return "status" in inbound || !isLast(from) ? inbound : closing(inbound);
       },
       // As it would have ended without anybody between: whoever has asked on a connection that was used before asks again.
-      failed: (error) => (upstream.reusedSocket ? null : unreachable(to, error)),
+      failed(error) {
+        if (error instanceof VaultAway) return error.answer;
+        if (error instanceof SecretGone)
+          return { status: 502, text: `Drover has broken this request off: ${error.message}.` };
+        return upstream.reusedSocket ? null : unreachable(to, error);
+      },
     });
   }
 
@@ -125,7 +159,8 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     const { to } = connection;
     const read = await leaving(request, null, connection);
     if ("problem" in read) return answerAndEnd(program, read.problem);
-    const { path, prepared, note, redactor } = read;
+    const { path, prepared, note } = read;
+    const { redactor } = prepared;
     const asked = ["connection", "upgrade", "upgrade", upgradeOf(request) ?? ""];
     forwardUpgrade(program, {
       upstream: ask(request, connection, path, [...prepared.headers, ...asked]),
@@ -155,7 +190,8 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     /** From the program's first byte on. */
     serve(program: TLSSocket, inside: Inside): void {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-      const connection: Connection = { ...inside, agent, gone: false, open_requests: 0 };
+      const about = { agent, gone: false, open_requests: 0, before: Promise.resolve() };
+      const connection: Connection = { ...inside, ...about, room: roomOf(inside.asking.session_id) };
       const gone = () => {
         connection.gone = true;
         if (connection.open_requests === 0) endWith(program);

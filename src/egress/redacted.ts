@@ -48,7 +48,7 @@ const unread = (what: string): Answer => ({
 });
 
 const redactedHeaders = (flat: readonly string[], redactor: Redactor | null): string[] =>
-  pairsOf(flat).flatMap(([name, value]) => [name, inHeader(value, redactor)]);
+  pairsOf(flat).flatMap((pair) => pair.map((each) => inHeader(each, redactor)));
 
 /** As Node has headers: a character for each byte. */
 const inHeader = (value: string, redactor: Redactor | null): string =>

@@ -24,8 +24,26 @@ export interface BodySubstitution {
   bytes_min: number;
   /** How long it is afterwards. */
   lengthOf(body: Buffer): number;
-  /** The body in pieces, as it comes. No piece is longer than what has come, or than a secret. */
-  through(body: AsyncIterable<Buffer> | Iterable<Buffer>, onUsed: OnUsed): AsyncGenerator<Buffer>;
+  /**
+   * The body in pieces, as it comes. No piece is longer than what has come, or than a secret. Throws `SecretGone` instead of
+   * using one that no longer holds.
+   */
+  through(
+    body: AsyncIterable<Buffer> | Iterable<Buffer>,
+    onUsed: OnUsed,
+    holds?: Holds,
+  ): AsyncGenerator<Buffer>;
+}
+
+/** Whether the secret is still that of its credential: a body may come for as long as its program likes. */
+export type Holds = (secret: VariableSecret) => Promise<boolean>;
+
+/** It was changed, or went, while a body came in which it was to stand. */
+export class SecretGone extends Error {
+  override readonly name = "SecretGone";
+  constructor() {
+    super("a credential for its body was changed or archived while that was sent; send it again");
+  }
 }
 
 export function createSubstitution(variables: readonly VariableSecret[]): Substitution {
@@ -109,15 +127,22 @@ function createReplacer(variables: readonly VariableSecret[]) {
     }
   }
 
-  function* pieces(bytes: Buffer, onUsed: OnUsed): Generator<Buffer> {
+  function* pieces(bytes: Buffer, onUsed: OnUsed, found = chosen(bytes)): Generator<Buffer> {
     let at = 0;
-    for (const { start, end, needle } of chosen(bytes)) {
+    for (const { start, end, needle } of found) {
       if (start > at) yield bytes.subarray(at, start);
       yield needle.instead;
       onUsed(needle.variable);
       at = end;
     }
     if (at < bytes.length) yield bytes.subarray(at);
+  }
+
+  async function* whatHolds(bytes: Buffer, onUsed: OnUsed, holds: Holds): AsyncGenerator<Buffer> {
+    const found = chosen(bytes);
+    for (const variable of new Set(found.map(({ needle }) => needle.variable)))
+      if (!(await holds(variable))) throw new SecretGone();
+    yield* pieces(bytes, onUsed, found);
   }
 
   return {
@@ -130,15 +155,19 @@ function createReplacer(variables: readonly VariableSecret[]) {
         bytes.length,
       ),
     pieces,
-    async *through(body: AsyncIterable<Buffer> | Iterable<Buffer>, onUsed: OnUsed): AsyncGenerator<Buffer> {
+    async *through(
+      body: AsyncIterable<Buffer> | Iterable<Buffer>,
+      onUsed: OnUsed,
+      holds: Holds = async () => true,
+    ): AsyncGenerator<Buffer> {
       let held: Buffer = Buffer.alloc(0);
       for await (const chunk of body) {
         const all = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
         const ready = settledOf(all);
-        yield* pieces(all.subarray(0, ready), onUsed);
+        yield* whatHolds(all.subarray(0, ready), onUsed, holds);
         held = Buffer.from(all.subarray(ready));
       }
-      yield* pieces(held, onUsed);
+      yield* whatHolds(held, onUsed, holds);
     },
   };
 }

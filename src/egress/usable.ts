@@ -2,13 +2,15 @@ import type { SessionSecret } from "../net/vault-wire.ts";
 import { type Destination, parseAuthority } from "./destination.ts";
 import { isOneOf } from "./policy.ts";
 import type { Known } from "./session-vault.ts";
-import { createSubstitution, type Substitution } from "./substitute.ts";
+import { createSubstitution, type Substitution, type VariableSecret } from "./substitute.ts";
 
 type RepositorySecret = Extract<SessionSecret, { type: "repository" }>;
 
 /** What of a session's secrets may be used at one host, if that host is reached at all. */
 export interface Usable {
   substitution: Substitution;
+  /** Whether the secret is one that may stand in bodies. */
+  holds(secret: VariableSecret): boolean;
   /** Whose repository git asks for there, by the path; null where it is none of the session's. */
   repositoryAt(path: string): RepositorySecret | null;
   /** Of all of these. */
@@ -25,6 +27,7 @@ export function usableAt({ secrets }: Known, to: Destination): Usable | null {
   if (here.length + repositories.length === 0) return null;
   return {
     substitution: createSubstitution(here),
+    holds: (one) => here.some(({ id, secret, body }) => body && id === one.id && secret === one.secret),
     repositoryAt: (path) => repositories.find(({ asks }) => asks(path))?.secret ?? null,
     ids: [...here, ...repositories.map(({ secret }) => secret)].map(({ id }) => id),
   };
