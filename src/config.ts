@@ -49,7 +49,7 @@ const hostEntries = z
     "must be host names, addresses or subnets such as 10.1.0.0/16, separated by commas",
   );
 
-const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
+export const loopback = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
 
 const shape = {
   DROVER_PORT: z.coerce

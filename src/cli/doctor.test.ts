@@ -71,8 +71,16 @@ test("whether egress answers is said where sandboxes run", async () => {
   assert.match((await doctor(own)).said, /warn {2}egress {4}no drover egress answers.*start it beside/);
   await once(sockets.egress.listen(join(runtime_dir, "egress.sock")), "listening");
   assert.match((await doctor(own)).said, /ok {4}egress {4}answers at .*egress\.sock/);
-  const { said } = await doctor({ ...own, DROVER_EGRESS_PROXY: "http://sandy:secret@proxy.corp:3128" });
+  for (const name of ["hands.sock", "egress.sock"]) chmodSync(join(runtime_dir, name), 0o666);
+  const { said } = await doctor({
+    ...own,
+    DROVER_LOG: "trace",
+    DROVER_EGRESS_PROXY: "http://sandy:secret@proxy.corp:3128",
+  });
   assert.match(said, /egress\.sock; it goes through http:\/\/\*\*\*@proxy\.corp:3128/);
+  assert.match(said, /warn {2}sockets {3}others than hands may connect to .*egress\.sock: chmod 600/);
+  assert.match(said, /warn {2}log {7}DROVER_LOG is trace/);
+  if (isRoot()) assert.match(said, /warn {2}egress {4}it runs as root/);
   assert.doesNotMatch(said, /sandy|secret/);
   for (const socket of Object.values(sockets)) socket.close();
 });

@@ -20,7 +20,9 @@ import { checkSlots } from "../hands/network/network.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { tooOld } from "../repositories/git.ts";
+import { examineCredentials } from "./examine-credentials.ts";
 import { examineSecrets } from "./examine-secrets.ts";
+import { examineSockets } from "./examine-sockets.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 import {
   answersLocally,
@@ -35,6 +37,7 @@ import {
 } from "./machine.ts";
 import { modelsLine } from "./models.ts";
 import { painter } from "./tree.ts";
+import { weakSettings } from "./weak-settings.ts";
 
 export function doctorCommand(): Command {
   return new Command("doctor")
@@ -61,6 +64,9 @@ async function examine(config: Config): Promise<Finding[]> {
     ...storage(config),
     ...(await files(config)),
     ...(await examineSecrets(config)),
+    ...(await examineCredentials(config)),
+    ...examineSockets(config),
+    ...weakSettings(config),
     git(config),
     await port(config),
     model(config),

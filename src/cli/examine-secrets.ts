@@ -1,12 +1,10 @@
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import type { MasterKeySettings } from "../config/master-key.ts";
 import type { Config } from "../config.ts";
-import { openDatabase } from "../db/database.ts";
-import { runningServer } from "../db/embedded/process.ts";
-import { clientUrlOf } from "../db/embedded/server.ts";
 import { otherKeys } from "../resources/sealed/rotate.ts";
 import type { MasterKey } from "../vault/seal.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
+import { askDatabase } from "./known-database.ts";
 import { masterKeyPlace, readMasterKey } from "./master-key.ts";
 
 const name = "secrets";
@@ -26,31 +24,28 @@ export async function examineSecrets(config: Config): Promise<Finding[]> {
   const place = masterKeyPlace(settings);
   const text = `sealed under the master key ${masterKey.version} of ${place}`;
   const isOpen = isFile && (statSync(settings.path).mode & 0o077) !== 0;
-  const others = await lookAtDatabase(config, masterKey);
+  const others = (await askDatabase(config, (db) => otherKeys(db, masterKey.versions))) ?? {
+    older: 0,
+    unknown: null,
+  };
   if (others.unknown !== null)
     return [
       fail(name, `${others.unknown}: without it they are lost; put it back into ${place}, below the others`),
     ];
   const older = others.older === 0 ? "" : `; ${others.older} still under older ones: run drover keys rotate`;
-  return [isOpen ? warn(name, `${text}, which others may read: chmod 600 it`) : ok(name, `${text}${older}`)];
+  return [
+    isOpen ? warn(name, `${text}, which others may read: chmod 600 it`) : ok(name, `${text}${older}`),
+    ...keptInEnvironment(settings),
+  ];
 }
 
-/** Nothing is known where it cannot be reached, or holds nothing of Drover. */
-async function lookAtDatabase(config: Config, masterKey: MasterKey) {
-  const url = config.database_url ?? ownUrl(config);
-  if (url === null) return { older: 0, unknown: null };
-  const db = openDatabase({ url, connections: 1 });
-  try {
-    return await otherKeys(db, masterKey.versions);
-  } catch {
-    return { older: 0, unknown: null };
-  } finally {
-    await db.close();
-  }
-}
-
-/** Of the embedded server, if it runs. */
-function ownUrl({ data_dir }: Config): string | null {
-  const running = runningServer(join(data_dir, "postgres"));
-  return running && clientUrlOf(running.socket_dir);
+/** Every process of the same user can read it there, and what shows or keeps environments does. */
+export function keptInEnvironment({ from }: Pick<MasterKeySettings, "from">): Finding[] {
+  if (from === "file") return [];
+  return [
+    warn(
+      name,
+      "the master key is in the environment of serve: put it into a file that only root or serve's user may read, and name that in DROVER_MASTER_KEY_FILE",
+    ),
+  ];
 }
