@@ -600,6 +600,15 @@ export const limits = {
   /** How long a server that stops waits for refreshes that it has begun. */
   oauth_stop_ms: 5_000,
   /**
+   * Of `drover vaults authorize`: one of its requests, how long a person has to give their consent, the rest of a connection to
+   * their browser, and what is shown of what another server says.
+   */
+  authorize_request_ms: 15_000,
+  authorize_wait_ms: 600_000,
+  authorize_wait_ms_max: 3_600_000,
+  authorize_goodbye_ms: 2_000,
+  authorize_said_chars_max: 300,
+  /**
    * All that an MCP server is asked to see whether it takes a token, and to end that; what is read of one answer, and the
    * same-origin redirects that are followed.
    */

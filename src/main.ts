@@ -18,6 +18,7 @@ const commands: Record<string, () => Promise<Command>> = {
   doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
   models: async () => (await import("./cli/models.ts")).modelsCommand(),
   environments: async () => (await import("./cli/environments.ts")).environmentsCommand(runDefaults),
+  vaults: async () => (await import("./cli/vaults.ts")).vaultsCommand(runDefaults),
   audit: async () => (await import("./cli/audit.ts")).auditCommand(runDefaults),
   keys: async () => (await import("./cli/keys.ts")).keysCommand(),
   backup: async () => (await import("./cli/backup.ts")).backupCommand(),

@@ -20,6 +20,7 @@ const ranks: Record<string, number> = {
   log: 3,
   tools: 3,
   egress: 3,
+  authorize: 4,
   repositories: 4,
   resources: 4,
   brain: 5,

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Waiting, waiting } from "../harness/waiting.ts";
+import { type FakeAuthorization, fakeAuthorization } from "./authorization.ts";
 
 /** What either server was asked. */
 export interface Asked {
@@ -42,7 +43,11 @@ export interface FakeOAuth {
     onCall?: (asked: FakeOAuth["calls"][number]) => Answer | null | Promise<Answer | null>;
     /** The MCP server answers as streams. */
     streams: boolean;
+    /** What the MCP server says when it refuses a token. */
+    challenge: string;
   };
+  /** Who asks a person for it. */
+  authorization: FakeAuthorization;
   heard: Waiting;
   close(): Promise<void>;
 }
@@ -62,6 +67,8 @@ export async function startFakeOAuth(): Promise<FakeOAuth> {
 
   async function answerTo(asked: Asked): Promise<Answer> {
     const { pathname } = new URL(asked.path, base);
+    const authorizing = answer(asked);
+    if (authorizing) return authorizing;
     if (pathname === "/token") {
       const refresh = { ...asked, form: new URLSearchParams(asked.text) };
       fake.refreshes.push(refresh);
@@ -77,6 +84,19 @@ export async function startFakeOAuth(): Promise<FakeOAuth> {
     }
     return { status: 404, body: "there is nothing" };
   }
+
+  const { authorization, answer } = fakeAuthorization({
+    base: () => base,
+    grant(scope) {
+      count += 1;
+      fake.access_token = `access-${count}-of-the-fake`;
+      fake.refresh_token = `refresh-${count}-of-the-fake`;
+      const { access_token, refresh_token, settings } = fake;
+      const lasts = settings.expires_in !== null && { expires_in: settings.expires_in };
+      const body = { access_token, refresh_token, token_type: "Bearer", ...lasts };
+      return { body: { ...body, ...(scope !== null && { scope }) } };
+    },
+  });
 
   function granted(form: URLSearchParams): Answer {
     if (form.get("grant_type") !== "refresh_token")
@@ -98,7 +118,11 @@ export async function startFakeOAuth(): Promise<FakeOAuth> {
 
   function called({ headers, rpc, method }: FakeOAuth["calls"][number]): Answer {
     if (headers.authorization !== `Bearer ${fake.access_token}`)
-      return { status: 401, headers: { "www-authenticate": "Bearer" }, body: { error: "invalid_token" } };
+      return {
+        status: 401,
+        headers: { "www-authenticate": fake.settings.challenge },
+        body: { error: "invalid_token" },
+      };
     if (method === "DELETE") return { status: 200, body: "" };
     if (method === "GET") return { status: 405, body: "" };
     const session = { "mcp-session-id": "fake-session" };
@@ -141,7 +165,8 @@ export async function startFakeOAuth(): Promise<FakeOAuth> {
       count += 1;
       fake.access_token = `nobody-has-this-${count}`;
     },
-    settings: { rotates: true, expires_in: 3_600, streams: false },
+    settings: { rotates: true, expires_in: 3_600, streams: false, challenge: "Bearer" },
+    authorization,
     heard,
     async close() {
       server.closeAllConnections();

@@ -35,7 +35,7 @@ export class Expired extends Error {
 
 export interface Opening {
   library: Library;
-  requests: Requests;
+  requests: Pick<Requests, "fetch">;
   url: URL;
   /** Of this server. */
   version: string;

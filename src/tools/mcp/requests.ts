@@ -5,6 +5,7 @@ import type { Guard } from "../../net/guard.ts";
 import { createRedactor, type Redactor } from "../../vault/redact.ts";
 import { CredentialUnusable, type McpBearer, type McpBearers } from "../../vault/secrets.ts";
 import { boundedBody } from "./bounded-body.ts";
+import { scopeWanted } from "./challenge.ts";
 
 /** The server will not have us: there is no credential, or none that it takes. The message holds no secret. */
 export class Unauthorized extends Error {
@@ -105,10 +106,12 @@ export function createRequests({
       if (status === 401 || status === 403) {
         await body?.cancel();
         believed = null;
+        const scope = scopeWanted(headers);
+        const scopes = scope === null ? "" : ` with the scope "${scope}"`;
         throw refuse(
           bearer
-            ? `the server refuses the credential (${status})`
-            : `the server wants a credential (${status}), and none of the session's vaults has one for it`,
+            ? `the server refuses the credential (${status})${scopes && `: it wants one${scopes}`}`
+            : `the server wants a credential (${status})${scopes}, and none of the session's vaults has one for it`,
         );
       }
       refused = null;

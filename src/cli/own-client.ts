@@ -1,0 +1,79 @@
+import { createPrivateKey } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Consent } from "../authorize/authorize.ts";
+import type { OwnClient } from "../authorize/client.ts";
+import { NotAuthorized, shown } from "../authorize/failed.ts";
+
+/** What the options say of the client that authorizes. */
+export interface ClientOptions {
+  clientId?: string;
+  clientSecretEnv?: string;
+  issuer?: string;
+  privateKey?: string;
+  algorithm: string;
+  clientCredentials?: boolean;
+}
+
+type Alone = Consent & { type: "client" };
+
+/** As whom to ask a person, or who is authorized without one. */
+export const ownClient = (options: ClientOptions, env: NodeJS.ProcessEnv): OwnClient | Alone =>
+  options.privateKey !== undefined || options.clientCredentials === true
+    ? clientAlone(options, env)
+    : knownClient(options, env);
+
+function knownClient(
+  { clientId, clientSecretEnv, issuer }: ClientOptions,
+  env: NodeJS.ProcessEnv,
+): OwnClient {
+  const client_secret = secretFrom(clientSecretEnv, env);
+  if (clientId === undefined) {
+    if (client_secret !== null)
+      throw new NotAuthorized("a client's secret needs the client's id: --client-id");
+    return { type: "new" };
+  }
+  const url = URL.parse(clientId);
+  if (url?.protocol === "https:" && url.pathname !== "/" && client_secret === null)
+    return { type: "document", url: clientId };
+  return { type: "known", client_id: clientId, client_secret, issuer: issuer ?? null };
+}
+
+function clientAlone(options: ClientOptions, env: NodeJS.ProcessEnv): Alone {
+  const { clientId, clientSecretEnv, privateKey, algorithm, issuer = null } = options;
+  if (clientId === undefined) throw new NotAuthorized("a client that is authorized itself needs --client-id");
+  if (privateKey !== undefined) {
+    const pem = pemIn(privateKey, algorithm);
+    return { type: "client", client_id: clientId, proof: { type: "private_key", pem, algorithm } };
+  }
+  const secret = secretFrom(clientSecretEnv, env);
+  if (secret === null) throw new NotAuthorized("--client-credentials needs --client-secret-env");
+  return { type: "client", client_id: clientId, proof: { type: "secret", secret, issuer } };
+}
+
+function secretFrom(name: string | undefined, env: NodeJS.ProcessEnv): string | null {
+  if (name === undefined) return null;
+  const secret = env[name];
+  if (secret) return secret;
+  throw new NotAuthorized(`--client-secret-env: there is no environment variable ${shown(name)}`);
+}
+
+/** In the form that is signed with, whichever it is written in. */
+function pemIn(file: string, algorithm: string): string {
+  const text = pemText(file);
+  const wanted = algorithm.startsWith("ES") ? "ec" : "rsa";
+  try {
+    const key = createPrivateKey(text);
+    if (key.asymmetricKeyType === wanted) return key.export({ type: "pkcs8", format: "pem" }).toString();
+  } catch {
+    throw new NotAuthorized(`--private-key: ${file} has no private key in PEM without a password`);
+  }
+  throw new NotAuthorized(`--private-key: ${file} has no key for ${algorithm}`);
+}
+
+function pemText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new NotAuthorized(`--private-key: ${(error as Error).message}`);
+  }
+}

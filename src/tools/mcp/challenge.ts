@@ -1,0 +1,12 @@
+import { limits } from "../../limits.ts";
+
+/** By RFC 6749, section 3.3: what is not of this form is nothing that anybody could ask for. */
+const scopes = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+
+/** The scopes that a server says a token has to have for what it has refused (RFC 6750, section 3); null where it says none. */
+export function scopeWanted(headers: { get(name: string): string | null }): string | null {
+  const challenge = headers.get("www-authenticate") ?? "";
+  const [, quoted, plain] = /(?:^|[\s,])scope\s*=\s*(?:"([^"]*)"|([^\s,"]+))/i.exec(challenge) ?? [];
+  const scope = (quoted ?? plain ?? "").trim();
+  return scopes.test(scope) && scope.length <= limits.oauth_text_chars_max ? scope : null;
+}

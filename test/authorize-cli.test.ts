@@ -1,0 +1,321 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, beforeEach, describe, test } from "node:test";
+import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
+import { type DroverCommand, startCommand } from "./harness/command.ts";
+import { freePort } from "./harness/free-port.ts";
+import { testKey } from "./harness/headers.ts";
+import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
+import { startTestServer } from "./harness/server.ts";
+import { prepare, turn } from "./harness/session.ts";
+
+const api = await startTestServer({ allow_private_hosts: ["127.0.0.1"] });
+after(() => api.close());
+const { environment_id } = await prepare(api.client);
+const { vaults } = api.client.beta;
+
+let fake: FakeOAuth;
+let vault: string;
+beforeEach(async () => {
+  fake = await startFakeOAuth();
+  vault = (await vaults.create({ display_name: "v" })).id;
+});
+afterEach(() => fake.close());
+
+const started: DroverCommand[] = [];
+afterEach(() => {
+  for (const { child } of started.splice(0)) child.kill("SIGKILL");
+});
+
+function begin(args: string[] = [], env: NodeJS.ProcessEnv = {}): DroverCommand {
+  const command = startCommand(["vaults", "authorize", fake.mcp_url, "--vault", vault, ...args], {
+    DROVER_URL: api.url,
+    DROVER_API_KEY: testKey,
+    ...env,
+  });
+  started.push(command);
+  return command;
+}
+
+/** The page that the command wants to have opened. */
+async function pageOf(command: DroverCommand): Promise<URL> {
+  await command.says(/^ {2}http\S+\n/m);
+  return new URL(/^ {2}(http\S+)$/m.exec(command.said())?.[1] ?? assert.fail(command.said()));
+}
+
+/** What a browser shows that opens it. */
+async function browse(command: DroverCommand): Promise<string> {
+  const response = await fetch(await pageOf(command));
+  return response.text();
+}
+
+async function ends(command: DroverCommand, code: number | null): Promise<string> {
+  assert.equal(await command.ended, code, command.said());
+  assertNoSecret(command.said());
+  return command.said();
+}
+
+function assertNoSecret(text: string): void {
+  for (const secret of ["access-", "refresh-", "code-", "-of-the-fake", "hush"])
+    assert.ok(!text.includes(secret), `${secret} in ${text}`);
+}
+
+const credentials = async (include_archived = false) =>
+  Array.fromAsync(vaults.credentials.list(vault, { include_archived }));
+
+async function authorized(args: string[] = []) {
+  const command = begin(args);
+  await browse(command);
+  await ends(command, 0);
+  const [credential = assert.fail(), ...others] = await credentials();
+  assert.deepEqual(others, []);
+  assert.ok(credential.auth.type === "mcp_oauth");
+  return { ...credential, auth: credential.auth };
+}
+
+/** What a session has from the one tool of the MCP server. */
+async function look() {
+  const agent = await api.client.beta.agents.create({
+    name: "looks",
+    model: "simulated",
+    mcp_servers: [{ type: "url", name: "fake", url: fake.mcp_url }],
+    tools: [
+      {
+        type: "mcp_toolset",
+        mcp_server_name: "fake",
+        default_config: { permission_policy: { type: "always_allow" } },
+      },
+    ],
+  });
+  const made = { agent: agent.id, environment_id, vault_ids: [vault] };
+  const { id } = await api.client.beta.sessions.create(made);
+  const events = await turn(api.client, id, calling("fake", "look"));
+  return { texts: mcpTexts(events), errors: errorsIn(events) };
+}
+
+describe("an MCP server is authorized in the browser", () => {
+  test("and a session uses its tools and refreshes its token", async () => {
+    fake.settings.challenge = 'Bearer scope="files:read"';
+    fake.authorization.settings.metadata = { scopes_supported: ["files:read", "offline_access"] };
+    const command = begin(["--name", "Files"]);
+    const page = await pageOf(command);
+    assert.equal(page.searchParams.get("scope"), "files:read offline_access");
+    assert.equal(page.searchParams.get("resource"), fake.mcp_url);
+    assert.match(await browse(command), /The terminal says what comes of it/);
+    const said = await ends(command, 0);
+    const [credential = assert.fail()] = await credentials();
+    assert.match(
+      said,
+      new RegExp(`^credential ${credential.id} in vault ${vault} for ${fake.mcp_url}$`, "m"),
+    );
+    assert.match(said, /Drover refreshes it from now on/);
+    assert.equal(credential.display_name, "Files");
+    assert.deepEqual(credential.metadata, { scope: "files:read offline_access" });
+    assert.ok(credential.auth.type === "mcp_oauth");
+    assert.ok(Date.parse(credential.auth.expires_at ?? "") > Date.now());
+    assert.deepEqual(credential.auth.refresh, {
+      token_endpoint: fake.token_endpoint,
+      client_id: "client-1",
+      token_endpoint_auth: { type: "none" },
+      scope: null,
+      resource: fake.mcp_url,
+    });
+    const [registered = {}] = fake.authorization.registrations;
+    assert.deepEqual(registered.grant_types, ["authorization_code", "refresh_token"]);
+    assert.equal(registered.token_endpoint_auth_method, "none");
+    fake.expire();
+    assert.deepEqual(await look(), { texts: ["it is there"], errors: [] });
+    assert.equal(fake.refreshes.length, 1);
+    assert.equal(fake.refreshes[0]?.form.get("client_id"), "client-1");
+    assert.equal(fake.refreshes[0]?.form.get("scope"), null);
+  });
+
+  test("which is opened, as one argument, where there is one", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "drover-browser-"));
+    after(() => rmSync(folder, { recursive: true }));
+    const opener = join(folder, "xdg-open");
+    const open = "fetch(process.argv[2]).then((answer) => answer.text())";
+    writeFileSync(opener, `#!${process.execPath}\n${open}\n`);
+    chmodSync(opener, 0o755);
+    const env = { DISPLAY: ":9", PATH: `${folder}:${process.env.PATH}` };
+    const opened = begin([], env);
+    assert.match(await ends(opened, 0), /^your browser opens:/m);
+    const not = begin(["--no-browser"], env);
+    await browse(not);
+    assert.match(await ends(not, 0), /^open in your browser:/m);
+  });
+
+  test("again: the credential is replaced, and what the other could do, the new one can as well", async () => {
+    fake.settings.challenge = 'Bearer scope="files:read"';
+    const first = await authorized(["--name", "Files"]);
+    const second = await authorized(["--scope", "files:write"]);
+    assert.notEqual(second.id, first.id);
+    assert.equal(second.display_name, "Files");
+    assert.equal(fake.authorization.pages[1]?.get("scope"), "files:read files:write");
+    const all = await credentials(true);
+    assert.deepEqual(
+      all.filter(({ archived_at }) => archived_at !== null).map(({ id }) => id),
+      [first.id],
+    );
+    assert.deepEqual((await look()).texts, ["it is there"]);
+  });
+
+  test("of a client that is known already: the same credential has the new tokens", async () => {
+    const known = ["--client-id", "known"];
+    const first = await authorized(known);
+    const second = await authorized(known);
+    assert.equal(second.id, first.id);
+    assert.equal(fake.authorization.registrations.length, 0);
+    assert.deepEqual((await look()).texts, ["it is there"]);
+    fake.expire();
+    assert.deepEqual((await look()).texts, ["it is there"]);
+  });
+
+  test("without a vault: the only one is taken, one is made, and of several none is chosen", async () => {
+    const lonely = await startTestServer({ allow_private_hosts: ["127.0.0.1"] });
+    after(() => lonely.close());
+    const env = { DROVER_URL: lonely.url, DROVER_API_KEY: testKey };
+    const run = async () => {
+      const command = startCommand(["vaults", "authorize", fake.mcp_url], env);
+      started.push(command);
+      await browse(command);
+      await ends(command, 0);
+    };
+    await run();
+    await run();
+    const found = await Array.fromAsync(lonely.client.beta.vaults.list());
+    assert.deepEqual(
+      found.map(({ display_name }) => display_name),
+      ["Drover"],
+    );
+    const made = startCommand(["vaults", "create", "\u001b[31mred"], env);
+    assert.equal(await made.ended, 0, made.said());
+    const refused = startCommand(["vaults", "authorize", fake.mcp_url], env);
+    assert.equal(await refused.ended, 1);
+    assert.match(refused.said(), /several vaults: choose one with --vault/);
+    const listed = startCommand(["vaults", "list"], env);
+    assert.equal(await listed.ended, 0);
+    assert.match(listed.said(), /^vlt_\w+ {2}"\\u001b\[31mred"\n/m);
+    assert.ok(listed.said().includes(`mcp_oauth, refreshed  ${fake.mcp_url}  expires `), listed.said());
+  });
+});
+
+describe("a client of one's own", () => {
+  test("has its secret sent to the authorization server that the person has named, and to no other one", async () => {
+    fake.authorization.settings.metadata = {
+      token_endpoint_auth_methods_supported: ["client_secret_basic"],
+      registration_endpoint: undefined,
+    };
+    const base = new URL(fake.mcp_url).origin;
+    const none = begin();
+    assert.match(
+      await ends(none, 1),
+      /lets no client register itself: .*redirect URL http:\/\/127\.0\.0\.1:\d+\/callback/,
+    );
+    const client = ["--client-id", "me", "--client-secret-env", "MINE"];
+    const env = { MINE: "hush-hush-hush" };
+    const unnamed = begin(client, env);
+    assert.match(await ends(unnamed, 1), new RegExp(`add --issuer ${base}`));
+    const other = begin([...client, "--issuer", "https://other.example"], env);
+    assert.match(await ends(other, 1), /is one of https:\/\/other\.example: nothing was sent/);
+    assert.equal(fake.authorization.tokens.length, 0);
+    const named = begin([...client, "--issuer", base], env);
+    await browse(named);
+    await ends(named, 0);
+    const [asked] = fake.authorization.tokens;
+    assert.equal(asked?.headers.authorization, `Basic ${btoa("me:hush-hush-hush")}`);
+    const [credential] = await credentials();
+    assert.ok(credential?.auth.type === "mcp_oauth");
+    assert.deepEqual(credential.auth.refresh?.token_endpoint_auth, { type: "client_secret_basic" });
+    fake.expire();
+    assert.deepEqual((await look()).texts, ["it is there"]);
+    assert.equal(fake.refreshes[0]?.headers.authorization, `Basic ${btoa("me:hush-hush-hush")}`);
+  });
+
+  test("is authorized itself, by its secret or its key, and by the same key again", async () => {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const folder = mkdtempSync(join(tmpdir(), "drover-key-"));
+    after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "key.pem");
+    writeFileSync(file, privateKey.export({ type: "sec1", format: "pem" }));
+    const bySecret = begin(
+      [
+        "--client-credentials",
+        "--client-id",
+        "me",
+        "--client-secret-env",
+        "MINE",
+        "--issuer",
+        new URL(fake.mcp_url).origin,
+      ],
+      { MINE: "hush-hush-hush" },
+    );
+    assert.match(await ends(bySecret, 0), /authorize again within 60 min/);
+    const [first] = await credentials();
+    assert.ok(first?.auth.type === "mcp_oauth" && first.auth.refresh === null);
+    const byKey = begin(["--client-id", "me", "--private-key", file]);
+    await ends(byKey, 0);
+    const [, asked] = fake.authorization.tokens;
+    assert.match(asked?.form.get("client_assertion") ?? "", /^eyJ/);
+    assert.equal(asked?.form.get("client_secret"), null);
+    const [second] = await credentials();
+    assert.equal(second?.id, first.id);
+    assert.deepEqual((await look()).texts, ["it is there"]);
+    const wrong = begin(["--client-id", "me", "--private-key", file, "--algorithm", "RS256"]);
+    assert.match(await ends(wrong, 1), /has no key for RS256/);
+  });
+});
+
+describe("nothing is stored", () => {
+  const isEmpty = async () => assert.deepEqual(await credentials(true), []);
+  afterEach(isEmpty);
+
+  test("when the person says no", async () => {
+    fake.authorization.settings.denies = true;
+    const command = begin();
+    assert.match(await browse(command), /Nothing was allowed/);
+    const said = await ends(command, 1);
+    assert.match(said, /^it was not allowed \(access_denied: not today\)$/m);
+  });
+
+  test("when nobody comes back in time", async () => {
+    const command = begin(["--wait", "1"]);
+    assert.match(await ends(command, 1), /nobody has come back from the browser in 1 s/);
+  });
+
+  test("when the port is taken", async () => {
+    const port = await freePort();
+    const other = createServer().listen(port, "127.0.0.1");
+    await new Promise((resolve) => other.once("listening", resolve));
+    const command = begin(["--port", String(port)]);
+    assert.match(
+      await ends(command, 1),
+      new RegExp(`port ${port} .* another program does; --port names another one`),
+    );
+    other.close();
+  });
+});
+
+test("a credential of another type for the server is not replaced", async () => {
+  const auth = { type: "static_bearer", mcp_server_url: fake.mcp_url, token: "hush-hush-hush" } as const;
+  const { id } = await vaults.credentials.create(vault, { auth });
+  assert.match(await ends(begin(), 1), new RegExp(`static_bearer for this server, ${id}`));
+});
+
+test("a session is told which scope is missing, and has it after another authorization", async () => {
+  await authorized();
+  const wanted = 'Bearer error="insufficient_scope", scope="files:write"';
+  fake.settings.onCall = ({ rpc }) =>
+    rpc.method === "tools/call" ? { status: 403, headers: { "www-authenticate": wanted } } : null;
+  const { texts, errors } = await look();
+  assert.match(texts[0] ?? "", /it wants one with the scope "files:write"/);
+  assert.equal(errors[0]?.type, "mcp_authentication_failed_error");
+  assert.match(errors[0]?.message ?? "", /it wants one with the scope "files:write"/);
+  fake.settings.onCall = () => null;
+  await authorized(["--scope", "files:write"]);
+  assert.deepEqual((await look()).texts, ["it is there"]);
+});

@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { after, afterEach, beforeEach, test } from "node:test";
+import { type Authorization, authorize } from "../src/authorize/authorize.ts";
+import type { OwnClient } from "../src/authorize/client.ts";
+import { NotAuthorized } from "../src/authorize/failed.ts";
+import { listenForRedirect } from "../src/authorize/redirect.ts";
+import { type Answer, type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
+
+const never = new AbortController().signal;
+let fake: FakeOAuth;
+beforeEach(async () => {
+  fake = await startFakeOAuth();
+});
+afterEach(() => fake.close());
+
+/** A person who agrees to everything, in a browser that follows redirects. */
+async function run(own: OwnClient = { type: "new" }, more: Partial<Authorization> = {}) {
+  const redirect = await listenForRedirect(0);
+  try {
+    return await authorize({
+      server: new URL(fake.mcp_url),
+      consent: {
+        type: "person",
+        client: own,
+        redirect_url: redirect.url,
+        async ask(page, state) {
+          const [brought] = await Promise.all([redirect.comes(state, never), fetch(page)]);
+          return brought;
+        },
+      },
+      scope: null,
+      scope_before: null,
+      version: "0",
+      signal: never,
+      ...more,
+    });
+  } finally {
+    await redirect.close();
+  }
+}
+
+const refused = (why: RegExp, own?: OwnClient, more?: Partial<Authorization>) =>
+  assert.rejects(run(own, more), (error: Error) => {
+    assert.ok(error instanceof NotAuthorized, error.stack);
+    assert.match(error.message, why);
+    assert.doesNotMatch(error.message, /of-the-fake|hush|\u001b/);
+    return true;
+  });
+
+test("what is asked for: what the person wants, what the server wants, all that it knows", async () => {
+  const asked = () => fake.authorization.pages.at(-1)?.get("scope");
+  await run();
+  assert.equal(asked(), null);
+  fake.authorization.settings.resource = { scopes_supported: ["a", "b"] };
+  await run();
+  assert.equal(asked(), "a b");
+  fake.settings.challenge = 'Bearer error="invalid_token", scope="a"';
+  await run();
+  assert.equal(asked(), "a");
+  const granted = await run({ type: "new" }, { scope: "c", scope_before: "b c" });
+  assert.equal(asked(), "b c");
+  assert.equal(granted.scope, "b c");
+  fake.authorization.settings.metadata = { scopes_supported: ["offline_access"] };
+  await run();
+  assert.equal(asked(), "a offline_access");
+  assert.equal(fake.authorization.pages.at(-1)?.get("prompt"), "consent");
+});
+
+test("a server that asks nobody is authorized where a scope is named", async () => {
+  fake.settings.onCall = ({ headers, rpc }) =>
+    headers.authorization === undefined && rpc.method === "initialize"
+      ? { body: { jsonrpc: "2.0", id: rpc.id, result: hello } }
+      : null;
+  // It only asks when its tools are listed.
+  assert.equal((await run()).refresh?.client_id, "client-1");
+  fake.settings.onCall = ({ method, rpc }) =>
+    method === "POST" ? { body: { jsonrpc: "2.0", id: rpc.id, result: { ...hello, tools: [] } } } : null;
+  await refused(/nothing to authorize/);
+  assert.equal((await run({ type: "new" }, { scope: "more" })).scope, "more");
+});
+
+const hello = {
+  protocolVersion: "2025-06-18",
+  capabilities: { tools: {} },
+  serverInfo: { name: "x", version: "1" },
+};
+
+test("a client is known by its document where that is taken, and a new one elsewhere", async () => {
+  const own = { type: "document", url: "https://client.example/drover.json" } as const;
+  assert.equal((await run(own)).refresh?.client_id, "client-1");
+  fake.authorization.settings.metadata = { client_id_metadata_document_supported: true };
+  assert.equal((await run(own)).refresh?.client_id, own.url);
+});
+
+test("a new client gets the secret that it has to have", async () => {
+  fake.authorization.settings.metadata = { token_endpoint_auth_methods_supported: ["client_secret_post"] };
+  fake.authorization.settings.onRegister = (metadata) => ({
+    status: 201,
+    body: { ...metadata, client_id: "c", client_secret: "hush-hush-hush" },
+  });
+  const { refresh } = await run();
+  assert.equal(refresh?.method, "client_secret_post");
+  assert.equal(refresh.client_secret, "hush-hush-hush");
+  assert.equal(fake.authorization.tokens[0]?.form.get("client_secret"), "hush-hush-hush");
+});
+
+test("a client that is not taken is told why", async () => {
+  const answers: [Answer, RegExp][] = [
+    [{ status: 400, body: { error: "invalid_redirect_uri" } }, /HTTP 400, invalid_redirect_uri/],
+    [{ status: 403, body: "<html>\u001b[2J" }, /HTTP 403\)/],
+    [{ status: 201, body: { hush: 1 } }, /its answer cannot be read/],
+  ];
+  for (const [answer, why] of answers) {
+    fake.authorization.settings.onRegister = () => answer;
+    await refused(why);
+  }
+});
+
+test("an answer that comes from another authorization server is not used", async () => {
+  fake.authorization.settings.sendTo = (callback) => {
+    callback.searchParams.set("iss", "https://evil.example");
+    return callback;
+  };
+  await refused(/the answer does not come from http:\S+: it was not used/);
+  fake.authorization.settings.denies = true;
+  await refused(/the answer does not come from/);
+  fake.authorization.settings.metadata = { authorization_response_iss_parameter_supported: true };
+  fake.authorization.settings.sendTo = (callback) => callback;
+  await refused(/the answer does not come from/);
+  assert.equal(fake.authorization.tokens.length, 0);
+});
+
+test("a code that is refused, or answered with what is no token, is the end", async () => {
+  const description = "code-0-of-the-fake is \u001b[2Jold";
+  const answers: Answer[] = [
+    { status: 400, body: { error: "invalid_grant", error_description: description } },
+    { status: 500, body: "access_token=access-9-of-the-fake" },
+    { status: 200, body: "access_token=access-9-of-the-fake" },
+    { status: 200, body: { access_token: "access-9-of-the-fake" } },
+    { status: 200, body: { access_token: "access-9-of-the-fake", token_type: "mac" } },
+    { end: "cut" },
+  ];
+  for (const answer of answers) {
+    fake.authorization.settings.onToken = () => answer;
+    await refused(/gives (no token|tokens of a kind)/);
+  }
+});
+
+test("a token that the server does not take is no use", async () => {
+  const challenge = 'Bearer error="insufficient_scope", scope="admin"';
+  fake.settings.onCall = ({ headers }) =>
+    headers.authorization ? { status: 403, headers: { "www-authenticate": challenge } } : null;
+  await refused(/refuses the token that it was given \(403\): it wants one with the scope "admin"/);
+});
+
+test("a server that is another one than it says, or none, is not authorized", async () => {
+  const { settings } = fake.authorization;
+  settings.resource = { resource: "https://evil.example/mcp" };
+  await refused(/who authorizes for 127\.0\.0\.1:\d+ cannot be found out: .*evil\.example/);
+  settings.resource = {};
+  settings.metadata = { authorization_endpoint: "http://evil.example/authorize" };
+  await refused(/http:\/\/evil\.example\/authorize\S* is not an https URL/);
+  settings.metadata = { token_endpoint: "http://evil.example/token" };
+  await refused(/gives its tokens over http/);
+  settings.metadata = { issuer: "https://evil.example" };
+  await refused(/calls itself https:\/\/evil\.example/);
+  settings.metadata = { token_endpoint: 7 };
+  await refused(/says of itself cannot be read/);
+  settings.metadata = { authorization_endpoint: "javascript:alert(1)" };
+  await refused(/says of itself cannot be read/);
+  fake.settings.onCall = () => ({ status: 200, body: "hello" });
+  await refused(/does not answer as an MCP server does/);
+  const elsewhere = (url: string) => ({ server: new URL(url) });
+  await refused(/does not answer as an MCP server does/, undefined, elsewhere("https://127.0.0.1:1/mcp"));
+  await refused(/is not an https URL/, undefined, elsewhere("ftp://127.0.0.1/mcp"));
+});
+
+test("a server of the protocol's first days authorizes at its own origin, under any name of it", async () => {
+  fake.authorization.settings.resource = null;
+  fake.authorization.settings.metadata = { issuer: `${new URL(fake.mcp_url).origin}/oauth` };
+  const { issuer, refresh } = await run();
+  assert.equal(issuer, `${new URL(fake.mcp_url).origin}/oauth`);
+  assert.equal(refresh?.resource, null);
+});
+
+test("only what has the state is an answer, and only once", async () => {
+  const redirect = await listenForRedirect(0);
+  after(() => redirect.close());
+  const comes = redirect.comes("the-state", never);
+  const status = async (query: string) => (await fetch(`${redirect.url}?${query}`)).status;
+  for (const query of ["code=a", "code=a&state=", "code=a&state=another", "state=the-state"])
+    assert.equal(await status(query), 400, query);
+  assert.equal(await status("code=a&state=the-state"), 200);
+  assert.equal((await comes).get("code"), "a");
+  assert.equal(await status("code=b&state=the-state"), 410);
+});
+
+test("what is not asked as a browser does is no answer", async () => {
+  const other = await listenForRedirect(0);
+  const stop = new AbortController();
+  const comes = other.comes("the-state", stop.signal);
+  const status = async (query: string, init?: RequestInit) =>
+    (await fetch(`${other.url}?${query}`, init)).status;
+  assert.equal(await status("code=a&code=b&state=the-state"), 400);
+  assert.equal(await status("code=a&error=b&state=the-state"), 400);
+  assert.equal(await status("code=a&state=the-state&state=the-state"), 400);
+  assert.equal(await status("code=a&state=the-state", { method: "POST" }), 404);
+  assert.equal((await fetch(new URL("/", other.url))).status, 404);
+  const fromElsewhere = await new Promise((resolve) => {
+    const headers = { host: "evil.example" };
+    request(`${other.url}?code=a&state=the-state`, { headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).end();
+  });
+  assert.equal(fromElsewhere, 421);
+  const shown = await (await fetch(`${other.url}?code=%3Cscript%3E&state=%3Cscript%3E`)).text();
+  assert.ok(!shown.includes("script"));
+  stop.abort();
+  await assert.rejects(comes);
+  await other.close();
+  await assert.rejects(fetch(other.url));
+});
