@@ -565,6 +565,8 @@ export const limits = {
   vault_uses_at_once_max: 500,
   vault_uses_backlog_max: 10_000,
   vault_goodbye_ms: 2_000,
+  /** All secrets of a session together: what hides them takes some 400 times as much memory. More are not used. */
+  session_secrets_bytes_max: 128 << 10,
   /** Shorter secrets are not looked for in what comes back: they could be anything. Longer ones than the piece, in pieces. */
   redacted_bytes_min: 12,
   redacted_piece_bytes_max: 128,

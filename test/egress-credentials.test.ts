@@ -313,7 +313,8 @@ describe("a secret of another length than its placeholder", () => {
     assert.equal(first?.body, `a=${odd.secret}&b=${secret}`);
     assert.equal(first?.headers["content-length"], String(first?.body.length));
     assert.equal(second?.body, odd.secret);
-    assert.deepEqual(await rig.outcomes(odd.id, 2), ["sent 200", "sent 200"]);
+    // Where the answer to what was told comes too late, it is told again.
+    assert.ok((await rig.outcomes(odd.id, 2)).every((outcome) => outcome === "sent 200"));
   });
 
   test("makes more be sent in chunks than are kept of a session at once", async () => {

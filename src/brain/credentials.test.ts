@@ -54,6 +54,26 @@ test("what was a secret of the session is one for as long as it is driven", asyn
   assert.equal((await redactor()).text(text), `${"x".repeat(first.length)} and ${"x".repeat(second.length)}`);
 });
 
+test("as long as nothing is new, nothing is made anew; and what was one long ago is forgotten for what is", async (t) => {
+  let now = 1_000;
+  t.mock.method(performance, "now", () => now);
+  let secrets = [first];
+  const { redactor } = driven({ hidden: async () => secrets.map((secret) => ({ secret })) });
+  const renewed = () => {
+    now += limits.credentials_believed_ms;
+    return redactor();
+  };
+  const begun = await redactor();
+  assert.equal(await renewed(), begun);
+  secrets = [first, second];
+  assert.equal((await renewed()).text(second), "*".repeat(second.length));
+  for (const letter of ["a", "b", "c"]) {
+    secrets = [second, letter.repeat(limits.session_secrets_bytes_max - second.length)];
+    await renewed();
+  }
+  assert.equal((await redactor()).text(`${first}, ${second}`), `${first}, ${"*".repeat(second.length)}`);
+});
+
 test("texts of a result are redacted, and what is said of the network; a picture stays as it is", async () => {
   const { redactor } = driven({ hidden: async () => [{ secret: first }] });
   const picture = {

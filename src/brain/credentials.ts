@@ -48,8 +48,24 @@ export function drivenCredentials(
     }
   }
 
-  async function renewed(): Promise<Redactor> {
-    for (const hidden of await usable(source.hidden(sessionId))) known.set(hidden.secret, hidden);
+  /** The one before hides as much, where nothing is new: it takes a while to make one. */
+  async function renewed(before: Promise<Redactor> | null): Promise<Redactor> {
+    const hidden = await usable(source.hidden(sessionId));
+    const isSame = hidden.every(
+      ({ secret, placeholder }) => known.has(secret) && known.get(secret)?.placeholder === placeholder,
+    );
+    for (const each of hidden) {
+      // Those that are used are the last ones to be forgotten.
+      known.delete(each.secret);
+      known.set(each.secret, each);
+    }
+    if (before && isSame) return before;
+    let bytes = [...known.keys()].reduce((sum, secret) => sum + Buffer.byteLength(secret), 0);
+    for (const oldest of known.keys()) {
+      if (bytes <= 2 * limits.session_secrets_bytes_max) break;
+      known.delete(oldest);
+      bytes -= Buffer.byteLength(oldest);
+    }
     return createRedactor([...known.values()]);
   }
 
@@ -65,7 +81,7 @@ export function drivenCredentials(
       const now = performance.now();
       if (redactor && now - asked_at < limits.credentials_believed_ms) return redactor;
       asked_at = now;
-      redactor = renewed().catch((error: unknown) => {
+      redactor = renewed(redactor).catch((error: unknown) => {
         redactor = null;
         throw error;
       });

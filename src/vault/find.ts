@@ -26,6 +26,7 @@ export function createFinder<Sought extends Needle>(
   const shifts = new Uint8Array(1 << hashBits).fill(window - blockBytes + 1);
   /** Of which the last block of the window has this hash. */
   const ending = new Map<number, Sought[]>();
+  /** By their first byte, each list in order: of many that begin alike few are compared. */
   const starting = new Map<number, Sought[]>();
   let longest = 0;
   const longestFirst = needles.toSorted((a, b) => b.bytes.length - a.bytes.length);
@@ -39,6 +40,7 @@ export function createFinder<Sought extends Needle>(
     addTo(ending, hashAt(bytes, window - 1), needle);
     addTo(starting, bytes[0] ?? 0, needle);
   }
+  for (const list of starting.values()) list.sort((a, b) => a.bytes.compare(b.bytes));
 
   return {
     all(bytes) {
@@ -60,11 +62,8 @@ export function createFinder<Sought extends Needle>(
     },
     beginning(bytes) {
       for (let start = Math.max(0, bytes.length - longest + 1); start < bytes.length; start += 1) {
-        const length = bytes.length - start;
-        const begins = (starting.get(bytes[start] ?? 0) ?? []).some(
-          (needle) => needle.bytes.length > length && bytes.compare(needle.bytes, 0, length, start) === 0,
-        );
-        if (begins) return start;
+        const list = starting.get(bytes[start] ?? 0);
+        if (list && oneBegins(list, bytes.subarray(start))) return start;
       }
       return bytes.length;
     },
@@ -82,6 +81,23 @@ const hashAt = (bytes: Buffer, last: number): number =>
 const isAt = (needle: Buffer, bytes: Buffer, start: number): boolean =>
   start + needle.length <= bytes.length &&
   bytes.compare(needle, 0, needle.length, start, start + needle.length) === 0;
+
+/** Whether one of them begins with these bytes, and is longer. They are in order: it would be the first behind them. */
+function oneBegins(needles: readonly Needle[], bytes: Buffer): boolean {
+  let low = 0;
+  let high = needles.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((needles[middle]?.bytes.compare(bytes) ?? 0) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  const next = needles[low]?.bytes;
+  return (
+    next !== undefined &&
+    next.length > bytes.length &&
+    next.compare(bytes, 0, bytes.length, 0, bytes.length) === 0
+  );
+}
 
 function addTo<Sought>(lists: Map<number, Sought[]>, key: number, needle: Sought): void {
   const list = lists.get(key);

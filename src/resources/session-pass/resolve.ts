@@ -1,4 +1,5 @@
 import type { Statement } from "../../db/database.ts";
+import { limits } from "../../limits.ts";
 import type { SessionSecret, SessionSecrets } from "../../net/vault-wire.ts";
 import type { Hidden } from "../../vault/redact.ts";
 import { openToken } from "../sessions/repositories.ts";
@@ -25,7 +26,8 @@ const find: Statement = {
   name: "session_pass_resolve",
   text: `
 select s.workspace_id, p.certificate, p.secret, coalesce((
-    select json_agg(json_build_object('id', c.id, 'placeholder', v.placeholder, 'secret', c.secret, 'auth', c.auth))
+    select json_agg(json_build_object('id', c.id, 'placeholder', v.placeholder, 'secret', c.secret, 'auth', c.auth)
+      order by c.id collate "C")
     from session_placeholder v join credential c on c.id = v.credential_id
     where v.session_id = s.id and c.workspace_id = s.workspace_id and c.vault_id = any (s.vault_ids)
       and c.archived_at is null and c.secret is not null), '[]') as variables, coalesce((
@@ -63,7 +65,7 @@ export async function hiddenSecrets(parts: PassParts, sessionId: string): Promis
   );
 }
 
-/** A secret that cannot be opened is left out, and the others are not. */
+/** A secret that cannot be opened is left out, and the others are not; so are those that are more than may be used. */
 async function openAll(
   { seal, trouble }: Omit<PassParts, "db">,
   session_id: string,
@@ -71,6 +73,11 @@ async function openAll(
 ): Promise<SessionSecret[]> {
   const { workspace_id } = found;
   const opening = [
+    ...found.repositories.map(({ id, url, token }) =>
+      opened(id, "repository", async (): Promise<SessionSecret> => {
+        return { type: "repository", id, url, token: await openToken(seal, workspace_id, { url, token }) };
+      }),
+    ),
     ...found.variables.map(({ id, placeholder, secret, auth }) =>
       opened(id, "credential", async (): Promise<SessionSecret> => {
         const { networking, injection_location } = auth;
@@ -80,13 +87,14 @@ async function openAll(
         return { type: "environment_variable", id, placeholder, secret: value, hosts, header, body };
       }),
     ),
-    ...found.repositories.map(({ id, url, token }) =>
-      opened(id, "repository", async (): Promise<SessionSecret> => {
-        return { type: "repository", id, url, token: await openToken(seal, workspace_id, { url, token }) };
-      }),
-    ),
   ];
-  return (await Promise.all(opening)).flat();
+  let bytes = 0;
+  return (await Promise.all(opening)).flat().filter((each) => {
+    bytes += Buffer.byteLength(each.type === "repository" ? each.token : each.secret);
+    if (bytes <= limits.session_secrets_bytes_max) return true;
+    trouble(tooMany(each.id), new Error("too many secrets"), session_id);
+    return false;
+  });
 
   async function opened(
     id: string,
@@ -101,3 +109,6 @@ async function openAll(
     }
   }
 }
+
+const tooMany = (id: string) =>
+  `${id} is not used: the session's secrets have more than ${limits.session_secrets_bytes_max} bytes together`;

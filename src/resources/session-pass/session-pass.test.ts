@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { after, test } from "node:test";
 import { testDatabase } from "../../db/testing.ts";
+import { limits } from "../../limits.ts";
 import { freshMasterKey, masterKeyOf } from "../../vault/master-key.ts";
 import { createSeal } from "../../vault/seal.ts";
 import { newRepositories } from "../sessions/repositories.ts";
@@ -175,6 +176,18 @@ test("a secret that cannot be opened is left out alone, and the log says which",
   assert.equal(heard.filter((line) => line.includes(bad)).length, 2);
   assert.equal(heard.filter((line) => line.includes(lost)).length, 1);
   assert.ok(!heard.some((line) => /secret|ghp_/.test(line.replaceAll(/secret of|a secret was/g, ""))));
+});
+
+test("of secrets that are too much together the last ones are left out, and the log says which", async () => {
+  const vault = await rows.vault();
+  const value = "x".repeat(limits.secret_chars_max);
+  const count = limits.session_secrets_bytes_max / limits.secret_chars_max;
+  const ids: string[] = [];
+  for (let i = 0; i <= count; i += 1) ids.push(await rows.variable(vault, { name: `A_${i}`, value }));
+  const { secrets } = await resolved(await rows.session([vault]));
+  const used = secrets.map(({ id }) => id);
+  assert.deepEqual(used, ids.toSorted().slice(0, count));
+  assert.ok(heard.some((line) => line.includes(`${ids.toSorted().at(-1)} is not used`)));
 });
 
 test("a pass that cannot be opened is no pass, and is not replaced", async () => {
