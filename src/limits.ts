@@ -564,6 +564,8 @@ export const limits = {
   vault_uses_ms: 1_000,
   vault_uses_at_once_max: 500,
   vault_uses_backlog_max: 10_000,
+  /** Of these, how many different ones of one session have names. */
+  vault_uses_of_session_max: 500,
   vault_goodbye_ms: 2_000,
   /** All secrets of a session together: what hides them takes some 400 times as much memory. More are not used. */
   session_secrets_bytes_max: 128 << 10,

@@ -166,6 +166,16 @@ describe("a hostile program", () => {
     );
   });
 
+  test("cannot have the host go on with what nobody could read", async () => {
+    for (const protocol of ["h2c", "websocket, H2C", "TLS/1.0"]) {
+      const lines = ["GET / HTTP/1.1", "Host: up.test", "Connection: Upgrade, HTTP2-Settings, close"];
+      const more = [`Upgrade: ${protocol}`, "HTTP2-Settings: AAMAAABk", `X-Key: ${placeholder}`];
+      assert.match(await to(`${[...lines, ...more].join("\r\n")}\r\n\r\n`), /^HTTP\/1\.1 200 .*here/s);
+      assert.ok(reached.includes(secret));
+      assert.doesNotMatch(reached, /upgrade|settings/i);
+    }
+  });
+
   test("that speaks HTTP/2 alone is told so by TLS", async () => {
     await assert.rejects(rig.tunnel(up(), { protocols: ["h2"] }), /no.application.protocol/i);
     const both = await rig.tunnel(up(), { protocols: ["h2", "http/1.1"] });

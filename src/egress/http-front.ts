@@ -11,6 +11,8 @@ export interface Front<About> {
   /** A request to go on with another protocol, which has no body. What came behind its head is on the socket. */
   onUpgrade(request: IncomingMessage, socket: Socket, about: About): Promise<void>;
   onConnect(request: IncomingMessage, socket: Socket, about: About): Promise<void>;
+  /** Where it does not go on with a protocol, the request is one as others are: nobody has to grant what it asks for. */
+  goesOn?(protocol: string): boolean;
   onTrouble(error: unknown): void;
 }
 
@@ -33,6 +35,7 @@ export function createFront<About>({
   onRequest,
   onUpgrade,
   onConnect,
+  goesOn = () => true,
   onTrouble,
 }: Front<About>): HttpFront<About> {
   const conversations = new WeakMap<Socket, Conversation<About>>();
@@ -41,7 +44,10 @@ export function createFront<About>({
     // Asked for where it is needed, which is not where the request names its host.
     requireHostHeader: false,
     keepAliveTimeout: 0,
-    shouldUpgradeCallback: (request) => upgradeOf(request) !== null && !hasBody(request),
+    shouldUpgradeCallback(request) {
+      const protocol = upgradeOf(request);
+      return protocol !== null && !hasBody(request) && goesOn(protocol);
+    },
   });
   // Bounded by the size of a head alone: a header that is left out would be lost without a word.
   http.maxHeadersCount = 0;

@@ -183,6 +183,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     onRequest,
     onUpgrade,
     onConnect: async (_, program) => answerAndEnd(program, noTunnel),
+    goesOn: (protocol) => !unreadable.test(protocol),
     onTrouble,
   });
 
@@ -265,6 +266,9 @@ const misdirected = (to: Destination): Answer => ({
   status: 421,
   text: `This connection is to ${spelled(to)}: each request on it needs one Host header, which names that host. Reach others on connections of their own.`,
 });
+
+/** HTTP/2, whose answer to the very request that asks for it packs its headers, and TLS. */
+const unreadable = /(^|,)\s*(h2c|tls\/[\d.]+)\s*(,|$)/i;
 
 const noTunnel: Answer = { status: 400, text: "This is no proxy, but the host that you are connected to." };
 

@@ -110,6 +110,22 @@ describe("what is known of a session", () => {
     }
   });
 
+  test("comes in full, however slowly it is read", async (t) => {
+    const { answers, serve, socket_path } = bench(t);
+    await serve();
+    answers.secret = "s".repeat(4_000);
+    const count = 4_000;
+    const egress = connect(socket_path).pause();
+    for (let n = 0; n < count; n += 1)
+      egress.write(`${JSON.stringify({ n, type: "resolve", ...asking("a") })}\n`);
+    let heard = 0;
+    for await (const _ of createInterface({ input: egress })) {
+      heard += 1;
+      if (heard === count) break;
+    }
+    egress.destroy();
+  });
+
   test("may be long", async (t) => {
     const { vault, answers, serve } = bench(t);
     await serve();
@@ -231,10 +247,26 @@ describe("uses", () => {
     assert.equal(count(), 2);
   });
 
+  test("of one session that are many are counted under one name, and take no room from another's", async (t) => {
+    const { vault, answers, serve, troubles } = bench(t);
+    const named = limits.vault_uses_of_session_max;
+    for (let i = 0; i < limits.vault_uses_backlog_max + 7; i += 1)
+      vault.used(asking("a"), { ...use("sent"), host: `${i}.test` });
+    vault.used(asking("b"), use("sent 200"));
+    await serve();
+    await vault.close();
+    const of = (id: string) =>
+      answers.noted.filter(({ session_id }) => session_id === id).flatMap(({ uses }) => uses);
+    const { at: _, ...last } = of("a").at(-1) ?? assert.fail();
+    const count = limits.vault_uses_backlog_max + 7 - named;
+    assert.deepEqual(last, { id: "r", host: "*", outcome: "more", count });
+    assert.deepEqual([of("a").length, of("b").length, troubles], [named + 1, 1, []]);
+  });
+
   test("that are too many for their serve to come back are counted no more, and somebody hears of it", async (t) => {
     const { vault, answers, serve, troubles } = bench(t);
     for (let i = 0; i < limits.vault_uses_backlog_max + 7; i += 1)
-      vault.used(asking("a"), { ...use("sent"), host: `${i}.test` });
+      vault.used(asking(`s${i % 25}`), { ...use("sent"), host: `${i}.test` });
     await serve();
     await vault.close();
     assert.equal(answers.noted.flatMap(({ uses }) => uses).length, limits.vault_uses_backlog_max);

@@ -23,18 +23,25 @@ export interface Uses {
 
 export function createUses(ask: VaultClient["ask"], onTrouble: (error: unknown) => void): Uses {
   let backlog = new Map<string, Counted>();
+  /** How many different ones of each session are in it. */
+  let counts = new Map<string, number>();
   let lost = 0;
   let timer: NodeJS.Timeout | null = null;
   let telling: Promise<void> | null = null;
 
   function keep(use: Counted): void {
-    const key = JSON.stringify([keyOf(use.asking), use.id, use.host, use.outcome]);
+    const of = keyOf(use.asking);
+    const key = JSON.stringify([of, use.id, use.host, use.outcome]);
     const same = backlog.get(key);
+    const count = counts.get(of) ?? 0;
     if (same) {
       same.count += use.count;
       if (use.at > same.at) same.at = use.at;
-    } else if (backlog.size < limits.vault_uses_backlog_max) backlog.set(key, use);
-    else lost += use.count;
+    } else if (count >= limits.vault_uses_of_session_max && use.host !== more.host) keep({ ...use, ...more });
+    else if (backlog.size < limits.vault_uses_backlog_max) {
+      backlog.set(key, use);
+      counts.set(of, count + 1);
+    } else lost += use.count;
   }
 
   function tellSoon(): void {
@@ -47,6 +54,7 @@ export function createUses(ask: VaultClient["ask"], onTrouble: (error: unknown) 
   async function tellAll(): Promise<void> {
     const told = backlog;
     backlog = new Map();
+    counts = new Map();
     const sessions = Map.groupBy(told.values(), ({ asking }) => keyOf(asking));
     await Promise.all([...sessions.values()].flatMap(inParts).map(tellPart));
     if (lost > 0)
@@ -84,6 +92,9 @@ export function createUses(ask: VaultClient["ask"], onTrouble: (error: unknown) 
     },
   };
 }
+
+/** What is said of uses beyond those that a session may have there by their names, as in its audit: it takes no one else's room. */
+const more = { host: "*", outcome: "more" };
 
 /** Of one session, as many as one message may hold. */
 function inParts(uses: Counted[]): Counted[][] {

@@ -69,16 +69,21 @@ export async function listenForEgress({
     open.add(socket);
     socket.on("close", () => open.delete(socket));
     socket.on("error", () => {});
-    /** Those that have no answer yet. With as many as there may be, nothing more is read. */
+    /** Those that have no answer yet. With as many as there may be, or answers that nobody reads, nothing more is read. */
     let waiting = 0;
     async function serve(request: VaultRequest): Promise<void> {
       waiting += 1;
-      if (waiting >= limits.vault_requests_at_once_max) socket.pause();
+      pace();
       const said = await answerTo(request);
       waiting -= 1;
       if (!socket.destroyed) socket.write(`${JSON.stringify(said)}\n`);
-      socket.resume();
+      pace();
     }
+    function pace(): void {
+      if (waiting < limits.vault_requests_at_once_max && !socket.writableNeedDrain) socket.resume();
+      else socket.pause();
+    }
+    socket.on("drain", pace);
     readLines(socket, limits.vault_request_bytes_max, {
       line(text) {
         const request = parse(text);
