@@ -491,6 +491,8 @@ describe("an answer", () => {
       { "content-encoding": "secret" },
       { "content-encoding": "gzip, gzip, gzip, gzip" },
       { "content-encoding": "gzip", "content-range": "bytes 0-9/90" },
+      { "content-type": 'text/plain; format=flowed; Charset="IBM037"' },
+      { "content-type": "text/plain;charset=utf-7" },
     ]) {
       reply = (response) => response.writeHead("content-range" in headers ? 206 : 200, headers).end(echo);
       const { stdout } = await curl("-w", "%{http_code}", url());

@@ -33,12 +33,20 @@ export function redacted(from: IncomingMessage, method: string, redactor: Redact
   if (method === "HEAD" || status === 204 || status === 304) return decoded;
   if (listed(named["transfer-encoding"]).some((each) => each !== "chunked"))
     return unread("transfer-encoding");
+  const [, charset] = charsetNamed.exec(named["content-type"] ?? "") ?? [];
+  if (charset && !readableCharset.test(charset)) return unread(`charset=${charset}`);
   const decoders = decodersOf(codings);
   // A part of what is encoded is nothing that could be decoded.
   if (decoders === null || (status === 206 && codings.length > 0))
     return unread(`content-encoding: ${codings.join(", ")}`);
   return { ...decoded, through: [...decoders.map((make) => make()), redaction(redactor)] };
 }
+
+const charsetNamed = /;\s*charset\s*=\s*["']?([^\s"';,]+)/i;
+
+/** In which a secret is what it is in ASCII; and UTF-16. A program can ask some hosts for an answer in any that there is. */
+const readableCharset =
+  /^(utf-?8|utf-?16|us-ascii|ascii|binary|none|iso-?8859|latin|windows-|cp-?125|koi8|gb|big5|euc|shift|sjis|x-sjis|ms|tis-|mac|x-mac)/i;
 
 const codingsMax = 3;
 

@@ -63,6 +63,19 @@ describe("what is redacted", () => {
     }
   });
 
+  test("a secret in UTF-16, whichever byte is first", () => {
+    const { bytes } = createRedactor([{ secret: token }]);
+    const said = Buffer.from(`<${token}>`, "utf16le");
+    const size = 2 * token.length - 1;
+    for (const [echo, start] of [
+      [said, 2],
+      [Buffer.from(said).swap16(), 3],
+    ] as const) {
+      const shown = Buffer.from(echo).fill("*", start, start + size);
+      assert.deepEqual(bytes(echo), shown);
+    }
+  });
+
   test("those that overlap, or hold each other, leave nothing of either", () => {
     const [inner, outer, next] = ["0123456789abcdef", "xx-0123456789abcdef-yy", "abcdef-yy-and-more"];
     const { text } = createRedactor([{ secret: inner }, { secret: outer }, { secret: next }]);

@@ -4,6 +4,9 @@ export type Spelling = (text: string) => Buffer;
 /** In which a secret is recognised. Whatever else somebody makes of it (compressed, reversed, encoded twice) is not. */
 export const spellings: readonly Spelling[] = [
   (text) => Buffer.from(text),
+  // In UTF-16, without the byte by which the two kinds differ where it is as in Latin-1.
+  (text) => Buffer.from(text, "utf16le").subarray(0, -1),
+  (text) => Buffer.from(text, "utf16le").swap16().subarray(1),
   ...[0, 1, 2].flatMap((offset) => [
     (text: string) => withinBase64(text, offset, "base64"),
     (text: string) => withinBase64(text, offset, "base64url"),
