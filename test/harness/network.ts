@@ -8,6 +8,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import { makeAuthority, makeCertificate } from "../../src/cli/certificates.ts";
 import { readConfig } from "../../src/config.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
+import type { Role } from "../../src/hands/identity.ts";
 import { freePort } from "./free-port.ts";
 import { startPart } from "./part.ts";
 import { clientOf, testKey } from "./server.ts";
@@ -39,6 +40,8 @@ export interface RemoteHost {
   mend(): void;
   freeze(): void;
   thaw(): void;
+  /** The process ids of `hands` and, where it has one, its egress. */
+  pids: readonly number[];
   /** SIGTERM, and waits. */
   stop(): Promise<void>;
 }
@@ -50,6 +53,8 @@ export interface RemoteHosts {
   metrics_url: string;
   /** Waits for a checkpoint of that sandbox in the storage that all hosts share. */
   kept(sessionId: string, generation: number, n: number): Promise<void>;
+  /** The egress process beside serve, which takes connections of the first host. */
+  nearEgress: { kill(): Promise<void>; start(): Promise<void> };
   close(): Promise<void>;
 }
 
@@ -57,6 +62,11 @@ export interface RemoteHosts {
 export async function startRemoteHosts(options: {
   count: number;
   gone_seconds: number;
+  /**
+   * The hosts have an egress process each, which hands connections of sessions with credentials on to one beside serve, of
+   * which these are settings.
+   */
+  egress?: Record<string, string>;
 }): Promise<RemoteHosts> {
   const db = await testDatabase();
   const folder = mkdtempSync(join(tmpdir(), "drover-net-"));
@@ -70,26 +80,28 @@ export async function startRemoteHosts(options: {
   writeFileSync(join(certs, "ca.crt"), ca.cert);
 
   /** The settings by which one part is known to the others. */
-  async function identity(name: string, role: "serve" | "hands", addresses: string[]) {
+  async function identity(name: string, role: Role, addresses: string[]) {
     const pair = await makeCertificate(ca, { role, name, addresses, ...valid });
     const [cert, key] = [join(certs, `${name}.crt`), join(certs, `${name}.key`)];
     writeFileSync(cert, pair.cert);
     writeFileSync(key, pair.key, { mode: 0o600 });
+    const part = role === "serve" || role === "hands" ? "HANDS" : "EGRESS";
     return {
-      DROVER_HANDS_CA: join(certs, "ca.crt"),
-      DROVER_HANDS_CERT: cert,
-      DROVER_HANDS_KEY: key,
+      [`DROVER_${part}_CA`]: join(certs, "ca.crt"),
+      [`DROVER_${part}_CERT`]: cert,
+      [`DROVER_${part}_KEY`]: key,
     };
   }
 
   const children: ChildProcess[] = [];
   const namespaces: string[] = [];
+  const nearAddresses: string[] = [];
   const runtimes: string[] = [];
   const { PATH, HOME } = process.env;
 
   async function start(name: string, args: string[], more: NodeJS.ProcessEnv, through: string[] = []) {
     const data = join(folder, name);
-    mkdirSync(data, { mode: 0o711 });
+    mkdirSync(data, { recursive: true, mode: 0o711 });
     const env = { PATH, HOME, DROVER_DATA_DIR: data, DROVER_FILES: join(folder, "files"), ...more };
     runtimes.push(readConfig(env, { uid: process.getuid?.() ?? -1, home: HOME ?? "/" }).runtime_dir);
     const child = await startPart(args, env, { through });
@@ -114,6 +126,14 @@ export async function startRemoteHosts(options: {
     const through = ["nsenter", `--net=/run/netns/${name}`, "--"];
     const known = { ...(await identity(name, "hands", [theirs])), DROVER_STORAGE: storage };
     const { child, data } = await start(name, ["hands", "--listen", address], known, through);
+    nearAddresses.push(ours);
+    const pids = [child.pid ?? 0];
+    if (options.egress) {
+      const shown = await identity(`${name}-egress`, "host egress", []);
+      const settings = { ...shown, DROVER_EGRESS_UPSTREAM: `${ours}:8402` };
+      const { child } = await start(name, ["egress"], settings, through);
+      pids.push(child.pid ?? 0);
+    }
     const root = join(data, "hands");
     const named = (sessionId: string, generation: number) =>
       generation === 0 ? sessionId : `${sessionId}-${generation}`;
@@ -126,12 +146,25 @@ export async function startRemoteHosts(options: {
       mend: () => ip("-n", name, "link", "set", "eth0", "up"),
       freeze: () => child.kill("SIGSTOP"),
       thaw: () => child.kill("SIGCONT"),
+      pids,
       async stop() {
         const exit = once(child, "exit");
         child.kill("SIGTERM");
         await exit;
       },
     };
+  }
+
+  let near: ChildProcess | null = null;
+  async function startNearEgress(): Promise<void> {
+    const [address = ""] = nearAddresses;
+    const shown = await identity("near-egress", "egress", [address]);
+    // In the data directory of serve, so that it finds its socket.
+    const { child } = await start("serve", ["egress", "--listen", `${address}:8402`], {
+      ...shown,
+      ...options.egress,
+    });
+    near = child;
   }
 
   async function kept(sessionId: string, generation: number, n: number): Promise<void> {
@@ -167,8 +200,18 @@ export async function startRemoteHosts(options: {
       DROVER_HOST_GONE: String(options.gone_seconds),
       DROVER_METRICS: metrics,
     });
+    if (options.egress) await startNearEgress();
     const client = clientOf(`http://127.0.0.1:${port}`);
-    return { hosts, db, client, metrics_url: `http://${metrics}/metrics`, kept, close };
+    const nearEgress = {
+      start: startNearEgress,
+      async kill() {
+        if (near === null) return;
+        const exit = once(near, "exit");
+        near.kill("SIGKILL");
+        await exit;
+      },
+    };
+    return { hosts, db, client, metrics_url: `http://${metrics}/metrics`, kept, nearEgress, close };
   } catch (error) {
     await close();
     throw error;
