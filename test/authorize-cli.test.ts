@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -10,6 +9,7 @@ import { type DroverCommand, startCommand } from "./harness/command.ts";
 import { freePort } from "./harness/free-port.ts";
 import { testKey } from "./harness/headers.ts";
 import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
+import { oauthOf } from "./harness/oauth.ts";
 import { startTestServer } from "./harness/server.ts";
 import { prepare, turn } from "./harness/session.ts";
 
@@ -148,126 +148,6 @@ describe("an MCP server is authorized in the browser", () => {
     await browse(not);
     assert.match(await ends(not, 0), /^open in your browser:/m);
   });
-
-  test("again: the credential is replaced, and what the other could do, the new one can as well", async () => {
-    fake.settings.challenge = 'Bearer scope="files:read"';
-    const first = await authorized(["--name", "Files"]);
-    const second = await authorized(["--scope", "files:write"]);
-    assert.notEqual(second.id, first.id);
-    assert.equal(second.display_name, "Files");
-    assert.equal(fake.authorization.pages[1]?.get("scope"), "files:read files:write");
-    const all = await credentials(true);
-    assert.deepEqual(
-      all.filter(({ archived_at }) => archived_at !== null).map(({ id }) => id),
-      [first.id],
-    );
-    assert.deepEqual((await look()).texts, ["it is there"]);
-  });
-
-  test("of a client that is known already: the same credential has the new tokens", async () => {
-    const known = ["--client-id", "known"];
-    const first = await authorized(known);
-    const second = await authorized(known);
-    assert.equal(second.id, first.id);
-    assert.equal(fake.authorization.registrations.length, 0);
-    assert.deepEqual((await look()).texts, ["it is there"]);
-    fake.expire();
-    assert.deepEqual((await look()).texts, ["it is there"]);
-  });
-
-  test("without a vault: the only one is taken, one is made, and of several none is chosen", async () => {
-    const lonely = await startTestServer({ allow_private_hosts: ["127.0.0.1"] });
-    after(() => lonely.close());
-    const env = { DROVER_URL: lonely.url, DROVER_API_KEY: testKey };
-    const run = async () => {
-      const command = startCommand(["vaults", "authorize", fake.mcp_url], env);
-      started.push(command);
-      await browse(command);
-      await ends(command, 0);
-    };
-    await run();
-    await run();
-    const found = await Array.fromAsync(lonely.client.beta.vaults.list());
-    assert.deepEqual(
-      found.map(({ display_name }) => display_name),
-      ["Drover"],
-    );
-    const made = startCommand(["vaults", "create", "\u001b[31mred"], env);
-    assert.equal(await made.ended, 0, made.said());
-    const refused = startCommand(["vaults", "authorize", fake.mcp_url], env);
-    assert.equal(await refused.ended, 1);
-    assert.match(refused.said(), /several vaults: choose one with --vault/);
-    const listed = startCommand(["vaults", "list"], env);
-    assert.equal(await listed.ended, 0);
-    assert.match(listed.said(), /^vlt_\w+ {2}"\\u001b\[31mred"\n/m);
-    assert.ok(listed.said().includes(`mcp_oauth, refreshed  ${fake.mcp_url}  expires `), listed.said());
-  });
-});
-
-describe("a client of one's own", () => {
-  test("has its secret sent to the authorization server that the person has named, and to no other one", async () => {
-    fake.authorization.settings.metadata = {
-      token_endpoint_auth_methods_supported: ["client_secret_basic"],
-      registration_endpoint: undefined,
-    };
-    const base = new URL(fake.mcp_url).origin;
-    const none = begin();
-    assert.match(
-      await ends(none, 1),
-      /lets no client register itself: .*redirect URL http:\/\/127\.0\.0\.1:\d+\/callback/,
-    );
-    const client = ["--client-id", "me", "--client-secret-env", "MINE"];
-    const env = { MINE: "hush-hush-hush" };
-    const unnamed = begin(client, env);
-    assert.match(await ends(unnamed, 1), new RegExp(`add --issuer ${base}`));
-    const other = begin([...client, "--issuer", "https://other.example"], env);
-    assert.match(await ends(other, 1), /is one of https:\/\/other\.example: nothing was sent/);
-    assert.equal(fake.authorization.tokens.length, 0);
-    const named = begin([...client, "--issuer", base], env);
-    await browse(named);
-    await ends(named, 0);
-    const [asked] = fake.authorization.tokens;
-    assert.equal(asked?.headers.authorization, `Basic ${btoa("me:hush-hush-hush")}`);
-    const [credential] = await credentials();
-    assert.ok(credential?.auth.type === "mcp_oauth");
-    assert.deepEqual(credential.auth.refresh?.token_endpoint_auth, { type: "client_secret_basic" });
-    fake.expire();
-    assert.deepEqual((await look()).texts, ["it is there"]);
-    assert.equal(fake.refreshes[0]?.headers.authorization, `Basic ${btoa("me:hush-hush-hush")}`);
-  });
-
-  test("is authorized itself, by its secret or its key, and by the same key again", async () => {
-    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const folder = mkdtempSync(join(tmpdir(), "drover-key-"));
-    after(() => rmSync(folder, { recursive: true }));
-    const file = join(folder, "key.pem");
-    writeFileSync(file, privateKey.export({ type: "sec1", format: "pem" }));
-    const bySecret = begin(
-      [
-        "--client-credentials",
-        "--client-id",
-        "me",
-        "--client-secret-env",
-        "MINE",
-        "--issuer",
-        new URL(fake.mcp_url).origin,
-      ],
-      { MINE: "hush-hush-hush" },
-    );
-    assert.match(await ends(bySecret, 0), /authorize again within 60 min/);
-    const [first] = await credentials();
-    assert.ok(first?.auth.type === "mcp_oauth" && first.auth.refresh === null);
-    const byKey = begin(["--client-id", "me", "--private-key", file]);
-    await ends(byKey, 0);
-    const [, asked] = fake.authorization.tokens;
-    assert.match(asked?.form.get("client_assertion") ?? "", /^eyJ/);
-    assert.equal(asked?.form.get("client_secret"), null);
-    const [second] = await credentials();
-    assert.equal(second?.id, first.id);
-    assert.deepEqual((await look()).texts, ["it is there"]);
-    const wrong = begin(["--client-id", "me", "--private-key", file, "--algorithm", "RS256"]);
-    assert.match(await ends(wrong, 1), /has no key for RS256/);
-  });
 });
 
 describe("nothing is stored", () => {
@@ -280,6 +160,18 @@ describe("nothing is stored", () => {
     assert.match(await browse(command), /Nothing was allowed/);
     const said = await ends(command, 1);
     assert.match(said, /^it was not allowed \(access_denied: not today\)$/m);
+  });
+
+  test("when it is interrupted, whatever has come to the port by then", async () => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      const command = begin();
+      const callback = (await pageOf(command)).searchParams.get("redirect_uri") ?? "";
+      assert.equal((await fetch(`${callback}?code=stolen&state=guessed`)).status, 400);
+      command.child.kill(signal);
+      assert.match(await ends(command, 130), /^nothing was stored$/m);
+      await assert.rejects(fetch(callback));
+    }
+    assert.equal(fake.authorization.tokens.length, 0);
   });
 
   test("when nobody comes back in time", async () => {
@@ -300,12 +192,6 @@ describe("nothing is stored", () => {
   });
 });
 
-test("a credential of another type for the server is not replaced", async () => {
-  const auth = { type: "static_bearer", mcp_server_url: fake.mcp_url, token: "hush-hush-hush" } as const;
-  const { id } = await vaults.credentials.create(vault, { auth });
-  assert.match(await ends(begin(), 1), new RegExp(`static_bearer for this server, ${id}`));
-});
-
 test("a session is told which scope is missing, and has it after another authorization", async () => {
   await authorized();
   const wanted = 'Bearer error="insufficient_scope", scope="files:write"';
@@ -318,4 +204,18 @@ test("a session is told which scope is missing, and has it after another authori
   fake.settings.onCall = () => null;
   await authorized(["--scope", "files:write"]);
   assert.deepEqual((await look()).texts, ["it is there"]);
+});
+
+test("vaults are made and listed with what is in them", async () => {
+  const env = { DROVER_URL: api.url, DROVER_API_KEY: testKey };
+  const made = startCommand(["vaults", "create", "\u001b[31mred"], env);
+  assert.equal(await made.ended, 0, made.said());
+  const id = /^(vlt_\w+)\n$/.exec(made.said())?.[1] ?? assert.fail(made.said());
+  const auth = oauthOf(fake, { expires_at: "2100-01-01T00:00:00Z" });
+  await vaults.credentials.create(id, { auth, display_name: "Files" });
+  const listed = startCommand(["vaults", "list"], env);
+  assert.equal(await listed.ended, 0, listed.said());
+  assert.ok(listed.said().includes(`${id}  "\\u001b[31mred"\n  vcrd_`), listed.said());
+  assert.match(listed.said(), /mcp_oauth, refreshed {2}http\S+ {2}expires 2100-\S+ {2}"Files"\n/);
+  assertNoSecret(listed.said());
 });

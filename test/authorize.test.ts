@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { request } from "node:http";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { type Authorization, authorize } from "../src/authorize/authorize.ts";
 import type { OwnClient } from "../src/authorize/client.ts";
+import type { ClientProof } from "../src/authorize/client-credentials.ts";
 import { NotAuthorized } from "../src/authorize/failed.ts";
 import { listenForRedirect } from "../src/authorize/redirect.ts";
 import { type Answer, type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
@@ -221,4 +223,80 @@ test("what is not asked as a browser does is no answer", async () => {
   await assert.rejects(comes);
   await other.close();
   await assert.rejects(fetch(other.url));
+});
+
+const alone = (proof: ClientProof) =>
+  run({ type: "new" }, { consent: { type: "client", client_id: "me", proof } });
+const origin = () => new URL(fake.mcp_url).origin;
+const basic = `Basic ${btoa("me:hush-hush-hush")}`;
+
+test("a client's secret goes to the authorization server that the person has named, and to no other one", async () => {
+  fake.authorization.settings.metadata = {
+    token_endpoint_auth_methods_supported: ["client_secret_basic"],
+    registration_endpoint: undefined,
+  };
+  await refused(/lets no client register itself: .*redirect URL http:\/\/127\.0\.0\.1:\d+\/callback/);
+  const known = { type: "known", client_id: "me", client_secret: "hush-hush-hush" } as const;
+  await refused(new RegExp(`add --issuer ${origin()}`), { ...known, issuer: null });
+  const elsewhere = "https://other.example";
+  await refused(/is one of https:\/\/other\.example: nothing was sent/, { ...known, issuer: elsewhere });
+  const secret = { type: "secret", secret: "hush-hush-hush" } as const;
+  await assert.rejects(alone({ ...secret, issuer: null }), /add --issuer/);
+  await assert.rejects(alone({ ...secret, issuer: elsewhere }), /nothing was sent/);
+  assert.deepEqual([fake.authorization.pages, fake.authorization.tokens], [[], []]);
+  const { refresh } = await run({ ...known, issuer: `${origin()}/` });
+  assert.equal(refresh?.method, "client_secret_basic");
+  assert.equal(refresh.client_secret, "hush-hush-hush");
+  assert.equal((await alone({ ...secret, issuer: origin() })).refresh, null);
+  assert.deepEqual(
+    fake.authorization.tokens.map(({ headers }) => headers.authorization),
+    [basic, basic],
+  );
+});
+
+test("a client's key signs, and is sent to nobody", async () => {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  await alone({ type: "private_key", pem, algorithm: "ES256" });
+  const [asked] = fake.authorization.tokens;
+  const [, claims = ""] = asked?.form.get("client_assertion")?.split(".") ?? [];
+  const { iss, sub, aud } = JSON.parse(Buffer.from(claims, "base64url").toString());
+  assert.deepEqual({ iss, sub, aud }, { iss: "me", sub: "me", aud: origin() });
+  assert.equal(asked?.form.get("resource"), fake.mcp_url);
+});
+
+test("an identity provider vouches for a person, to the one authorization server that is named", async () => {
+  const vouched: ClientProof = {
+    type: "vouched",
+    secret: "hush-hush-hush",
+    issuer: origin(),
+    id_token: "hush-id-token",
+    provider: fake.token_endpoint,
+    provider_client_id: "us",
+  };
+  const kind = "urn:ietf:params:oauth:token-type:id-jag";
+  let answers: Answer[] = [
+    { body: { access_token: "the-grant", issued_token_type: kind, token_type: "N_A" } },
+    { body: { access_token: fake.access_token, token_type: "Bearer" } },
+  ];
+  fake.authorization.settings.onToken = () => answers.shift() ?? null;
+  const granted = await alone(vouched);
+  assert.deepEqual([granted.access_token, granted.refresh], [fake.access_token, null]);
+  const [first, second] = fake.authorization.tokens.map(({ form }) => Object.fromEntries(form));
+  assert.equal(first?.subject_token, "hush-id-token");
+  assert.equal(first.audience, origin());
+  assert.equal(first.resource, fake.mcp_url);
+  assert.equal(second?.assertion, "the-grant");
+  const told = (answer: Answer[], why: RegExp) => {
+    answers = answer;
+    return assert.rejects(alone(vouched), (error: Error) => {
+      assert.match(error.message, why);
+      return !/hush|of-the-fake/.test(error.message);
+    });
+  };
+  const no = { status: 400, body: { error: "invalid_grant", error_description: "hush-id-token" } };
+  const yes = { body: { access_token: "the-grant", issued_token_type: kind, token_type: "N_A" } };
+  await told([no], /does not vouch/);
+  await told([yes, no], /gives no token/);
+  await assert.rejects(alone({ ...vouched, provider: "http://evil.example/token" }), /evil\.example/);
 });

@@ -26,7 +26,7 @@ export type Consent =
       /** Shows them the page; resolves with what its redirect has brought, which has this state. */
       ask(page: URL, state: string): Promise<URLSearchParams>;
     }
-  /** Nobody: the client itself is trusted. */
+  /** Nobody any more: the client itself is trusted, or has somebody who vouches for a person. */
   | { type: "client"; client_id: string; proof: ClientProof };
 
 export interface Authorization {

@@ -25,6 +25,19 @@ test("a client is new, known, known by its document, or authorized itself", () =
     client_id: "me",
     proof: { type: "secret", secret: "hush", issuer },
   });
+  const identity = { identityProvider: "https://id.example", identityClientId: "us" };
+  assert.deepEqual(of({ ...secret, ...identity, idTokenEnv: "MINE" }), {
+    type: "client",
+    client_id: "me",
+    proof: {
+      type: "vouched",
+      secret: "hush",
+      issuer,
+      id_token: "hush",
+      provider: "https://id.example",
+      provider_client_id: "us",
+    },
+  });
 });
 
 test("a key is taken in any of its forms, if it fits", () => {
@@ -48,7 +61,9 @@ test("what does not go together is said", () => {
   writeFileSync(file, "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----\n");
   const wrong: [Partial<ClientOptions>, RegExp][] = [
     [{ clientCredentials: true }, /needs --client-id/],
-    [{ clientCredentials: true, clientId: "me" }, /needs --client-secret-env/],
+    [{ clientCredentials: true, clientId: "me" }, /needs --client-secret-env or --private-key/],
+    [{ idTokenEnv: "MINE", clientId: "me" }, /needs --client-secret-env/],
+    [{ idTokenEnv: "MINE", clientId: "me", clientSecretEnv: "MINE" }, /needs --identity-provider and/],
     [{ clientSecretEnv: "MINE" }, /needs the client's id/],
     [{ clientId: "me", clientSecretEnv: "EMPTY" }, /no environment variable EMPTY/],
     [{ clientId: "me", privateKey: join(folder, "nowhere") }, /ENOENT/],

@@ -2,6 +2,7 @@ import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Consent } from "../authorize/authorize.ts";
 import type { OwnClient } from "../authorize/client.ts";
+import type { Vouched } from "../authorize/client-credentials.ts";
 import { NotAuthorized, shown } from "../authorize/failed.ts";
 
 /** What the options say of the client that authorizes. */
@@ -12,13 +13,16 @@ export interface ClientOptions {
   privateKey?: string;
   algorithm: string;
   clientCredentials?: boolean;
+  idTokenEnv?: string;
+  identityProvider?: string;
+  identityClientId?: string;
 }
 
 type Alone = Consent & { type: "client" };
 
 /** As whom to ask a person, or who is authorized without one. */
 export const ownClient = (options: ClientOptions, env: NodeJS.ProcessEnv): OwnClient | Alone =>
-  options.privateKey !== undefined || options.clientCredentials === true
+  options.privateKey !== undefined || options.clientCredentials === true || options.idTokenEnv !== undefined
     ? clientAlone(options, env)
     : knownClient(options, env);
 
@@ -26,7 +30,7 @@ function knownClient(
   { clientId, clientSecretEnv, issuer }: ClientOptions,
   env: NodeJS.ProcessEnv,
 ): OwnClient {
-  const client_secret = secretFrom(clientSecretEnv, env);
+  const client_secret = secretFrom("--client-secret-env", clientSecretEnv, env);
   if (clientId === undefined) {
     if (client_secret !== null)
       throw new NotAuthorized("a client's secret needs the client's id: --client-id");
@@ -45,16 +49,30 @@ function clientAlone(options: ClientOptions, env: NodeJS.ProcessEnv): Alone {
     const pem = pemIn(privateKey, algorithm);
     return { type: "client", client_id: clientId, proof: { type: "private_key", pem, algorithm } };
   }
-  const secret = secretFrom(clientSecretEnv, env);
-  if (secret === null) throw new NotAuthorized("--client-credentials needs --client-secret-env");
+  const secret = secretFrom("--client-secret-env", clientSecretEnv, env);
+  if (secret === null)
+    throw new NotAuthorized("a client that is authorized itself needs --client-secret-env or --private-key");
+  if (options.idTokenEnv !== undefined)
+    return { type: "client", client_id: clientId, proof: vouchedBy(options, { secret, issuer }, env) };
   return { type: "client", client_id: clientId, proof: { type: "secret", secret, issuer } };
 }
 
-function secretFrom(name: string | undefined, env: NodeJS.ProcessEnv): string | null {
+function vouchedBy(
+  { idTokenEnv, identityProvider: provider, identityClientId: provider_client_id }: ClientOptions,
+  own: { secret: string; issuer: string | null },
+  env: NodeJS.ProcessEnv,
+): Vouched {
+  const id_token = secretFrom("--id-token-env", idTokenEnv, env);
+  if (id_token === null || provider === undefined || provider_client_id === undefined)
+    throw new NotAuthorized("--id-token-env needs --identity-provider and --identity-client-id");
+  return { type: "vouched", ...own, id_token, provider, provider_client_id };
+}
+
+function secretFrom(option: string, name: string | undefined, env: NodeJS.ProcessEnv): string | null {
   if (name === undefined) return null;
   const secret = env[name];
   if (secret) return secret;
-  throw new NotAuthorized(`--client-secret-env: there is no environment variable ${shown(name)}`);
+  throw new NotAuthorized(`${option}: there is no environment variable ${shown(name)}`);
 }
 
 /** In the form that is signed with, whichever it is written in. */

@@ -78,12 +78,26 @@ export async function storeGranted(
     });
   }
   const vault_id = known ?? (await vaults.create({ display_name: "Drover" })).id;
+  // A vault has one for each server.
   if (before) await vaults.credentials.archive(before.id, { vault_id });
-  return vaults.credentials.create(vault_id, {
+  const created = vaults.credentials.create(vault_id, {
     auth: { type: "mcp_oauth", mcp_server_url: server.href, access_token, expires_at, refresh },
     display_name: name ?? before?.display_name ?? null,
-    metadata: { ...before?.metadata, ...(scope !== null && { scope }) },
+    metadata: metadataOf(before, scope),
   });
+  return before ? created.catch((error) => notReplaced(before.id, error)) : created;
+}
+
+function metadataOf(before: Credential | null, scope: string | null): Record<string, string> {
+  const { scope: _, ...others } = before?.metadata ?? {};
+  return scope === null ? others : { ...others, scope };
+}
+
+function notReplaced(id: string, error: unknown): never {
+  const why = error instanceof Error ? error.message : String(error);
+  throw new NotAuthorized(
+    `${id} is archived, and the new credential could not be stored: ${why}; run this again`,
+  );
 }
 
 /** Of the API. */

@@ -2,6 +2,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsCredential as Credential } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "../limits.ts";
+import { isScope } from "../tools/mcp/challenge.ts";
 import { type At, askServer, withServer } from "./at-server.ts";
 import type { AuthorizeOptions } from "./authorize.ts";
 import type { ServerDefaults } from "./connection.ts";
@@ -39,7 +40,7 @@ export function vaultsCommand(defaults: ServerDefaults): Command {
     .argument("<mcp-url>", "the MCP server's address, as agents have it", serverUrl)
     .option("--vault <id>", "where to (default: the one that there is, or a new one)")
     .option("--name <name>", "what the credential is called")
-    .option("--scope <scopes>", "what to ask for, in place of what the server asks for")
+    .option("--scope <scopes>", "what to ask for, in place of what the server asks for", scopes)
     .option(
       "--client-id <id>",
       "a client that is registered already, or the https URL of its metadata document",
@@ -58,6 +59,12 @@ export function vaultsCommand(defaults: ServerDefaults): Command {
         .default("ES256"),
     )
     .option("--client-credentials", "the client is authorized itself by its secret, and nobody is asked")
+    .option(
+      "--id-token-env <name>",
+      "the environment variable that holds a person's ID token: their identity provider vouches, and nobody is asked",
+    )
+    .option("--identity-provider <url>", "the token endpoint of who has given the ID token", serverUrl)
+    .option("--identity-client-id <id>", "the client that it was given to")
     .option("--no-browser", "print the address to open, and open nothing")
     .option("--port <port>", "where the browser comes back to on this machine (default: any)", port)
     .option("--wait <seconds>", "how long to wait for the browser", seconds, limits.authorize_wait_ms / 1_000)
@@ -81,6 +88,11 @@ function lineOf({ id, auth, display_name }: Credential): string {
   const until = auth.type === "mcp_oauth" && auth.expires_at ? `  expires ${auth.expires_at}` : "";
   const refreshed = auth.type === "mcp_oauth" && auth.refresh ? ", refreshed" : "";
   return `  ${id}  ${auth.type}${refreshed}  ${what}${until}${name}\n`;
+}
+
+function scopes(text: string): string {
+  if (isScope(text)) return text;
+  throw new InvalidArgumentError("It must be one or more scopes, with a space between two.");
 }
 
 function port(text: string): number {

@@ -82,6 +82,19 @@ async function authorizeFor(error: string): Promise<void> {
 
   function consentWith(issuer: string | null, redirect_url: string): Consent {
     const { client_id = "", client_secret = "", private_key_pem, signing_algorithm = "" } = context;
+    if (scenario.startsWith("auth/cross-app-access")) {
+      const { idp_id_token = "", idp_token_endpoint = "", idp_client_id = "" } = context;
+      const vouched = {
+        id_token: idp_id_token,
+        provider: idp_token_endpoint,
+        provider_client_id: idp_client_id,
+      };
+      return {
+        type: "client",
+        client_id,
+        proof: { type: "vouched", secret: client_secret, issuer, ...vouched },
+      };
+    }
     if (scenario.startsWith("auth/client-credentials")) {
       const proof = private_key_pem
         ? ({ type: "private_key", pem: private_key_pem, algorithm: signing_algorithm } as const)

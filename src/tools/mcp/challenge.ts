@@ -8,5 +8,8 @@ export function scopeWanted(headers: { get(name: string): string | null }): stri
   const challenge = headers.get("www-authenticate") ?? "";
   const [, quoted, plain] = /(?:^|[\s,])scope\s*=\s*(?:"([^"]*)"|([^\s,"]+))/i.exec(challenge) ?? [];
   const scope = (quoted ?? plain ?? "").trim();
-  return scopes.test(scope) && scope.length <= limits.oauth_text_chars_max ? scope : null;
+  return isScope(scope) ? scope : null;
 }
+
+export const isScope = (text: string): boolean =>
+  scopes.test(text) && text.length <= limits.oauth_text_chars_max;
