@@ -199,6 +199,17 @@ describe("a hostile program", () => {
     }
   });
 
+  test("has a sandbox host that says more of its environment than serve does: no secret goes there", async () => {
+    const text = `GET / HTTP/1.1\r\nHost: up.test\r\nX-Key: ${placeholder}\r\nConnection: close\r\n\r\n`;
+    rig.serve.network = limitedTo("elsewhere.test");
+    reached = "";
+    await say(await rig.tunnel(up(), { ca: rig.tls.ca }), text);
+    assert.ok(reached.includes(placeholder) && !reached.includes(secret));
+    rig.serve.network = limitedTo("up.test");
+    await worksStill();
+    rig.serve.network = undefined;
+  });
+
   test("may go at any time, in the middle of anything", async () => {
     const whole = `POST / HTTP/1.1\r\nHost: up.test\r\nContent-Length: 40000\r\nX-Key: ${placeholder}\r\n\r\n${placeholder}`;
     for (const cut of [0, 1, 20, 60, whole.length - 40, whole.length]) {

@@ -51,7 +51,13 @@ export function createInterception(parts: InterceptionParts): Interception {
         return "denial" in opened ? opened : { ...opened, intercept: null };
       },
     };
-  const usable = rememberUsable();
+  const remembered = rememberUsable();
+  /** What a sandbox host says of its session's environment is not enough for a secret to leave. */
+  const usable = (known: Known, to: Destination) => {
+    const { network } = known;
+    const isOpen = !network || way.problemOf({ network, refuse: null }, to) === null;
+    return isOpen ? remembered(known, to) : null;
+  };
   const inside = createInside({ vault, usable, onTrouble });
 
   /** Tells of those that could not be used since the host could not be reached. */
@@ -59,7 +65,7 @@ export function createInterception(parts: InterceptionParts): Interception {
     const { session_id, pass } = line;
     if (pass === null || vault === null) return;
     const known = await vault.secretsOf({ session_id, pass });
-    for (const id of (known && usable(known, to))?.ids ?? [])
+    for (const id of (known && remembered(known, to))?.ids ?? [])
       vault.used({ session_id, pass }, { id, host: to.host, outcome });
   }
 

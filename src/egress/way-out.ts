@@ -35,8 +35,10 @@ export function createWayOut({
   }
 
   /** What is against a host by its name, without telling anybody. */
-  const problemOf = ({ network, refuse: reason }: CarryLine, to: Destination): string | null =>
-    reason ?? judge(to, network, package_hosts);
+  const problemOf = (
+    { network, refuse: reason }: Pick<CarryLine, "network" | "refuse">,
+    to: Destination,
+  ): string | null => reason ?? judge(to, network, package_hosts);
 
   /** Names that a proxy resolves are judged as they are: it alone knows where they lead. */
   async function connect(to: Destination): Promise<Socket> {

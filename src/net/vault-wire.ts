@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { openNetwork } from "./egress-wire.ts";
 
 /**
  * What `egress` says to `serve`, over a unix socket of its own, and hears back: one JSON object a line, many at a time, told
@@ -57,6 +58,8 @@ export const repositorySecret = z.object({
 });
 
 export const sessionSecrets = z.object({
+  /** What the session's environment lets through, where that is known: a sandbox host could say anything of it. */
+  network: openNetwork.optional(),
   /** Whose certificates the session's programs trust, in PEM. */
   authority: z.object({ certificate: z.string(), private_key: z.string() }),
   secrets: z.array(z.discriminatedUnion("type", [variableSecret, repositorySecret])),

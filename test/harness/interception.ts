@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TLSSocket, connect as tlsConnect } from "node:tls";
-import type { CarryLine } from "../../src/net/egress-wire.ts";
+import type { CarryLine, OpenNetwork } from "../../src/net/egress-wire.ts";
 import type { SessionSecret, Use } from "../../src/net/vault-wire.ts";
 import { makeSessionAuthority } from "../../src/vault/authority.ts";
 import { listenForEgress } from "../../src/vault/socket.ts";
@@ -15,6 +15,8 @@ export const pass = "the pass of that session";
 /** Egress with a serve that knows one session, whose secrets a test may change at any time. */
 export interface InterceptionRig extends EgressRig {
   secrets: SessionSecret[];
+  /** What serve says of the session's environment. */
+  serve: { network?: OpenNetwork };
   /** What was told of their use. */
   uses: (Use & { session_id: string })[];
   /** The outcomes of a secret's uses, once there are so many. */
@@ -49,13 +51,14 @@ export async function interceptionRig(hosts: string[], believed_ms = 0): Promise
   writeFileSync(ca_file, authority.certificate);
   const vault_socket = join(folder, "vault.sock");
   const secrets: SessionSecret[] = [];
+  const said: InterceptionRig["serve"] = {};
   const uses: InterceptionRig["uses"] = [];
   const { ring, until } = waiting();
   const serveNow = async () => {
     const listener = await listenForEgress({ socket_path: vault_socket });
     listener.answer({
       resolve: async (asked) =>
-        asked.session_id === session_id && asked.pass === pass ? { authority, secrets } : null,
+        asked.session_id === session_id && asked.pass === pass ? { ...said, authority, secrets } : null,
       async note(used) {
         uses.push(...used.uses.map((use) => ({ ...use, session_id: used.session_id })));
         ring();
@@ -68,6 +71,7 @@ export async function interceptionRig(hosts: string[], believed_ms = 0): Promise
 
   return {
     ...rig,
+    serve: said,
     secrets,
     uses,
     tls,

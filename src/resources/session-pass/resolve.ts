@@ -1,6 +1,8 @@
 import type { Statement } from "../../db/database.ts";
 import { limits } from "../../limits.ts";
 import type { SessionSecret, SessionSecrets } from "../../net/vault-wire.ts";
+import type { CloudConfig } from "../../protocol/environments.ts";
+import { networkOf } from "../../tools/sandbox-spec.ts";
 import type { Hidden } from "../../vault/redact.ts";
 import { openToken } from "../sessions/repositories.ts";
 import { openPass, openVariable, type PassParts } from "./pass.ts";
@@ -8,6 +10,9 @@ import { isSamePass } from "./same-pass.ts";
 
 interface Found {
   workspace_id: string;
+  /** Null where its tools are run by workers. */
+  networking: CloudConfig["networking"] | null;
+  mcp_servers: { url: string }[] | null;
   certificate: string;
   secret: string;
   variables: {
@@ -25,7 +30,7 @@ interface Found {
 const find: Statement = {
   name: "session_pass_resolve",
   text: `
-select s.workspace_id, p.certificate, p.secret, coalesce((
+select s.workspace_id, s.environment_config -> 'networking' as networking, s.agent -> 'mcp_servers' as mcp_servers, p.certificate, p.secret, coalesce((
     select json_agg(json_build_object('id', c.id, 'placeholder', v.placeholder, 'secret', c.secret, 'auth', c.auth)
       order by c.id collate "C")
     from session_placeholder v join credential c on c.id = v.credential_id
@@ -51,7 +56,9 @@ export async function resolveSecrets(
   const own = await openPass(parts.seal, found.workspace_id, session_id, found.secret);
   if (!isSamePass(own.pass, pass)) return null;
   const authority = { certificate: found.certificate, private_key: own.private_key };
-  return { authority, secrets: await openAll(parts, session_id, found) };
+  const { networking, mcp_servers } = found;
+  const network = networking ? networkOf(networking, mcp_servers ?? []) : undefined;
+  return { network, authority, secrets: await openAll(parts, session_id, found) };
 }
 
 /** What nothing that a session's tools have found may show. None once the session has ended. */

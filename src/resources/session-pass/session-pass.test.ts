@@ -190,6 +190,24 @@ test("of secrets that are too much together the last ones are left out, and the 
   assert.ok(heard.some((line) => line.includes(`${ids.toSorted().at(-1)} is not used`)));
 });
 
+test("what the session's environment lets through is told too", async () => {
+  const id = await rows.session([await rows.vault()]);
+  assert.equal((await resolved(id)).network, undefined);
+  const networking = {
+    type: "limited",
+    allowed_hosts: ["a.test"],
+    allow_mcp_servers: true,
+    allow_package_managers: false,
+  };
+  await rows.run("update session set environment_config = $2, agent = $3 where id = $1", [
+    id,
+    { type: "cloud", networking },
+    { mcp_servers: [{ url: "https://mcp.test/x" }] },
+  ]);
+  const network = { type: "limited", hosts: ["a.test", "mcp.test"], package_managers: false };
+  assert.deepEqual((await resolved(id)).network, network);
+});
+
 test("a pass that cannot be opened is no pass, and is not replaced", async () => {
   const vault = await rows.vault();
   const id = await rows.session([vault]);
