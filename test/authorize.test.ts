@@ -167,6 +167,11 @@ test("a server that is another one than it says, or none, is not authorized", as
   await refused(/gives its tokens over http/);
   settings.metadata = { issuer: "https://evil.example" };
   await refused(/calls itself https:\/\/evil\.example/);
+  for (const name of ["/$(evil)", "/`evil`", "/;evil", "/\u001b[31m", "/a b"]) {
+    settings.resource = { authorization_servers: [`${new URL(fake.mcp_url).origin}${name}`] };
+    await refused(/a name that no address of the web has/);
+  }
+  settings.resource = {};
   settings.metadata = { token_endpoint: 7 };
   await refused(/says of itself cannot be read/);
   settings.metadata = { authorization_endpoint: "javascript:alert(1)" };

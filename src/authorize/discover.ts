@@ -42,6 +42,7 @@ export async function discover(looking: Looking): Promise<Discovered> {
     const { authorizationServerUrl: url, authorizationServerMetadata: metadata, resourceMetadata } = found;
     // Whoever is asked for a token of another server would have it used there.
     await selectResourceURL(server, {} as OAuthClientProvider, resourceMetadata);
+    requirePlain(metadata?.issuer ?? url);
     return {
       issuer: metadata?.issuer ?? url,
       url,
@@ -53,6 +54,12 @@ export async function discover(looking: Looking): Promise<Discovered> {
   } catch (error) {
     throw explained(error, server);
   }
+}
+
+/** It is shown to a person, who may copy it to a shell. */
+function requirePlain(issuer: string): void {
+  if (/^https?:\/\/[\w.:[\]-]+(\/[\w./~%@+=,:-]*)?$/.test(issuer)) return;
+  throw new NotAuthorized("the authorization server has a name that no address of the web has");
 }
 
 /**

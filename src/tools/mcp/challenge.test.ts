@@ -22,6 +22,9 @@ test("what names none, or none that anybody could ask for, is passed over", () =
     'Bearer scope=""',
     'Bearer noscope="a"',
     'Bearer scope="a\\b"',
+    'Bearer scope="a$(b)"',
+    'Bearer scope="a`b`"',
+    'Bearer scope="!a"',
     `Bearer scope="${"a".repeat(2_049)}"`,
   ])
     assert.equal(wanted(challenge), null, String(challenge));

@@ -1,7 +1,10 @@
 import { limits } from "../../limits.ts";
 
-/** By RFC 6749, section 3.3: what is not of this form is nothing that anybody could ask for. */
-const scopes = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+/**
+ * By RFC 6749, section 3.3: what is not of this form is nothing that anybody could ask for. Nor is what a shell would take for
+ * more than a text between quotes, where a person copies it to.
+ */
+const scopes = /^[#%-[\]-_a-~]+(?: [#%-[\]-_a-~]+)*$/;
 
 /** The scopes that a server says a token has to have for what it has refused (RFC 6750, section 3); null where it says none. */
 export function scopeWanted(headers: { get(name: string): string | null }): string | null {
