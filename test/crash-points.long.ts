@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type Anthropic from "@anthropic-ai/sdk";
+import { type FakeMcp, startFakeMcp } from "./fakes/mcp.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { cents60, limit, reasonOf } from "./harness/budgets.ts";
 import { freePort } from "./harness/free-port.ts";
+import { calling, errorsIn, mcpTexts, mcpUses } from "./harness/mcp.ts";
 import { type Processes, type Running, type Serve, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import {
@@ -33,17 +35,51 @@ let hands: Running;
 let allowed: Facts;
 let asking: Facts;
 let settingUp: Facts;
+let withMcp: Facts;
+let mcp: FakeMcp;
+/** How often its tool that changes something has run, by what it was told. */
+const changed = new Map<string, number>();
 
 before(async () => {
-  processes = await startProcesses({ crashable: true });
+  mcp = await startFakeMcp([
+    { name: "look", annotations: { readOnlyHint: true }, run: () => "it is there" },
+    {
+      name: "change",
+      run({ what }) {
+        changed.set(String(what), (changed.get(String(what)) ?? 0) + 1);
+        return "changed";
+      },
+    },
+  ]);
+  processes = await startProcesses({
+    crashable: true,
+    settings: { DROVER_ALLOW_PRIVATE_HOSTS: "127.0.0.1" },
+  });
   hands = await processes.hands();
   api = await processes.serve(await freePort(), "--roles", "api");
   brain = await startBrain();
   allowed = await prepare(api.client);
   asking = await prepare(api.client, "simulated", "always_ask");
   settingUp = await prepareWithSetup(api.client, "echo set >> runs", "echo and more");
+  const agent = await api.client.beta.agents.create({
+    name: "with an MCP server",
+    model: "simulated",
+    mcp_servers: [{ type: "url", name: "one", url: mcp.url }],
+    tools: [
+      { type: "agent_toolset_20260401" },
+      {
+        type: "mcp_toolset",
+        mcp_server_name: "one",
+        default_config: { permission_policy: { type: "always_allow" } },
+      },
+    ],
+  });
+  withMcp = { ...allowed, agent_id: agent.id };
 });
-after(() => processes.close());
+after(async () => {
+  await processes.close();
+  await mcp.close();
+});
 
 const startBrain = async () => processes.serve(await freePort(), "--roles", "brain");
 
@@ -126,6 +162,25 @@ const turns: Record<string, Turn> = {
     check(events) {
       assert.equal(saidIn(events), "done");
       assert.match(resultsIn(events).join(), /outcome of this call is unknown/);
+    },
+  },
+  "tools of an MCP server": {
+    text: `${calling("one", "change", { what: "a" })}\nbash echo a >> runs\nthen\n${calling("one", "look")}\nthen\nsay done`,
+    agent: () => withMcp,
+    act: untilIdle,
+    ran: "a\n",
+    check(events) {
+      assert.equal(saidIn(events), "done");
+      assert.deepEqual(errorsIn(events), []);
+      const names = mcpUses(events).map(({ name }) => name);
+      assert.deepEqual(names, ["change", "look"]);
+      const [made = "", seen] = mcpTexts(events);
+      assert.match(made, /^changed$|^The outcome of this call is unknown/);
+      assert.equal(seen, "it is there", "what changes nothing is done again");
+      // Once in each turn, or never, where that is what the model was told.
+      const times = changed.get("a") ?? 0;
+      changed.clear();
+      assert.ok(made === "changed" ? times === 1 : times <= 1, `${times} times`);
     },
   },
   "an environment that is set up": {
