@@ -726,6 +726,8 @@ export const limits = {
   egress_upstream_wait_ms: 5_000,
   /** Connections of all sandboxes at once, and requests on one that have no answer yet. */
   egress_connections_max: 20_000,
+  /** Of those, how many one sandbox host on another machine may have. */
+  egress_host_connections_max: 5_000,
   egress_requests_per_connection_max: 32,
   /** The head of one request, and how long the next one may take, the wait for it included. */
   egress_head_bytes_max: 64 << 10,

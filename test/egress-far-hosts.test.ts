@@ -230,3 +230,24 @@ test("a host cannot send there what is of no session with credentials", async (t
   await ended;
   assert.deepEqual(near.resolved, []);
 });
+
+test("a host that has as many connections as it may takes none of another's", async (t) => {
+  const listening = {
+    host: "127.0.0.1",
+    port: 0,
+    identity: await identity("egress"),
+    host_connections_max: 3,
+  };
+  const near = await rig(t, { listen: listening });
+  const to = { host: "127.0.0.1", port: near.egress.port ?? 0 };
+  const greedy = tlsOptions(await identity("host egress", { name: "greedy" }));
+  const all = [1, 2, 3, 4].map(() => connectTls({ ...to, ...greedy }).on("error", () => {}));
+  t.after(() => all.forEach((socket) => void socket.destroy()));
+  await Promise.race(all.map((socket) => once(socket.resume(), "close")));
+  const honest = await identity("host egress", { name: "honest" });
+  const other = await rig(t, { upstream: { upstream: [to], identity: honest } });
+  assert.match(await get(other, { pass: "a pass" }), /200 OK/);
+  // One of the four was too many.
+  const left = all.filter((socket) => !socket.closed);
+  assert.equal(left.length, 3);
+});

@@ -8,6 +8,8 @@ export interface FarHostsOptions {
   /** 0 takes a free one. */
   port: number;
   identity: Identity;
+  /** Of one host. */
+  host_connections_max?: number;
   /** Hears why somebody was not let in. */
   onRefused?(who: string, why: string): void;
 }
@@ -24,10 +26,18 @@ export interface FarHosts {
 
 /** `onConnection` hears who has made it: a host by its certificate. */
 export async function listenForFarHosts(
-  { host, port, identity, onRefused }: FarHostsOptions,
+  {
+    host,
+    port,
+    identity,
+    host_connections_max = limits.egress_host_connections_max,
+    onRefused,
+  }: FarHostsOptions,
   onConnection: (socket: Socket, host: string) => void,
 ): Promise<FarHosts> {
   const counts = new Map<string, number>();
+  /** Connections of each host: one that has too many leaves the others theirs. */
+  const open = new Map<string, number>();
   const keyOf = (from: string, sandboxId: string) => `${from} ${sandboxId}`;
   const server = await listenOnNetwork(
     {
@@ -36,20 +46,27 @@ export async function listenForFarHosts(
       connections_max: limits.egress_connections_max,
       ...(onRefused && { onRefused }),
     },
-    (socket) => onConnection(socket, socket.getPeerCertificate().fingerprint256),
+    (socket) => {
+      const from = socket.getPeerCertificate().fingerprint256;
+      socket.once("close", add(open, from));
+      if ((open.get(from) ?? 0) > host_connections_max) socket.destroy();
+      else onConnection(socket, from);
+    },
   );
   return {
     port: server.port,
-    has(from, sandboxId) {
-      const key = keyOf(from, sandboxId);
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-      return () => {
-        const left = (counts.get(key) ?? 0) - 1;
-        if (left > 0) counts.set(key, left);
-        else counts.delete(key);
-      };
-    },
+    has: (from, sandboxId) => add(counts, keyOf(from, sandboxId)),
     concerns: (from, sandboxId) => counts.has(keyOf(from, sandboxId)),
     close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** Counts one more until the returned function is called. */
+function add(counts: Map<string, number>, key: string): () => void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+  return () => {
+    const left = (counts.get(key) ?? 0) - 1;
+    if (left > 0) counts.set(key, left);
+    else counts.delete(key);
   };
 }
