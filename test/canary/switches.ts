@@ -53,7 +53,7 @@ export const switches: readonly Switch[] = [
   },
   {
     protection: "a request with a secret asks for no part of an answer",
-    changes: [["src/egress/prepare.ts", "used.size === 0 ? substituted", "true ? substituted"]],
+    changes: [["src/egress/prepare.ts", "!mayUse ? substituted", "true ? substituted"]],
     tries: some,
     finds: /^events: an answer in parts: header, its last half$/m,
   },
@@ -71,7 +71,13 @@ export const switches: readonly Switch[] = [
   },
   {
     protection: "serve takes bearers out of what MCP servers answer",
-    changes: [["src/tools/mcp/mcp.ts", "held.requests.redactor().within(result)", "result"]],
+    changes: [
+      [
+        "src/tools/mcp/attempts.ts",
+        "held.requests.redactor().within(shownResult(attempt.answer))",
+        "shownResult(attempt.answer)",
+      ],
+    ],
     tries: some,
     finds: /^lists of events: all: bearer, as it is$/m,
   },
