@@ -87,7 +87,7 @@ else if (!all) {
   const files = globSync(["{src,test,scripts}/**/*.test.ts"]).toSorted();
   await tests("tests", files, { each: 3, all: 25, at_a_time });
 } else {
-  await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 15, all: 50 });
+  await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 20, all: 55 });
   const copies = mkdtempSync(join(tmpdir(), "drover-versions-"));
   chmodSync(copies, 0o711);
   const onDatabase = globSync(["src/{log,brain,api,resources}/**/*.test.ts"]).toSorted();
