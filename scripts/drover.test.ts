@@ -12,7 +12,7 @@ test("no process that drover starts leaves its memory in a file", async () => {
   const socket = join(folder, "e.sock");
   const command = 'ulimit -c unlimited 2>/dev/null; exec "$0" egress --socket "$1"';
   const child = spawn("sh", ["-c", command, join(import.meta.dirname, "drover"), socket], {
-    env: { ...process.env, DROVER_DATA_DIR: join(folder, "data"), XDG_RUNTIME_DIR: folder },
+    env: { PATH: process.env.PATH, DROVER_DATA_DIR: join(folder, "data"), XDG_RUNTIME_DIR: folder },
     stdio: "ignore",
   });
   const ended = once(child, "exit");
