@@ -21,11 +21,10 @@ const changes: Change[] = [
   // A message with the word gets the new entry.
   [
     "src/brain/drafts.ts",
-    "            { reader: 1 },\n          ),\n        ],",
-    `            { reader: 1 },
-          ),
+    "          ...unreachableDrafts(thread, action.event, pen),\n",
+    `          ...unreachableDrafts(thread, action.event, pen),
           ...(JSON.stringify(action.event).includes("take note") ? [hidden("noted", { reader: ${reader}, seq: action.event.seq })] : []),
-        ],`,
+`,
   ],
 ];
 
