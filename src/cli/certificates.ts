@@ -1,24 +1,17 @@
 import "reflect-metadata";
-import { randomBytes, type webcrypto } from "node:crypto";
-import { isIP } from "node:net";
+import type { webcrypto } from "node:crypto";
 import {
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   Name,
-  PemConverter,
-  SubjectAlternativeNameExtension,
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { type Role, unitOf } from "../hands/identity.ts";
-
-cryptoProvider.set(crypto);
-
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+import { algorithm, importKey, keyInPem, newKeys, newSerial, reachedBy } from "../net/x509.ts";
 
 /** In PEM. */
 export interface Pair {
@@ -61,7 +54,6 @@ export async function makeCertificate(
   const issuer = new X509Certificate(authority.cert);
   const isAsked = role === "hands" || role === "egress";
   const usage = isAsked ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth;
-  const names = addresses.map((value) => ({ type: isIP(value) ? ("ip" as const) : ("dns" as const), value }));
   const cert = await X509CertificateGenerator.create({
     subject: nameOf(name, unitOf(role)),
     issuer: issuer.subjectName,
@@ -75,7 +67,7 @@ export async function makeCertificate(
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([usage], true),
-      ...(names.length > 0 ? [new SubjectAlternativeNameExtension(names)] : []),
+      ...(addresses.length > 0 ? [reachedBy(addresses)] : []),
     ],
   });
   return inPem(cert, keys);
@@ -83,19 +75,6 @@ export async function makeCertificate(
 
 const nameOf = (name: string, unit: string) => new Name([{ CN: [name] }, { OU: [unit] }]);
 
-/** Positive, and of 16 bytes. */
-function newSerial(): string {
-  const bytes = randomBytes(16);
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes.toString("hex");
-}
-
-const newKeys = () => crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-
-const importKey = (pem: string) =>
-  crypto.subtle.importKey("pkcs8", PemConverter.decodeFirst(pem), algorithm, false, ["sign"]);
-
 async function inPem(cert: X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<Pair> {
-  const pkcs8 = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
-  return { cert: `${cert.toString("pem")}\n`, key: `${PemConverter.encode(pkcs8, "PRIVATE KEY")}\n` };
+  return { cert: `${cert.toString("pem")}\n`, key: await keyInPem(keys) };
 }

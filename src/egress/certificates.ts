@@ -1,29 +1,22 @@
 import "reflect-metadata";
-import { createHash, randomBytes, type webcrypto } from "node:crypto";
-import { isIP } from "node:net";
+import { createHash, type webcrypto } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   Name,
-  PemConverter,
-  SubjectAlternativeNameExtension,
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { limits } from "../limits.ts";
 import type { SessionSecrets } from "../net/vault-wire.ts";
-
-cryptoProvider.set(crypto);
+import { algorithm, importKey, keyInPem, newKeys, newSerial, reachedBy } from "../net/x509.ts";
 
 export type Authority = SessionSecrets["authority"];
-
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /** What a host shows to programs that trust a session's authority. One key for all of them, which this process alone has. */
 export interface Certificates {
@@ -43,21 +36,15 @@ export function createCertificates(now: () => number = Date.now): Certificates {
   const made = new Map<string, Made>();
 
   async function sign({ certificate, private_key }: Authority, host: string): Promise<SecureContext> {
-    keys ??= newKeys();
+    keys ??= ownKeys();
     const { public_key, pem } = await keys;
     const issuer = new X509Certificate(certificate);
     const leaf = await X509CertificateGenerator.create({
       subject: new Name([{ CN: ["Drover egress"] }]),
       issuer: issuer.subjectName,
       publicKey: public_key,
-      signingKey: await crypto.subtle.importKey(
-        "pkcs8",
-        PemConverter.decodeFirst(private_key),
-        algorithm,
-        false,
-        ["sign"],
-      ),
-      serialNumber: `40${randomBytes(15).toString("hex")}`,
+      signingKey: await importKey(private_key),
+      serialNumber: newSerial(),
       // Clocks differ; and programs do not like one that is valid longer than what has signed it.
       notBefore: new Date(Math.max(now() - limits.leaf_early_ms, issuer.notBefore.getTime())),
       notAfter: new Date(Math.min(now() + limits.leaf_ms, issuer.notAfter.getTime())),
@@ -66,7 +53,7 @@ export function createCertificates(now: () => number = Date.now): Certificates {
         new BasicConstraintsExtension(false, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
         new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-        new SubjectAlternativeNameExtension([{ type: isIP(host) === 0 ? "dns" : "ip", value: host }]),
+        reachedBy([host]),
         await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       ],
     });
@@ -97,8 +84,7 @@ export function createCertificates(now: () => number = Date.now): Certificates {
 const fingerprintOf = ({ certificate, private_key }: Authority): string =>
   createHash("sha256").update(certificate).update("\n").update(private_key).digest("base64");
 
-async function newKeys() {
-  const { publicKey, privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const pkcs8 = await crypto.subtle.exportKey("pkcs8", privateKey);
-  return { public_key: publicKey, pem: PemConverter.encode(pkcs8, "PRIVATE KEY") };
+async function ownKeys() {
+  const keys = await newKeys();
+  return { public_key: keys.publicKey, pem: await keyInPem(keys) };
 }
