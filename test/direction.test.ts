@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 /** From left to right; a folder may import from itself and from those left of it. Equals may not import each other. */
 const ranks: Record<string, number> = {
+  limits: -2,
   "limits.ts": -1,
   "failpoints.ts": -1,
   protocol: 0,
