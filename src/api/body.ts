@@ -88,10 +88,17 @@ function decoded(bytes: Uint8Array): string {
 function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.slice(0, 200) : "syntax error";
-    throw invalid(`body: is not valid JSON: ${reason}`, { cause });
+  } catch (error) {
+    throw invalid(`body: is not valid JSON: ${reasonOf(error)}`);
   }
+}
+
+/** What the parser says where it only names a place. Else it quotes the text around it, which may be a part of a secret. */
+function reasonOf(error: unknown): string {
+  const said = error instanceof Error ? error.message : "";
+  return /^Unexpected end of JSON input$| at position \d+ \(line \d+ column \d+\)$/.test(said)
+    ? said
+    : "unexpected token";
 }
 
 /** What a session is told is kept as it is, whatever it holds. Other texts go to columns and into queries. */
