@@ -484,6 +484,28 @@ describe("a secret", () => {
     }
   });
 
+  test("is for a URL of up to 2,048 characters, as it is sent", async () => {
+    const vault_id = await newVault();
+    const start = url();
+    const spelled = (text: string) => `${start}/${text}`;
+    // Nothing in it repeats, so that no database makes it shorter.
+    let seed = 1;
+    const odd = Array.from({ length: 900 }, () => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return String.fromCodePoint(0x4e00 + (seed % 20_000));
+    }).join("");
+    const { auth } = await credentials.create(vault_id, {
+      auth: bearer({ mcp_server_url: spelled("x".repeat(2_047 - start.length)) }),
+    });
+    assert.ok("mcp_server_url" in auth && auth.mcp_server_url.length === 2_048);
+    await credentials.create(vault_id, { auth: bearer({ mcp_server_url: spelled(odd.slice(0, 200)) }) });
+    for (const mcp_server_url of [spelled("x".repeat(2_048 - start.length)), spelled(odd)])
+      await assert.rejects(
+        credentials.create(vault_id, { auth: bearer({ mcp_server_url }) }),
+        refused(400, /auth\.mcp_server_url: .*(2048 characters|maximum string length is 2048)/),
+      );
+  });
+
   test("is in no answer, no log and nothing that the database holds, whatever goes wrong", async () => {
     const vault_id = await newVault();
     const path = `/v1/vaults/${vault_id}/credentials`;

@@ -35,10 +35,13 @@ const oauthText = z
   .max(limits.oauth_text_chars_max)
   .regex(/^[\x20-\x7e]*$/, "must be printable ASCII");
 
+/** Also as it is sent, where some characters take several: an index of the database has to take it. */
+const urlCharsMax = 2_048;
+
 /** To which of them a secret may go without TLS, the server's settings say: see `requireEncrypted`. */
 const secretUrl = z
   .string()
-  .max(2_048)
+  .max(urlCharsMax)
   .superRefine((text, context) => {
     const message = urlProblem(text);
     if (message !== null) context.addIssue({ code: "custom", message });
@@ -46,8 +49,10 @@ const secretUrl = z
 
 function urlProblem(text: string): string | null {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return "must be an https URL";
-  const { username, password } = new URL(text);
+  const { username, password, href } = new URL(text);
   if (username !== "" || password !== "") return "must not hold a user name or a password";
+  if (href.length > urlCharsMax)
+    return `must not be longer than ${urlCharsMax} characters when it is encoded`;
   // What parsers leave out or read differently: the host that is shown is to be the one that is reached.
   return /[\s\\\p{Cc}]/u.test(text) ? "must not hold spaces, backslashes or control characters" : null;
 }
