@@ -87,10 +87,14 @@ export const credentials = {
   oauth_write_ms: 60_000,
   oauth_write_pause_ms: 250,
   oauth_write_pause_ms_max: 5_000,
-  /** After a refresh that failed nobody tries again for so long: at first, at most, and where the answer was a refusal. */
+  /**
+   * After a refresh that failed nobody tries again for so long: at first, at most, where the answer was a refusal, and at most
+   * where it asked for longer itself.
+   */
   oauth_rest_first_ms: 1_000,
   oauth_rest_ms_max: 60_000,
   oauth_rest_refused_ms: 5 * 60_000,
+  oauth_rest_asked_ms_max: 3_600_000,
   /** How long a server that stops waits for refreshes that it has begun. */
   oauth_stop_ms: 5_000,
   /**

@@ -109,6 +109,10 @@ describe("an answer", () => {
         { refresh_token: null, expires_in_s: null },
       ],
       [
+        { ...token, refresh_token: "" },
+        { refresh_token: null, expires_in_s: null },
+      ],
+      [
         { ...token, expires_in: -1 },
         { refresh_token: null, expires_in_s: null },
       ],
@@ -149,7 +153,7 @@ describe("an answer", () => {
       [{ body: { ...token, access_token: "two\nlines" } }, false, /something else/],
       [{ body: { ...token, access_token: "ü" } }, false, /something else/],
       [{ body: { ...token, token_type: "mac" } }, false, /something else/],
-      [{ body: { ...token, refresh_token: "" } }, false, /something else/],
+      [{ body: { ...token, refresh_token: "r\n" } }, false, /something else/],
       [{ body: { ...token, access_token: "x".repeat(limits.secret_chars_max + 1) } }, false, /something/],
       [{ body: "x".repeat(limits.oauth_answer_bytes_max + 1) }, false, /something else/],
     ];
@@ -161,6 +165,21 @@ describe("an answer", () => {
       assert.match(got.why, why);
       assert.equal(got.http_response.status_code, answer.status ?? 200);
       assert.equal(fake.refreshes.length, before + 1);
+    }
+  });
+
+  test("that is a failure says for how long the endpoint is to be left alone, if that does", async () => {
+    const cases: [status: number, says: string | undefined, ms: number | null][] = [
+      [503, "7", 7_000],
+      [429, "0", 0],
+      [429, "soon", null],
+      [503, undefined, null],
+      [503, new Date(Date.now() - 60_000).toUTCString(), 0],
+    ];
+    for (const [status, says, ms] of cases) {
+      const got = await answeredWith({ status, headers: says === undefined ? {} : { "retry-after": says } });
+      if (got.status !== "failed") assert.fail(JSON.stringify(got));
+      assert.equal(got.retry_after_ms, ms, says);
     }
   });
 

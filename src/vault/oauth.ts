@@ -2,6 +2,7 @@ import type { Response } from "undici";
 import { z } from "zod";
 import { limits } from "../limits.ts";
 import { type Guard, refusalIn } from "../net/guard.ts";
+import { retryAfterOf } from "../net/retry-after.ts";
 import { type CapturedResponse, captured, readBody } from "./captured.ts";
 
 /** What is asked of a token endpoint: RFC 6749, section 6, with the resource indicator of RFC 8707. */
@@ -36,6 +37,8 @@ export type RefreshAnswer =
       status: "failed";
       /** The endpoint will not say otherwise the next time: somebody has to authorize again. */
       is_refusal: boolean;
+      /** For how long it asks to be left alone; null where it does not say. */
+      retry_after_ms: number | null;
       why: string;
       http_response: CapturedResponse;
     }
@@ -97,10 +100,12 @@ const formEncoded = (text: string): string => new URLSearchParams({ "": text }).
 const chars = limits.secret_chars_max;
 const tokenAnswer = z.object({
   access_token: z.string().regex(new RegExp(`^[\\x21-\\x7e]{1,${chars}}$`)),
+  // Some write none as an empty text.
   refresh_token: z
     .string()
-    .regex(new RegExp(`^[\\x20-\\x7e]{1,${chars}}$`))
-    .nullish(),
+    .regex(new RegExp(`^[\\x20-\\x7e]{0,${chars}}$`))
+    .nullish()
+    .transform((text) => text || null),
   token_type: z
     .string()
     .regex(/^bearer$/i)
@@ -124,7 +129,7 @@ async function answerIn(response: Response, host: string, request: RefreshReques
   const error = errorAnswer.safeParse(said);
   const parsed = tokenAnswer.safeParse(said);
   if (response.ok && !error.success && parsed.success) {
-    const { access_token, refresh_token = null, expires_in } = parsed.data;
+    const { access_token, refresh_token, expires_in } = parsed.data;
     const isKnown = expires_in != null && expires_in <= limits.oauth_expires_s_max;
     const expires_in_s = isKnown ? expires_in : null;
     return { status: "succeeded", access_token, refresh_token, expires_in_s, http_status: status };
@@ -139,6 +144,7 @@ async function answerIn(response: Response, host: string, request: RefreshReques
     status: "failed",
     // Some answer 200 with an error in it.
     is_refusal: error.success && response.ok ? true : isRefusal(status),
+    retry_after_ms: retryAfterOf((name) => response.headers.get(name)),
     why: `${host} ${what}`,
     // What it may have given nonetheless is nobody's either.
     http_response: captured(response, body, [...secrets, ...tokensIn(said)]),

@@ -1,10 +1,10 @@
 import { AISDKError, APICallError } from "@ai-sdk/provider";
 import { z } from "zod";
+import { retryAfterOf } from "../../net/retry-after.ts";
 import { brokenFailure } from "../broken.ts";
 import { hintOf } from "../hints.ts";
 import { parsedJson } from "../json.ts";
 import type { ModelFailure } from "../model.ts";
-import { retryAfterOf } from "../retry-after.ts";
 import { saysTooLong } from "../too-long.ts";
 import { ErrorInStream } from "./answer.ts";
 

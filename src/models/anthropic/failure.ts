@@ -1,8 +1,8 @@
 import Anthropic, { type APIError } from "@anthropic-ai/sdk";
+import { retryAfterOf } from "../../net/retry-after.ts";
 import { brokenFailure } from "../broken.ts";
 import { hintOf } from "../hints.ts";
 import type { ModelFailure } from "../model.ts";
-import { retryAfterOf } from "../retry-after.ts";
 import { saysTooLong } from "../too-long.ts";
 
 type Kind = ModelFailure["kind"];

@@ -387,26 +387,56 @@ describe("a refresh that fails", () => {
     assert.deepEqual(row, { refresh_failures: 0, refresh_failure: null });
   });
 
+  /** For how long nobody tries again, from now on. */
+  async function restOf(credential: string): Promise<{ ms: number; times: number }> {
+    const [row] = (await rows.run(
+      `select extract(epoch from refresh_rest_until - drover_now())::float8 * 1000 as ms, refresh_failures as times
+        from credential where id = $1`,
+      [credential],
+    )) as [{ ms: number; times: number }];
+    return row;
+  }
+  const endRest = (credential: string) =>
+    rows.run("update credential set refresh_rest_until = drover_now() where id = $1", [credential]);
+
   test("rests longer each time, up to a bound", async () => {
     const { credential, session } = await oauthSession(expired);
     fake.settings.onRefresh = () => ({ status: 503, body: "busy" });
     const rests: number[] = [];
     for (let n = 0; n < 9; n += 1) {
       await unusable(find(session), /answers 503$/);
-      const [row] = (await rows.run(
-        `select extract(epoch from refresh_rest_until - drover_now()) * 1000 as ms, refresh_failures as times
-          from credential where id = $1`,
-        [credential],
-      )) as [{ ms: string; times: number }];
-      assert.equal(row.times, n + 1);
-      rests.push(Number(row.ms));
-      await rows.run("update credential set refresh_rest_until = drover_now() where id = $1", [credential]);
+      const { ms, times } = await restOf(credential);
+      assert.equal(times, n + 1);
+      rests.push(ms);
+      await endRest(credential);
     }
     assert.equal(fake.refreshes.length, 9);
     const expected = (n: number) => Math.min(limits.oauth_rest_first_ms * 2 ** n, limits.oauth_rest_ms_max);
     // The clock goes on while it is looked.
     for (const [n, ms] of rests.entries()) assert.ok(ms <= expected(n), `${n}: ${ms}`);
     assert.ok((rests.at(-1) ?? 0) > expected(5) / 2);
+  });
+
+  test("rests for as long as the endpoint asks for, up to a bound, and no shorter than else", async () => {
+    const { credential, session } = await oauthSession(expired);
+    const hour = limits.oauth_rest_asked_ms_max;
+    const cases: [status: number, says: string, above_ms: number, most_ms: number][] = [
+      [429, "600", 300_000, 600_000],
+      [503, new Date(Date.now() + 1_200_000).toUTCString(), 600_000, 1_200_000],
+      [503, "9".repeat(400), hour / 2, hour],
+      [429, "soon", 0, limits.oauth_rest_ms_max],
+      [429, "-1", 0, limits.oauth_rest_ms_max],
+      [400, "1", limits.oauth_rest_refused_ms / 2, limits.oauth_rest_refused_ms],
+    ];
+    for (const [n, [status, says, above_ms, most_ms]] of cases.entries()) {
+      fake.settings.onRefresh = () => ({ status, headers: { "retry-after": says } });
+      await unusable(find(session), new RegExp(`answers ${status}$`));
+      const { ms } = await restOf(credential);
+      assert.ok(ms > above_ms && ms <= most_ms, `${says}: ${ms}`);
+      await unusable(find(session, side()), new RegExp(`answers ${status}$`));
+      assert.equal(fake.refreshes.length, n + 1);
+      await endRest(credential);
+    }
   });
 
   test("does no harm while the old token is good, and a token that was refused stays that", async () => {

@@ -100,15 +100,16 @@ export async function writeRefreshed(
   return row?.written ?? false;
 }
 
+// Where the endpoint itself has said how long, not before that.
 const fail: Statement = {
   name: "refresh_fail",
   text: `
 update credential set refresher = null, refresh_until = null, refresh_failure = $4, refresh_failed_version = secret_version,
   refresh_failures = case when refresh_failed_version = secret_version then least(refresh_failures, 30) + 1 else 1 end,
-  refresh_rest_until = drover_now() + interval '1 millisecond' * case when $5 then ${limits.oauth_rest_refused_ms}
+  refresh_rest_until = drover_now() + interval '1 millisecond' * greatest($6::float8, case when $5 then ${limits.oauth_rest_refused_ms}
     when refresh_failed_version = secret_version
       then least(${limits.oauth_rest_first_ms} * 2 ^ least(refresh_failures, 30), ${limits.oauth_rest_ms_max})
-    else ${limits.oauth_rest_first_ms} end
+    else ${limits.oauth_rest_first_ms} end)
 where id = $1 and refresher = $2 and secret_version = $3`,
 };
 
@@ -116,9 +117,11 @@ where id = $1 and refresher = $2 and secret_version = $3`,
 export async function failRefresh(
   db: Database,
   turn: RefreshTurn,
-  { why, is_refusal }: { why: string; is_refusal: boolean },
+  { why, is_refusal, retry_after_ms }: { why: string; is_refusal: boolean; retry_after_ms: number | null },
 ): Promise<void> {
-  await db.query(fail, [turn.credential_id, turn.refresher, turn.secret_version, why, is_refusal]);
+  const asked_ms = Math.min(retry_after_ms ?? 0, limits.oauth_rest_asked_ms_max);
+  const values = [turn.credential_id, turn.refresher, turn.secret_version, why, is_refusal, asked_ms];
+  await db.query(fail, values);
 }
 
 const end: Statement = {

@@ -110,8 +110,10 @@ export function createRefreshing({ db, seal, guard, trouble }: RefreshParts): Re
         await keep(turn, secret, { ...answer, asked_at });
         return { status: "renewed" };
       }
-      const is_refusal = answer.status === "failed" && answer.is_refusal;
-      await failRefresh(db, turn, { why: answer.why, is_refusal }).catch((error) =>
+      const { why } = answer;
+      const { is_refusal, retry_after_ms } =
+        answer.status === "failed" ? answer : { is_refusal: false, retry_after_ms: null };
+      await failRefresh(db, turn, { why, is_refusal, retry_after_ms }).catch((error) =>
         trouble(`the failed refresh of ${credential_id} could not be written down`, error),
       );
       return answer;
