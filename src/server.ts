@@ -12,6 +12,7 @@ import { eventRoutes } from "./api/routes/events.ts";
 import { fileRoutes } from "./api/routes/files.ts";
 import { messagesRoutes } from "./api/routes/messages.ts";
 import { modelRoutes } from "./api/routes/models.ts";
+import { pendingActionRoutes } from "./api/routes/pending-actions.ts";
 import { sessionResourceRoutes } from "./api/routes/session-resources.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { skillRoutes } from "./api/routes/skills.ts";
@@ -332,6 +333,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         return hands.copyCheckpoint(request);
       },
     }),
+    ...pendingActionRoutes,
     ...sessionResourceRoutes({ watches, seal: options.seal, from }),
     ...fileRoutes({ blobs, rules: options.files, trouble }),
     ...skillRoutes({ blobs, trouble }),

@@ -60,4 +60,7 @@ export const requests = {
   images_many_side_px_max: 2_000,
   media_chars_max: 24 << 20,
   title_chars_max: 1_000,
+  /** What waits for people, on a page. */
+  pending_actions_page: 20,
+  pending_actions_page_max: 100,
 } as const;

@@ -157,6 +157,7 @@ with request as materialized (
     usage = coalesce(d.usage, h.usage),
     fold_from = coalesce(d.fold_from, h.fold_from),
     asks = coalesce(d.asks, d.still_asked),
+    asks_seq = case when d.asks <> h.asks then h.seq + d.added else h.asks_seq end,
     work_id = coalesce(d.new_work_id, h.work_id),
     work_live = h.work_live or d.new_work_id is not null,
     active_us = h.active_us + case when h.status = 'running' and d.becomes <> 'running'

@@ -149,6 +149,11 @@ create index session_page on session (workspace_id, created_at desc, id desc);
 create index session_agent on session (workspace_id, agent_id, created_at desc, id desc);
 create index session_environment on session (environment_id);
 
+-- Whether a person is to answer one of them: the rest are for workers.
+create function awaits_person(asks text[]) returns boolean language sql immutable as $$
+  select exists (select from unnest(asks) as ask where ask like 'confirmation %' or ask like 'result %')
+$$;
+
 -- A session's hot row: every append locks and moves it.
 create table session_head (
   workspace_id text not null,
@@ -166,6 +171,8 @@ create table session_head (
   usage json not null,
   -- What clients may answer now, as '<kind> <event id>'.
   asks text[] not null default '{}',
+  -- Where the log stood when a brain last changed them: the calls that they name are before it, close by.
+  asks_seq bigint,
   -- The most it may cost, in cents; null is no budget.
   budget_cents bigint,
   -- Brains read the log from behind this seq on: the entry there holds all that was before it.
@@ -191,6 +198,8 @@ create table session_head (
 create index session_head_runnable on session_head (workspace_id, runnable_at)
   where runnable_at is not null and lease_owner is null;
 create index session_head_sandbox on session_head (sandbox_at) where sandbox_at is not null;
+create index session_head_pending on session_head (workspace_id, status_at, session_id)
+  where status = 'idle' and asks <> '{}' and awaits_person(asks);
 create index session_head_lease on session_head (lease_owner) where lease_owner is not null;
 
 -- What sessions have cost on each day of UTC, in billionths of a dollar. It outlives them. One row per session and day,
