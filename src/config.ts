@@ -124,7 +124,13 @@ const shape = {
 };
 
 /** The settings of the server, and those that the command line alone reads. */
-const known = [...Object.keys(shape), "DROVER_URL", "DROVER_MODEL", "DROVER_ENVIRONMENT_KEY"];
+const known = [
+  ...Object.keys(shape),
+  "DROVER_BASE_URL",
+  "DROVER_PROFILE",
+  "DROVER_MODEL",
+  "DROVER_ENVIRONMENT_KEY",
+];
 /** Tests say by it where their PostgreSQL is. */
 const ofTests = "DROVER_TEST_POSTGRES";
 

@@ -1,47 +1,68 @@
 import { fileURLToPath } from "node:url";
-import { Command } from "commander";
-import { configOrExit, readApiKey, serverUrlOrExit } from "./cli/machine.ts";
-import type { RunDefaults } from "./cli/run.ts";
+import { Command, CommanderError } from "commander";
+import { exits, exitsHelp } from "./cli/exits.ts";
 import { version } from "./cli/version.ts";
 
-/** For the server on this machine, as far as this user may read its key. */
-const runDefaults: RunDefaults = {
-  url: () => serverUrlOrExit(),
-  apiKey: () => process.env.DROVER_API_KEY || readApiKey(configOrExit().data_dir),
-  model: () => process.env.DROVER_MODEL || "simulated",
-};
+type Groups = Record<string, Record<string, () => Promise<Command>>>;
 
 /** By the name that each has itself, in the order in which the help has them. */
-const commands: Record<string, () => Promise<Command>> = {
-  up: async () => (await import("./cli/up.ts")).upCommand(fileURLToPath(import.meta.url)),
-  run: async () => (await import("./cli/run.ts")).runCommand(runDefaults),
-  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
-  models: async () => (await import("./cli/models.ts")).modelsCommand(),
-  environments: async () => (await import("./cli/environments.ts")).environmentsCommand(runDefaults),
-  vaults: async () => (await import("./cli/vaults.ts")).vaultsCommand(runDefaults),
-  audit: async () => (await import("./cli/audit.ts")).auditCommand(runDefaults),
-  keys: async () => (await import("./cli/keys.ts")).keysCommand(),
-  backup: async () => (await import("./cli/backup.ts")).backupCommand(),
-  restore: async () => (await import("./cli/restore.ts")).restoreCommand(),
-  serve: async () => (await import("./cli/serve.ts")).serveCommand(),
-  hands: async () => (await import("./cli/hands.ts")).handsCommand(),
-  egress: async () => (await import("./cli/egress.ts")).egressCommand(),
-  worker: async () => (await import("./cli/worker.ts")).workerCommand(),
-  image: async () => (await import("./cli/image.ts")).imageCommand(),
-  certs: async () => (await import("./cli/certs.ts")).certsCommand(),
+const groups: Groups = {
+  "Agents at work:": {
+    run: async () => (await import("./cli/client/run.ts")).runCommand(),
+    agents: async () => (await import("./cli/client/agents.ts")).agentsCommand(),
+    environments: async () => (await import("./cli/client/environments.ts")).environmentsCommand(),
+    vaults: async () => (await import("./cli/client/vaults.ts")).vaultsCommand(),
+    audit: async () => (await import("./cli/client/audit.ts")).auditCommand(),
+    profiles: async () => (await import("./cli/client/profiles.ts")).profilesCommand(),
+  },
+  "This machine:": {
+    up: async () => (await import("./cli/up.ts")).upCommand(fileURLToPath(import.meta.url)),
+    doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
+    models: async () => (await import("./cli/models.ts")).modelsCommand(),
+    keys: async () => (await import("./cli/keys.ts")).keysCommand(),
+    backup: async () => (await import("./cli/backup.ts")).backupCommand(),
+    restore: async () => (await import("./cli/restore.ts")).restoreCommand(),
+    image: async () => (await import("./cli/image.ts")).imageCommand(),
+    certs: async () => (await import("./cli/certs.ts")).certsCommand(),
+  },
+  "Parts of a server:": {
+    serve: async () => (await import("./cli/serve.ts")).serveCommand(),
+    hands: async () => (await import("./cli/hands.ts")).handsCommand(),
+    egress: async () => (await import("./cli/egress.ts")).egressCommand(),
+    worker: async () => (await import("./cli/worker.ts")).workerCommand(),
+  },
 };
+const aliases: Record<string, string> = { envs: "environments" };
 
 const program = new Command("drover")
+  .enablePositionalOptions()
   .description("A self-hosted server for managed agents")
   .version(version)
   .addHelpText(
     "after",
-    "\nSettings are environment variables and the file that DROVER_CONFIG names: see the README. `drover doctor` checks this machine.",
+    `\n${exitsHelp}\n\nSettings are environment variables and the file that DROVER_CONFIG names: see the README. Every command: docs/CLI.md.\n\`drover doctor\` checks this machine.`,
   );
 
 // A process loads what its own command needs and nothing else; whatever is no command's name is answered with all of them.
-const [, , name = ""] = process.argv;
-const asked = Object.hasOwn(commands, name) ? commands[name] : undefined;
-for (const make of asked ? [asked] : Object.values(commands)) program.addCommand(await make());
+const [, , given = ""] = process.argv;
+const name = Object.hasOwn(aliases, given) ? aliases[given] : given;
+const all = Object.entries(groups).flatMap(([group, commands]) =>
+  Object.entries(commands).map(([name, make]) => ({ group, name, make })),
+);
+const asked = all.filter((each) => each.name === name);
+for (const { group, make } of asked.length > 0 ? asked : all)
+  program.addCommand((await make()).helpGroup(group));
 
-await program.parseAsync();
+/** What commander says of a wrong use ends a process with its own code, and help that was asked for with 0. */
+function settle(command: Command): void {
+  command.exitOverride();
+  for (const each of command.commands) settle(each);
+}
+settle(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? exits.done : exits.usage;
+}

@@ -83,7 +83,7 @@ test("of a session that is not there, or whose cursor is another's, nothing is l
 });
 
 async function drover(...args: string[]): Promise<{ code: number | null; said: string }> {
-  const command = startCommand(args, { DROVER_URL: api.url, DROVER_API_KEY: testKey });
+  const command = startCommand(args, { DROVER_BASE_URL: api.url, DROVER_API_KEY: testKey });
   const code = await command.ended;
   return { code, said: command.said() };
 }
@@ -93,17 +93,17 @@ test("the command line shows it as a table, and as JSON", async () => {
   assert.equal(code, 0, said);
   assert.deepEqual(said.split("\n"), [
     "time                  kind                  credential  host                  times  outcome",
-    "2026-01-01T10:00:01Z  environment_variable  vcrd_a      api.example.com       3      sent 200",
-    "2026-01-01T10:00:02Z  repository            sesrsc_b    github.com            1      sent 401",
     "2026-01-01T10:00:03Z  mcp                   vcrd_c      ?[2Jmcp.example.com?  1      host is not allowed",
+    "2026-01-01T10:00:02Z  repository            sesrsc_b    github.com            1      sent 401",
+    "2026-01-01T10:00:01Z  environment_variable  vcrd_a      api.example.com       3      sent 200",
     "",
   ]);
   const json = JSON.parse((await drover("audit", session, "--json")).said);
-  assert.deepEqual(json, (await list({ order: "asc" })).data);
+  assert.deepEqual(json, (await list({})).data);
   const empty = (await newSession(api.client, await prepare(api.client))).id;
   assert.deepEqual(await drover("audit", empty), { code: 0, said: "no credential was used\n" });
   assert.deepEqual(await drover("audit", "sesn_01none"), {
-    code: 1,
+    code: 3,
     said: "session sesn_01none not found\n",
   });
 });

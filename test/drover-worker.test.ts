@@ -30,7 +30,7 @@ const main = join(import.meta.dirname, "../src/main.ts");
 
 function spawned(environment: Record<string, string>, ...args: string[]): ChildProcess {
   const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
-  const own = { DROVER_DATA_DIR: dataDir, DROVER_URL: api.url };
+  const own = { DROVER_DATA_DIR: dataDir, DROVER_BASE_URL: api.url };
   const env = { PATH, HOME, NODE_COMPILE_CACHE, ...own, ...environment };
   const child = spawn(process.execPath, [main, "worker", "--socket", api.hands.socket, ...args], {
     env,

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { connect } from "../src/cli/connection.ts";
-import { playTurn } from "../src/cli/session.ts";
+import { connect } from "../src/cli/client/connection.ts";
+import { playTurn } from "../src/cli/client/session.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { testKey } from "./harness/server.ts";
@@ -84,7 +84,7 @@ const settings = (more: NodeJS.ProcessEnv) => ({
   DROVER_DATA_DIR: "/nowhere/of/drover",
   ...more,
 });
-const ofServer = () => ({ DROVER_URL: serve.url, DROVER_API_KEY: testKey });
+const ofServer = () => ({ DROVER_BASE_URL: serve.url, DROVER_API_KEY: testKey });
 
 /** `drover run` with these arguments, for the server of the tests unless it is told otherwise. */
 const drover = (args: string[], env: NodeJS.ProcessEnv = ofServer()): Run =>
@@ -152,10 +152,10 @@ test("an environment that is set up shows in the tree", async () => {
   assert.equal(code, 0);
 });
 
-test("a turn that does not come to its end exits 1", async () => {
+test("a turn that does not come to its end exits 6", async () => {
   const { code, out } = await drover(["fail rejected 9"]).ended;
   assert.equal(out.at(-1), "└─ idle retries_exhausted");
-  assert.equal(code, 1);
+  assert.equal(code, 6);
 });
 
 test("--json is an event on every line and nothing else", async () => {
@@ -292,38 +292,44 @@ test("a second Ctrl-C leaves at once, whatever the server does", async () => {
 
 test("what stands in the way is one line, and not an exit with 0", async () => {
   const nowhere = `http://127.0.0.1:${await freePort()}`;
-  const refusals: [string[], NodeJS.ProcessEnv, string][] = [
-    [["--api-key", "not-the-key", "hi"], {}, `The server at ${serve.url} refuses the API key.`],
-    [["hi"], { DROVER_URL: nowhere }, `No server answers at ${nowhere}. Start one with: npm start`],
+  const refusals: [string[], NodeJS.ProcessEnv, string, number][] = [
+    [["hi"], { DROVER_API_KEY: "not-the-key" }, `The server at ${serve.url} refuses the API key.`, 4],
+    [["hi"], { DROVER_BASE_URL: nowhere }, `No server answers at ${nowhere}. Start one with: npm start`, 5],
     [
       ["hi"],
       { DROVER_API_KEY: "" },
-      "No API key: pass --api-key or set DROVER_API_KEY. `drover up` prints it.",
+      `No API key for ${serve.url}: set DROVER_API_KEY, or keep it with drover profiles set. \`drover up\` prints it.`,
+      2,
     ],
-    [["--session", "sesn_unknown", "hi"], {}, "session sesn_unknown not found"],
-    [["--agent", "agent_unknown", "hi"], {}, "agent agent_unknown not found"],
+    [["--session", "sesn_unknown", "hi"], {}, "session sesn_unknown not found", 3],
+    [["--agent", "agent_unknown", "hi"], {}, "agent agent_unknown not found", 3],
+    [["--agent", "nobody", "hi"], {}, 'there is no agent "nobody": drover agents ls shows them', 3],
+    [["--file", "/nowhere/of/drover", "hi"], {}, "/nowhere/of/drover is not a file", 2],
     [
-      ["--url", "nonsense", "hi"],
+      ["--base-url", "nonsense", "hi"],
       {},
-      "error: option '--url <url>' argument 'nonsense' is invalid. It must be an http or https URL.",
+      "error: option '--base-url <url>' argument 'nonsense' is invalid. It must be an http or https URL.",
+      2,
     ],
-    ...["--agent", "--environment", "--model", "--system"].map(
-      (option): [string[], NodeJS.ProcessEnv, string] => [
-        ["--session", "sesn_1", option, "x", "hi"],
+    ...["--agent <agent>", "--environment <environment>", "--model <id>", "--vault <vault>"].map(
+      (option): [string[], NodeJS.ProcessEnv, string, number] => [
+        ["hi", "--session", "sesn_1", option.split(" ")[0] ?? "", "x"],
         {},
-        `error: option '--session <id>' cannot be used with option '${option} <${option === "--system" ? "text" : "id"}>'`,
+        `error: option '--session <id>' cannot be used with option '${option}'`,
+        2,
       ],
     ),
-    ...["--model", "--system"].map((option): [string[], NodeJS.ProcessEnv, string] => [
-      ["--agent", "agent_1", option, "x", "hi"],
+    ...["--model <id>", "--system <text>"].map((option): [string[], NodeJS.ProcessEnv, string, number] => [
+      ["--agent", "agent_1", option.split(" ")[0] ?? "", "x", "hi"],
       {},
-      `error: option '--agent <id>' cannot be used with option '${option} <${option === "--system" ? "text" : "id"}>'`,
+      `error: option '--agent <agent>' cannot be used with option '${option}'`,
+      2,
     ]),
   ];
-  for (const [args, env, problem] of refusals) {
+  for (const [args, env, problem, exit] of refusals) {
     const { code, err } = await drover(args, { ...ofServer(), ...env }).ended;
     assert.deepEqual(err, [problem]);
-    assert.ok(code === 1 || code === 2);
+    assert.equal(code, exit, problem);
   }
 });
 
@@ -331,9 +337,10 @@ test("a setting that is wrong is named, with what is wrong about it", async () =
   const wrong: [NodeJS.ProcessEnv, string][] = [
     [{ DROVER_LGO: "x" }, "DROVER_LGO: is not a setting; did you mean DROVER_LOG?"],
     [{ DROVER_PORT: "99999" }, "DROVER_PORT: must be a port from 1 to 65535"],
-    [{ DROVER_URL: "nonsense" }, "DROVER_URL: nonsense is not an http or https URL"],
-    [{ DROVER_URL: "localhost:8400" }, "DROVER_URL: localhost:8400 is not an http or https URL"],
-    [{ DROVER_URL: serve.url, DROVER_LGO: "x" }, "DROVER_LGO: is not a setting; did you mean DROVER_LOG?"],
+    [
+      { DROVER_BASE_URL: serve.url, DROVER_LGO: "x" },
+      "DROVER_LGO: is not a setting; did you mean DROVER_LOG?",
+    ],
   ];
   for (const [env, problem] of wrong) {
     const { code, err } = await drover(["hi"], env).ended;

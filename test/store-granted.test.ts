@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 import type { Granted } from "../src/authorize/authorize.ts";
-import { findPlace, storeGranted } from "../src/cli/store-granted.ts";
+import { findPlace, storeGranted } from "../src/cli/client/store-granted.ts";
 import { startTestServer } from "./harness/server.ts";
 
 const api = await startTestServer();

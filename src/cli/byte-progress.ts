@@ -1,5 +1,5 @@
 import type { Progress } from "../backup/backup.ts";
-import type { Terminal } from "./tree.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** How often a terminal is told, and how often anything else. */
 const terminalMs = 250;

@@ -36,7 +36,7 @@ import {
   sayOwnStorage,
 } from "./machine.ts";
 import { modelsLine } from "./models.ts";
-import { painter } from "./tree.ts";
+import { painter } from "./terminal.ts";
 import { weakSettings } from "./weak-settings.ts";
 
 export function doctorCommand(): Command {

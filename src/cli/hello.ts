@@ -1,6 +1,7 @@
-import { connect } from "./connection.ts";
-import { findOrCreateAgent, findOrCreateEnvironment, playTurn } from "./session.ts";
-import { eventTree, type Terminal } from "./tree.ts";
+import { connect } from "./client/connection.ts";
+import { findOrCreateAgent, findOrCreateEnvironment, playTurn } from "./client/session.ts";
+import { eventTree } from "./client/tree.ts";
+import type { Terminal } from "./terminal.ts";
 
 const task = `say I will look around in my sandbox.
 bash echo "hello from $(uname -s), process $$ of a sandbox with $(nproc) cores" | tee /workspace/hello.txt

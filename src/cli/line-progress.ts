@@ -1,4 +1,4 @@
-import type { Terminal } from "./tree.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** How often anything but a terminal is told. */
 const otherMs = 10_000;

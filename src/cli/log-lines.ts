@@ -1,4 +1,4 @@
-import { painter, type Terminal, visible } from "./tree.ts";
+import { painter, type Terminal, visible } from "./terminal.ts";
 
 const names: Record<number, string> = {
   10: "trace",

@@ -1,26 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { restoringFolder } from "../backup/restoring.ts";
 import { ownFileStore } from "../config/files.ts";
 import { ownMasterKey } from "../config/master-key.ts";
 import { ownRepositories } from "../config/repositories.ts";
 import { apiKeyShape, type Config, ConfigError, type Machine, ownKeyPrefix, readConfig } from "../config.ts";
+import { homeFolder } from "./home-folder.ts";
 import { isServerUrl } from "./server-url.ts";
 import { writeOnce } from "./write-once.ts";
 
-export const thisMachine = (): Machine => ({ uid: process.getuid?.() ?? -1, home: home() });
-
-/** A user id without a name, as in many containers, has none. */
-function home(): string {
-  try {
-    return homedir();
-  } catch {
-    return "/";
-  }
-}
+export const thisMachine = (): Machine => ({ uid: process.getuid?.() ?? -1, home: homeFolder() });
 
 export const isRoot = () => process.getuid?.() === 0;
 
@@ -28,12 +19,12 @@ export const isRoot = () => process.getuid?.() === 0;
 export const configOrExit = (env: NodeJS.ProcessEnv = process.env): Config =>
   orExit(() => readConfig(env, thisMachine()));
 
-/** The address of the server that DROVER_URL names, else of the one on this machine. */
+/** The address of the server that DROVER_BASE_URL names, else of the one on this machine. */
 export const serverUrlOrExit = (env: NodeJS.ProcessEnv = process.env): string =>
   orExit(() => {
-    const { DROVER_URL: url } = env;
+    const { DROVER_BASE_URL: url } = env;
     if (!url) return `http://127.0.0.1:${readConfig(env, thisMachine()).port}`;
-    if (!isServerUrl(url)) throw new ConfigError([`DROVER_URL: ${url} is not an http or https URL`]);
+    if (!isServerUrl(url)) throw new ConfigError([`DROVER_BASE_URL: ${url} is not an http or https URL`]);
     return url;
   });
 

@@ -3,7 +3,7 @@ import { isReady, type ModelsConfig, type ProviderConfig, resolveModel } from ".
 import { type Reached, reach } from "../models/probe.ts";
 import { addressOf } from "../models/providers.ts";
 import { configOrExit } from "./machine.ts";
-import { painter } from "./tree.ts";
+import { painter } from "./terminal.ts";
 
 export function modelsCommand(): Command {
   return new Command("models")

@@ -24,7 +24,7 @@ import {
 import { modelsLine } from "./models.ts";
 import { keepPostgres } from "./postgres.ts";
 import { type ChildSpec, supervise } from "./supervise.ts";
-import { painter } from "./tree.ts";
+import { painter } from "./terminal.ts";
 
 export function upCommand(main: string): Command {
   return new Command("up")

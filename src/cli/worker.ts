@@ -13,13 +13,13 @@ import { sandboxSpec } from "../tools/sandbox-spec.ts";
 import { createWorkerSkills } from "../worker/skills.ts";
 import { runWorker } from "../worker/worker.ts";
 import { lifetime } from "./child.ts";
-import { explainAt } from "./connection.ts";
+import { explainAt } from "./client/connection.ts";
 import { answersLocally, configOrExit, handsSocketOf, prepareFolders, serverUrlOrExit } from "./machine.ts";
 import { serverUrl } from "./server-url.ts";
 
 interface WorkerCommandOptions {
   environment: string;
-  url?: string;
+  baseUrl?: string;
   name?: string;
   sessions: number;
   image?: string;
@@ -37,8 +37,8 @@ export function workerCommand(): Command {
     )
     .requiredOption("--environment <id>", "the environment")
     .option(
-      "--url <url>",
-      "the server's address (default: DROVER_URL, or the server on this machine)",
+      "--base-url <url>",
+      "the server's address (default: DROVER_BASE_URL, or the server on this machine)",
       serverUrl,
     )
     .option("--name <name>", "what it calls itself (default: this machine's name and the process id)")
@@ -61,7 +61,7 @@ async function worker(options: WorkerCommandOptions): Promise<void> {
   if (!environment_key) {
     return life.fail("DROVER_ENVIRONMENT_KEY is not set: `drover environments keys create` makes a key");
   }
-  const url = options.url ?? serverUrlOrExit();
+  const url = options.baseUrl ?? serverUrlOrExit();
   const socket_path = options.socket ?? handsSocketOf(config);
   const logger = pino({ level: config.log_level }, pino.destination({ dest: 2, sync: true }));
   const said = (level: "error" | "warn" | "info" | "debug") => (message: string, fields?: object) =>

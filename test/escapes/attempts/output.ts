@@ -1,5 +1,5 @@
+import { eventTree } from "../../../src/cli/client/tree.ts";
 import { logLines } from "../../../src/cli/log-lines.ts";
-import { eventTree } from "../../../src/cli/tree.ts";
 import { exec } from "../../../src/hands/testing-host.ts";
 import type { Operation } from "../../../src/hands/wire.ts";
 import type { Attack, Group } from "../attempt.ts";

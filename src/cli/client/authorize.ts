@@ -1,12 +1,12 @@
 import type Anthropic from "@anthropic-ai/sdk";
-import { authorize, type Consent, type Granted } from "../authorize/authorize.ts";
-import type { Discovered } from "../authorize/discover.ts";
-import { NotAuthorized, shown } from "../authorize/failed.ts";
-import { listenForRedirect, type Redirect } from "../authorize/redirect.ts";
+import { authorize, type Consent, type Granted } from "../../authorize/authorize.ts";
+import type { Discovered } from "../../authorize/discover.ts";
+import { NotAuthorized, shown } from "../../authorize/failed.ts";
+import { listenForRedirect, type Redirect } from "../../authorize/redirect.ts";
+import { version } from "../version.ts";
 import { openPage } from "./open-page.ts";
 import { type ClientOptions, ownClient } from "./own-client.ts";
 import { findPlace, storeGranted } from "./store-granted.ts";
-import { version } from "./version.ts";
 
 export interface AuthorizeOptions extends ClientOptions {
   vault?: string;

@@ -1,23 +1,9 @@
-import { styleText } from "node:util";
 import type { BetaManagedAgentsStreamSessionEvents } from "@anthropic-ai/sdk/resources/beta/sessions/events";
-import type { SetupEvent } from "../protocol/events.ts";
+import type { SetupEvent } from "../../protocol/events.ts";
+import { painter, type Terminal, visible } from "../terminal.ts";
 import { workerCalls } from "./worker-calls.ts";
 
 type StreamEvent = BetaManagedAgentsStreamSessionEvents | SetupEvent;
-
-export interface Terminal {
-  write(text: string): unknown;
-  isTTY?: boolean | undefined;
-  columns?: number | undefined;
-}
-
-type Style = Parameters<typeof styleText>[0];
-
-/** Colours only where the terminal shows them and NO_COLOR is not set. */
-export const painter =
-  (out: Terminal, env: NodeJS.ProcessEnv = process.env) =>
-  (style: Style, text: string): string =>
-    out.isTTY && !env.NO_COLOR ? styleText(style, text, { validateStream: false }) : text;
 
 /**
  * Draws a session's events as a tree while they come: a turn at the margin, what happens in it below. Text is shown
@@ -167,10 +153,3 @@ function inputText(input: Record<string, unknown>): string {
   const [only, ...others] = Object.values(input);
   return others.length === 0 && typeof only === "string" ? only : JSON.stringify(input);
 }
-
-/** Control characters but the newline, as their pictures. */
-export const visible = (text: string) =>
-  text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) => {
-    if (character === "\t") return "  ";
-    return character === "\u007f" ? "␡" : String.fromCharCode(0x2400 + (character.charCodeAt(0) % 0x40));
-  });

@@ -1,4 +1,4 @@
-import type { Terminal } from "./tree.ts";
+import type { Terminal } from "../terminal.ts";
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 

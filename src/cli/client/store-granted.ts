@@ -3,9 +3,9 @@ import type {
   BetaManagedAgentsCredential as Credential,
   BetaManagedAgentsMCPOAuthRefreshParams as RefreshParams,
 } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
-import type { Granted } from "../authorize/authorize.ts";
-import { NotAuthorized } from "../authorize/failed.ts";
-import { normalMcpUrl } from "../protocol/mcp-url.ts";
+import type { Granted } from "../../authorize/authorize.ts";
+import { NotAuthorized } from "../../authorize/failed.ts";
+import { normalMcpUrl } from "../../protocol/mcp-url.ts";
 
 /** Where a credential goes, found before anybody is asked for their consent. */
 export interface Place {

@@ -1,9 +1,9 @@
 import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { Consent } from "../authorize/authorize.ts";
-import type { OwnClient } from "../authorize/client.ts";
-import type { Vouched } from "../authorize/client-credentials.ts";
-import { NotAuthorized, shown } from "../authorize/failed.ts";
+import type { Consent } from "../../authorize/authorize.ts";
+import type { OwnClient } from "../../authorize/client.ts";
+import type { Vouched } from "../../authorize/client-credentials.ts";
+import { NotAuthorized, shown } from "../../authorize/failed.ts";
 
 /** What the options say of the client that authorizes. */
 export interface ClientOptions {

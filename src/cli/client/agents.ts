@@ -1,0 +1,83 @@
+import type Anthropic from "@anthropic-ai/sdk";
+import type { BetaManagedAgentsAgent as Agent } from "@anthropic-ai/sdk/resources/beta/agents/agents";
+import { Command } from "commander";
+import { jsonText } from "../terminal.ts";
+import { asking, withJson, withServer } from "./at-server.ts";
+import { howMany, type ListOptions, pageSize, printList, withList } from "./listed.ts";
+import { idOf } from "./named.ts";
+import { ago, record, when } from "./table.ts";
+
+export function agentsCommand(): Command {
+  const agents = new Command("agents").description(
+    "Work with agents: a model with its prompt, tools and skills",
+  );
+
+  withList(agents.command("list").alias("ls").description("List the agents, newest first"))
+    .option("--archived", "those that are archived too")
+    .action(
+      asking((client, options: ListOptions & { archived?: boolean }) =>
+        printList(
+          client.beta.agents.list({
+            limit: pageSize(options),
+            include_archived: options.archived === true,
+          }),
+          options,
+          {
+            head: ["id", "name", "model", "version", "changed"],
+            row: ({ id, name, model, version, updated_at }) => [
+              id,
+              name,
+              model.id,
+              String(version),
+              ago(updated_at),
+            ],
+            none: "there is no agent: drover agents apply -f agent.yaml makes one",
+          },
+        ),
+      ),
+    );
+
+  withJson(withServer(agents.command("show").description("Show an agent")))
+    .argument("<agent>", "its id or name")
+    .option("--version <n>", "as it was in this version", howMany)
+    .action(
+      asking(async (client, named: string, { version, json }: { version?: number; json?: boolean }) => {
+        const id = await agentId(client, named);
+        const agent = await client.beta.agents.retrieve(id, version === undefined ? {} : { version });
+        process.stdout.write(json ? `${jsonText(agent, 2)}\n` : shown(agent));
+      }),
+    );
+
+  withJson(withServer(agents.command("archive").description("Make no new session of an agent")))
+    .argument("<agent>", "its id or name")
+    .action(
+      asking(async (client, named: string, { json }: { json?: boolean }) => {
+        const agent = await client.beta.agents.archive(await agentId(client, named));
+        process.stdout.write(json ? `${jsonText(agent, 2)}\n` : `${agent.id} is archived\n`);
+      }),
+    );
+  return agents;
+}
+
+/** By its id or its name. */
+export const agentId = (client: Anthropic, named: string): Promise<string> =>
+  idOf("agent", named, "agent", () => client.beta.agents.list({ limit: 100 }));
+
+const shown = (agent: Agent) =>
+  record(
+    [
+      ["id", agent.id],
+      ["name", agent.name],
+      ["version", String(agent.version)],
+      ["model", agent.model.id],
+      ["description", agent.description],
+      ["system", agent.system],
+      ["tools", agent.tools.map((tool) => ("name" in tool ? tool.name : tool.type)).join(", ")],
+      ["MCP servers", agent.mcp_servers.map(({ name, url }) => `${name} (${url})`).join(", ")],
+      ["skills", agent.skills.map(({ skill_id }) => skill_id).join(", ")],
+      ["created", when(agent.created_at)],
+      ["changed", when(agent.updated_at)],
+      ["archived", agent.archived_at && when(agent.archived_at)],
+    ],
+    process.stdout,
+  );

@@ -1,0 +1,142 @@
+import type Anthropic from "@anthropic-ai/sdk";
+import type { BetaEnvironment } from "@anthropic-ai/sdk/resources/beta/environments/environments";
+import { Command } from "commander";
+import type { CreatedEnvironmentKey, EnvironmentKey } from "../../protocol/environment-keys.ts";
+import type { Page } from "../../protocol/page.ts";
+import { jsonText } from "../terminal.ts";
+import { asking, withJson, withServer } from "./at-server.ts";
+import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
+import { idOf } from "./named.ts";
+import { ago, record, when } from "./table.ts";
+
+export function environmentsCommand(): Command {
+  const environments = new Command("environments")
+    .alias("envs")
+    .description("Work with environments, in which sessions run");
+
+  withList(environments.command("list").alias("ls").description("List the environments, newest first"))
+    .option("--archived", "those that are archived too")
+    .action(
+      asking((client, options: ListOptions & { archived?: boolean }) =>
+        printList(
+          client.beta.environments.list({
+            limit: pageSize(options),
+            include_archived: options.archived === true,
+          }),
+          options,
+          {
+            head: ["id", "name", "type", "changed"],
+            row: ({ id, name, config, updated_at }) => [id, name, config.type, ago(updated_at)],
+            none: "there is no environment: drover environments create makes one",
+          },
+        ),
+      ),
+    );
+
+  withJson(withServer(environments.command("show").description("Show an environment")))
+    .argument("<environment>", "its id or name")
+    .action(
+      asking(async (client, named: string, { json }: { json?: boolean }) => {
+        const environment = await client.beta.environments.retrieve(await environmentId(client, named));
+        process.stdout.write(json ? `${jsonText(environment, 2)}\n` : shown(environment));
+      }),
+    );
+
+  withJson(withServer(environments.command("create").description("Make an environment, and print its id")))
+    .argument("<name>", "what it is called")
+    .option("--self-hosted", "its tools run with workers of your own: drover worker")
+    .action(
+      asking(async (client, name: string, options: { selfHosted?: boolean; json?: boolean }) => {
+        const made = await client.beta.environments.create({
+          name,
+          ...(options.selfHosted && { config: { type: "self_hosted" as const } }),
+        });
+        process.stdout.write(options.json ? `${jsonText(made, 2)}\n` : `${made.id}\n`);
+      }),
+    );
+
+  withJson(withServer(environments.command("archive").description("Take no new session in an environment")))
+    .argument("<environment>", "its id or name")
+    .action(
+      asking(async (client, named: string, { json }: { json?: boolean }) => {
+        const environment = await client.beta.environments.archive(await environmentId(client, named));
+        process.stdout.write(json ? `${jsonText(environment, 2)}\n` : `${environment.id} is archived\n`);
+      }),
+    );
+
+  return environments.addCommand(keysCommand());
+}
+
+/** By its id or its name. */
+export const environmentId = (client: Anthropic, named: string): Promise<string> =>
+  idOf("environment", named, "env", () => client.beta.environments.list({ limit: 100 }));
+
+const shown = ({ id, name, description, config, archived_at, created_at, updated_at }: BetaEnvironment) =>
+  record(
+    [
+      ["id", id],
+      ["name", name],
+      ["description", description],
+      ["config", JSON.stringify(config)],
+      ["created", when(created_at)],
+      ["changed", when(updated_at)],
+      ["archived", archived_at && when(archived_at)],
+    ],
+    process.stdout,
+  );
+
+function keysCommand(): Command {
+  const keys = new Command("keys").description(
+    "The keys with which workers of a self-hosted environment ask for its work",
+  );
+
+  withJson(withServer(keys.command("create").description("Make a key, and print it: it is not shown again")))
+    .argument("<environment>", "its id or name")
+    .option("--name <name>", "what it is for")
+    .action(
+      asking(async (client, named: string, { name, json }: { name?: string; json?: boolean }) => {
+        const environment = await environmentId(client, named);
+        const body = name === undefined ? {} : { name };
+        const made = await client.post<CreatedEnvironmentKey>(pathOf(environment), { body });
+        process.stderr.write(`key ${made.id} of ${environment}; keep it, it is not shown again\n`);
+        process.stdout.write(json ? `${jsonText(made, 2)}\n` : `${made.key}\n`);
+      }),
+    );
+
+  withList(keys.command("list").alias("ls").description("List the keys that are in force"))
+    .argument("<environment>", "its id or name")
+    .action(
+      asking(async (client, named: string, options: ListOptions) => {
+        const path = pathOf(await environmentId(client, named));
+        return printList(
+          pagesOf((query) => client.get<Page<EnvironmentKey>>(path, { query })),
+          options,
+          {
+            head: ["id", "name", "made", "used"],
+            row: ({ id, name, created_at, last_used_at }) => [
+              id,
+              name ?? "",
+              ago(created_at),
+              last_used_at === null ? "never" : ago(last_used_at),
+            ],
+            none: "no key is in force: drover environments keys create makes one",
+          },
+        );
+      }),
+    );
+
+  withServer(
+    keys.command("revoke").description("Refuse a key from now on, and all that was given out for it"),
+  )
+    .argument("<environment>", "its id or name")
+    .argument("<key>", "the key's id, as list shows it")
+    .action(
+      asking(async (client, named: string, id: string) => {
+        await client.delete(`${pathOf(await environmentId(client, named))}/${encodeURIComponent(id)}`);
+        process.stdout.write(`${id} is revoked\n`);
+      }),
+    );
+  return keys;
+}
+
+const pathOf = (environment: string) => `/v1/environments/${encodeURIComponent(environment)}/keys`;

@@ -1,0 +1,72 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { jsonText } from "../terminal.ts";
+import { withJson, withServer } from "./at-server.ts";
+import { type Cell, table } from "./table.ts";
+
+export interface ListOptions {
+  limit: number;
+  all?: boolean;
+  json?: boolean;
+}
+
+/** The options of a list: which server, how many, and in which form. */
+export const withList = (command: Command): Command =>
+  withJson(withServer(command), "print an array of JSON")
+    .option("--limit <n>", "how many at most", howMany, 20)
+    .addOption(new Option("--all", "print all of them").conflicts("limit"));
+
+/** Of a list's items as many as are asked for, and whether there are more. Pages are as large as the API has them. */
+export async function take<Item>(
+  items: AsyncIterable<Item>,
+  { limit, all }: ListOptions,
+): Promise<{ items: Item[]; more: boolean }> {
+  const taken: Item[] = [];
+  for await (const item of items) {
+    if (!all && taken.length === limit) return { items: taken, more: true };
+    taken.push(item);
+  }
+  return { items: taken, more: false };
+}
+
+/** How large a page to ask for, at most `max`: one more than is shown says whether that is all. */
+export const pageSize = ({ limit, all }: ListOptions, max = 100): number =>
+  all ? max : Math.min(max, limit + 1);
+
+export interface Columns<Item> {
+  head: string[];
+  row(item: Item): Cell[];
+  /** Said where there is none. */
+  none: string;
+}
+
+/** Prints a list, and to stderr what else there is to know of it. */
+export async function printList<Item>(
+  source: AsyncIterable<Item>,
+  options: ListOptions,
+  { head, row, none }: Columns<Item>,
+): Promise<void> {
+  const { items, more } = await take(source, options);
+  if (options.json) process.stdout.write(`${jsonText(items, 2)}\n`);
+  else if (items.length === 0) process.stderr.write(`${none}\n`);
+  else process.stdout.write(table(head, items.map(row), process.stdout));
+  if (more) process.stderr.write(`there are more: --limit ${options.limit * 5}, or --all\n`);
+}
+
+export function howMany(text: string): number {
+  const n = Number(text);
+  if (/^\d{1,6}$/.test(text) && n >= 1) return n;
+  throw new InvalidArgumentError("It must be a whole number from 1 to 999999.");
+}
+
+/** Of a path that the SDK does not know, all items of all pages. */
+export async function* pagesOf<Item>(
+  get: (query: { page?: string }) => Promise<{ data: Item[]; next_page: string | null }>,
+): AsyncGenerator<Item> {
+  let query: { page?: string } = {};
+  for (;;) {
+    const { data, next_page } = await get(query);
+    yield* data;
+    if (next_page === null) return;
+    query = { page: next_page };
+  }
+}
