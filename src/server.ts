@@ -16,6 +16,7 @@ import { pendingActionRoutes } from "./api/routes/pending-actions.ts";
 import { sessionResourceRoutes } from "./api/routes/session-resources.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { skillRoutes } from "./api/routes/skills.ts";
+import { usageRoutes } from "./api/routes/usage.ts";
 import { vaultRoutes } from "./api/routes/vaults.ts";
 import { workRoutes } from "./api/routes/work.ts";
 import { createWorks } from "./api/work.ts";
@@ -334,6 +335,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       },
     }),
     ...pendingActionRoutes,
+    ...usageRoutes,
     ...sessionResourceRoutes({ watches, seal: options.seal, from }),
     ...fileRoutes({ blobs, rules: options.files, trouble }),
     ...skillRoutes({ blobs, trouble }),

@@ -49,6 +49,7 @@ function operation(route: Route): Json {
         description: "OK",
         content: {
           ...contentOf("application/json", route.answer.json),
+          ...(route.answer.csv && { "text/csv": { schema: { type: "string" } } }),
           ...contentOf("text/event-stream", route.answer.event_stream),
           ...(route.answer.bytes && { "application/octet-stream": { schema: bytes } }),
         },

@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { ByteRange } from "../files/store.ts";
 import { invalid, notFound } from "../protocol/errors.ts";
 import type { Principal, PrincipalKind } from "../protocol/principal.ts";
+import { csvHeaders, csvText, type Table, wantsCsv } from "./csv.ts";
 import { type Download, downloadAnswer, sendDownload } from "./download.ts";
 import { type Discardable, type FormBounds, type FormFile, readForm } from "./form.ts";
 import { answerOnce, type Unrepeatable } from "./idempotency.ts";
@@ -74,8 +75,11 @@ type CallOf<Params extends ParamSchemas, Query extends z.ZodType, Body extends z
 >;
 
 export interface Route extends Inputs<ParamSchemas, z.ZodType, z.ZodType> {
-  /** What a 200 carries: one JSON value, a stream of server-sent events, the one or the other as the body says, or bytes. */
-  answer: { json?: z.ZodType; event_stream?: z.ZodType; bytes?: true };
+  /**
+   * What a 200 carries: one JSON value, the same as a table where that is asked for, a stream of server-sent events, the one or
+   * the other as the body says, or bytes.
+   */
+  answer: { json?: z.ZodType; csv?: true; event_stream?: z.ZodType; bytes?: true };
   serve(caller: Caller, means: Means): Promise<Response>;
 }
 
@@ -88,15 +92,21 @@ export function route<
 >(
   definition: Inputs<Params, Query, Body> & {
     response: Response;
+    /** Of a GET: the answer as a table, where `format=csv` or the header `accept` asks for one. */
+    csv?(answer: z.infer<Response>): Table;
     handle(call: CallOf<Params, Query, Body>): Promise<z.infer<Response>>;
   },
 ): Route {
-  const { response, handle, ...inputs } = definition;
+  const { response, handle, csv, ...inputs } = definition;
   return {
     ...inputs,
-    answer: { json: response },
+    answer: { json: response, ...(csv && { csv: true as const }) },
     async serve(caller, { readBody, works, key }) {
       const { call, sent } = await callOf(inputs, caller, readBody);
+      if (csv && wantsCsv(caller.context.req.raw.headers, call.query)) {
+        const table = csv(await handle({ ...call, ...works.plain }));
+        return new Response(csvText(table), { headers: { ...csvHeaders(table), ...caller.headers } });
+      }
       const answer = async (work: Work) => JSON.stringify(await handle({ ...call, ...work }));
       if (key === null) return json(await answer(works.plain), caller.headers);
       const asked = {

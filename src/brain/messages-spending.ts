@@ -32,8 +32,13 @@ export function messagesSpending(
     },
     used(workspaceId, model, { usage, searches }, steppedIn) {
       const other = steppedIn === null ? null : prices.costOf({ id: steppedIn }, usage);
-      const nano = (other ?? prices.costOf(model, usage) ?? 0) + searches * search_nano;
-      const written = addSpent(db, workspaceId, nano)
+      const written = addSpent(db, workspaceId, {
+        model: steppedIn ?? model.id,
+        usage,
+        searches,
+        nano: other ?? prices.costOf(model, usage),
+        searches_nano: searches * search_nano,
+      })
         .catch((error) => trouble("what a message has cost was not written down", error))
         .finally(() => writing.delete(written));
       writing.add(written);

@@ -112,7 +112,7 @@ function searchEntries(
       tool_use_id,
       requests,
       nano_dollars,
-      ...(model_use ? { usage } : {}),
+      ...(model_use && { usage, model: model_use.model, tokens_nano_dollars: tokens }),
     }),
   ];
 }

@@ -123,7 +123,15 @@ export function spanEnd(
   const cost = costOf({ ...request, model }, pen);
   const judging = judge && pen.costOf({ id: judge.model }, judge.usage);
   const nano_dollars = cost === null ? null : cost + (judging ?? 0);
-  const charged = { reader: 1, request_id, usage, nano_dollars, ...steppedIn(request) } as const;
+  const charged = {
+    reader: 1,
+    request_id,
+    usage,
+    nano_dollars,
+    ...steppedIn(request),
+    model: model.id,
+    ...(judge && { judge: { ...judge, nano_dollars: judging } }),
+  } as const;
   return [end, writer(thread, pen, "internal")("charged", charged)];
 }
 

@@ -63,4 +63,10 @@ export const requests = {
   /** What waits for people, on a page. */
   pending_actions_page: 20,
   pending_actions_page_max: 100,
+  /** Buckets of a report of usage, by their width, and rows in all of them together. */
+  usage_days: 7,
+  usage_days_max: 31,
+  usage_hours: 24,
+  usage_hours_max: 168,
+  usage_rows_max: 10_000,
 } as const;

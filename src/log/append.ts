@@ -1,6 +1,7 @@
 import type { Database, Statement } from "../db/database.ts";
 import { failpoint } from "../failpoints.ts";
 import { type AnyDraft, type Entry, readerOf } from "./entry.ts";
+import { usedIn } from "./used.ts";
 
 export type SessionStatus = "idle" | "running" | "rescheduling" | "terminated";
 
@@ -92,11 +93,11 @@ with request as materialized (
   select * from json_to_recordset($1::json) as r (
     n int, workspace_id text, session_id text, owner int, epoch bigint, if_seq bigint,
     status text, usage json, spent_nano bigint, at_cap boolean, not_while text[], fold_from bigint, reader int, asks text[],
-    answers text[], closes text[], allows text[], run text, after_ms int, uses_sandbox boolean)
+    answers text[], closes text[], allows text[], run text, after_ms int, uses_sandbox boolean, used_nano bigint)
   order by session_id
 ), locked as materialized (
   select r.*, h.seq as base_seq, h.status as was, h.lease_owner, h.lease_epoch, h.last_at,
-    h.spent_nano as had_spent, h.at_cap and h.status = 'idle' as was_at_cap, h.asks as were_asked, h.work_environment_id, h.work_live,
+    h.spent_nano as had_spent, h.active_since, h.at_cap and h.status = 'idle' as was_at_cap, h.asks as were_asked, h.work_environment_id, h.work_live,
     array(select case when ask = any(r.allows) then substr(ask, length('if_allowed ') + 1) else ask end from unnest(h.asks) as ask
       where ask <> all(coalesce(r.answers || r.closes, '{}'))) as still_asked
   from request r
@@ -182,6 +183,32 @@ with request as materialized (
   from decided d
   where d.spent_nano > coalesce(d.had_spent, 0)
   on conflict (session_id, day) do update set nano = spend.nano + excluded.nano
+), told as materialized (
+  select * from json_to_recordset($5::json) as r (n int, model text, input bigint, output bigint, cache_read bigint,
+    cache_5m bigint, cache_1h bigint, searches bigint, requests bigint, unpriced bigint, nano bigint)
+), rested as materialized (
+  select n, greatest(spent_nano - coalesce(had_spent, 0) - used_nano, 0) as nano, case when was = 'running'
+    and becomes <> 'running' then (extract(epoch from at - active_since) * 1000000)::bigint else 0 end as active_us
+  from decided
+), used as (
+  insert into usage_hour as u (session_id, hour, model, workspace_id, agent_id, input_tokens, output_tokens, cache_read_tokens,
+    cache_5m_tokens, cache_1h_tokens, web_searches, requests, unpriced, nano, active_us)
+  select d.session_id, date_trunc('hour', d.at), coalesce(a.model, s.model), d.workspace_id, s.agent_id, sum(a.input), sum(a.output),
+    sum(a.cache_read), sum(a.cache_5m), sum(a.cache_1h), sum(a.searches), sum(a.requests), sum(a.unpriced), sum(a.nano), sum(a.active_us)
+  from (
+    select *, 0 as active_us from told
+    union all
+    select n, '', 0, 0, 0, 0, 0, 0, 0, 0, nano, active_us from rested where nano > 0 or active_us > 0) a
+  join decided d on d.n = a.n
+  cross join lateral (select agent_id, case when a.model is null then agent -> 'model' ->> 'id' end as model
+    from session where id = d.session_id) s
+  group by d.session_id, d.workspace_id, d.at, s.agent_id, coalesce(a.model, s.model)
+  on conflict (session_id, hour, model) do update set
+    input_tokens = u.input_tokens + excluded.input_tokens, output_tokens = u.output_tokens + excluded.output_tokens,
+    cache_read_tokens = u.cache_read_tokens + excluded.cache_read_tokens,
+    cache_5m_tokens = u.cache_5m_tokens + excluded.cache_5m_tokens, cache_1h_tokens = u.cache_1h_tokens + excluded.cache_1h_tokens,
+    web_searches = u.web_searches + excluded.web_searches, requests = u.requests + excluded.requests,
+    unpriced = u.unpriced + excluded.unpriced, nano = u.nano + excluded.nano, active_us = u.active_us + excluded.active_us
 ), changed as materialized (
   select d.session_id, t.id, t.status, d.at
   from json_to_recordset($3::json) as t (n int, id text, status text, only_if text)
@@ -207,6 +234,7 @@ from request r left join judged j on j.n = r.n left join decided d on d.n = r.n`
  * notification, so that it need not answer its own.
  */
 export async function append(db: Database, requests: AppendRequest[], from: number): Promise<AppendResult[]> {
+  const used = requests.map(({ entries }) => usedIn(entries));
   const heads = requests.map((request, n) => ({
     n,
     workspace_id: request.workspace_id,
@@ -228,6 +256,7 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     allows: request.allows,
     run: request.run?.type,
     after_ms: request.run?.type === "park" ? request.run.after_ms : null,
+    used_nano: (used[n] ?? []).reduce((sum, { nano }) => sum + nano, 0),
   }));
   const entries = requests.flatMap((request, n) =>
     request.entries.map((entry, i) => ({ n, i, ...entry, body: JSON.stringify(entry.body) })),
@@ -241,6 +270,7 @@ export async function append(db: Database, requests: AppendRequest[], from: numb
     JSON.stringify(entries),
     JSON.stringify(threads),
     String(from),
+    JSON.stringify(used.flatMap((each, n) => each.map((one) => ({ n, ...one })))),
   ]);
   failpoint("append_done");
   const results = new Map(rows.map((row) => [row.n, row]));

@@ -80,6 +80,10 @@ export interface InternalBody {
     nano_dollars: number | null;
     /** Who stepped in for the agent's model. */
     served_by?: ServedBy;
+    /** The model that was asked, by the agent's name for it. */
+    model?: string;
+    /** What of all this is another model's, which has judged calls. */
+    judge?: { model: string; usage: ModelUsage; nano_dollars: number | null };
   };
   /** What a tool call has searched the web for, and what that costs at list price, with the tokens of a model that did it. */
   searched: {
@@ -88,6 +92,9 @@ export interface InternalBody {
     requests: number;
     usage?: ModelUsage;
     nano_dollars: number;
+    /** The model that did it, and what of the cost its tokens are; null when they have no price. */
+    model?: string;
+    tokens_nano_dollars?: number | null;
   };
   /** A model request was begun by a brain that did not live to see its end. */
   request_abandoned: { reader: 1; request_id: string };

@@ -215,6 +215,33 @@ create table spend (
 ) with (fillfactor = 50);
 create index spend_day on spend (workspace_id, day, agent_id);
 
+-- What sessions have used in each hour of UTC. It outlives them, and has one row per session, hour and model for the same
+-- reason. Written with the entries that tell of it.
+create table usage_hour (
+  -- Or the workspace, for what it has used outside of its sessions.
+  session_id text not null,
+  hour timestamptz not null,
+  -- Who was asked; empty for what no model has used.
+  model text not null,
+  workspace_id text not null,
+  agent_id text not null,
+  input_tokens bigint not null default 0,
+  output_tokens bigint not null default 0,
+  cache_read_tokens bigint not null default 0,
+  cache_5m_tokens bigint not null default 0,
+  cache_1h_tokens bigint not null default 0,
+  web_searches bigint not null default 0,
+  requests bigint not null default 0,
+  -- Those of them whose tokens have no list price, and so are not in `nano`.
+  unpriced bigint not null default 0,
+  -- What it cost at list prices, in billionths of a dollar.
+  nano bigint not null default 0,
+  -- Of running sessions, as they came to rest.
+  active_us bigint not null default 0,
+  primary key (session_id, hour, model)
+) with (fillfactor = 70);
+create index usage_hour_page on usage_hour (workspace_id, hour);
+
 create table thread (
   workspace_id text not null,
   session_id text not null,
