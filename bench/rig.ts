@@ -166,6 +166,7 @@ export async function startRig(): Promise<Rig> {
         prices: pricesOf(listPrices, modelsConfig({}).config),
         spending: { runtime_price: 0, caps: noCaps },
         logger: pino({ level: "warn" }, pino.destination({ dest: 2, sync: true })),
+        settings: [],
         version: "0.0.0-bench",
       });
       const client = connectClient(server.url, apiKey);

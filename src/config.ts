@@ -25,6 +25,7 @@ import {
 } from "./config/models.ts";
 import { type RepositoriesSettings, repositoriesSettings } from "./config/repositories.ts";
 import { type SandboxSettings, sandboxesVariables, sandboxSettings } from "./config/sandboxes.ts";
+import { type Setting, settingsOf } from "./config/settings.ts";
 import { isHostEntry, type SearchSettings, searchSettings } from "./config/web.ts";
 import { limits } from "./limits.ts";
 
@@ -195,6 +196,15 @@ export const noCaps: Caps = {
 export interface Machine {
   uid: number;
   home: string;
+}
+
+/** The settings by name, for people: valid ones, without secrets. */
+export function shownSettings(
+  env: NodeJS.ProcessEnv,
+  readFile: (path: string) => string = (path) => readFileSync(path, "utf8"),
+): Setting[] {
+  const file = fileOf(env.DROVER_CONFIG || undefined, readFile, []);
+  return settingsOf(Object.keys(shape), env, Object.keys(file));
 }
 
 /** All that is wrong at once, so that it can be mended at once. */

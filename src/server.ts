@@ -16,6 +16,7 @@ import { pendingActionRoutes } from "./api/routes/pending-actions.ts";
 import { sessionResourceRoutes } from "./api/routes/session-resources.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { skillRoutes } from "./api/routes/skills.ts";
+import { systemRoutes } from "./api/routes/system.ts";
 import { usageRoutes } from "./api/routes/usage.ts";
 import { vaultRoutes } from "./api/routes/vaults.ts";
 import { workRoutes } from "./api/routes/work.ts";
@@ -30,6 +31,7 @@ import type { FilesSettings } from "./config/files.ts";
 import type { McpSettings } from "./config/mcp.ts";
 import type { RepositoriesSettings } from "./config/repositories.ts";
 import type { SandboxSettings } from "./config/sandboxes.ts";
+import type { Setting } from "./config/settings.ts";
 import type { SearchSettings } from "./config/web.ts";
 import type { Caps } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
@@ -124,6 +126,8 @@ export interface ServerOptions {
     runtime_price: number;
     caps: Caps;
   };
+  /** As people may see them. */
+  settings: readonly Setting[];
   logger: Logger;
   version: string;
 }
@@ -141,6 +145,7 @@ export interface Server {
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { logger, models, prices } = options;
   const { caps, runtime_price } = options.spending;
+  const started_at = new Date().toISOString();
   const db = openDatabase({ url: options.database_url });
   const { applied } = await migrate(db, options.migrations);
   if (applied.length > 0) logger.info({ migrations: applied }, "database migrated");
@@ -251,6 +256,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   member = await joinMembers(db, memberEvents, {
     hosts: () => (brain ? hands.reachable() : []),
     master_keys: options.seal.versions,
+    version: options.version,
+    roles: options.roles,
   });
   const polling = setInterval(poll, limits.watch_poll_ms);
   const spending: Spending = {
@@ -336,6 +343,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }),
     ...pendingActionRoutes,
     ...usageRoutes,
+    ...systemRoutes({
+      member,
+      migrations: options.migrations,
+      fileStore,
+      hosts: options.hosts,
+      settings: options.settings,
+      slowStatements: db.slowStatements,
+      version: options.version,
+      started_at,
+    }),
     ...sessionResourceRoutes({ watches, seal: options.seal, from }),
     ...fileRoutes({ blobs, rules: options.files, trouble }),
     ...skillRoutes({ blobs, trouble }),

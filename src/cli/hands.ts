@@ -23,6 +23,7 @@ import {
   sayOwnStorage,
 } from "./machine.ts";
 import { type UserIds, userIds } from "./user-ids.ts";
+import { version } from "./version.ts";
 
 interface HandsOptions {
   socket?: string;
@@ -84,6 +85,7 @@ async function hands(options: HandsOptions): Promise<void> {
       network,
       sandboxes_max: config.hands.sandboxes_max ?? undefined,
       checkpoints,
+      version,
       onOutputsTrouble: (error) =>
         logger.warn({ err: error }, "the outputs of sandboxes cannot be looked at; trying again"),
     });

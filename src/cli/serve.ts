@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Logger, pino } from "pino";
-import type { Config } from "../config.ts";
+import { type Config, shownSettings } from "../config.ts";
 import { readMigrations } from "../db/migrate.ts";
 import { readIdentity } from "../hands/identity.ts";
 import { modelListing } from "../models/listing.ts";
@@ -137,6 +137,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       listing: modelListing(config.models, (message, error) => logger.warn({ err: error }, message)),
       prices,
       spending: { runtime_price: config.runtime_price, caps: config.caps },
+      settings: shownSettings(process.env),
       logger,
       version,
     });

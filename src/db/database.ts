@@ -2,6 +2,7 @@ import pg from "pg";
 import { limits } from "../limits.ts";
 import { DatabaseUnavailable, databaseError } from "./errors.ts";
 import { findPrimary, urlsOf } from "./hosts.ts";
+import { rememberSlow, type SlowStatement } from "./slow-statements.ts";
 import { inTransaction } from "./transaction.ts";
 
 export interface Statement {
@@ -29,6 +30,8 @@ export interface DatabasePool extends Database {
   connect(options?: { query_ms?: number }): Promise<pg.Client>;
   /** How many statements have run, LISTEN connections left out. */
   statementCount(): number;
+  /** Those of them that have taken long. */
+  slowStatements(): SlowStatement[];
   close(): Promise<void>;
 }
 
@@ -48,11 +51,15 @@ export interface DatabaseOptions {
   /** Of one server, or of several of which one is the primary at a time: `postgresql://user@a,b/name`. */
   url: string;
   connections?: number;
+  /** From when on a statement is slow. */
+  slow_ms?: number;
 }
 
 export function openDatabase(options: DatabaseOptions): DatabasePool {
   const urls = urlsOf(options.url);
   let statements = 0;
+  const slow_ms: number = options.slow_ms ?? limits.statement_slow_ms;
+  const slow = rememberSlow({ slow_ms, max: limits.statements_slow_max });
   let pools: Pools | null = null;
   /** Whether the pools are those of the primary, as far as is known. */
   let sure = false;
@@ -91,11 +98,14 @@ export function openDatabase(options: DatabaseOptions): DatabasePool {
     (connection: pg.Pool | pg.PoolClient) =>
     async <Row>(statement: Statement, values: unknown[]): Promise<Row[]> => {
       statements += 1;
+      const began = performance.now();
       try {
         const { rows } = await connection.query({ name: statement.name, text: statement.text, values });
         return rows as Row[];
       } catch (error) {
         throw meaningOf(error, statement.name);
+      } finally {
+        slow.took(statement, performance.now() - began);
       }
     };
 
@@ -125,6 +135,7 @@ export function openDatabase(options: DatabaseOptions): DatabasePool {
       return client;
     },
     statementCount: () => statements,
+    slowStatements: slow.list,
     async close() {
       closed = true;
       await finding?.catch(() => {});

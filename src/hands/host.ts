@@ -12,6 +12,7 @@ import { hostIdOf } from "./host-id.ts";
 import { openJournals } from "./journals.ts";
 import { listenOnNetwork, type NetworkListener } from "./listen.ts";
 import { createMounts } from "./mounts/mounts.ts";
+import { watchEgress } from "./network/egress-there.ts";
 import { createNetwork } from "./network/network.ts";
 import { createOutputs, isOutputsRequest } from "./outputs/outputs.ts";
 import { createSandboxes } from "./sandboxes.ts";
@@ -35,6 +36,8 @@ export interface HandsOptions {
   idle_with_jobs_ms?: number;
   /** Where workspaces are kept when they rest. Null: nowhere. */
   checkpoints?: Omit<CheckpointsOptions, "driver" | "data_dir"> | null;
+  /** Of the program, as it tells servers. */
+  version?: string;
   /** Hears once that outputs cannot be looked at. */
   onOutputsTrouble?(error: unknown): void;
 }
@@ -68,6 +71,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
   });
   const egress_socket = options.egress_socket ?? join(dirname(options.socket_path), "egress.sock");
   const way = createNetwork({ egress_socket, data_dir });
+  const egress = watchEgress(egress_socket);
   const count_max = options.sandboxes_max ?? sandboxesOn(memoryBytes());
   const blobs = await openBlobs({ folder: join(data_dir, "blobs") });
   const mounts = createMounts({ blobs, folderOf: driver.mounts });
@@ -91,7 +95,9 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       const { running, in_use } = sandboxes.count();
       const room = { sandboxes_max: count_max, sandboxes: running, sandboxes_in_use: in_use };
       const checkpoints_failing = checkpoints.failing();
-      return { ...identity, driver: options.driver.name, ...room, checkpoints_failing };
+      const { version = null } = options;
+      const said = { driver: options.driver.name, version, egress: egress.there() };
+      return { ...identity, ...said, ...room, checkpoints_failing };
     },
     handle: (request, tell) =>
       isOutputsRequest(request) ? outputs.handle(request) : calls.handle(request, tell),
@@ -112,6 +118,7 @@ export async function startHands(options: HandsOptions): Promise<HandsHost> {
       local.close();
       network?.close();
       for (const socket of sockets) say(socket, { type: "leaving", n: -1 });
+      egress.close();
       await sandboxes.close();
       blobs.close();
       await outputs.close();

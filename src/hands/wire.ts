@@ -368,6 +368,10 @@ export const hostFacts = z.object({
   /** Sandboxes that run, and those of them that cannot be ended to make room. */
   sandboxes: z.int().nonnegative(),
   sandboxes_in_use: z.int().nonnegative(),
+  /** Of the program; null where it does not say. */
+  version: z.string().max(100).nullish(),
+  /** Whether the egress process of the machine takes connections; null where that is not known. */
+  egress: z.boolean().nullish(),
   /** The last checkpoint that it tried to make of a workspace failed. */
   checkpoints_failing: z.boolean(),
 });

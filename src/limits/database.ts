@@ -8,6 +8,9 @@ export const database = {
   statement_ms: 15_000,
   statement_answer_ms: 5_000,
   transaction_idle_ms: 15_000,
+  /** From when on a statement is slow, and how many different ones a process remembers. */
+  statement_slow_ms: 200,
+  statements_slow_max: 100,
   /** Sessions written by one append statement. */
   append_batch_max: 128,
   append_batches_in_flight_max: 2,

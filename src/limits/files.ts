@@ -1,4 +1,6 @@
 export const files = {
+  /** How long a look at the file store may take. */
+  file_store_look_ms: 3_000,
   /** One file. MB as the API has them: of 2^20 bytes. */
   file_bytes_max: 500 << 20,
   /** What a form takes beside its file, and one field of it. */

@@ -30,6 +30,8 @@ export const networks = {
   net_connect_ms: 10_000,
   /** How often a connection that rests is asked for whether its other end is there. */
   net_keep_alive_ms: 60_000,
+  /** How often a sandbox host looks whether the egress process is there. */
+  egress_look_ms: 5_000,
   /** The line before the bytes of a sandbox's connection: it names the hosts that may be reached. */
   egress_line_bytes_max: 256 << 10,
   egress_line_ms: 10_000,

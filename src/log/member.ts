@@ -40,12 +40,14 @@ export interface MemberFacts {
   hosts(): readonly string[];
   /** The versions of its master keys, the one that it seals under first. */
   master_keys: readonly string[];
+  version?: string;
+  roles?: readonly string[];
 }
 
 export async function joinMembers(
   db: DatabasePool,
   events: MemberEvents,
-  { hosts, master_keys }: MemberFacts = { hosts: () => [], master_keys: [] },
+  { hosts, master_keys, version = "", roles = [] }: MemberFacts = { hosts: () => [], master_keys: [] },
 ): Promise<Member> {
   let current: { id: number; client: pg.Client } | null = null;
   /** The id before. The server may hold its lock for long on a connection that has silently died. */
@@ -60,9 +62,10 @@ export async function joinMembers(
       await client.query("select pg_advisory_lock($1, $2)", [processLockClass, id]);
       await client.query(
         `with joined as (
-          insert into process (id, master_keys, started_at, beat_at) values ($1, $3, drover_now(), drover_now())
+          insert into process (id, master_keys, version, roles, started_at, beat_at)
+          values ($1, $3, $4, $5, drover_now(), drover_now())
         ) ${reachedHosts}`,
-        [id, hosts(), master_keys],
+        [id, hosts(), master_keys, version, roles],
       );
       await client.query("delete from process where id = $1", [previous]);
       client.on("notification", ({ channel, payload = "" }) => {

@@ -9,7 +9,7 @@ import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
 import type { RepositoryHost } from "../../src/config/repositories.ts";
 import { builtInSandboxes } from "../../src/config/sandboxes.ts";
 import type { SearchSettings } from "../../src/config/web.ts";
-import { type Caps, noCaps } from "../../src/config.ts";
+import { type Caps, noCaps, shownSettings } from "../../src/config.ts";
 import { readMigrations } from "../../src/db/migrate.ts";
 import { type TestDatabase, testDatabase } from "../../src/db/testing.ts";
 import { connectHost } from "../../src/hands/client.ts";
@@ -126,6 +126,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       folder: join(files, "..", `${basename(files)}-repositories`),
     },
     seal,
+    settings: shownSettings({}),
     work_lease_ms: options.work_lease_ms ?? limits.work_lease_ms,
     vault: options.vault_socket ? await listenForEgress({ socket_path: options.vault_socket }) : null,
     models: createModels(models),

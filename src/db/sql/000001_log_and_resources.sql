@@ -280,6 +280,9 @@ create table process (
   id int primary key,
   -- Versions of the master keys that it has, the one that it seals under first.
   master_keys text[] not null default '{}',
+  -- For people: the program's, and what it does of it.
+  version text not null default '',
+  roles text[] not null default '{}',
   started_at timestamptz not null,
   beat_at timestamptz not null
 );
