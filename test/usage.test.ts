@@ -221,8 +221,9 @@ describe("what a workspace has used", () => {
         };
       };
       let now = await told();
-      for (const until = Date.now() + 20_000; now.status !== "idle" && Date.now() < until; )
-        now = await told();
+      // They are read one after the other, and the session goes on in between.
+      const settled = () => now.status === "idle" && now.used.join() === now.usage.join();
+      for (const until = Date.now() + 20_000; !settled() && Date.now() < until; ) now = await told();
       assert.deepEqual(now.used, now.usage);
     }
   });
