@@ -9,6 +9,7 @@ type Groups = Record<string, Record<string, () => Promise<Command>>>;
 const groups: Groups = {
   "Agents at work:": {
     run: async () => (await import("./cli/client/run.ts")).runCommand(),
+    sessions: async () => (await import("./cli/client/sessions.ts")).sessionsCommand(),
     agents: async () => (await import("./cli/client/agents.ts")).agentsCommand(),
     environments: async () => (await import("./cli/client/environments.ts")).environmentsCommand(),
     vaults: async () => (await import("./cli/client/vaults.ts")).vaultsCommand(),

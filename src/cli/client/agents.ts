@@ -2,6 +2,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsAgent as Agent } from "@anthropic-ai/sdk/resources/beta/agents/agents";
 import { Command } from "commander";
 import { jsonText } from "../terminal.ts";
+import type { ApplyOptions } from "./agents-apply.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { howMany, type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
@@ -45,6 +46,24 @@ export function agentsCommand(): Command {
         const id = await agentId(client, named);
         const agent = await client.beta.agents.retrieve(id, version === undefined ? {} : { version });
         process.stdout.write(json ? `${jsonText(agent, 2)}\n` : shown(agent));
+      }),
+    );
+
+  withJson(
+    withServer(
+      agents
+        .command("apply")
+        .description(
+          "Make the agent that a file describes, or change the one of its name into it, and show what changes",
+        ),
+    ),
+  )
+    .requiredOption("-f, --filename <file>", "YAML or JSON, as the API has an agent; - is standard input")
+    .option("--dry-run", "show what would change, and change nothing")
+    .action(
+      asking(async (client, options: ApplyOptions) => {
+        const { applyAgents } = await import("./agents-apply.ts");
+        await applyAgents(client, options);
       }),
     );
 

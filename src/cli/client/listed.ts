@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { jsonText } from "../terminal.ts";
 import { withJson, withServer } from "./at-server.ts";
@@ -50,6 +51,43 @@ export async function printList<Item>(
   else if (items.length === 0) process.stderr.write(`${none}\n`);
   else process.stdout.write(table(head, items.map(row), process.stdout));
   if (more) process.stderr.write(`there are more: --limit ${options.limit * 5}, or --all\n`);
+}
+
+export interface Watched<Item> {
+  read(): Promise<Item[]>;
+  /** All of it, for a terminal. */
+  draw(items: Item[]): string;
+  /** One that has changed, for anything else. */
+  line(item: Item): string;
+}
+
+/** How often a server is asked for what is watched. */
+const watch_ms = 2_000;
+
+/** Shows things as they change, until Ctrl-C: drawn anew on a terminal, else a line for each change. */
+export async function watchItems<Item extends { id: string }>(
+  { read, draw, line }: Watched<Item>,
+  { json }: { json?: boolean | undefined },
+): Promise<never> {
+  const { stdout: out } = process;
+  const shown = new Map<string, string>();
+  let drawn = 0;
+  for (;;) {
+    const items = await read();
+    if (out.isTTY && !json) {
+      const text = draw(items);
+      out.write(`${drawn > 0 ? `\u001b[${drawn}A` : ""}\r\u001b[J${text}`);
+      drawn = text.split("\n").length - 1;
+    } else {
+      for (const item of items) {
+        const text = jsonText(item);
+        if (shown.get(item.id) === text) continue;
+        shown.set(item.id, text);
+        out.write(`${json ? text : line(item)}\n`);
+      }
+    }
+    await pause(watch_ms);
+  }
 }
 
 export function howMany(text: string): number {

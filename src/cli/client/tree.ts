@@ -140,16 +140,18 @@ const linesMax = 12;
 
 const isSetup = (event: StreamEvent): event is SetupEvent => event.type.startsWith("span.environment_setup_");
 
-function reasonText({ stop_reason: reason }: Extract<StreamEvent, { type: "session.status_idle" }>): string {
+export function reasonText({
+  stop_reason: reason,
+}: Extract<StreamEvent, { type: "session.status_idle" }>): string {
   if (reason.type === "requires_action") return `requires_action: answer ${reason.event_ids.join(", ")}`;
   return reason.type === "budget_reached" ? "budget_reached: raise the session's budget" : reason.type;
 }
 
-function textOf(content: readonly { type: string; text?: string }[]): string {
+export function textOf(content: readonly { type: string; text?: string }[]): string {
   return content.map((block) => (block.type === "text" ? (block.text ?? "") : `[${block.type}]`)).join("\n");
 }
 
-function inputText(input: Record<string, unknown>): string {
+export function inputText(input: Record<string, unknown>): string {
   const [only, ...others] = Object.values(input);
   return others.length === 0 && typeof only === "string" ? only : JSON.stringify(input);
 }

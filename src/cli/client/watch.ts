@@ -3,6 +3,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import { APIError } from "@anthropic-ai/sdk";
 import type {
   EventStreamParams,
+  BetaManagedAgentsSessionEvent as ListedEvent,
   BetaManagedAgentsStreamSessionEvents as StreamEvent,
 } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 
@@ -12,19 +13,33 @@ const patience_ms = 60_000;
 /** An event comes when it arrives, and again when it is taken up. */
 export interface Appearances {
   isNew(event: StreamEvent): boolean;
+  has(event: ListedEvent): boolean;
 }
+
+const appearanceOf = (event: ListedEvent) => `${event.id} ${event.processed_at ?? ""}`;
 
 export function appearances(): Appearances {
   const seen = new Set<string>();
   return {
     isNew(event) {
       if (!("id" in event)) return true;
-      const appearance = `${event.id} ${("processed_at" in event && event.processed_at) || ""}`;
+      const appearance = appearanceOf(event);
       if (seen.has(appearance)) return false;
       seen.add(appearance);
       return true;
     },
+    has: (event) => seen.has(appearanceOf(event)),
   };
+}
+
+/** What has been appended since the newest event that was taken up and has appeared, oldest first. */
+async function missed(client: Anthropic, sessionId: string, appeared: Appearances): Promise<ListedEvent[]> {
+  const newest: ListedEvent[] = [];
+  for await (const event of client.beta.sessions.events.list(sessionId, { order: "desc" })) {
+    if (event.processed_at && appeared.has(event)) break;
+    newest.push(event);
+  }
+  return newest.reverse();
 }
 
 export interface Watching {
@@ -60,7 +75,9 @@ export async function* watchSession(
       try {
         const stream = await events.stream(sessionId, params, { signal });
         if (isFirst) await options.opened?.();
-        else for await (const event of events.list(sessionId)) if (appeared.isNew(event)) yield event;
+        else
+          for (const event of await missed(client, sessionId, appeared))
+            if (appeared.isNew(event)) yield event;
         isFirst = false;
         lostAt = null;
         for await (const event of stream) if (appeared.isNew(event)) yield event;

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { droverOf } from "./harness/drover.ts";
+import { testKey } from "./harness/headers.ts";
+import { startTestServer } from "./harness/server.ts";
+
+const api = await startTestServer();
+const drover = droverOf({ url: api.url, key: testKey });
+after(async () => {
+  drover.close();
+  await api.close();
+});
+
+const file = "agent.yaml";
+const write = (text: string) => writeFileSync(join(drover.folder, file), text);
+const apply = ["agents", "apply", "-f", file];
+
+test("an agent is made of a file, changed into it, and left as it is", async () => {
+  const first = `name: clerk\nmodel: simulated\nsystem: |\n  Be brief.\n  Be kind.\ntools:\n  - type: agent_toolset_20260401\nmetadata:\n  team: a\n`;
+  write(first);
+  assert.match(
+    await drover.done([...apply, "--dry-run"]),
+    /\+ name: clerk\n[\s\S]*agent "clerk" would be created\n$/,
+  );
+  assert.deepEqual(await drover.json(["agents", "ls", "--json"]), []);
+  const id = /(agent_\w+) "clerk" is created\n$/.exec(await drover.done(apply))?.[1] ?? "";
+  assert.equal(await drover.done(apply), `${id} "clerk" is as the file says: version 1\n`);
+
+  write(first.replace("Be kind.", "Be \u202ebrave.").replace("team: a", "squad: b"));
+  const would = await drover.done([...apply, "--dry-run"]);
+  assert.match(would, /- {3}Be kind\.\n\+ {3}Be <U\+202E>brave\.\n/);
+  assert.match(would, /- {3}team: a\n\+ {3}squad: b\n/);
+  assert.match(would, new RegExp(`\\n${id} "clerk" would be changed from version 1\n$`));
+  assert.match(await drover.done(apply), new RegExp(`\\n${id} "clerk" is changed: version 2\n$`));
+  const agent = await drover.json(["agents", "show", "clerk", "--json"]);
+  assert.deepEqual([agent.metadata, agent.system], [{ squad: "b" }, "Be brief.\nBe \u202ebrave.\n"]);
+
+  write("name: clerk\nmodel: simulated\n");
+  assert.match(await drover.done(apply), /is changed: version 3\n$/);
+  const bare = await drover.json(["agents", "show", "clerk", "--json"]);
+  assert.deepEqual([bare.tools, bare.system, bare.metadata], [[], null, {}]);
+  assert.equal((await drover.json(["agents", "show", id, "--version", "1", "--json"])).metadata.team, "a");
+});
+
+test("what is wrong with the file is said in a line, and nothing is changed", async () => {
+  const wrong: [string, number, RegExp][] = [
+    ["name: [", 2, /^agent\.yaml: \S.*\n$/],
+    ["model: simulated\n", 2, /^agent\.yaml: name: .*\n$/],
+    ["name: x\nmodel: simulated\ntools: 3\n", 1, /^tools: .*\n$/],
+    ["id: agent_unknown\nname: x\nmodel: simulated\n", 3, /^agent agent_unknown not found\n$/],
+  ];
+  for (const [text, code, err] of wrong) {
+    write(text);
+    const ended = await drover(apply);
+    assert.deepEqual([ended.code, ended.out], [code, ""], ended.err);
+    assert.match(ended.err, err);
+  }
+  const missing = await drover(["agents", "apply", "-f", "nowhere.yaml"]);
+  assert.match(missing.err, /^ENOENT: no such file or directory, open 'nowhere\.yaml'\n$/);
+  const refused = await drover(apply, { env: { DROVER_API_KEY: "not-the-key" } });
+  assert.equal(refused.code, 4);
+});
