@@ -327,6 +327,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...credentialValidationRoutes({ seal: options.seal, guard, refreshing, version: options.version }),
     ...workRoutes({ bells, lease_ms: options.work_lease_ms, stop: stop.signal }),
     ...sessionRoutes({
+      hands,
+      sandboxes: options.sandboxes,
       priced: spending.isPriced,
       seal: options.seal,
       repository_hosts: repositoryHosts.map(({ url }) => url),

@@ -73,6 +73,10 @@ export function createCalls({ journals, sandboxes, checkpoints, mounts }: CallsO
     if (request.type === "set_up") return setUp(request, tell);
     if (request.type === "provision") return provision(request);
     if (request.type === "put_blob") return put(request);
+    if (request.type === "sandbox_state") {
+      const state = sandboxes.stateOf(request.sandbox_id) ?? { state: "resting" as const, since: null };
+      return { type: "sandbox_state", n, ...state };
+    }
     if (request.type === "copy_checkpoint") {
       await checkpoints.copy(request);
       return { type: "ok", n };

@@ -2,6 +2,7 @@ import { limits } from "../limits.ts";
 import { freeAbandoned, idOf } from "./abandoned.ts";
 import { createMounting, type MountSource, notKept } from "./bring-mounts.ts";
 import {
+  type Answer,
   anyChange,
   type ExecuteRequest,
   executeOnce,
@@ -16,6 +17,7 @@ import {
 import { type FoundOutputs, outputsAt, watchOutputs } from "./outputs/asking.ts";
 import { type Placement, type PlacementLease, type Placements, sandboxIdOf, sandboxOf } from "./placement.ts";
 import { hasRoom, roomiest, type Seat } from "./room.ts";
+import { within } from "./until-stopped.ts";
 import type { ExecuteResult, HandsRequest, SetUpResult } from "./wire.ts";
 
 type CopyRequest = Omit<Extract<HandsRequest, { type: "copy_checkpoint" }>, "type" | "n">;
@@ -35,8 +37,14 @@ export interface Fleet {
   watchOutputs(found: (outputs: FoundOutputs) => void): () => void;
   /** What a session has there; null when its host cannot be reached. */
   outputsOf(session_id: string, placement: Placement): FoundOutputs | null;
+  /** How a session's sandbox is there; null when its host cannot be reached or does not say. */
+  stateOf(session_id: string, placement: Placement): Promise<SandboxState | null>;
+  /** The driver of a host that has ever said who it is. */
+  driverOf(host_id: string): string | null;
   close(): void;
 }
+
+export type SandboxState = Pick<Answer<"sandbox_state">, "state" | "since">;
 
 export interface FleetOptions {
   hosts: readonly HostConnection[];
@@ -318,6 +326,20 @@ export function createFleet(options: FleetOptions): Fleet {
       const sandbox_id = sandboxIdOf(sandboxOf(session_id), placement);
       return host ? outputsAt(host, placement.host_id, { session_id, sandbox_id }) : null;
     },
+    async stateOf(session_id, placement) {
+      const host = hostOf(placement.host_id);
+      const sandbox_id = sandboxIdOf(sandboxOf(session_id), placement);
+      if (!host) return null;
+      // One of an older version knows no such question.
+      const asked = host
+        .ask({ type: "sandbox_state", session_id, sandbox_id }, "sandbox_state")
+        .catch(() => null);
+      const answer = await within(limits.sandbox_state_ms, asked);
+      return answer !== null && typeof answer === "object"
+        ? { state: answer.state, since: answer.since }
+        : null;
+    },
+    driverOf: (host_id) => hosts.find((host) => host.facts()?.host_id === host_id)?.facts()?.driver ?? null,
     async remove({ placement, sandbox_id, ...scope }) {
       const host = placement ? hostOf(placement.host_id) : reachable()[0];
       const whole = { ...scope, sandbox_id: sandboxIdOf(sandbox_id, placement ?? { generation: 0 }) };

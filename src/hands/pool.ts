@@ -30,6 +30,8 @@ export interface Pool {
   endStart(id: string): Promise<void>;
   /** Ends it. What waits for its turn in it hears of that by its generation. */
   destroy(id: string, remove?: () => Promise<void>): Promise<void>;
+  /** Null: none runs. */
+  stateOf(id: string): { state: "starting" | "running"; since: string } | null;
   /** How many run, and how many of them somebody uses. */
   count(): { running: number; in_use: number };
   close(): Promise<void>;
@@ -61,6 +63,8 @@ export interface Slot {
   sandbox: Promise<Sandbox> | null;
   /** It cannot be used yet. */
   starting: boolean;
+  /** When it was begun to be started, and when it could be used: `ms` since 1970. */
+  began_at: number;
   /** Ends the wait for what the sandbox is made of. */
   preparing: AbortController;
   /** Who hears of it. */
@@ -89,7 +93,15 @@ export function createPool(options: PoolOptions): Pool {
   function slotOf(id: string): Slot {
     const found = slots.get(id);
     if (found) return found;
-    const state = { sandbox: null, starting: false, shell: null, had_shell: null, ending: null, idle: null };
+    const state = {
+      sandbox: null,
+      starting: false,
+      began_at: 0,
+      shell: null,
+      had_shell: null,
+      ending: null,
+      idle: null,
+    };
     const setup = { preparing: new AbortController(), listeners: new Set<(line: SetupLine) => void>() };
     const slot: Slot = {
       id,
@@ -110,6 +122,7 @@ export function createPool(options: PoolOptions): Pool {
     const starting = start(slot, origin, { preparing, admit: () => admitted.add(starting) });
     slot.sandbox = starting;
     slot.starting = true;
+    slot.began_at = Date.now();
     const gone = () => {
       if (slot.sandbox !== starting) return;
       slot.sandbox = null;
@@ -117,7 +130,10 @@ export function createPool(options: PoolOptions): Pool {
       slot.shell = null;
     };
     starting.then(async (sandbox) => {
-      if (slot.sandbox === starting) slot.starting = false;
+      if (slot.sandbox === starting) {
+        slot.starting = false;
+        slot.began_at = Date.now();
+      }
       options.checkpoints.lives(slot.id, origin.session_id);
       options.outputs.lives(slot.id, origin.session_id);
       await sandbox.ended;
@@ -286,6 +302,12 @@ export function createPool(options: PoolOptions): Pool {
     up,
     isBusy,
     inTurn,
+    stateOf(id) {
+      const slot = slots.get(id);
+      if (!slot?.sandbox) return null;
+      const since = new Date(slot.began_at).toISOString();
+      return { state: slot.starting ? "starting" : "running", since };
+    },
     async endStart(id) {
       const slot = slots.get(id);
       if (slot?.starting) await end(slot);

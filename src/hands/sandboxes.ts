@@ -20,6 +20,8 @@ export interface Sandboxes {
   execute(call: SandboxCall): Promise<ExecuteResult>;
   /** Ends it; commands that run in it are lost. */
   destroy(id: string, options: DestroyOptions): Promise<void>;
+  /** Null: none runs. */
+  stateOf(id: string): { state: "starting" | "running"; since: string } | null;
   /** How many run, and how many of them somebody uses. */
   count(): { running: number; in_use: number };
   close(): Promise<void>;
@@ -188,6 +190,7 @@ export function createSandboxes(options: PoolOptions): Sandboxes {
       };
       await pool.destroy(id, keep_workspace ? undefined : remove);
     },
+    stateOf: pool.stateOf,
     count: pool.count,
     close: pool.close,
   };

@@ -265,6 +265,8 @@ export const handsRequest = z.discriminatedUnion("type", [
     to_session_id: sessionId,
     calls: z.array(z.string()),
   }),
+  /** How a sandbox is, which nothing is done for. */
+  z.object({ type: z.literal("sandbox_state"), n: z.int(), session_id: sessionId, sandbox_id: sandboxId }),
   /** Of which sandboxes the outputs are not those that were said to be taken last. */
   z.object({ type: z.literal("changed_outputs"), n: z.int() }),
   z.object({ type: z.literal("list_outputs"), n: z.int(), ...outputsOf }),
@@ -403,6 +405,13 @@ export const handsResponse = z.discriminatedUnion("type", [
     type: z.literal("changed_outputs"),
     n: z.int(),
     sandboxes: z.array(z.object(outputsOf)).max(limits.outputs_changed_max),
+  }),
+  /** `resting`: none runs, and a call would start one. `since`: of the host's clock, in ISO 8601. */
+  z.object({
+    type: z.literal("sandbox_state"),
+    n: z.int(),
+    state: z.enum(["starting", "running", "resting"]),
+    since: z.string().max(40).nullable(),
   }),
   z.object({ type: z.literal("outputs"), n: z.int(), list: outputsList }),
   /** Null: there is no such output any more, or another one at its place. */

@@ -1,4 +1,6 @@
 export const hands = {
+  /** How long a host may take to say how a sandbox is. */
+  sandbox_state_ms: 3_000,
   /** One message between a brain and `hands`. */
   hands_line_bytes_max: 64 << 20,
   /** A piece of a content on its way to a host, and how many contents a session sends at a time. */

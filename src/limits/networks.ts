@@ -30,6 +30,10 @@ export const networks = {
   net_connect_ms: 10_000,
   /** How often a connection that rests is asked for whether its other end is there. */
   net_keep_alive_ms: 60_000,
+  /** What a session shows of the connections that its sandbox was refused, and how far back it looks: entries, and results. */
+  network_refused_shown_max: 100,
+  network_refused_entries_max: 2_000,
+  network_refused_results_max: 200,
   /** How often a sandbox host looks whether the egress process is there. */
   egress_look_ms: 5_000,
   /** The line before the bytes of a sandbox's connection: it names the hosts that may be reached. */

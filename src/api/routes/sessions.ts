@@ -4,6 +4,7 @@ import { credentialUse, listUsesQuery } from "../../protocol/credential-uses.ts"
 import { invalid } from "../../protocol/errors.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf, twoWayPageOf } from "../../protocol/page.ts";
+import { sandbox } from "../../protocol/sandboxes.ts";
 import {
   agentAsked,
   createSessionBody,
@@ -24,6 +25,7 @@ import { type ForkParts, forkSession } from "../../resources/sessions/fork.ts";
 import { namedFiles } from "../../resources/sessions/named-files.ts";
 import { getSession, listSessions } from "../../resources/sessions/read.ts";
 import { newRepositories, requireKnownHosts } from "../../resources/sessions/repositories.ts";
+import { readSandbox, type SandboxParts } from "../../resources/sessions/sandbox.ts";
 import {
   requireSupportedAgent,
   requireSupportedEvents,
@@ -35,7 +37,7 @@ import type { Seal } from "../../vault/seal.ts";
 import { type Route, route } from "../route.ts";
 import { managedAgentsBeta } from "../versions.ts";
 
-export interface SessionParts extends ForkParts {
+export interface SessionParts extends ForkParts, SandboxParts {
   watches: Watches;
   blobs: Pick<Blobs, "open">;
   seal: Seal;
@@ -158,6 +160,15 @@ export function sessionRoutes(parts: SessionParts): Route[] {
       response: pageOf(credentialUse),
       handle: ({ db, principal, params, query }) =>
         listUses(db, principal.workspaceId, params.session_id, query),
+    }),
+    route({
+      ...ours,
+      method: "GET",
+      path: "/v1/sessions/{session_id}/sandbox",
+      summary: "How the sandbox of a session is, what it may use and reach, and what it was refused",
+      params,
+      response: sandbox,
+      handle: ({ db, principal, params }) => readSandbox(db, principal.workspaceId, params.session_id, parts),
     }),
     route({
       ...ours,
