@@ -1,5 +1,6 @@
 import { brains } from "./limits/brains.ts";
 import { checkpoints } from "./limits/checkpoints.ts";
+import { consoles } from "./limits/console.ts";
 import { credentials } from "./limits/credentials.ts";
 import { database } from "./limits/database.ts";
 import { environments } from "./limits/environments.ts";
@@ -23,6 +24,7 @@ export const limits = {
   ...database,
   ...brains,
   ...requests,
+  ...consoles,
   ...files,
   ...skills,
   ...repositories,

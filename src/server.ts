@@ -1,9 +1,12 @@
 import type { AddressInfo } from "node:net";
 import type { Logger } from "pino";
 import { createApp } from "./api/app.ts";
-import { apiKeys, firstOf } from "./api/auth.ts";
+import { apiKeys, firstOf, isKeyOf } from "./api/auth.ts";
+import { createSignInAttempts } from "./api/console/attempts.ts";
+import { builtConsole } from "./api/console/files.ts";
 import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
+import { consoleRoutes } from "./api/routes/console.ts";
 import { credentialValidationRoutes } from "./api/routes/credential-validation.ts";
 import { credentialRoutes } from "./api/routes/credentials.ts";
 import { environmentKeyRoutes } from "./api/routes/environment-keys.ts";
@@ -63,6 +66,7 @@ import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { createRepositories } from "./repositories/fetch.ts";
 import { openWorkingCopies } from "./repositories/working-copies.ts";
+import { consolePrincipal } from "./resources/console-sessions.ts";
 import { createBearers } from "./resources/credentials/bearers.ts";
 import { createRefreshing } from "./resources/credentials/refresh.ts";
 import { otherKeys } from "./resources/sealed/rotate.ts";
@@ -126,6 +130,8 @@ export interface ServerOptions {
     runtime_price: number;
     caps: Caps;
   };
+  /** The built files of the web console; those that belong to the program, where it is not said. */
+  console_folder?: string;
   /** As people may see them. */
   settings: readonly Setting[];
   logger: Logger;
@@ -345,6 +351,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }),
     ...pendingActionRoutes,
     ...usageRoutes,
+    ...consoleRoutes,
     ...systemRoutes({
       member,
       migrations: options.migrations,
@@ -362,12 +369,18 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...modelRoutes(options.listing),
     ...eventRoutes({ watches, previews, sessionAgents, blobs, stop: stop.signal, trouble }),
   ];
+  const keys = [{ key: options.api_key, workspaceId: defaultWorkspaceId }];
   // Without the role it still says how it is.
   const app = createApp({
     routes: does("api") ? routes() : [],
-    authenticate: firstOf(apiKeys([{ key: options.api_key, workspaceId: defaultWorkspaceId }]), (key) =>
-      workPrincipal(db, key),
-    ),
+    authenticate: firstOf(apiKeys(keys), (key) => workPrincipal(db, key)),
+    ...(does("api") && {
+      console: {
+        principalOf: (token) => consolePrincipal(db, token, isKeyOf(keys)),
+        attempts: createSignInAttempts(),
+        folder: options.console_folder ?? builtConsole,
+      },
+    }),
     works,
     check: async () => {
       await db.query({ name: "health", text: "select 1" }, []);

@@ -32,6 +32,8 @@ test("docs/ADDITIONS.md names every route that the official SDK does not ask for
     .flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`))
     .filter((route) => !sdk.has(nameless(route)));
   const text = readFileSync(join(root, "docs/ADDITIONS.md"), "utf8");
-  const named = [...text.matchAll(/`((?:GET|POST|DELETE) \/v1\/[^`?]*)[`?]/g)].map(([, route = ""]) => route);
+  const named = [...text.matchAll(/`((?:GET|POST|DELETE) \/(?:v1|console\/session)[^`?]*)[`?]/g)].map(
+    ([, route = ""]) => route,
+  );
   assert.deepEqual([...new Set(named)].toSorted(), ours.toSorted());
 });

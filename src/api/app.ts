@@ -1,8 +1,11 @@
 import { type Context, Hono } from "hono";
 import { ApiError, notFound } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
-import { type Authenticate, principalOf } from "./auth.ts";
+import type { Principal } from "../protocol/principal.ts";
+import { type Authenticate, principalOf, type SignedIn } from "./auth.ts";
 import { readJson } from "./body.ts";
+import { addressOf, type SignInAttempts } from "./console/attempts.ts";
+import { consoleFile } from "./console/files.ts";
 import { errorResponse, type Log } from "./errors.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -14,6 +17,12 @@ import type { Works } from "./work.ts";
 export interface AppParts {
   routes: Route[];
   authenticate: Authenticate;
+  /** The web console: who has signed in, whose sign-ins fail, and the folder of its files. None: there is none. */
+  console?: {
+    principalOf: SignedIn["principalOf"];
+    attempts: SignInAttempts;
+    folder: string;
+  };
   works: Works;
   /** Rejects while the server cannot do its work. */
   check(): Promise<void>;
@@ -64,6 +73,22 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
       answering((context) => otherMethod(context.req.method, methods)),
     );
   }
+  const { folder } = parts.console ?? {};
+  if (folder !== undefined) {
+    const toConsole = (request: Request) => request.headers.get("accept")?.includes("text/html") === true;
+    app.get(
+      "/",
+      answering(async ({ req }) => {
+        if (!toConsole(req.raw)) throw notFound("there is no GET /");
+        return new Response(null, { status: 302, headers: { location: "/console/" } });
+      }),
+    );
+    app.get("/console", () => new Response(null, { status: 302, headers: { location: "/console/" } }));
+    app.get(
+      "/console/*",
+      answering(({ req }) => consoleFile(folder, req.raw)),
+    );
+  }
   app.notFound(
     answering(async ({ req }) => {
       throw notFound(`there is no ${req.method} ${req.path.slice(0, 200)}`);
@@ -87,7 +112,7 @@ async function serve(
   answerHeaders: AnswerHeaders,
 ): Promise<Response> {
   const { headers } = context.req.raw;
-  const principal = await principalOf(headers, parts.authenticate);
+  const principal = await whoAsks(parts, route, context);
   answerHeaders["anthropic-workspace-id"] = principal.workspaceId;
   checkApiVersion(headers);
   if (route.beta !== null) checkBeta(headers, route.beta);
@@ -106,6 +131,23 @@ async function serve(
     works: parts.works,
     key: idempotencyKeyOf(route, headers),
   });
+}
+
+async function whoAsks(parts: AppParts, route: Route, { req, env }: Context<AppEnv>): Promise<Principal> {
+  const { headers } = req.raw;
+  const { console } = parts;
+  if (!console) return principalOf(headers, parts.authenticate);
+  if (!route.signs_in) {
+    return principalOf(headers, parts.authenticate, { method: req.method, principalOf: console.principalOf });
+  }
+  const address = addressOf(env.incoming?.socket.remoteAddress);
+  console.attempts.mayTry(address);
+  try {
+    return await principalOf(headers, parts.authenticate);
+  } catch (error) {
+    if (error instanceof ApiError && error.type === "authentication_error") console.attempts.failed(address);
+    throw error;
+  }
 }
 
 async function health(parts: AppParts, headers: AnswerHeaders): Promise<Response> {

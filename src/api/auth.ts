@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ApiError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/principal.ts";
+import { consoleToken, requireSameOrigin } from "./console/cookie.ts";
 
 export type Authenticate = (key: string) => Principal | undefined | Promise<Principal | undefined>;
 
@@ -20,19 +21,26 @@ export const firstOf =
     return undefined;
   };
 
+const idOfKey = (hash: Buffer) => hash.toString("hex").slice(0, 12);
 const digest = (key: string) => createHash("sha256").update(key, "utf8").digest();
 
 /** Knows a fixed set of keys. How long an answer takes says nothing about them. */
 export function apiKeys(keys: ApiKey[]): Authenticate {
   const known = keys.map(({ key, workspaceId }) => {
     const hash = digest(key);
-    const principal: Principal = { kind: "api_key", id: hash.toString("hex").slice(0, 12), workspaceId };
+    const principal: Principal = { kind: "api_key", id: idOfKey(hash), workspaceId };
     return { hash, principal };
   });
   return (key) => {
     const hash = digest(key);
     return known.filter((entry) => timingSafeEqual(entry.hash, hash))[0]?.principal;
   };
+}
+
+/** Whether a fixed set of keys has one that is named so. */
+export function isKeyOf(keys: ApiKey[]): (id: string, workspaceId: string) => boolean {
+  const known = new Set(keys.map(({ key, workspaceId }) => `${workspaceId} ${idOfKey(digest(key))}`));
+  return (id, workspaceId) => known.has(`${workspaceId} ${id}`);
 }
 
 /** The keys a request presents: clients send a bearer token, `x-api-key`, or both. */
@@ -42,8 +50,26 @@ function presentedKeys(headers: Headers): string[] {
   return [bearer, header].flatMap((key) => key || []);
 }
 
-export async function principalOf(headers: Headers, authenticate: Authenticate): Promise<Principal> {
+/** A browser that is signed in shows a cookie instead of a key. */
+export interface SignedIn {
+  method: string;
+  principalOf(token: string): Promise<Principal | undefined>;
+}
+
+/** `signedIn` is null where only a key will do. */
+export async function principalOf(
+  headers: Headers,
+  authenticate: Authenticate,
+  signedIn: SignedIn | null = null,
+): Promise<Principal> {
   const keys = presentedKeys(headers);
+  const token = consoleToken(headers);
+  if (keys.length === 0 && token !== null && signedIn) {
+    requireSameOrigin(signedIn.method, headers);
+    const principal = await signedIn.principalOf(token);
+    if (principal) return inAskedWorkspace(principal, headers);
+    throw new ApiError("authentication_error", "the sign-in is over: sign in again");
+  }
   if (keys.length === 0) {
     throw new ApiError(
       "authentication_error",

@@ -58,6 +58,8 @@ interface Inputs<Params extends ParamSchemas, Query extends z.ZodType, Body exte
   body?: Body;
   /** Instead of a body: files, and fields beside them. */
   form?: FormShape;
+  /** It signs a browser in: a cookie is not enough, and who fails too often has to wait. */
+  signs_in?: true;
   /** Its body can hold a secret. */
   takes_secret?: true;
   /** Why it takes no `Idempotency-Key`, if it takes none. */

@@ -83,6 +83,8 @@ export interface TestServerOptions {
   work_lease_ms?: number;
   /** Where egress asks it for the credentials of sessions. */
   vault_socket?: string;
+  /** The built files of the web console. */
+  console_folder?: string;
   /** How the server reaches it, where that is not its own URL. */
   database_url?: string;
 }
@@ -127,6 +129,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     seal,
     settings: shownSettings({}),
+    ...(options.console_folder && { console_folder: options.console_folder }),
     work_lease_ms: options.work_lease_ms ?? limits.work_lease_ms,
     vault: options.vault_socket ? await listenForEgress({ socket_path: options.vault_socket }) : null,
     models: createModels(models),

@@ -287,6 +287,17 @@ create table process (
   beat_at timestamptz not null
 );
 
+-- A browser that has signed in with an API key. Of the token in its cookie only the SHA-256 is kept.
+create table console_session (
+  workspace_id text not null,
+  token_hash text primary key,
+  -- Names the key without being it. When that is none any more, nor is this.
+  key_id text not null,
+  created_at timestamptz not null,
+  used_at timestamptz not null
+);
+create index console_session_age on console_session (used_at);
+
 -- The answer of a request that carried an Idempotency-Key, for those that repeat it. Written in one transaction with what
 -- the request did.
 create table kept_answer (

@@ -1,0 +1,50 @@
+import { limits } from "../../limits.ts";
+import { ApiError } from "../../protocol/errors.ts";
+
+const cookieName = "drover_console";
+/** What a page of another site cannot send without being asked whether it may, and it never may. */
+export const consoleHeader = "x-drover-console";
+
+/** The token of a browser that has signed in. */
+export function consoleToken(headers: Headers): string | null {
+  for (const pair of (headers.get("cookie") ?? "").split(";")) {
+    const [name, value] = pair.trim().split("=", 2);
+    if (name === cookieName && value) return value;
+  }
+  return null;
+}
+
+/** Scripts do not see it, and no other site has it sent. Whether TLS is spoken, a proxy in front or the browser says. */
+export function setCookie(headers: Headers, token: string | null): string {
+  const isHttps =
+    headers.get("x-forwarded-proto")?.split(",")[0]?.trim() === "https" ||
+    headers.get("origin")?.startsWith("https://") === true;
+  const age_s = token === null ? 0 : limits.console_ms_max / 1_000;
+  const secure = isHttps ? "; Secure" : "";
+  return `${cookieName}=${token ?? ""}; Path=/; Max-Age=${age_s}; HttpOnly; SameSite=Strict${secure}`;
+}
+
+const isSafe = (method: string) => method === "GET" || method === "HEAD" || method === "OPTIONS";
+
+/**
+ * Throws where a request with the cookie may not be the console's own. A browser sends the cookie from every port of the host,
+ * whatever is served there: so what reads must not come from there either, and what changes something must show that it is
+ * from the same origin, and has the console's header.
+ */
+export function requireSameOrigin(method: string, headers: Headers): void {
+  const site = headers.get("sec-fetch-site");
+  if (isSafe(method)) {
+    if (site === null || site === "same-origin" || site === "none") return;
+  } else if (headers.has(consoleHeader) && (site === null ? isOwnOrigin(headers) : site === "same-origin")) {
+    return;
+  }
+  throw new ApiError(
+    "permission_error",
+    `a browser that is signed in may send this only from the console itself, with the header ${consoleHeader}`,
+  );
+}
+
+function isOwnOrigin(headers: Headers): boolean {
+  const origin = headers.get("origin") ?? "";
+  return URL.canParse(origin) && new URL(origin).host === headers.get("host");
+}

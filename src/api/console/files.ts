@@ -1,0 +1,115 @@
+import { readFile, realpath, stat } from "node:fs/promises";
+import { extname, join, sep } from "node:path";
+
+/** Where `npm run build` of the console leaves it. */
+export const builtConsole = join(import.meta.dirname, "../../../console/dist");
+
+/** Only its own scripts, styles and API; nobody shows it within a page of theirs. */
+const headersOfAll: Record<string, string> = {
+  "content-security-policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "x-frame-options": "DENY",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+const types: Record<string, string> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".json": "application/json",
+  ".map": "application/json",
+  ".webmanifest": "application/manifest+json",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".ico": "image/x-icon",
+  ".woff2": "font/woff2",
+  ".txt": "text/plain; charset=utf-8",
+};
+
+const encodings = [
+  { name: "br", ending: ".br" },
+  { name: "gzip", ending: ".gz" },
+];
+
+const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Drover</title>
+<h1>The console is not built</h1>
+<p>In the folder of the program: <code>npm --prefix console install &amp;&amp; npm --prefix console run build</code>, then load this page again.</p>
+<p>The API works without it: <a href="/openapi.json">/openapi.json</a>.</p></html>
+`;
+
+/** What a browser gets beneath `/console/`: a built file, or the page that shows what the path names. */
+export async function consoleFile(folder: string, request: Request): Promise<Response> {
+  const path = new URL(request.url).pathname.slice("/console/".length);
+  const parts = partsOf(path);
+  const root = await realpath(folder).catch(() => null);
+  const index = root && (await fileAt(root, ["index.html"]));
+  if (!root || !index) return page(503, notBuilt);
+  const found = parts && (await fileAt(root, parts));
+  if (found) return answer(found, request, isHashed(path));
+  // What has an ending was a file; a path without one is the page's own.
+  if (!parts || extname(path) !== "") return page(404, "not found\n", "text/plain; charset=utf-8");
+  return answer(index, request, false);
+}
+
+/** Null for what leads elsewhere, or cannot be a name. */
+function partsOf(path: string): string[] | null {
+  try {
+    const parts = path === "" ? ["index.html"] : decodeURIComponent(path).split("/");
+    const isName = (part: string) => part !== "" && !part.startsWith(".") && !/[\\\0]/.test(part);
+    return parts.every(isName) ? parts : null;
+  } catch {
+    return null;
+  }
+}
+
+interface Found {
+  path: string;
+  tag: string;
+}
+
+/** A regular file beneath the folder, wherever links lead. */
+async function fileAt(root: string, parts: readonly string[]): Promise<Found | null> {
+  try {
+    const path = await realpath(join(root, ...parts));
+    if (!path.startsWith(root + sep)) return null;
+    const facts = await stat(path);
+    return facts.isFile()
+      ? { path, tag: `"${facts.size.toString(36)}-${Math.round(facts.mtimeMs).toString(36)}"` }
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Its name changes with what it holds, as Vite names them. */
+const isHashed = (path: string) => /^assets\/[^/]*-[A-Za-z0-9_-]{8,}\.\w+$/.test(path);
+
+async function answer(found: Found, request: Request, immutable: boolean): Promise<Response> {
+  const accepted = (request.headers.get("accept-encoding") ?? "").split(",").flatMap((one) => {
+    const [name, ...options] = one.split(";").map((part) => part.trim());
+    return options.some((option) => /^q=0(\.0*)?$/.test(option)) ? [] : [name];
+  });
+  const headers: Record<string, string> = {
+    ...headersOfAll,
+    "content-type": types[extname(found.path)] ?? "application/octet-stream",
+    "cache-control": immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    vary: "accept-encoding",
+    etag: found.tag,
+  };
+  if (request.headers.get("if-none-match") === found.tag) return new Response(null, { status: 304, headers });
+  for (const { name, ending } of encodings) {
+    const small = accepted.includes(name) ? await readFile(found.path + ending).catch(() => null) : null;
+    if (small) return new Response(small, { headers: { ...headers, "content-encoding": name } });
+  }
+  return new Response(await readFile(found.path), { headers });
+}
+
+const page = (status: number, text: string, type = types[".html"] ?? "") =>
+  new Response(text, {
+    status,
+    headers: { ...headersOfAll, "content-type": type, "cache-control": "no-store" },
+  });

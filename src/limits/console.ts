@@ -1,0 +1,13 @@
+export const consoles = {
+  /** A sign-in of a browser ends after so long without a request, and after so long in all. */
+  console_idle_ms: 12 * 3_600_000,
+  console_ms_max: 7 * 24 * 3_600_000,
+  /** How often it is noted that one was used, and how many that are over go with each new one. */
+  console_noted_ms: 60_000,
+  console_sweep_batch_max: 100,
+  /** Sign-ins that may fail within this time, from one address and from all, by each process; and addresses remembered. */
+  console_failures_ms: 5 * 60_000,
+  console_failures_max: 20,
+  console_failures_all_max: 500,
+  console_addresses_max: 10_000,
+} as const;

@@ -1,0 +1,311 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { createSignInAttempts } from "../src/api/console/attempts.ts";
+import { limits } from "../src/limits.ts";
+import { beta, startTestServer, type TestServer, testKey } from "./harness/server.ts";
+import { newSession, prepare } from "./harness/session.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "drover-console-"));
+const outside = mkdtempSync(join(tmpdir(), "drover-outside-"));
+mkdirSync(join(folder, "assets"));
+const script = "console.log(1);\n".repeat(50);
+writeFileSync(join(folder, "index.html"), "<!doctype html><title>built</title>");
+writeFileSync(join(folder, "assets/index-B3x9_aQz.js"), script);
+writeFileSync(join(folder, "assets/index-B3x9_aQz.js.gz"), gzipSync(script));
+writeFileSync(join(folder, "assets/index-B3x9_aQz.js.br"), "as br");
+writeFileSync(join(folder, "favicon.svg"), "<svg/>");
+writeFileSync(join(folder, ".hidden"), "secret");
+writeFileSync(join(outside, "secret.txt"), "secret");
+symlinkSync(join(outside, "secret.txt"), join(folder, "link.txt"));
+
+let api: TestServer;
+let second: TestServer;
+before(async () => {
+  api = await startTestServer({ console_folder: folder });
+  second = await startTestServer({ beside: api });
+});
+after(async () => {
+  await second.close();
+  await api.close();
+  for (const one of [folder, outside]) rmSync(one, { recursive: true });
+});
+
+/** As it is sent: `fetch` would make other paths of some, and hides some headers. */
+function raw(
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; to?: TestServer } = {},
+) {
+  const { method = "GET", headers = {}, to = api } = options;
+  const { port } = new URL(to.url);
+  return new Promise<{
+    status: number;
+    headers: Record<string, string | string[] | undefined>;
+    text: string;
+  }>((resolve, reject) => {
+    const asked = request({ port, host: "127.0.0.1", path, method, headers }, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on("data", (chunk) => chunks.push(chunk));
+      answer.on("end", () =>
+        resolve({
+          status: answer.statusCode ?? 0,
+          headers: answer.headers,
+          text: Buffer.concat(chunks).toString(),
+        }),
+      );
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+}
+
+const own = { "sec-fetch-site": "same-origin", "x-drover-console": "1" };
+
+async function signIn(headers: Record<string, string> = {}): Promise<{ cookie: string; set: string }> {
+  const answer = await raw("/console/session", {
+    method: "POST",
+    headers: { "x-api-key": testKey, ...headers },
+  });
+  assert.equal(answer.status, 200, answer.text);
+  const [set = ""] = answer.headers["set-cookie"] ?? [];
+  return { cookie: set.split(";")[0] ?? "", set };
+}
+
+describe("a browser", () => {
+  test("signs in with a key, works on every server with the cookie, and signs out", async () => {
+    const { cookie, set } = await signIn();
+    assert.match(
+      set,
+      /^drover_console=drover-console-\S{40,}; Path=\/; Max-Age=604800; HttpOnly; SameSite=Strict$/,
+    );
+    assert.ok(!set.includes(testKey));
+    const headers = { cookie, ...own, "anthropic-beta": beta };
+    for (const to of [api, second]) {
+      assert.equal((await raw("/v1/sessions", { headers, to })).status, 200);
+      assert.equal((await raw("/v1/pending_actions", { headers, to })).status, 200);
+    }
+    assert.equal(
+      (await raw("/v1/sessions", { headers: { cookie, ...own } })).status,
+      404,
+      "it needs the beta header too",
+    );
+    const facts = await prepare(api.client);
+    const { id } = await newSession(api.client, facts);
+    const archived = await raw(`/v1/sessions/${id}/archive`, { method: "POST", headers, to: second });
+    assert.equal(archived.status, 200);
+    const stream = await fetch(`${api.url}/v1/sessions/${id}/events/stream`, {
+      headers: { cookie, "anthropic-beta": beta, accept: "text/event-stream" },
+    });
+    assert.match(stream.headers.get("content-type") ?? "", /event-stream/);
+    await stream.body?.cancel();
+    const out = await raw("/console/session", { method: "DELETE", headers });
+    assert.match(String(out.headers["set-cookie"]), /^drover_console=; .*Max-Age=0/);
+    for (const to of [api, second]) assert.equal((await raw("/v1/sessions", { headers, to })).status, 401);
+  });
+
+  test("has a cookie that is sent by https alone, where it came by that", async () => {
+    assert.match((await signIn({ "x-forwarded-proto": "https" })).set, /; Secure$/);
+    assert.match((await signIn({ origin: "https://drover.test" })).set, /; Secure$/);
+  });
+
+  test("is not made to do anything by a page of somebody else", async () => {
+    const { cookie } = await signIn();
+    const { host } = new URL(api.url);
+    const post = (headers: Record<string, string>) =>
+      raw("/v1/agents", {
+        method: "POST",
+        headers: { cookie, "anthropic-beta": beta, "content-type": "application/json", ...headers },
+      });
+    const refused: Record<string, string>[] = [
+      {},
+      { "x-drover-console": "1" },
+      { "sec-fetch-site": "same-origin" },
+      { origin: `http://${host}` },
+      { "sec-fetch-site": "same-site", "x-drover-console": "1", origin: `http://${host}` },
+      { "sec-fetch-site": "cross-site", "x-drover-console": "1" },
+      { "x-drover-console": "1", origin: "http://evil.test" },
+      { "x-drover-console": "1", origin: "null" },
+    ];
+    for (const headers of refused) assert.equal((await post(headers)).status, 403, JSON.stringify(headers));
+    for (const headers of [own, { "x-drover-console": "1", origin: `http://${host}` }])
+      assert.equal((await post(headers)).status, 400, "an empty body is what is wrong with it");
+    for (const site of ["same-site", "cross-site"])
+      assert.equal(
+        (await raw("/v1/pending_actions", { headers: { cookie, "sec-fetch-site": site } })).status,
+        403,
+      );
+    const left = await raw("/console/session", {
+      method: "DELETE",
+      headers: { cookie, "sec-fetch-site": "same-site" },
+    });
+    assert.equal(left.status, 403);
+    // A key says itself who asks.
+    const keyed = await raw("/v1/pending_actions", {
+      headers: { cookie, "x-api-key": testKey, "sec-fetch-site": "cross-site" },
+    });
+    assert.equal(keyed.status, 200);
+  });
+
+  test("is signed out when its time is over, and when its key is removed", async () => {
+    const changes = [
+      "used_at = used_at - interval '12 hours 1 minute'",
+      "created_at = created_at - interval '7 days 1 minute'",
+      "key_id = 'removed'",
+      "workspace_id = 'wrkspc_other'",
+    ];
+    for (const [i, change] of changes.entries()) {
+      const { cookie } = await signIn();
+      assert.equal((await raw("/v1/pending_actions", { headers: { cookie } })).status, 200);
+      await api.db.query({ name: `test_over_${i}`, text: `update console_session set ${change}` }, []);
+      assert.equal((await raw("/v1/pending_actions", { headers: { cookie } })).status, 401, change);
+    }
+    // What is over goes with the next one.
+    await signIn();
+    const rows = await api.db.query<{ n: number }>(
+      {
+        name: "test_over",
+        text: "select count(*) as n from console_session where used_at < now() - interval '12 hours' or created_at < now() - interval '7 days'",
+      },
+      [],
+    );
+    assert.equal(rows[0]?.n, 0);
+  });
+
+  test("leaves nothing in the database that signs anybody in", async () => {
+    const { cookie } = await signIn();
+    const token = cookie.slice("drover_console=".length);
+    const rows = await api.db.query({ name: "test_kept", text: "select c::text from console_session c" }, []);
+    assert.ok(!JSON.stringify(rows).includes(token) && !JSON.stringify(rows).includes(testKey));
+    // Nor is the token a key, or a cookie enough to sign in.
+    assert.equal((await raw("/v1/pending_actions", { headers: { "x-api-key": token } })).status, 401);
+    assert.equal(
+      (await raw("/console/session", { method: "POST", headers: { cookie, ...own } })).status,
+      401,
+    );
+    for (const bad of [
+      "drover_console=",
+      "drover_console=x",
+      `drover_console=${testKey}`,
+      "drover_console=drover-console-x",
+    ])
+      assert.equal((await raw("/v1/pending_actions", { headers: { cookie: bad } })).status, 401);
+  });
+
+  test("waits when its sign-ins fail too often, and who is signed in does not", async () => {
+    const { cookie } = await signIn();
+    const wrong = () =>
+      raw("/console/session", {
+        method: "POST",
+        headers: { "x-api-key": "a-wrong-key-of-nobody" },
+        to: second,
+      });
+    for (let i = 0; i < limits.console_failures_max; i += 1) assert.equal((await wrong()).status, 401);
+    const full = await wrong();
+    assert.equal(full.status, 429);
+    assert.ok(Number(full.headers["retry-after"]) > 0);
+    assert.equal((await raw("/v1/pending_actions", { headers: { cookie }, to: second })).status, 200);
+    assert.equal(
+      (await raw("/v1/pending_actions", { headers: { "x-api-key": testKey }, to: second })).status,
+      200,
+    );
+  });
+});
+
+test("failed sign-ins are counted for each address and for all, forgotten in time, and take bounded room", () => {
+  let now = 0;
+  const attempts = createSignInAttempts(() => now);
+  for (let i = 0; i < limits.console_failures_max; i += 1) {
+    attempts.mayTry("a");
+    attempts.failed("a");
+  }
+  assert.throws(() => attempts.mayTry("a"), /too many/);
+  attempts.mayTry("b");
+  now += limits.console_failures_ms;
+  attempts.mayTry("a");
+  for (let i = 0; i < limits.console_failures_all_max; i += 1) attempts.failed(`n${i}`);
+  assert.throws(() => attempts.mayTry("never seen"), /too many/);
+});
+
+describe("the console's files", () => {
+  const html = { accept: "text/html,*/*" };
+
+  test("are there under their paths, and its page under all others", async () => {
+    assert.equal((await raw("/", { headers: html })).headers.location, "/console/");
+    assert.equal((await raw("/console", { headers: html })).headers.location, "/console/");
+    assert.equal((await raw("/")).status, 404);
+    for (const path of [
+      "/console/",
+      "/console/index.html",
+      "/console/sessions/sesn_1",
+      "/console/a/b/c?x=1",
+    ]) {
+      const { status, text, headers } = await raw(path);
+      assert.deepEqual([status, text.includes("built")], [200, true], path);
+      assert.equal(headers["cache-control"], "no-cache");
+      assert.match(String(headers["content-security-policy"]), /default-src 'none'.*frame-ancestors 'none'/);
+      assert.equal(headers["x-content-type-options"], "nosniff");
+      assert.equal(headers["referrer-policy"], "no-referrer");
+    }
+    const asset = await raw("/console/assets/index-B3x9_aQz.js");
+    assert.deepEqual([asset.status, asset.text], [200, script]);
+    assert.equal(asset.headers["cache-control"], "public, max-age=31536000, immutable");
+    assert.match(String(asset.headers["content-type"]), /javascript/);
+    assert.equal((await raw("/console/favicon.svg")).headers["content-type"], "image/svg+xml");
+    const head = await raw("/console/favicon.svg", { method: "HEAD" });
+    assert.deepEqual([head.status, head.text], [200, ""]);
+    const again = await raw("/console/favicon.svg", {
+      headers: { "if-none-match": String(head.headers.etag) },
+    });
+    assert.equal(again.status, 304);
+  });
+
+  test("come compressed to who takes that", async () => {
+    const path = "/console/assets/index-B3x9_aQz.js";
+    const of = async (accept: string) =>
+      (await raw(path, { headers: { "accept-encoding": accept } })).headers;
+    assert.equal((await of("gzip, deflate, br"))["content-encoding"], "br");
+    assert.equal((await of("gzip"))["content-encoding"], "gzip");
+    assert.equal((await of("br;q=0, gzip"))["content-encoding"], "gzip");
+    assert.equal((await of("identity"))["content-encoding"], undefined);
+    assert.equal((await of("gzip")).vary, "accept-encoding");
+  });
+
+  test("are no others than those in the folder", async () => {
+    const paths = [
+      "/console/../../etc/passwd",
+      "/console/..%2f..%2fetc%2fpasswd",
+      "/console/%2e%2e/%2e%2e/etc/passwd",
+      "/console/assets/..%5c..%5csecret.txt",
+      "/console//etc/passwd",
+      "/console/link.txt",
+      "/console/.hidden",
+      "/console/assets",
+      "/console/assets/",
+      "/console/a%00.js",
+      "/console/%ff.js",
+      "/console/missing.js",
+    ];
+    for (const path of paths) {
+      const { text, status } = await raw(path, { headers: html });
+      assert.ok(!/root:|secret/.test(text), path);
+      assert.ok(status === 404 || text.includes("built"), `${path}: ${status}`);
+    }
+    assert.equal((await raw("/console/missing.js")).status, 404);
+    assert.equal((await raw("/console/session")).status, 405);
+    assert.equal((await raw("/console/", { method: "POST" })).status, 404);
+  });
+
+  test("where they are not built, a page says how they are", async () => {
+    const bare = await startTestServer({ beside: api, console_folder: join(folder, "none") });
+    const { status, text, headers } = await raw("/console/sessions", { headers: html, to: bare });
+    assert.equal(status, 503);
+    assert.match(text, /npm --prefix console run build/);
+    assert.equal(headers["cache-control"], "no-store");
+    assert.match(String(headers["content-security-policy"]), /default-src 'none'/);
+    await bare.close();
+  });
+});
