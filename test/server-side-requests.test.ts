@@ -237,6 +237,7 @@ const connects: Record<string, string> = {
   "egress/vault-client.ts": "processes of Drover",
   "hands/connection.ts": "processes of Drover",
   "hands/network/egress.ts": "processes of Drover",
+  "hands/network/egress-there.ts": "processes of Drover",
   "hands/drivers/docker/engine.ts": "the machine's container engine",
   "cli/machine.ts": "this machine",
   "authorize/ask.ts": "the machine of a person, who runs the command; no server does",
