@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { limits } from "../limits.ts";
 import { errorBody } from "../protocol/errors.ts";
+import { consoleCookie } from "./console/cookie.ts";
 import { type FormShape, needsBody, type Route } from "./route.ts";
 
 type Json = Record<string, unknown>;
@@ -25,9 +26,10 @@ export function openApiDocument(routes: Route[], version: string): Json {
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer" },
         apiKey: { type: "apiKey", in: "header", name: "x-api-key" },
+        console: { type: "apiKey", in: "cookie", name: consoleCookie },
       },
     },
-    security: [{ bearer: [] }, { apiKey: [] }],
+    security: [{ bearer: [] }, { apiKey: [] }, { console: [] }],
   };
 }
 

@@ -1,7 +1,7 @@
 import { limits } from "../../limits.ts";
 import { ApiError } from "../../protocol/errors.ts";
 
-const cookieName = "drover_console";
+export const consoleCookie = "drover_console";
 /** What a page of another site cannot send without being asked whether it may, and it never may. */
 export const consoleHeader = "x-drover-console";
 
@@ -9,7 +9,7 @@ export const consoleHeader = "x-drover-console";
 export function consoleToken(headers: Headers): string | null {
   for (const pair of (headers.get("cookie") ?? "").split(";")) {
     const [name, value] = pair.trim().split("=", 2);
-    if (name === cookieName && value) return value;
+    if (name === consoleCookie && value) return value;
   }
   return null;
 }
@@ -21,7 +21,7 @@ export function setCookie(headers: Headers, token: string | null): string {
     headers.get("origin")?.startsWith("https://") === true;
   const age_s = token === null ? 0 : limits.console_ms_max / 1_000;
   const secure = isHttps ? "; Secure" : "";
-  return `${cookieName}=${token ?? ""}; Path=/; Max-Age=${age_s}; HttpOnly; SameSite=Strict${secure}`;
+  return `${consoleCookie}=${token ?? ""}; Path=/; Max-Age=${age_s}; HttpOnly; SameSite=Strict${secure}`;
 }
 
 const isSafe = (method: string) => method === "GET" || method === "HEAD" || method === "OPTIONS";
