@@ -13,7 +13,7 @@ export function table(head: readonly string[], rows: readonly Cell[][], out: Ter
     cells.reduce((width, row) => Math.max(width, row[n]?.length ?? 0), name.length),
   );
   const line = (row: readonly string[], styles: (Style | undefined)[]) => {
-    let room = out.isTTY ? (out.columns ?? 100) : Number.POSITIVE_INFINITY;
+    let room = out.isTTY ? out.columns || 100 : Number.POSITIVE_INFINITY;
     const parts = row.map((cell, n) => {
       const padded = n < row.length - 1 ? cell.padEnd(widths[n] ?? 0) : cell;
       const shown = padded.length > room ? `${padded.slice(0, Math.max(0, room - 1))}…` : padded;

@@ -1,0 +1,150 @@
+import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import type { SetupEvent } from "../../protocol/events.ts";
+import { painter, type Terminal, visible, visibleLine } from "../terminal.ts";
+import { inputText, reasonText, textOf } from "./tree.ts";
+
+/** A call of the agent, and what came of it. */
+export interface Call {
+  id: string;
+  name: string;
+  input: string;
+  is_custom: boolean;
+  started: number;
+  result: { text: string; is_error: boolean } | null;
+}
+
+export interface ChatView {
+  show(event: StreamEvent | SetupEvent): void;
+  /** Those of the conversation, oldest first. */
+  calls: Map<string, Call>;
+  /** A result whole, where it is folded otherwise. */
+  unfold(call: Call): void;
+  folded: boolean;
+  /** Ends a line that is still being written. */
+  endLine(): void;
+}
+
+/** Lines of a result that are shown while results are folded. */
+const foldedLines = 1;
+
+/** Draws a conversation while it happens: words as they come, each call in a line. */
+export function chatView(out: Terminal): ChatView {
+  const paint = painter(out);
+  const calls = new Map<string, Call>();
+  /** How much of each block has been written before the event came whole, by its id. */
+  const written = new Map<string, number[]>();
+  let open = false;
+
+  const line = (text: string) => {
+    view.endLine();
+    out.write(`${text}\n`);
+  };
+  const say = (text: string) => {
+    if (text === "") return;
+    out.write(visible(text));
+    open = !text.endsWith("\n");
+  };
+  const begun = (id: string, name: string, input: string, started: string, is_custom = false) => {
+    calls.set(id, { id, name, input, is_custom, started: Date.parse(started), result: null });
+    const room = Math.max(20, (out.columns || 100) - name.length - 4);
+    line(`${paint("blue", `▸ ${visibleLine(name)}`)} ${paint("dim", visibleLine(input).slice(0, room))}`);
+  };
+  const ended = (id: string, content: Parameters<typeof textOf>[0], is_error: boolean, at: string | null) => {
+    const call = calls.get(id);
+    if (!call) return;
+    call.result = { text: textOf(content), is_error };
+    const lines = call.result.text.trimEnd().split("\n");
+    const shown = view.folded ? lines.slice(0, foldedLines) : lines;
+    const took = at === null ? "" : ` ${((Date.parse(at) - call.started) / 1_000).toFixed(1)} s`;
+    const more =
+      lines.length > shown.length ? paint("dim", ` (+${lines.length - shown.length} lines: /show)`) : "";
+    const mark = paint(is_error ? "red" : "dim", `${is_error ? "failed" : "done"}${took}`);
+    const room = view.folded ? Math.max(20, (out.columns || 100) - 30) : Number.POSITIVE_INFINITY;
+    const [first = "", ...rest] = shown.map((each) => paint("dim", visibleLine(each).slice(0, room)));
+    line(`  ${mark}${first === "" ? "" : ` ${first}`}${more}`);
+    for (const each of rest) line(`    ${each}`);
+  };
+
+  const view: ChatView = {
+    calls,
+    folded: true,
+    unfold({ name, input, result }) {
+      line(`${paint("blue", `▾ ${visibleLine(name)}`)} ${visible(input)}`);
+      line(result === null ? paint("dim", "it has not ended yet") : visible(result.text));
+    },
+    endLine() {
+      if (open) out.write("\n");
+      open = false;
+    },
+    show(event) {
+      switch (event.type) {
+        case "event_start":
+          written.set(event.event.id, []);
+          return;
+        case "event_delta": {
+          const blocks = written.get(event.event_id);
+          if (!blocks || event.delta.type !== "content_delta") return;
+          const index = event.delta.index ?? 0;
+          const { text } = event.delta.content;
+          if (blocks.length > 0 && blocks[index] === undefined) view.endLine();
+          blocks[index] = (blocks[index] ?? 0) + text.length;
+          say(text);
+          return;
+        }
+        case "agent.message": {
+          const blocks = written.get(event.id) ?? [];
+          written.delete(event.id);
+          event.content.forEach((block, n) => {
+            const text = block.type === "text" ? block.text : `[${block.type}]`;
+            if (blocks[n] === undefined) view.endLine();
+            say(text.slice(blocks[n] ?? 0));
+          });
+          view.endLine();
+          return;
+        }
+        case "agent.tool_use":
+          return begun(event.id, event.name, inputText(event.input), event.processed_at);
+        case "agent.mcp_tool_use":
+          return begun(
+            event.id,
+            `${event.mcp_server_name}/${event.name}`,
+            inputText(event.input),
+            event.processed_at,
+          );
+        case "agent.custom_tool_use":
+          return begun(event.id, event.name, inputText(event.input), event.processed_at, true);
+        case "agent.tool_result":
+        case "user.tool_result":
+          return ended(
+            event.tool_use_id,
+            event.content ?? [],
+            event.is_error === true,
+            event.processed_at ?? null,
+          );
+        case "agent.mcp_tool_result":
+          return ended(
+            event.mcp_tool_use_id,
+            event.content ?? [],
+            event.is_error === true,
+            event.processed_at,
+          );
+        case "span.environment_setup_start":
+          return line(paint("dim", "the environment is being set up"));
+        case "session.error":
+          return line(`${paint("red", event.error.type)} ${visibleLine(event.error.message)}`);
+        case "session.status_rescheduled":
+          return line(paint("yellow", "waiting to try again"));
+        case "session.status_terminated":
+          return line(paint("bold", "the session has ended"));
+        case "session.status_idle":
+          view.endLine();
+          if (!["end_turn", "requires_action"].includes(event.stop_reason.type))
+            line(paint("red", visibleLine(reasonText(event))));
+          return;
+        default:
+          return;
+      }
+    },
+  };
+  return view;
+}

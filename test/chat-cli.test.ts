@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { droverOf } from "./harness/drover.ts";
+import { testKey } from "./harness/headers.ts";
+import { startTestServer } from "./harness/server.ts";
+import { follow, prepare } from "./harness/session.ts";
+import { waiting } from "./harness/waiting.ts";
+
+const api = await startTestServer();
+const drover = droverOf({ url: api.url, key: testKey });
+after(async () => {
+  drover.close();
+  await api.close();
+});
+const free = await prepare(api.client);
+const asking = await prepare(api.client, "simulated", "always_ask");
+const main = join(import.meta.dirname, "../src/main.ts");
+
+/** `drover chat` on a terminal of its own, which shows both outputs. */
+function onTerminal(...args: string[]) {
+  const child = spawn("script", ["-qfec", `exec "$NODE" "$MAIN" chat ${args.join(" ")}`, "/dev/null"], {
+    env: { ...drover.env, NODE: process.execPath, MAIN: main, TERM: "xterm" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const { ring, until } = waiting();
+  let text = "";
+  let over = false;
+  child.stdout.on("data", (chunk) => {
+    text += chunk;
+    ring();
+  });
+  const ended = once(child, "close").then(([code]) => {
+    over = true;
+    ring();
+    return code as number | null;
+  });
+  let from = 0;
+  return {
+    ended,
+    said: () => text,
+    type: (keys: string) => child.stdin.write(keys),
+    /** Resolves when it has shown that, after what was waited for before. */
+    async shows(pattern: RegExp): Promise<string> {
+      return until(() => {
+        const found = pattern.exec(text.slice(from));
+        if (found) {
+          from += found.index + found[0].length;
+          return found[0];
+        }
+        if (over) throw new Error(`it ended without ${pattern}:\n${text}`);
+        return undefined;
+      });
+    },
+  };
+}
+
+test("words come, calls are folded and shown, and the conversation is gone on with", async () => {
+  const chat = onTerminal(free.agent_id);
+  const id = /sesn_\w+/.exec(await chat.shows(/session sesn_\w+/))?.[0] ?? "";
+  await chat.shows(/› /);
+  chat.type("bash seq 3; printf '\\033[2J'\r");
+  await chat.shows(/▸ bash/);
+  await chat.shows(/done.*\(\+\d lines: \/show\)/);
+  await chat.shows(/› /);
+  chat.type("/show\r");
+  await chat.shows(/2\r\n3\r\n␛\[2J/);
+  await chat.shows(/› /);
+  chat.type("\u0004");
+  await chat.shows(new RegExp(`the session stays: drover chat --session ${id}`));
+  assert.equal(await chat.ended, 0);
+
+  const again = onTerminal("--session", id);
+  await again.shows(/bash seq 3/);
+  await again.shows(/› /);
+  again.type("/exit\r");
+  assert.equal(await again.ended, 0);
+});
+
+test("a call is allowed or denied by a key", async () => {
+  const chat = onTerminal(asking.agent_id);
+  await chat.shows(/› /);
+  chat.type("bash echo once\r");
+  await chat.shows(/the agent asks:.*bash/);
+  await chat.shows(/\[y\]es/);
+  chat.type("y");
+  await chat.shows(/done.*once/);
+  await chat.shows(/› /);
+  chat.type("bash echo twice\r");
+  await chat.shows(/\[y\]es/);
+  chat.type("w");
+  await chat.shows(/› /);
+  chat.type("not today\r");
+  await chat.shows(/failed/);
+  await chat.shows(/› /);
+  chat.type("/show\r");
+  await chat.shows(/not today/);
+  await chat.shows(/› /);
+  chat.type("\u0003");
+  assert.equal(await chat.ended, 130);
+});
+
+test("Ctrl-C interrupts once, and leaves at the second time", async () => {
+  const chat = onTerminal(free.agent_id);
+  const id = /sesn_\w+/.exec(await chat.shows(/session sesn_\w+/))?.[0] ?? "";
+  await chat.shows(/› /);
+  const watched = await follow(api.client, id);
+  chat.type("hang\r");
+  await watched.until(({ type }) => type === "span.model_request_start");
+  watched.close();
+  chat.type("\u0003");
+  await chat.shows(/interrupting the agent; press Ctrl-C again to leave/);
+  await chat.shows(/› /);
+  chat.type("\u0003");
+  await chat.shows(/the session stays/);
+  assert.equal(await chat.ended, 130);
+});
+
+test("without a terminal each line is a message, and what must be asked ends it", async () => {
+  const said = await drover(["chat", free.agent_id], { input: "say one\n\nsay two\n" });
+  assert.equal(said.code, 0, said.err);
+  assert.match(said.out, /^session sesn_\w+\none\ntwo\n$/);
+  const waits = await drover(["chat", asking.agent_id], { input: "bash true\nsay never\n" });
+  assert.equal(waits.code, 7, waits.err);
+  assert.match(waits.out, /▸ bash true\n$/);
+  const refused = await drover(["chat", free.agent_id], { env: { DROVER_API_KEY: "not-the-key" } });
+  assert.deepEqual([refused.code, refused.err], [4, `The server at ${api.url} refuses the API key.\n`]);
+});
