@@ -8,13 +8,17 @@ type Groups = Record<string, Record<string, () => Promise<Command>>>;
 /** By the name that each has itself, in the order in which the help has them. */
 const groups: Groups = {
   "Agents at work:": {
+    chat: async () => (await import("./cli/client/chat.ts")).chatCommand(),
     run: async () => (await import("./cli/client/run.ts")).runCommand(),
     sessions: async () => (await import("./cli/client/sessions.ts")).sessionsCommand(),
     agents: async () => (await import("./cli/client/agents.ts")).agentsCommand(),
     environments: async () => (await import("./cli/client/environments.ts")).environmentsCommand(),
+    files: async () => (await import("./cli/client/files.ts")).filesCommand(),
+    skills: async () => (await import("./cli/client/skills.ts")).skillsCommand(),
     vaults: async () => (await import("./cli/client/vaults.ts")).vaultsCommand(),
     audit: async () => (await import("./cli/client/audit.ts")).auditCommand(),
     profiles: async () => (await import("./cli/client/profiles.ts")).profilesCommand(),
+    completion: async () => (await import("./cli/completion.ts")).completionCommand(),
   },
   "This machine:": {
     up: async () => (await import("./cli/up.ts")).upCommand(fileURLToPath(import.meta.url)),
@@ -25,6 +29,7 @@ const groups: Groups = {
     restore: async () => (await import("./cli/restore.ts")).restoreCommand(),
     image: async () => (await import("./cli/image.ts")).imageCommand(),
     certs: async () => (await import("./cli/certs.ts")).certsCommand(),
+    bench: async () => (await import("./cli/bench.ts")).benchCommand(),
   },
   "Parts of a server:": {
     serve: async () => (await import("./cli/serve.ts")).serveCommand(),
@@ -51,8 +56,10 @@ const all = Object.entries(groups).flatMap(([group, commands]) =>
   Object.entries(commands).map(([name, make]) => ({ group, name, make })),
 );
 const asked = all.filter((each) => each.name === name);
-for (const { group, make } of asked.length > 0 ? asked : all)
-  program.addCommand((await make()).helpGroup(group));
+const isCompleting = given === "complete";
+if (!isCompleting)
+  for (const { group, make } of asked.length > 0 ? asked : all)
+    program.addCommand((await make()).helpGroup(group));
 
 /** What commander says of a wrong use ends a process with its own code, and help that was asked for with 0. */
 function settle(command: Command): void {
@@ -61,8 +68,20 @@ function settle(command: Command): void {
 }
 settle(program);
 
+/** What completion in shells asks; the words are those after `--`. */
+async function complete(): Promise<void> {
+  const { candidates } = await import("./cli/completion.ts");
+  const found = await candidates(
+    process.argv.slice(4),
+    all.map(({ name }) => name),
+    async (word) => (await all.find(({ name }) => name === (aliases[word] ?? word))?.make()) ?? null,
+  );
+  process.stdout.write(found.map((each) => `${each}\n`).join(""));
+}
+
 try {
-  await program.parseAsync();
+  if (isCompleting) await complete();
+  else await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? exits.done : exits.usage;
