@@ -8,6 +8,8 @@ import type { ClientBase } from "pg";
 export const statements = [
   "update log set incarnation = substr(replace(gen_random_uuid()::text, '-', ''), 1, 12)",
   "delete from process",
+  // Whoever has signed out since the copy was made stays signed out: everybody signs in anew.
+  "delete from console_session",
   `update session_head set lease_epoch = lease_epoch + 1000000,
     runnable_at = case when lease_owner is null then runnable_at else coalesce(runnable_at, drover_now()) end,
     lease_owner = null`,
