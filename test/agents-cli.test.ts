@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { promisify } from "node:util";
 import { droverOf } from "./harness/drover.ts";
 import { testKey } from "./harness/headers.ts";
 import { startTestServer } from "./harness/server.ts";
@@ -42,6 +44,22 @@ test("an agent is made of a file, changed into it, and left as it is", async () 
   const bare = await drover.json(["agents", "show", "clerk", "--json"]);
   assert.deepEqual([bare.tools, bare.system, bare.metadata], [[], null, {}]);
   assert.equal((await drover.json(["agents", "show", id, "--version", "1", "--json"])).metadata.team, "a");
+});
+
+test("a reader who has seen enough is no mistake", async () => {
+  for (let n = 0; n < 30; n++)
+    await api.client.beta.agents.create({
+      name: `filler ${n}`,
+      model: "simulated",
+      system: "x".repeat(20_000),
+    });
+  const main = join(import.meta.dirname, "../src/main.ts");
+  const { stdout, stderr } = await promisify(execFile)(
+    "sh",
+    ["-c", '"$0" "$1" agents ls --all --json | head -c 1', process.execPath, main],
+    { env: drover.env },
+  );
+  assert.deepEqual([stdout, stderr], ["[", ""]);
 });
 
 test("what is wrong with the file is said in a line, and nothing is changed", async () => {

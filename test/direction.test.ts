@@ -58,3 +58,19 @@ test("imports point one way", () => {
   }
   assert.deepEqual(wrong, []);
 });
+
+/** What the server and its clients both need, and nothing that reaches around the API. */
+const ofClients =
+  /^(cli\/|protocol\/|limits\.ts|authorize\/|skills\/front-matter\.ts|tools\/mcp\/challenge\.ts)/;
+
+test("commands that ask a server use its public API alone", () => {
+  const wrong: string[] = [];
+  for (const file of globSync("cli/client/*.ts", { cwd: root }))
+    for (const [, path] of readFileSync(join(root, file), "utf8").matchAll(
+      /(?:from |import\()"(\.[^"]+\.ts)"/g,
+    )) {
+      const to = relative(root, join(root, dirname(file), path ?? ""));
+      if (!ofClients.test(to)) wrong.push(`src/${file} imports src/${to}`);
+    }
+  assert.deepEqual(wrong, []);
+});
