@@ -34,6 +34,7 @@ export function chatView(out: Terminal): ChatView {
   /** How much of each block has been written before the event came whole, by its id. */
   const written = new Map<string, number[]>();
   let open = false;
+  let half = "";
 
   const line = (text: string) => {
     view.endLine();
@@ -79,13 +80,17 @@ export function chatView(out: Terminal): ChatView {
     show(event) {
       switch (event.type) {
         case "event_start":
+          half = "";
           written.set(event.event.id, []);
           return;
         case "event_delta": {
           const blocks = written.get(event.event_id);
           if (!blocks || event.delta.type !== "content_delta") return;
           const index = event.delta.index ?? 0;
-          const { text } = event.delta.content;
+          // Half of a character is kept back until the other half comes.
+          const all = half + event.delta.content.text;
+          const text = /[\ud800-\udbff]$/.test(all) ? all.slice(0, -1) : all;
+          half = all.slice(text.length);
           if (blocks.length > 0 && blocks[index] === undefined) view.endLine();
           blocks[index] = (blocks[index] ?? 0) + text.length;
           say(text);
