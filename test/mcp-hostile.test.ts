@@ -186,15 +186,25 @@ describe("a server's address", () => {
       response.writeHead(307, { location: "http://169.254.169.254/latest/meta-data/" }).end();
       return true;
     };
-    for (const url of [
-      "http://169.254.169.254/mcp",
-      "http://[::1]:8400/mcp",
-      "http://localhost:8400/mcp",
-      "http://127.0.0.2:22/mcp",
-      server.url,
-    ]) {
+    for (const [url, outcome] of [
+      ["http://169.254.169.254/mcp", /^169\.254\.169\.254 is not a public address/],
+      ["http://[::1]:8400/mcp", /not a public address/],
+      ["http://127.0.0.2:8400/mcp", /^127\.0\.0\.2 is not a public address/],
+      ["http://localhost:8400/mcp", /./],
+      ["http://127.0.0.2:22/mcp", /./],
+      [server.url, /^sent 307$/],
+    ] as const) {
+      bearers.tokens.set(url, token);
+      bearers.noted = [];
       const events = await turn(api.client, await sessionAt(url), calling("one", "t"));
       assert.equal(errorsIn(events)[0]?.type, "mcp_connection_failed_error", url);
+      // What was not sent is not said to have been.
+      const { host } = new URL(url);
+      assert.ok(bearers.noted.length > 0);
+      for (const note of bearers.noted) {
+        assert.ok(note.startsWith(`${host} `), note);
+        assert.match(note.slice(host.length + 1), outcome);
+      }
     }
   });
 });

@@ -1,7 +1,7 @@
 import type { FetchLike } from "@modelcontextprotocol/client";
 import { Response as UndiciResponse } from "undici";
 import { limits } from "../../limits.ts";
-import type { Guard } from "../../net/guard.ts";
+import { type Guard, refusalIn } from "../../net/guard.ts";
 import { createRedactor, type Redactor } from "../../vault/redact.ts";
 import { CredentialUnusable, type McpBearer, type McpBearers } from "../../vault/secrets.ts";
 import { boundedBody } from "./bounded-body.ts";
@@ -42,13 +42,14 @@ export function createRequests({
   session_id,
   url: server,
 }: RequestParts): Requests {
+  /** By the clock of `performance`, which nobody sets back. */
   let believed: { bearer: McpBearer | null; until: number } | null = null;
   let refused: Unauthorized | null = null;
   const sent = new Set<string>();
 
   async function bearerOf(url: URL): Promise<McpBearer | null> {
     if (url.origin !== server.origin) return null;
-    if (!believed || Date.now() >= believed.until) {
+    if (!believed || performance.now() >= believed.until) {
       const bearer = await bearers.find(workspace_id, session_id, server.href).catch((error) => {
         throw error instanceof CredentialUnusable ? refuse(error.message) : error;
       });
@@ -58,7 +59,7 @@ export function createRequests({
   }
 
   function believe(bearer: McpBearer | null): void {
-    believed = { bearer, until: Date.now() + limits.credentials_believed_ms };
+    believed = { bearer, until: performance.now() + limits.credentials_believed_ms };
     if (bearer) sent.add(bearer.token);
   }
 
@@ -81,7 +82,7 @@ export function createRequests({
       note(`sent ${response.status}`);
       return response;
     } catch (error) {
-      note("sent");
+      note(refusalIn(error) ?? "sent");
       throw error;
     }
   }
