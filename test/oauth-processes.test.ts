@@ -154,4 +154,28 @@ test("a secret that a client sets while the old one is refreshed stays", async (
   assert.deepEqual([status, refresh?.status], ["valid", "succeeded"]);
 });
 
+test("a client that sets another part of the secret meanwhile does not lose the refresh token that was given", async () => {
+  const credential = await newOAuthCredential(servers[0].client, fake);
+  fake.expire();
+  const gate = Promise.withResolvers<null>();
+  fake.settings.onRefresh = () => gate.promise;
+  const asking = validate(servers[0].client, credential);
+  await fake.heard.until(() => fake.refreshes[0]);
+  const { vault_id, id } = credential;
+  const auth = { type: "mcp_oauth", access_token: "by-hand", expires_at: "2999-01-01T00:00:00Z" } as const;
+  await servers[1].client.beta.vaults.credentials.update(id, { vault_id, auth });
+  gate.resolve(null);
+  // What the client has set stays.
+  assert.equal((await asking).status, "invalid");
+  fake.settings.onRefresh = undefined;
+  fake.access_token = "by-hand";
+  assert.equal((await validate(servers[1].client, credential)).status, "valid");
+  const shown = await servers[1].client.beta.vaults.credentials.retrieve(id, { vault_id });
+  assert.ok("expires_at" in shown.auth && shown.auth.expires_at === auth.expires_at);
+  // The fake takes the one that it has given last, and no other.
+  fake.expire();
+  const { status, refresh } = await validate(servers[1].client, credential);
+  assert.deepEqual([status, refresh?.status], ["valid", "succeeded"]);
+});
+
 test("every place where a refresher may die was met", () => deaths.assertComplete());
