@@ -4,7 +4,7 @@ import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
 import { freePort } from "./harness/free-port.ts";
 import { beta } from "./harness/headers.ts";
 import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
-import { newOAuthCredential, type OAuthCredential, validate } from "./harness/oauth.ts";
+import { newOAuthCredential, type OAuthCredential, refreshOf, validate } from "./harness/oauth.ts";
 import { type Processes, type Serve, startProcesses } from "./harness/processes.ts";
 import { listed, prepare, turn } from "./harness/session.ts";
 
@@ -145,4 +145,21 @@ test("a refresh that is refused is an error of the session, which goes on, and i
   const auth = { type: "mcp_oauth", refresh: { refresh_token: fake.refresh_token } } as const;
   await at(0).beta.vaults.credentials.update(id, { vault_id, auth });
   assert.deepEqual(mcpTexts(await turn(at(1), ids[0] ?? "", look)), ["it is there"]);
+});
+
+test("a refusal does not hold up a credential whose scope was set right", async () => {
+  const credential = await newOAuthCredential(at(0), fake, {
+    refresh: { ...refreshOf(fake), scope: "what nobody may" },
+  });
+  const [id = ""] = await sessionsWith(credential, 1);
+  fake.expire();
+  fake.settings.onRefresh = ({ form }) =>
+    form.has("scope") ? { status: 400, body: { error: "invalid_scope" } } : null;
+  const [error] = errorsIn(await turn(at(0), id, "say done"));
+  assert.equal(error?.type, "mcp_authentication_failed_error");
+  const { vault_id } = credential;
+  const update = (auth: object) =>
+    at(1).beta.vaults.credentials.update(credential.id, { vault_id, auth: { type: "mcp_oauth", ...auth } });
+  await update({ refresh: { scope: "" } });
+  assert.deepEqual(mcpTexts(await turn(at(0), id, look)), ["it is there"]);
 });
