@@ -191,6 +191,32 @@ test("a server of the protocol's first days authorizes at its own origin, under 
   assert.equal(refresh?.resource, null);
 });
 
+test("an authorization server that names itself anew when it is asked again is not trusted with a secret", async () => {
+  const { settings } = fake.authorization;
+  const [own, good] = [new URL(fake.mcp_url).origin, "https://good.example"];
+  const known = { type: "known", client_id: "me", client_secret: "hush-hush-hush", issuer: good } as const;
+  let asked = 0;
+  settings.resource = null;
+  settings.metadata = {
+    get issuer() {
+      asked += 1;
+      return asked === 1 ? `${own}/oauth` : good;
+    },
+  };
+  await refused(/calls itself http:\S+\/oauth, and was found as/, known);
+  assert.equal(asked, 2);
+  settings.metadata = { issuer: `${own}/oauth` };
+  settings.resource = {
+    get authorization_servers() {
+      asked += 1;
+      return asked % 2 === 1 ? [`${own}/`] : [`${own}/another`];
+    },
+  };
+  asked = 0;
+  await refused(/calls itself http:\S+\/oauth, and was found as/, known);
+  assert.deepEqual([fake.authorization.pages, fake.authorization.tokens], [[], []]);
+});
+
 test("only what has the state is an answer, and only once", async () => {
   const redirect = await listenForRedirect(0);
   after(() => redirect.close());
