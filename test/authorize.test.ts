@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { request } from "node:http";
+import { type RequestOptions, request } from "node:http";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { type Authorization, authorize } from "../src/authorize/authorize.ts";
 import type { OwnClient } from "../src/authorize/client.ts";
@@ -240,20 +240,35 @@ test("what is not asked as a browser does is no answer", async () => {
   assert.equal(await status("code=a&state=the-state&state=the-state"), 400);
   assert.equal(await status("code=a&state=the-state", { method: "POST" }), 404);
   assert.equal((await fetch(new URL("/", other.url))).status, 404);
-  const fromElsewhere = await new Promise((resolve) => {
-    const headers = { host: "evil.example" };
-    request(`${other.url}?code=a&state=the-state`, { headers }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-    }).end();
-  });
-  assert.equal(fromElsewhere, 421);
+  const { port } = new URL(other.url);
+  const answers = { path: "/callback?code=a&state=the-state", headers: { host: `127.0.0.1:${port}` } };
+  const asked = (as: RequestOptions) =>
+    new Promise((resolve, reject) => {
+      const sent = request({ host: "127.0.0.1", port, ...answers, ...as }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      sent.on("error", reject).end();
+    });
+  assert.equal(await asked({ headers: { host: "evil.example" } }), 421);
+  assert.equal(await asked({ method: "HEAD" }), 404);
+  for (const path of ["//", "///callback", "http://[", "*", "/%"])
+    assert.equal(await asked({ path }), 404, path);
   const shown = await (await fetch(`${other.url}?code=%3Cscript%3E&state=%3Cscript%3E`)).text();
   assert.ok(!shown.includes("script"));
   stop.abort();
   await assert.rejects(comes);
   await other.close();
   await assert.rejects(fetch(other.url));
+});
+
+test("a browser, which leaves out port 80, is heard at it", async (t) => {
+  const redirect = await listenForRedirect(80).catch(() => null);
+  if (!redirect) return t.skip("this user cannot listen at port 80, or another program does");
+  after(() => redirect.close());
+  const comes = redirect.comes("the-state", never);
+  assert.equal((await fetch(`${redirect.url}?code=a&state=the-state`)).status, 200);
+  assert.equal((await comes).get("code"), "a");
 });
 
 const alone = (proof: ClientProof) =>
