@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { type RequestOptions, request } from "node:http";
+import { once } from "node:events";
+import { createServer, type RequestOptions, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { type Authorization, authorize } from "../src/authorize/authorize.ts";
 import type { OwnClient } from "../src/authorize/client.ts";
@@ -163,6 +165,10 @@ test("a server that is another one than it says, or none, is not authorized", as
   settings.resource = {};
   settings.metadata = { authorization_endpoint: "http://evil.example/authorize" };
   await refused(/http:\/\/evil\.example\/authorize\S* is not an https URL/);
+  settings.metadata = { authorization_endpoint: "file:///etc/passwd" };
+  await refused(/file:\/\/\/etc\/passwd\S* is not an https URL/);
+  settings.metadata = { authorization_endpoint: "https://good.example@evil.example/authorize" };
+  await refused(/at evil\.example holds a user name/);
   settings.metadata = { token_endpoint: "http://evil.example/token" };
   await refused(/gives its tokens over http/);
   settings.metadata = { issuer: "https://evil.example" };
@@ -181,6 +187,54 @@ test("a server that is another one than it says, or none, is not authorized", as
   const elsewhere = (url: string) => ({ server: new URL(url) });
   await refused(/does not answer as an MCP server does/, undefined, elsewhere("https://127.0.0.1:1/mcp"));
   await refused(/is not an https URL/, undefined, elsewhere("ftp://127.0.0.1/mcp"));
+});
+
+test("a server elsewhere has nothing sent to the programs of this machine", async () => {
+  const inside = createServer((asked, answer) => {
+    heard.push(`${asked.method} ${asked.url}`);
+    answer.end("{}");
+  }).listen(0, "127.0.0.1");
+  after(() => inside.close());
+  await once(inside, "listening");
+  const heard: string[] = [];
+  const at = `http://127.0.0.1:${(inside.address() as AddressInfo).port}`;
+  // The fake too, by a name that is not of loopback.
+  const server = new URL(fake.mcp_url);
+  server.hostname = "0.0.0.0";
+  const { origin } = server;
+  const endpoints = { authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token` };
+  fake.settings.challenge = `Bearer resource_metadata="${at}/metadata"`;
+  fake.authorization.settings.metadata = {
+    issuer: origin,
+    ...endpoints,
+    registration_endpoint: `${at}/admin`,
+  };
+  await refused(/127\.0\.0\.1:\d+\/admin is not an https URL/, undefined, { server });
+  fake.settings.challenge = "Bearer";
+  fake.authorization.settings.metadata = { issuer: origin, ...endpoints, token_endpoint: `${at}/token` };
+  fake.authorization.settings.resource = { resource: server.href, authorization_servers: [at] };
+  await refused(/127\.0\.0\.1:\d+\/\S+ is not an https URL/, undefined, { server });
+  fake.authorization.settings.resource = { resource: server.href, authorization_servers: [origin] };
+  const known = { type: "known", client_id: "me", client_secret: null, issuer: null } as const;
+  await refused(/127\.0\.0\.1:\d+\/token is not an https URL/, known, { server });
+  assert.deepEqual(heard, []);
+});
+
+test("what leads elsewhere is not followed", async () => {
+  const elsewhere = await startFakeOAuth();
+  after(() => elsewhere.close());
+  const to = (path: string, status = 307) => ({
+    status,
+    headers: { location: new URL(path, elsewhere.mcp_url).href },
+  });
+  fake.authorization.settings.onToken = () => to("/token");
+  await refused(/gives no token/);
+  fake.authorization.settings.onRegister = () => to("/register", 308);
+  await refused(/does not take a new client/);
+  fake.settings.onCall = () => to("/mcp");
+  await refused(/does not answer as an MCP server does/);
+  const { registrations, tokens } = elsewhere.authorization;
+  assert.deepEqual([elsewhere.calls, registrations, tokens], [[], [], []]);
 });
 
 test("a server of the protocol's first days authorizes at its own origin, under any name of it", async () => {
