@@ -61,6 +61,9 @@ interface Kept {
   stop: AbortController;
 }
 
+/** Large, and of no use without MCP servers. */
+export const loadLibrary = () => import("@modelcontextprotocol/client");
+
 export function createConnections({
   guard,
   bearers,
@@ -81,7 +84,7 @@ export function createConnections({
     const stop = new AbortController();
     const until = AbortSignal.any([stop.signal, AbortSignal.timeout(list_ms)]);
     const made = (async () => {
-      library ??= import("@modelcontextprotocol/client");
+      library ??= loadLibrary();
       return connect(
         { library: await library, requests, url, version, call_ms, elicitation, onChanged },
         until,

@@ -1,7 +1,6 @@
 import type { FetchLike } from "@modelcontextprotocol/client";
-import { Response as UndiciResponse } from "undici";
 import { limits } from "../../limits.ts";
-import { type Guard, refusalIn } from "../../net/guard.ts";
+import { type Guard, loadUndici, refusalIn } from "../../net/guard.ts";
 import { createRedactor, type Redactor } from "../../vault/redact.ts";
 import { CredentialUnusable, type McpBearer, type McpBearers } from "../../vault/secrets.ts";
 import { boundedBody } from "./bounded-body.ts";
@@ -118,7 +117,8 @@ export function createRequests({
       refused = null;
       const isStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
       const bounded = body && boundedBody(body, isStream);
-      return new UndiciResponse(bounded, { status, headers }) as unknown as Response;
+      const undici = await loadUndici();
+      return new undici.Response(bounded, { status, headers }) as unknown as Response;
     },
     redactor: () => createRedactor([...sent].map((secret) => ({ secret }))),
     refusal: () => refused,
