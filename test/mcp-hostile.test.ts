@@ -268,6 +268,31 @@ describe("a hostile server", () => {
     await endless('{"', mebibyte, "application/json")();
   });
 
+  test("that asks more than anybody could answer is cut off", async () => {
+    for (const transport of ["streamable", "sse"] as const) {
+      const server = await fake(
+        [
+          tool("t"),
+          {
+            name: "asks",
+            run: (_, call) => {
+              for (let i = 0; i < 20_000; i += 1) call.ask("ping");
+              return "done";
+            },
+          },
+        ],
+        { transport },
+      );
+      const id = await session(server);
+      const events = await turn(api.client, id, calling("one", "asks"));
+      const [text = ""] = mcpTexts(events);
+      assert.match(text, /^The outcome of this call is unknown: the server asks too much at once/);
+      const answers = server.reached.filter(({ verb, method }) => verb === "POST" && method === null);
+      assert.ok(answers.length <= limits.mcp_asked_at_once_max, `${answers.length} answers`);
+      assert.deepEqual(mcpTexts(await turn(api.client, id, calling("one", "t"))), ["done"]);
+    }
+  });
+
   test("that answers what is no protocol is an error, and no end of the session", async () => {
     for (const answer of [
       "{",

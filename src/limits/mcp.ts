@@ -11,6 +11,8 @@ export const mcp = {
   /** One message of a server, and all that comes as the answer to one request, in `bytes`. */
   mcp_message_bytes_max: 16 << 20,
   mcp_answer_bytes_max: 64 << 20,
+  /** Questions of a server on one connection that have no answer yet; more end it. */
+  mcp_asked_at_once_max: 64,
   /** A stream that broke is asked for again after a pause between these, whatever the server says, and so often in all. */
   mcp_retry_ms_min: 250,
   mcp_retry_ms_max: 30_000,
