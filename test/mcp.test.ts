@@ -274,6 +274,26 @@ describe("the tools of an MCP server", () => {
     assert.deepEqual(await changed(), ["mcp_tools_listed", "mcp_tools_changed", "mcp_tools_listed"]);
   });
 
+  test("change while they are asked for: the next run has the others", async () => {
+    const server = await fake([tool("old", () => "old")]);
+    server.intercept = (_, response, body) => {
+      const { id, method } = body === "" ? {} : JSON.parse(body);
+      if (method !== "tools/list") return false;
+      server.intercept = null;
+      becomes(() => server.open().streams === 1).then(async () => {
+        const tools = [{ name: "old", inputSchema: { type: "object" } }];
+        server.tools.push(tool("new", () => "I am new"));
+        await server.sayChanged();
+        response.writeHead(200, { "content-type": "application/json" });
+        response.end(JSON.stringify({ jsonrpc: "2.0", id, result: { tools } }));
+      });
+      return true;
+    };
+    const id = await session(server);
+    assert.deepEqual(mcpTexts(await turn(api.client, id, calling("one", "old"))), ["old"]);
+    assert.deepEqual(mcpTexts(await turn(api.client, id, calling("one", "new"))), ["I am new"]);
+  });
+
   test("change while the session rests: the next turn has them", async () => {
     const server = await fake([tool("old", () => "old")]);
     const id = await session(server);

@@ -144,6 +144,76 @@ describe("the connections of a session", () => {
   });
 });
 
+describe("a server that says that it has other tools", () => {
+  const changed = `data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n`;
+  /** It says so, so often, before it answers a request. */
+  const saying = (method: string, times: number) =>
+    startServer((message, response) => {
+      if (message.method !== method) return usual(message, response);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(changed.repeat(times));
+      const answer = { jsonrpc: "2.0", id: message.id, result: { tools: [], content: [] } };
+      response.end(`data: ${JSON.stringify(answer)}\n\n`);
+    });
+
+  test("is heard once until it is asked for them, however often it says so", async () => {
+    const { server } = await saying("tools/call", 1_000);
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const heard: string[] = [];
+    const call = () => session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    session.watch((name) => heard.push(name));
+    await session.list(server, never);
+    await call();
+    await call();
+    assert.deepEqual(heard, ["one"]);
+    await session.list(server, never);
+    await call();
+    assert.deepEqual(heard, ["one", "one"]);
+    await mcp.close();
+  });
+
+  test("is heard by the next drive too, where the one that heard it ended before the tools were asked for", async () => {
+    const { server } = await saying("tools/call", 1);
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const heard: string[] = [];
+    session.watch((name) => heard.push(name));
+    await session.list(server, never);
+    await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    session.rest();
+    const next = mcp.of({ workspace_id: "w", session_id: "s" });
+    assert.deepEqual(
+      next.watch((name) => heard.push(name)),
+      [],
+    );
+    assert.deepEqual(heard, ["one", "one"]);
+    next.rest();
+    await next.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    await next.list(server, never);
+    next.rest();
+    await next.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    assert.deepEqual(
+      mcp.of({ workspace_id: "w", session_id: "s" }).watch(() => assert.fail()),
+      ["one"],
+    );
+    await mcp.close();
+  });
+
+  test("while it is asked for them is heard behind its answer", async () => {
+    const { server } = await saying("tools/list", 2);
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const heard: string[] = [];
+    session.watch((name) => heard.push(name));
+    const listing = session.list(server, never).then(() => heard.push("the answer"));
+    await becomes(() => heard.length === 2);
+    await listing;
+    assert.deepEqual(heard, ["the answer", "one"]);
+    await mcp.close();
+  });
+});
+
 describe("a call", () => {
   const call_ms = 1_000;
 
