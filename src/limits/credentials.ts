@@ -120,6 +120,8 @@ export const credentials = {
   /** What is shown of the answer of somebody else's server: of its body and of its content type. */
   captured_body_chars_max: 4_096,
   captured_type_chars_max: 255,
+  /** Of an answer that makes no sense: what is called a token in it, and is not shown. */
+  captured_tokens_max: 16,
   /** A list of authorities in a root filesystem; a larger one is not taken for one. */
   trusted_bytes_max: 4 << 20,
 } as const;
