@@ -65,7 +65,7 @@ describe("the bearer of a server", () => {
       tool("leak", () => `you said ${token}`),
       { ...tool("described"), description: `Wants ${token}` },
       tool("fails", () => {
-        throw new Error(`not with ${token}`);
+        throw new Error(`not with ${token}, and not with ${[...token].join("\u200b\u0000")}`);
       }),
     ]);
     server.token = token;

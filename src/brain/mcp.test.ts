@@ -5,10 +5,13 @@ import { testDatabase } from "../db/testing.ts";
 import type { Lease } from "../log/lease.ts";
 import type { McpTool } from "../protocol/mcp-tools.ts";
 import { createMcp } from "../tools/mcp/mcp.ts";
+import { mcpToolName } from "../tools/mcp/names.ts";
+import { createRedactor, type Redactor } from "../vault/redact.ts";
+import { CredentialsUnusable } from "./credentials.ts";
 import { drive, type Effects } from "./drive.ts";
 import { fold } from "./fold.ts";
-import type { McpListed } from "./mcp.ts";
-import { runMcpTool } from "./run-mcp-tool.ts";
+import { type McpListed, mcpDefinitions, mcpToolsOf } from "./mcp.ts";
+import { listMcpTools, runMcpTool } from "./run-mcp-tool.ts";
 import type { AgentFacts } from "./session.ts";
 import {
   calls,
@@ -159,7 +162,51 @@ const unconnected = createMcp({
   elicitation: "decline",
 }).of({ workspace_id: "w", session_id: "sesn_1" });
 
+describe("what a server says of its tools", () => {
+  const secret = "a-secret-of-the-session-0123456789";
+  const about = (text: string): McpListed => ({
+    status: "listed",
+    tools: [{ ...toolOf("t"), description: text, input_schema: { type: "object", description: text } }],
+    left_out: [{ name: text, reason: "is no tool" }],
+  });
+  const listing = (listed: McpListed, redactor: () => Promise<Redactor>) =>
+    listMcpTools(server, { mcp: { list: async () => listed }, credentials: { redactor } }, never);
+
+  test("shows no secret of the session", async () => {
+    const redactor = async () => createRedactor([{ secret }]);
+    const hidden = "*".repeat(secret.length);
+    assert.deepEqual(await listing(about(secret), redactor), about(hidden));
+    assert.deepEqual(await listing({ status: "unreachable", message: secret }, redactor), {
+      status: "unreachable",
+      message: hidden,
+    });
+  });
+
+  test("is not shown where nobody can look for them", async () => {
+    const redactor = () => Promise.reject(new CredentialsUnusable("they are sealed"));
+    const listed = await listing(about("a tool"), redactor);
+    assert.deepEqual(listed, {
+      status: "unreachable",
+      message: 'The tools of the MCP server "one" cannot be shown: they are sealed.',
+    });
+  });
+});
+
 describe("the tools of a server", () => {
+  test("have different names towards the model, whatever names it makes up", () => {
+    // Found among some ten million of them.
+    const names = ["щшешйа", "уцтхка"];
+    assert.equal(mcpToolName("one", names[0] ?? ""), mcpToolName("one", names[1] ?? ""));
+    const tools = [...names, "other"].map((name) => toolOf(name));
+    const servers = [{ ...server, tools, due: false, again: false }];
+    const known = mcpToolsOf(agent, servers);
+    assert.deepEqual(
+      known.map(({ tool }) => tool.name),
+      [names[0], "other"],
+    );
+    assert.equal(mcpDefinitions(agent, servers).length, 2);
+  });
+
   const turn = async (script: Script, changed: Partial<Effects>) => {
     const session = await testSession(db, script);
     await session.send(message("Go"));

@@ -38,9 +38,13 @@ export type McpListed =
   | { status: "unreachable" | "unauthorized"; message: string }
   | { status: "aborted" };
 
-/** Pure. In the order of the agent's toolsets, and of each server's list. */
+/**
+ * Pure. In the order of the agent's toolsets, and of each server's list. Of two whose names towards the model are the same, as a
+ * server can make them, the first is there alone: vendors refuse a request with both.
+ */
 export function mcpToolsOf(agent: AgentFacts, servers: readonly McpServerState[]): KnownMcpTool[] {
-  return toolsetsOf(agent).flatMap(({ toolset, server }) => {
+  const names = new Set<string>();
+  const all = toolsetsOf(agent).flatMap(({ toolset, server }) => {
     const known = servers.find(({ name, url }) => name === server.name && url === server.url);
     const configs = new Map(toolset.configs.map((config) => [config.name, config]));
     return (known?.tools ?? []).map((tool) => {
@@ -49,6 +53,7 @@ export function mcpToolsOf(agent: AgentFacts, servers: readonly McpServerState[]
       return { server, tool, name, enabled, policy: permission_policy.type };
     });
   });
+  return all.filter(({ name }) => !names.has(name) && names.add(name));
 }
 
 export const mcpToolNamed = (agent: AgentFacts, servers: readonly McpServerState[], name: string) =>

@@ -52,9 +52,14 @@ export function reasonOf(error: unknown, requests: Requests): string {
   return plain(text, requests) || "it does not say why";
 }
 
-/** What a server may have had a hand in, as a text that misleads nobody who reads it, without what was sent to it as a secret. */
+/**
+ * What a server may have had a hand in, as a text that misleads nobody who reads it, without what was sent to it as a secret:
+ * that is looked for last, for what is taken out may have stood within it.
+ */
 export const plain = (text: string, requests: Requests): string =>
-  withoutHidden(stripVTControlCharacters(requests.redactor().text(text)))
+  requests
+    .redactor()
+    .text(withoutHidden(stripVTControlCharacters(text)))
     .replace(/\s+/g, " ")
     .trim()
     .replace(/\.$/, "")
