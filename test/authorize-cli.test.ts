@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
@@ -174,6 +176,18 @@ describe("nothing is stored", () => {
     assert.equal(fake.authorization.tokens.length, 0);
   });
 
+  test("when it is interrupted while Drover does not answer", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const command = begin([], { DROVER_URL: `http://127.0.0.1:${port}` });
+    await once(silent, "request");
+    command.child.kill("SIGINT");
+    assert.match(await ends(command, 130), /^nothing was stored$/m);
+    silent.closeAllConnections();
+    silent.close();
+  });
+
   test("when nobody comes back in time", async () => {
     const command = begin(["--wait", "1"]);
     assert.match(await ends(command, 1), /nobody has come back from the browser in 1 s/);
@@ -204,6 +218,21 @@ test("a session is told which scope is missing, and has it after another authori
   fake.settings.onCall = () => null;
   await authorized(["--scope", "files:write"]);
   assert.deepEqual((await look()).texts, ["it is there"]);
+});
+
+test("a credential that is archived while the browser is open is no hindrance", async () => {
+  const known = ["--client-id", "me"];
+  const { id } = await authorized(known);
+  const command = begin(known);
+  await pageOf(command);
+  await vaults.credentials.archive(id, { vault_id: vault });
+  await browse(command);
+  await ends(command, 0);
+  const found = await credentials(true);
+  assert.deepEqual(found.map((each) => [each.id === id, each.archived_at === null]).sort(), [
+    [false, true],
+    [true, false],
+  ]);
 });
 
 test("vaults are made and listed with what is in them", async () => {

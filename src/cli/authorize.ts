@@ -40,7 +40,7 @@ export async function authorizeCommand(
   try {
     const own = ownClient(options, process.env);
     const server = serverAt(address);
-    const place = await findPlace(client, server, options.vault ?? null);
+    const place = await findPlace(client, server, options.vault ?? null, stop.signal);
     if (own.type !== "client") redirect = await listenForRedirect(options.port ?? 0);
     const consent: Consent =
       own.type === "client"
@@ -56,7 +56,9 @@ export async function authorizeCommand(
       found: (found) => say(toldOf(server, found)),
     });
     isGranted = true;
-    const stored = await storeGranted(client, place, { server, granted, name: options.name ?? null });
+    // It may be another one by now: somebody had time to give their consent.
+    const now = await findPlace(client, server, place.vault_id);
+    const stored = await storeGranted(client, now, { server, granted, name: options.name ?? null });
     process.stdout.write(`credential ${stored.id} in vault ${stored.vault_id} for ${server.href}\n`);
     say(lifeOf(granted));
     return 0;
