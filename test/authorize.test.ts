@@ -151,6 +151,17 @@ test("a code that is refused, or answered with what is no token, is the end", as
   }
 });
 
+test("how long a token lasts is not believed beyond what is thinkable", async () => {
+  for (const [expires_in, s] of [[1e300], [1e12], [-1], [0], [null], ["60", 60], [1.5, 1.5]] as const) {
+    const access_token = "access-9-of-the-fake";
+    fake.authorization.settings.onToken = () => ({
+      body: { access_token, token_type: "bearer", expires_in },
+    });
+    fake.access_token = access_token;
+    assert.equal((await run()).expires_in_s, s ?? null, String(expires_in));
+  }
+});
+
 test("a token that the server does not take is no use", async () => {
   const challenge = 'Bearer error="insufficient_scope", scope="admin"';
   fake.settings.onCall = ({ headers }) =>
@@ -173,7 +184,15 @@ test("a server that is another one than it says, or none, is not authorized", as
   await refused(/gives its tokens over http/);
   settings.metadata = { issuer: "https://evil.example" };
   await refused(/calls itself https:\/\/evil\.example/);
-  for (const name of ["/$(evil)", "/`evil`", "/;evil", "/\u001b[31m", "/a b"]) {
+  settings.metadata = {
+    authorization_endpoint: new URL("/authorize?", fake.mcp_url).href + "x".repeat(20_000),
+  };
+  await refused(/too long to be opened/);
+  settings.metadata = { scopes_supported: [] };
+  settings.resource = { scopes_supported: Array.from({ length: 5_000 }, (_, n) => `scope-${n}`) };
+  await refused(/too long to be opened/);
+  settings.metadata = { issuer: "https://evil.example" };
+  for (const name of [`/${"x".repeat(300)}`, "/$(evil)", "/`evil`", "/;evil", "/\u001b[31m", "/a b"]) {
     settings.resource = { authorization_servers: [`${new URL(fake.mcp_url).origin}${name}`] };
     await refused(/a name that no address of the web has/);
   }

@@ -8,6 +8,7 @@ import {
   startAuthorization,
   validateAuthorizationResponseIssuer,
 } from "@modelcontextprotocol/client";
+import { limits } from "../limits.ts";
 import { createAsk, requireSafe } from "./ask.ts";
 import { clientAt, type OwnClient } from "./client.ts";
 import { type ClientProof, tokensOfClient } from "./client-credentials.ts";
@@ -114,6 +115,8 @@ async function byPerson(
     throw new NotAuthorized(`${found.issuer} cannot be asked: ${(error as Error).message}`);
   });
   requireSafe(authorizationUrl, server);
+  if (authorizationUrl.href.length > limits.authorize_page_chars_max)
+    throw new NotAuthorized(`${found.issuer} wants to be asked at an address that is too long to be opened`);
   const brought = await consent.ask(authorizationUrl, state);
   const code = codeIn(brought, found);
   const iss = brought.get("iss");
@@ -154,7 +157,7 @@ function grantedOf(
 ): Granted {
   if (!/^bearer$/i.test(token_type))
     throw new NotAuthorized(`${issuer} gives tokens of a kind that is not used here: only bearer tokens are`);
-  const lasts = expires_in !== undefined && expires_in > 0;
+  const lasts = expires_in !== undefined && expires_in > 0 && expires_in <= limits.oauth_expires_s_max;
   return {
     access_token,
     expires_in_s: lasts ? expires_in : null,

@@ -6,6 +6,7 @@ import {
   type OAuthClientProvider,
   selectResourceURL,
 } from "@modelcontextprotocol/client";
+import { limits } from "../limits.ts";
 import { NotAuthorized, shown } from "./failed.ts";
 
 /** Who authorizes for an MCP server, and what for. */
@@ -58,7 +59,8 @@ export async function discover(looking: Looking): Promise<Discovered> {
 
 /** It is shown to a person, who may copy it to a shell. */
 function requirePlain(issuer: string): void {
-  if (/^https?:\/\/[\w.:[\]-]+(\/[\w./~%@+=,:-]*)?$/.test(issuer)) return;
+  const isShort = issuer.length <= limits.authorize_said_chars_max;
+  if (isShort && /^https?:\/\/[\w.:[\]-]+(\/[\w./~%@+=,:-]*)?$/.test(issuer)) return;
   throw new NotAuthorized("the authorization server has a name that no address of the web has");
 }
 

@@ -99,13 +99,14 @@ export const credentials = {
   oauth_stop_ms: 5_000,
   /**
    * Of `drover vaults authorize`: one of its requests, how long a person has to give their consent, the rest of a connection to
-   * their browser, and what is shown of what another server says.
+   * their browser, what is shown of what another server says, and the address that is opened.
    */
   authorize_request_ms: 15_000,
   authorize_wait_ms: 600_000,
   authorize_wait_ms_max: 3_600_000,
   authorize_goodbye_ms: 2_000,
   authorize_said_chars_max: 300,
+  authorize_page_chars_max: 16_384,
   /**
    * All that an MCP server is asked to see whether it takes a token, and to end that; what is read of one answer, and the
    * same-origin redirects that are followed.
