@@ -237,14 +237,17 @@ test("a credential that is archived while the browser is open is no hindrance", 
 
 test("vaults are made and listed with what is in them", async () => {
   const env = { DROVER_URL: api.url, DROVER_API_KEY: testKey };
-  const made = startCommand(["vaults", "create", "\u001b[31mred"], env);
+  const made = startCommand(["vaults", "create", "\u001b[31mr\u009b1med\u202e\u{e0041}"], env);
   assert.equal(await made.ended, 0, made.said());
   const id = /^(vlt_\w+)\n$/.exec(made.said())?.[1] ?? assert.fail(made.said());
   const auth = oauthOf(fake, { expires_at: "2100-01-01T00:00:00Z" });
   await vaults.credentials.create(id, { auth, display_name: "Files" });
   const listed = startCommand(["vaults", "list"], env);
   assert.equal(await listed.ended, 0, listed.said());
-  assert.ok(listed.said().includes(`${id}  "\\u001b[31mred"\n  vcrd_`), listed.said());
+  assert.ok(
+    listed.said().includes(`${id}  "\\u001b[31mr\\u009b1med\\u202e\\udb40\\udc41"\n  vcrd_`),
+    listed.said(),
+  );
   assert.match(listed.said(), /mcp_oauth, refreshed {2}http\S+ {2}expires 2100-\S+ {2}"Files"\n/);
   assertNoSecret(listed.said());
 });

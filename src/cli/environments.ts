@@ -4,6 +4,7 @@ import type { CreatedEnvironmentKey, EnvironmentKey } from "../protocol/environm
 import type { Page } from "../protocol/page.ts";
 import { type At, askServer, withServer } from "./at-server.ts";
 import type { ServerDefaults } from "./connection.ts";
+import { jsonLine } from "./json-line.ts";
 
 export function environmentsCommand(defaults: ServerDefaults): Command {
   const keys = new Command("keys").description(
@@ -55,6 +56,6 @@ async function* keysOf(client: Anthropic, environment: string): AsyncGenerator<E
 
 function lineOf({ id, name, created_at, last_used_at }: EnvironmentKey): string {
   // A name can hold what a terminal obeys.
-  const shown = name === null ? "" : `  ${JSON.stringify(name)}`;
+  const shown = name === null ? "" : `  ${jsonLine(name)}`;
   return `${id}  made ${created_at}  ${last_used_at === null ? "never used" : `used ${last_used_at}`}${shown}\n`;
 }

@@ -2,6 +2,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import { Command, Option } from "commander";
 import { connect, explainAt, noApiKey, type ServerDefaults } from "./connection.ts";
+import { jsonLine } from "./json-line.ts";
 import { progress } from "./progress.ts";
 import { serverUrl } from "./server-url.ts";
 import { findOrCreateAgent, findOrCreateEnvironment, playTurn } from "./session.ts";
@@ -124,10 +125,3 @@ function interruptible(client: Anthropic, session: string): { signal: AbortSigna
   process.on("SIGINT", onInterrupt);
   return { signal: leave.signal, end: () => process.off("SIGINT", onInterrupt) };
 }
-
-/** JSON with the control characters that it need not escape, and a terminal may obey, escaped too. */
-const jsonLine = (event: StreamEvent): string =>
-  JSON.stringify(event).replace(
-    /[\u007f-\u009f]/g,
-    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
-  );

@@ -6,6 +6,7 @@ import { isScope } from "../tools/mcp/challenge.ts";
 import { type At, askServer, withServer } from "./at-server.ts";
 import type { AuthorizeOptions } from "./authorize.ts";
 import type { ServerDefaults } from "./connection.ts";
+import { jsonLine } from "./json-line.ts";
 import { serverUrl } from "./server-url.ts";
 
 export function vaultsCommand(defaults: ServerDefaults): Command {
@@ -18,7 +19,7 @@ export function vaultsCommand(defaults: ServerDefaults): Command {
   command("list", "List the vaults and what is in them").action((at: At) =>
     askServer(at, defaults, async (client) => {
       for await (const { id, display_name } of client.beta.vaults.list({ limit: 100 })) {
-        process.stdout.write(`${id}  ${JSON.stringify(display_name)}\n`);
+        process.stdout.write(`${id}  ${jsonLine(display_name)}\n`);
         for await (const credential of client.beta.vaults.credentials.list(id))
           process.stdout.write(lineOf(credential));
       }
@@ -84,7 +85,7 @@ export function vaultsCommand(defaults: ServerDefaults): Command {
 function lineOf({ id, auth, display_name }: Credential): string {
   const what = auth.type === "environment_variable" ? auth.secret_name : URL.parse(auth.mcp_server_url)?.href;
   // A name can hold what a terminal obeys.
-  const name = display_name ? `  ${JSON.stringify(display_name)}` : "";
+  const name = display_name ? `  ${jsonLine(display_name)}` : "";
   const until = auth.type === "mcp_oauth" && auth.expires_at ? `  expires ${auth.expires_at}` : "";
   const refreshed = auth.type === "mcp_oauth" && auth.refresh ? ", refreshed" : "";
   return `  ${id}  ${auth.type}${refreshed}  ${what}${until}${name}\n`;
