@@ -314,6 +314,24 @@ describe("a hostile host", () => {
     assert.ok(!heard.includes(secret));
   });
 
+  test("and a program that say all byte by byte are carried in few pieces", async () => {
+    const count = 20_000;
+    const chunked = `Transfer-Encoding: chunked\r\n\r\n${"1\r\nz\r\n".repeat(count)}0\r\n\r\n`;
+    let told = "";
+    const asks = `POST / HTTP/1.1\r\nHost: up.test\r\nConnection: close\r\n${chunked}`;
+    const answered = await hear((socket) => {
+      socket.on("data", (chunk) => {
+        told += chunk;
+        if (told.endsWith("0\r\n\r\n")) socket.end(`HTTP/1.1 200 OK\r\n${chunked}`);
+      });
+    }, asks);
+    // What came first has gone to whoever set that up.
+    for (const carried of [answered, told]) {
+      const pieces = carried.match(/^[0-9a-f]+(?=\r\n)/gm) ?? [];
+      assert.ok(pieces.length > 0 && pieces.length < count / 50, `${pieces.length} pieces`);
+    }
+  });
+
   test("that answers before it has heard all is heard, and what follows is not taken for a request", async () => {
     const post = `POST / HTTP/1.1\r\nHost: up.test\r\nContent-Length: 3000000\r\n\r\n`;
     speak = (socket) => socket.write("HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge");

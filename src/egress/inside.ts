@@ -7,7 +7,7 @@ import { type Answer, answer, answerAndEnd, endWith } from "./answers.ts";
 import { type Destination, parseAuthority, spelled } from "./destination.ts";
 import { forward, hostHeader, type Inbound } from "./forward.ts";
 import { upgradeOf } from "./headers.ts";
-import { createFront } from "./http-front.ts";
+import { type Asked, createFront } from "./http-front.ts";
 import { type Prepared, prepare, type Room } from "./prepare.ts";
 import { redacted, redactedHeadOf, redaction } from "./redacted.ts";
 import { type Known, type SessionVault, VaultAway } from "./session-vault.ts";
@@ -74,12 +74,12 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
 
   /** What leaves, or what the program is told instead. */
   async function leaving(
-    request: IncomingMessage,
+    asked: Asked,
     response: ServerResponse | null,
     connection: Connection,
   ): Promise<Leaving | { problem: Answer }> {
     const { asking, to } = connection;
-    const path = pathOf(request, to);
+    const path = pathOf(asked.request, to);
     if (path === null) return { problem: misdirected(to) };
     const now = async () => {
       const known = await vault.secretsOf(asking);
@@ -90,7 +90,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     };
     try {
       const unproven = await problemOfHost(connection);
-      const prepared = await prepare({ request, response, path, now, room: connection.room });
+      const prepared = await prepare({ ...asked, response, path, now, room: connection.room });
       const note = noting(connection, prepared);
       const problem = prepared.problem ?? unproven;
       if (problem !== null) {
@@ -112,7 +112,8 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     };
   }
 
-  async function onRequest(request: IncomingMessage, response: ServerResponse, connection: Connection) {
+  async function onRequest(asked: Asked, response: ServerResponse, connection: Connection) {
+    const { request } = asked;
     const { to, before } = connection;
     const over = Promise.withResolvers<void>();
     connection.before = over.promise;
@@ -124,7 +125,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     });
     await before;
     if (response.destroyed) return;
-    const read = await leaving(request, response, connection).catch((error) => {
+    const read = await leaving(asked, response, connection).catch((error) => {
       // A program that goes away while it sends something is no trouble.
       if (request.errored === null) throw error;
       return null;
@@ -157,7 +158,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
 
   async function onUpgrade(request: IncomingMessage, program: Socket, connection: Connection) {
     const { to } = connection;
-    const read = await leaving(request, null, connection);
+    const read = await leaving({ request, body: request }, null, connection);
     if ("problem" in read) return answerAndEnd(program, read.problem);
     const { path, prepared, note } = read;
     const { redactor } = prepared;

@@ -8,6 +8,7 @@ import {
   createZstdDecompress,
 } from "node:zlib";
 import { limits } from "../limits.ts";
+import { oneAtATime } from "../net/pieces.ts";
 import type { Redactor } from "../vault/redact.ts";
 import { type Answer, pairsOf } from "./answers.ts";
 import type { Inbound } from "./forward.ts";
@@ -81,13 +82,17 @@ function decodersOf(codings: readonly string[]): (() => Transform)[] | null {
   return makers.every((make) => make !== undefined) ? makers : null;
 }
 
+/** What zlib takes for its streams, though the types do not know. */
+const flow: object = oneAtATime;
+
 const decoders: Record<string, (() => Transform) | undefined> = {
-  gzip: () => createGunzip(),
-  "x-gzip": () => createGunzip(),
-  deflate: () => createInflate(),
-  br: () => createBrotliDecompress(),
+  gzip: () => createGunzip(flow),
+  "x-gzip": () => createGunzip(flow),
+  deflate: () => createInflate(flow),
+  br: () => createBrotliDecompress(flow),
   zstd: () =>
     createZstdDecompress({
+      ...flow,
       params: { [constants.ZSTD_d_windowLogMax]: limits.decoded_zstd_window_bits_max },
     }),
 };
@@ -97,6 +102,7 @@ export function redaction(redactor: Redactor): Transform {
   const stream = redactor.stream();
   let timer: NodeJS.Timeout | undefined;
   return new Transform({
+    ...oneAtATime,
     transform(chunk: Buffer, _, done) {
       clearTimeout(timer);
       const ready = stream.push(chunk);

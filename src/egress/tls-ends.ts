@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { isIP, type Socket } from "node:net";
 import { connect, createSecureContext, getCACertificates, type SecureContext, TLSSocket } from "node:tls";
 import { limits } from "../limits.ts";
+import { oneAtATime } from "../net/pieces.ts";
 import type { Destination } from "./destination.ts";
 
 /** A host whose certificate is not one of it, or with which TLS could not be agreed on. */
@@ -10,7 +11,7 @@ export class HostNotProven extends Error {
   override readonly name = "HostNotProven";
 }
 
-const protocols = { ALPNProtocols: ["http/1.1"] };
+const common = { ALPNProtocols: ["http/1.1"], ...oneAtATime };
 
 /** Whom this process believes: the authorities that come with Node, the system's, those in NODE_EXTRA_CA_CERTS, and `more`. */
 export function trustedAuthorities(more: readonly string[]): SecureContext {
@@ -25,7 +26,7 @@ export async function secureHost(
   secureContext: SecureContext,
 ): Promise<TLSSocket> {
   const named = isIP(host) === 0 ? { servername: host } : {};
-  const secured = connect({ socket, host, ...named, ...protocols, secureContext, rejectUnauthorized: true });
+  const secured = connect({ socket, host, ...named, ...common, secureContext, rejectUnauthorized: true });
   const late = setTimeout(
     () => secured.destroy(new Error("it took too long to agree on TLS")),
     limits.net_connect_ms,
@@ -50,7 +51,7 @@ export async function secureProgram(client: Socket, secureContext: SecureContext
   const secured = new TLSSocket(client, {
     isServer: true,
     secureContext,
-    ...protocols,
+    ...common,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   });
   // Those before the handshake is done come as the one, and later ones as the other.
