@@ -12,17 +12,19 @@ export class TooMuch extends Error {
 export function boundedBody(body: ReadableStream<Uint8Array>, isStream: boolean): ReadableStream<Uint8Array> {
   let all = 0;
   const message = isStream ? messageCounter() : () => all;
+  const shown = isStream ? withLineFeeds() : (chunk: Uint8Array) => chunk;
   return body.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         all += chunk.byteLength;
         if (all > limits.mcp_answer_bytes_max)
           throw new TooMuch(`the server sends more than ${limits.mcp_answer_bytes_max >> 20} MiB at once`);
-        if (message(chunk) > limits.mcp_message_bytes_max)
+        const lines = shown(chunk);
+        if (message(lines) > limits.mcp_message_bytes_max)
           throw new TooMuch(
             `the server sends a message of more than ${limits.mcp_message_bytes_max >> 20} MiB`,
           );
-        controller.enqueue(chunk);
+        controller.enqueue(lines);
       },
     }),
   );
@@ -31,24 +33,36 @@ export function boundedBody(body: ReadableStream<Uint8Array>, isStream: boolean)
 const lf = 10;
 const cr = 13;
 
+/** Takes chunks, and gives them back with one kind of line end: whoever parses them takes the longer, the more of the others. */
+function withLineFeeds(): (chunk: Uint8Array) => Uint8Array {
+  let afterCr = false;
+  return (chunk) => {
+    if (!afterCr && !chunk.includes(cr)) return chunk;
+    const lines = new Uint8Array(chunk.length);
+    let length = 0;
+    for (const byte of chunk) {
+      if (byte !== lf || !afterCr) {
+        lines[length] = byte === cr ? lf : byte;
+        length += 1;
+      }
+      afterCr = byte === cr;
+    }
+    return lines.subarray(0, length);
+  };
+}
+
 /** Takes chunks, and says how long the longest message is that stood in the last one: they end at blank lines. */
 function messageCounter(): (chunk: Uint8Array) => number {
   let bytes = 0;
   let lineBytes = 0;
-  let afterCr = false;
   return (chunk) => {
     let longest = 0;
     for (const byte of chunk) {
       bytes += 1;
-      if (byte === lf && afterCr) afterCr = false;
-      else if (byte === lf || byte === cr) {
+      if (byte === lf) {
         if (lineBytes === 0) bytes = 0;
         lineBytes = 0;
-        afterCr = byte === cr;
-      } else {
-        lineBytes += 1;
-        afterCr = false;
-      }
+      } else lineBytes += 1;
       if (bytes > longest) longest = bytes;
     }
     return longest;
