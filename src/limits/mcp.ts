@@ -7,7 +7,9 @@ export const mcp = {
   /** A connection that nobody has used for so long is closed, and how long saying so to the server may take. */
   mcp_idle_ms: 60_000,
   mcp_goodbye_ms: 2_000,
+  /** Connections of one process, and those of one workspace: the other places are kept for whoever comes later. */
   mcp_connections_max: 1_000,
+  mcp_connections_per_workspace_max: 750,
   /** One message of a server, and all that comes as the answer to one request, in `bytes`. */
   mcp_message_bytes_max: 16 << 20,
   mcp_answer_bytes_max: 64 << 20,

@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from "node:util";
 import { limits } from "../../limits.ts";
 import { refusalIn } from "../../net/guard.ts";
 import { withoutHidden } from "./hidden.ts";
-import { type Requests, Unauthorized } from "./requests.ts";
+import { BearerUnknown, type Requests, Unauthorized } from "./requests.ts";
 
 /** A server that could not be asked, as the client is told of it. The message holds no secret. */
 export interface ServerFailure {
@@ -25,7 +25,8 @@ export function failureOf(error: unknown, server: { name: string }, requests: Re
 
 /** Whether a request never left for the server. */
 export function neverSent(error: unknown): boolean {
-  if (refusalIn(error) !== null || error instanceof Unauthorized) return true;
+  if (refusalIn(error) !== null || error instanceof Unauthorized || error instanceof BearerUnknown)
+    return true;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const errors = cause instanceof AggregateError ? cause.errors : [cause];
     if (errors.length > 0 && errors.every(({ code }) => unconnected.has(code))) return true;

@@ -83,8 +83,10 @@ export function createMcp(parts: McpParts): Mcp {
       }
 
       /** What a connection that was made for a call has not heard before it was there. */
-      async function compare({ server, known }: McpCall, held: Held): Promise<void> {
+      async function compare({ server, known }: McpCall): Promise<void> {
+        let held: Held | null = null;
         try {
+          held = hold(server);
           const until = AbortSignal.any([over.signal, AbortSignal.timeout(limits.mcp_list_ms)]);
           const offered = await (await held.connected(until)).list(until);
           const { tools } = held.requests.redactor().within(usableTools(offered));
@@ -93,7 +95,7 @@ export function createMcp(parts: McpParts): Mcp {
         } catch {
           // Whoever needs the server next is told.
         } finally {
-          held.letGo();
+          held?.letGo();
         }
       }
 
@@ -121,7 +123,7 @@ export function createMcp(parts: McpParts): Mcp {
           try {
             const until = AbortSignal.any([over.signal, signal]);
             const result = await attempts(call, { reason, replays: starts }, () => hold(call.server), until);
-            if (result.unlisted) compare(call, hold(call.server));
+            if (result.unlisted) compare(call);
             return result.shown;
           } catch (error) {
             // Thrown, it would make the session try again for ever.

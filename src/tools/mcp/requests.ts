@@ -11,6 +11,11 @@ export class Unauthorized extends Error {
   override readonly name = "Unauthorized";
 }
 
+/** What to send could not be looked up, so nothing was sent. */
+export class BearerUnknown extends Error {
+  override readonly name = "BearerUnknown";
+}
+
 /** The requests of one connection to an MCP server. */
 export interface Requests {
   /** As a transport of the protocol wants it. Each goes through the guard, which judges its address. */
@@ -49,9 +54,7 @@ export function createRequests({
   async function bearerOf(url: URL): Promise<McpBearer | null> {
     if (url.origin !== server.origin) return null;
     if (!believed || performance.now() >= believed.until) {
-      const bearer = await bearers.find(workspace_id, session_id, server.href).catch((error) => {
-        throw error instanceof CredentialUnusable ? refuse(error.message) : error;
-      });
+      const bearer = await bearers.find(workspace_id, session_id, server.href).catch(notFound);
       believe(bearer);
     }
     return believed?.bearer ?? null;
@@ -65,6 +68,12 @@ export function createRequests({
   function refuse(message: string): Unauthorized {
     refused = new Unauthorized(message);
     return refused;
+  }
+
+  /** What the database says of itself is not for the client. */
+  function notFound(error: unknown): never {
+    if (error instanceof CredentialUnusable) throw refuse(error.message);
+    throw new BearerUnknown("this server could not look for the session's credential");
   }
 
   async function ask(url: URL, init: RequestInit | undefined, bearer: McpBearer | null) {
@@ -91,9 +100,7 @@ export function createRequests({
     const response = await ask(url, init, bearer);
     if (response.status !== 401 || !bearer) return { response, bearer };
     await response.body?.cancel();
-    const newer = await bearers.renew(workspace_id, session_id, bearer).catch((error) => {
-      throw error instanceof CredentialUnusable ? refuse(error.message) : error;
-    });
+    const newer = await bearers.renew(workspace_id, session_id, bearer).catch(notFound);
     if (!newer) throw refuse("the server refuses the credential (401), and there is no newer one");
     believe(newer);
     return { response: await ask(url, init, newer), bearer: newer };
