@@ -33,6 +33,7 @@ async function run(own: OwnClient = { type: "new" }, more: Partial<Authorization
           return brought;
         },
       },
+      issuer: null,
       scope: null,
       scope_before: null,
       version: "0",
@@ -234,7 +235,7 @@ test("a server elsewhere has nothing sent to the programs of this machine", asyn
   fake.authorization.settings.resource = { resource: server.href, authorization_servers: [at] };
   await refused(/127\.0\.0\.1:\d+\/\S+ is not an https URL/, undefined, { server });
   fake.authorization.settings.resource = { resource: server.href, authorization_servers: [origin] };
-  const known = { type: "known", client_id: "me", client_secret: null, issuer: null } as const;
+  const known = { type: "known", client_id: "me", client_secret: null } as const;
   await refused(/127\.0\.0\.1:\d+\/token is not an https URL/, known, { server });
   assert.deepEqual(heard, []);
 });
@@ -267,7 +268,7 @@ test("a server of the protocol's first days authorizes at its own origin, under 
 test("an authorization server that names itself anew when it is asked again is not trusted with a secret", async () => {
   const { settings } = fake.authorization;
   const [own, good] = [new URL(fake.mcp_url).origin, "https://good.example"];
-  const known = { type: "known", client_id: "me", client_secret: "hush-hush-hush", issuer: good } as const;
+  const known = { type: "known", client_id: "me", client_secret: "hush-hush-hush" } as const;
   let asked = 0;
   settings.resource = null;
   settings.metadata = {
@@ -276,7 +277,7 @@ test("an authorization server that names itself anew when it is asked again is n
       return asked === 1 ? `${own}/oauth` : good;
     },
   };
-  await refused(/calls itself http:\S+\/oauth, and was found as/, known);
+  await refused(/calls itself http:\S+\/oauth, and was found as/, known, { issuer: good });
   assert.equal(asked, 2);
   settings.metadata = { issuer: `${own}/oauth` };
   settings.resource = {
@@ -286,7 +287,7 @@ test("an authorization server that names itself anew when it is asked again is n
     },
   };
   asked = 0;
-  await refused(/calls itself http:\S+\/oauth, and was found as/, known);
+  await refused(/calls itself http:\S+\/oauth, and was found as/, known, { issuer: good });
   assert.deepEqual([fake.authorization.pages, fake.authorization.tokens], [[], []]);
 });
 
@@ -344,8 +345,8 @@ test("a browser, which leaves out port 80, is heard at it", async (t) => {
   assert.equal((await comes).get("code"), "a");
 });
 
-const alone = (proof: ClientProof) =>
-  run({ type: "new" }, { consent: { type: "client", client_id: "me", proof } });
+const alone = (proof: ClientProof, issuer: string | null = null) =>
+  run({ type: "new" }, { consent: { type: "client", client_id: "me", proof }, issuer });
 const origin = () => new URL(fake.mcp_url).origin;
 const basic = `Basic ${btoa("me:hush-hush-hush")}`;
 
@@ -356,17 +357,18 @@ test("a client's secret goes to the authorization server that the person has nam
   };
   await refused(/lets no client register itself: .*redirect URL http:\/\/127\.0\.0\.1:\d+\/callback/);
   const known = { type: "known", client_id: "me", client_secret: "hush-hush-hush" } as const;
-  await refused(new RegExp(`add --issuer ${origin()}`), { ...known, issuer: null });
+  await refused(new RegExp(`add --issuer ${origin()}`), known);
   const elsewhere = "https://other.example";
-  await refused(/is one of https:\/\/other\.example: nothing was sent/, { ...known, issuer: elsewhere });
+  await refused(/and not https:\/\/other\.example: nothing was sent/, known, { issuer: elsewhere });
+  await refused(/nothing was sent/, { type: "new" }, { issuer: elsewhere });
   const secret = { type: "secret", secret: "hush-hush-hush" } as const;
-  await assert.rejects(alone({ ...secret, issuer: null }), /add --issuer/);
-  await assert.rejects(alone({ ...secret, issuer: elsewhere }), /nothing was sent/);
+  await assert.rejects(alone(secret), /add --issuer/);
+  await assert.rejects(alone(secret, elsewhere), /nothing was sent/);
   assert.deepEqual([fake.authorization.pages, fake.authorization.tokens], [[], []]);
-  const { refresh } = await run({ ...known, issuer: `${origin()}/` });
+  const { refresh } = await run(known, { issuer: `${origin()}/` });
   assert.equal(refresh?.method, "client_secret_basic");
   assert.equal(refresh.client_secret, "hush-hush-hush");
-  assert.equal((await alone({ ...secret, issuer: origin() })).refresh, null);
+  assert.equal((await alone(secret, origin())).refresh, null);
   assert.deepEqual(
     fake.authorization.tokens.map(({ headers }) => headers.authorization),
     [basic, basic],
@@ -376,7 +378,10 @@ test("a client's secret goes to the authorization server that the person has nam
 test("a client's key signs, and is sent to nobody", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  await alone({ type: "private_key", pem, algorithm: "ES256" });
+  const key = { type: "private_key", pem, algorithm: "ES256" } as const;
+  await assert.rejects(alone(key, "https://other.example"), /nothing was sent/);
+  assert.equal(fake.authorization.tokens.length, 0);
+  await alone(key);
   const [asked] = fake.authorization.tokens;
   const [, claims = ""] = asked?.form.get("client_assertion")?.split(".") ?? [];
   const { iss, sub, aud } = JSON.parse(Buffer.from(claims, "base64url").toString());
@@ -388,7 +393,6 @@ test("an identity provider vouches for a person, to the one authorization server
   const vouched: ClientProof = {
     type: "vouched",
     secret: "hush-hush-hush",
-    issuer: origin(),
     id_token: "hush-id-token",
     provider: fake.token_endpoint,
     provider_client_id: "us",
@@ -399,7 +403,7 @@ test("an identity provider vouches for a person, to the one authorization server
     { body: { access_token: fake.access_token, token_type: "Bearer" } },
   ];
   fake.authorization.settings.onToken = () => answers.shift() ?? null;
-  const granted = await alone(vouched);
+  const granted = await alone(vouched, origin());
   assert.deepEqual([granted.access_token, granted.refresh], [fake.access_token, null]);
   const [first, second] = fake.authorization.tokens.map(({ form }) => Object.fromEntries(form));
   assert.equal(first?.subject_token, "hush-id-token");
@@ -408,7 +412,7 @@ test("an identity provider vouches for a person, to the one authorization server
   assert.equal(second?.assertion, "the-grant");
   const told = (answer: Answer[], why: RegExp) => {
     answers = answer;
-    return assert.rejects(alone(vouched), (error: Error) => {
+    return assert.rejects(alone(vouched, origin()), (error: Error) => {
       assert.match(error.message, why);
       return !/hush|of-the-fake/.test(error.message);
     });
@@ -417,5 +421,8 @@ test("an identity provider vouches for a person, to the one authorization server
   const yes = { body: { access_token: "the-grant", issued_token_type: kind, token_type: "N_A" } };
   await told([no], /does not vouch/);
   await told([yes, no], /gives no token/);
-  await assert.rejects(alone({ ...vouched, provider: "http://evil.example/token" }), /evil\.example/);
+  await assert.rejects(
+    alone({ ...vouched, provider: "http://evil.example/token" }, origin()),
+    /evil\.example/,
+  );
 });

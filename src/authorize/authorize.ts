@@ -33,6 +33,8 @@ export type Consent =
 export interface Authorization {
   server: URL;
   consent: Consent;
+  /** Who alone may authorize. Null: whoever the server says; no secret is sent to them. */
+  issuer: string | null;
   /** In place of what the servers say. */
   scope: string | null;
   /** Of the credential that is to be replaced. */
@@ -85,12 +87,30 @@ export async function authorize(authorization: Authorization): Promise<Granted> 
     challenged_scope: first.status === "refused" ? first.scope : null,
   });
   authorization.found?.(found);
+  requireIssuer(found, authorization);
   const granted =
     consent.type === "person"
       ? await byPerson(found, consent, { server, ask })
       : grantedOf(await tokensOfClient(found, consent, ask), found, null);
   await requireTaken(authorization, granted, ask);
   return granted;
+}
+
+/** A secret goes to nobody whom only the MCP server has named. */
+function requireIssuer({ issuer }: Discovered, { issuer: named, consent }: Authorization): void {
+  if (named === null && !hasSecret(consent)) return;
+  const plain = (url: string) => url.replace(/\/$/, "");
+  if (named !== null && plain(named) === plain(issuer)) return;
+  throw new NotAuthorized(
+    named === null
+      ? `the MCP server says that ${issuer} authorizes for it: if the client's secret is for that one, add --issuer ${issuer}`
+      : `the MCP server says that ${issuer} authorizes for it, and not ${named}: nothing was sent`,
+  );
+}
+
+function hasSecret(consent: Consent): boolean {
+  if (consent.type === "client") return consent.proof.type !== "private_key";
+  return consent.client.type === "known" && consent.client.client_secret !== null;
 }
 
 async function byPerson(

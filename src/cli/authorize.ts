@@ -10,6 +10,7 @@ import { version } from "./version.ts";
 
 export interface AuthorizeOptions extends ClientOptions {
   vault?: string;
+  issuer?: string;
   name?: string;
   scope?: string;
   browser: boolean;
@@ -49,6 +50,7 @@ export async function authorizeCommand(
     const granted = await authorize({
       server,
       consent,
+      issuer: options.issuer ?? null,
       scope: options.scope ?? null,
       scope_before: place.scope,
       version,

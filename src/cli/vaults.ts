@@ -47,7 +47,7 @@ export function vaultsCommand(defaults: ServerDefaults): Command {
       "a client that is registered already, or the https URL of its metadata document",
     )
     .option("--client-secret-env <name>", "the environment variable that holds the client's secret")
-    .option("--issuer <url>", "the authorization server that the secret is for", serverUrl)
+    .option("--issuer <url>", "the authorization server, if it may be no other one: a secret goes to nobody else", serverUrl)
     .addOption(
       new Option(
         "--private-key <file>",
