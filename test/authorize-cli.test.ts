@@ -193,6 +193,12 @@ describe("nothing is stored", () => {
     assert.match(await ends(command, 1), /nobody has come back from the browser in 1 s/);
   });
 
+  test("when no credential can be called so", async () => {
+    for (const name of ["", "x".repeat(256)])
+      assert.match(await ends(begin(["--name", name]), 1), /must be 1 to 255 characters/);
+    assert.equal(fake.calls.length, 0);
+  });
+
   test("when the port is taken", async () => {
     const port = await freePort();
     const other = createServer().listen(port, "127.0.0.1");
