@@ -84,6 +84,25 @@ describe("the bearer of a server", () => {
       assert.ok(!text.includes(token));
   });
 
+  test("that comes back in an answer nobody understands is not shown, nor a piece of it", async () => {
+    const server = await fake([tool("t")]);
+    bearers.tokens.set(server.url, token);
+    for (const method of ["initialize", "tools/list", "tools/call"])
+      for (const body of [token, `{"a":${token}}`, `{"a":"${token}`]) {
+        server.intercept = (_, response, text) => {
+          if (!text.includes(`"${method}"`)) return false;
+          response.writeHead(200, { "content-type": "application/json" }).end(body);
+          return true;
+        };
+        const id = await session(server);
+        await turn(api.client, id, calling("one", "t"));
+        const log = await wholeLog(id);
+        assert.match(log, /its answer is not valid JSON/);
+        assert.ok(!log.includes(token.slice(0, 8)), log);
+      }
+    assert.ok(!logged.join().includes(token.slice(0, 8)));
+  });
+
   test("that is refused is renewed once, and the call goes on", async () => {
     const server = await fake([tool("t")]);
     server.token = newer;

@@ -49,6 +49,8 @@ export function reasonOf(error: unknown, requests: Requests): string {
   let reason = error;
   while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause;
   if (reason instanceof AggregateError) reason = reason.errors[0];
+  // What parsers quote is cut: no piece of a secret would be known for one.
+  if (reason instanceof SyntaxError) return "its answer is not valid JSON";
   const text = refused ?? (reason instanceof Error ? reason.message : String(reason));
   return plain(text, requests) || "it does not say why";
 }
