@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
@@ -204,6 +205,56 @@ describe("a serve that is away", () => {
     assert.ok(await vault.secretsOf(asking("a")));
     const places = readdirSync(dirname(socket_path)).toSorted();
     assert.deepEqual(places, ["vault.sock", "vault.sock.2", "vault.sock.3", "vault.sock.lock"]);
+  });
+
+  test("that stands still is not waited for where another one is", async (t) => {
+    const { vault, answers, serve, socket_path } = bench(t, { believed_ms: 0 });
+    const module = JSON.stringify(new URL("../vault/socket.ts", import.meta.url).href);
+    const script = `const { listenForEgress } = await import(${module});
+      const listener = await listenForEgress({ socket_path: ${JSON.stringify(socket_path)} });
+      listener.answer({
+        resolve: async () => (console.log("asked"), null),
+        note: async (used) => console.log(JSON.stringify(used)),
+      });
+      console.log("listens");`;
+    const other = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    t.after(() => other.kill("SIGKILL"));
+    const lines = createInterface({ input: other.stdout })[Symbol.asyncIterator]();
+    const heard = async () => (await lines.next()).value as string;
+    assert.equal(await heard(), "listens");
+    await serve();
+    assert.equal(await vault.secretsOf(asking("a")), null, "the first one knows of none");
+    assert.equal(await heard(), "asked");
+    other.kill("SIGSTOP");
+    // Were it to be waited for, this would take a minute, and end in nothing.
+    const all = await Promise.all(Array.from({ length: 5 }, (_, i) => vault.secretsOf(asking(`s${i}`))));
+    assert.ok(all.every((known) => known !== null));
+    // Who has answered is asked from then on.
+    await vault.secretsOf(asking("a"));
+    assert.equal(answers.asked.length, 6);
+    other.kill("SIGCONT");
+    for (let n = 0; n < 5; n += 1) assert.equal(await heard(), "asked");
+  });
+
+  test("is told by several at once, in one message that both know", async (t) => {
+    const { vault, answers, serve } = bench(t);
+    const { promise: silent, resolve: go } = Promise.withResolvers<void>();
+    const late: unknown[] = [];
+    await serve({
+      resolve: answers.resolve,
+      async note(used) {
+        late.push(used);
+        await silent;
+      },
+    });
+    await serve();
+    vault.used(asking("a"), { id: "r", host: "up.test", outcome: "sent 200" });
+    while (answers.noted.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    go();
+    assert.deepEqual(answers.noted, late);
+    assert.match((late[0] as { tell: string }).tell, /^[\w-]{12}$/);
   });
 
   test("was told before: nothing is believed for longer because of that", async (t) => {

@@ -47,11 +47,15 @@ export const credentials = {
   /** How long a connection waits for a serve that is away, and how often it is tried. */
   vault_wait_ms: 10_000,
   vault_retry_ms: 100,
+  /** How long one is asked alone that does not answer. */
+  vault_hedge_ms: 500,
   /** Serves of one machine that egress may ask, and how long one waits for others that are about to listen. */
   vault_listeners_max: 16,
   vault_lock_ms: 30_000,
   /** How often uses are told, how many at a time, how many are kept while serve is away, and how long an end waits for them. */
   vault_uses_ms: 1_000,
+  /** By how many of their messages it is known what was told before: those of a minute, of an egress, are some sixty. */
+  credential_use_tells_max: 100,
   vault_uses_at_once_max: 500,
   vault_uses_backlog_max: 10_000,
   /** Of these, how many different ones of one session have names. */
