@@ -248,6 +248,25 @@ describe("a hostile server", () => {
     assert.match(error.message, /and \d+ more\.$/);
   });
 
+  test("that offers millions of nothing is not looked at for long", async () => {
+    const server = await fake([tool("t")]);
+    for (const [count, problem] of [
+      [5_000_000, "mcp_connection_failed_error"],
+      [400_000, "unknown_error"],
+    ] as const) {
+      server.intercept = (_, response, body) => {
+        if (!body.includes('"tools/list"')) return false;
+        response.writeHead(200, { "content-type": "application/json" });
+        const { id } = JSON.parse(body);
+        response.end(`{"jsonrpc":"2.0","id":${id},"result":{"tools":[${"0,".repeat(count)}0]}}`);
+        return true;
+      };
+      const [error] = errorsIn(await turn(api.client, await session(server), "say hello"));
+      assert.equal(error?.type, problem);
+      assert.match(error.message, count > 1_000_000 ? /more than 500000 values/ : /is no tool.*and 980 more/);
+    }
+  });
+
   test("whose pages never end is left after some", async () => {
     const server = await fake([tool("t")]);
     server.intercept = (_, response, body) => {

@@ -122,7 +122,8 @@ export function createRequests({
         );
       }
       refused = null;
-      const isStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+      const type = headers.get("content-type")?.trim().toLowerCase();
+      const isStream = type?.startsWith("text/event-stream") ?? false;
       const bounded = body && boundedBody(body, isStream);
       const undici = await loadUndici();
       return new undici.Response(bounded, { status, headers }) as unknown as Response;
