@@ -4,6 +4,7 @@ import type { TestDatabase } from "../../db/testing.ts";
 import { assertFolds } from "./folds.ts";
 import { type Plan, plans } from "./plan.ts";
 import { play } from "./play.ts";
+import { assertSame } from "./replay.ts";
 import { assertRules } from "./rules.ts";
 
 /**
@@ -19,6 +20,11 @@ export async function assertPlans(t: TestContext, db: TestDatabase, count: numbe
       const played = await play(db, plan, trace);
       assertRules(played);
       for (const { rows } of [played, ...played.forks]) assertFolds(rows.entries);
+      if (plan.again) {
+        const trace_again: string[] = [];
+        const again = { played: await play(db, plan, trace_again), trace: trace_again };
+        assertSame({ played, trace }, again);
+      }
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`${why}\n\nWhat happened:\n${trace.join("\n")}`, { cause: error });

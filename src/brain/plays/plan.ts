@@ -10,6 +10,10 @@ export interface Plan {
   compacts: boolean;
   /** What comes of each attempt to set the environment up, the later ones succeed; null where it asks for nothing. */
   setups: PlannedSetup[] | null;
+  /** Which goes on of all that could, each time; then the one that has waited longest. */
+  turns: number[];
+  /** It is played twice, and has to come to the same. */
+  again: boolean;
 }
 
 export interface PlannedSetup {
@@ -169,6 +173,8 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   events: fc.array(event, { maxLength: 60, size: "max" }).map((events) => [first, ...events]),
   compacts: mostly(false, true),
   setups: fc.option(fc.array(setup, { maxLength: 4 }), { freq: 2 }),
+  turns: fc.array(fc.nat({ max: 3 }), { maxLength: 200, size: "max" }),
+  again: fc.nat({ max: 15 }).map((n) => n === 15),
 });
 
 function mostly(usual: boolean, seldom: boolean): fc.Arbitrary<boolean> {

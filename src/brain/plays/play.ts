@@ -9,7 +9,7 @@ import { decide, unlimited } from "../decide.ts";
 import { drive, type Effects } from "../drive.ts";
 import { fold } from "../fold.ts";
 import { createMemory } from "../memory.ts";
-import { factsOf, sessionAt, type TestSession, testAgent, testSession } from "../testing.ts";
+import { factsOf, sessionAt, testAgent, testSession } from "../testing.ts";
 import { asksIn, isFromClient, nameOf, requestOf } from "./client.ts";
 import { forkAt } from "./fork.ts";
 import { StaleEpoch, scriptedHands } from "./hands.ts";
@@ -23,6 +23,7 @@ import {
   type PlannedFork,
 } from "./plan.ts";
 import { asksOf, assertRows, becomeDue, type Snapshot, snapshotOf } from "./rows.ts";
+import { createTurns, watchedDatabase } from "./turns.ts";
 
 /** What a plan has come to. */
 export interface Played {
@@ -40,7 +41,7 @@ export interface Played {
 
 /** Where a play goes on from. */
 interface Beginning {
-  session: TestSession;
+  session_id: string;
   accepted: string[];
   /** How many messages were sent and requests made by then: their names go on from there. */
   messages: number;
@@ -77,6 +78,9 @@ const answerToAll: ClientEvent = {
 /** A model that takes system messages. */
 const agents = { of: async () => ({ name: testAgent.name, model: "simulated" }) };
 
+/** Longer than any wait for a retry. */
+const retry_ms = 3_600_000;
+
 /** A session that is driven more often than this makes no progress. */
 const livesMax = 400;
 
@@ -85,11 +89,13 @@ const livesMax = 400;
  * rows are compared with the log after every append. `trace` gets what happened, line by line.
  */
 export async function play(
-  db: Database,
+  database: Database,
   plan: Plan,
   trace: string[],
   fork: Beginning | null = null,
 ): Promise<Played> {
+  const turns = createTurns(plan.turns);
+  const db = watchedDatabase(database, turns);
   const events = [...plan.events];
   const answers = [...plan.answers];
   const accepted = [...(fork?.accepted ?? [])];
@@ -98,11 +104,11 @@ export async function play(
   const memories = [createMemory(1 << 20), createMemory(1 << 20)];
   const frozen: { life: Life; end: Promise<string> }[] = [];
   const rings = new Set<() => void>();
-  const session = fork?.session ?? (await testSession(db, () => []));
+  const session = fork ? sessionAt(db, fork.session_id, () => []) : await testSession(db, () => []);
   const hands = scriptedHands(plan.setups?.map((setup) => ({ ...setup })) ?? null);
   const needs_setup = plan.setups !== null;
-  /** Added to the brains' clock, in `ms`: nobody waits for a retry. */
-  let ahead = 0;
+  /** The brains' clock, in `ms`. It stands still but for this: nobody waits for a retry. */
+  let now = Date.now();
   let head = 0;
   let messages = fork?.messages ?? 0;
   let requests = fork?.requests ?? 0;
@@ -172,20 +178,24 @@ export async function play(
     trace.push(`fork ${made.id} at ${made.event}`);
     const { entries } = await snapshotOf(db, made.id);
     const beginning: Beginning = {
-      session: sessionAt(db, made.id, () => []),
+      session_id: made.id,
       accepted: entries.filter(isFromClient).map(({ id }) => id),
       messages,
       requests,
     };
     forks.push(() => {
       trace.push(`fork ${made.id} goes on`);
-      return play(db, { ...plan, answers: [], events: [...events, first] }, trace, beginning);
+      return play(database, { ...plan, answers: [], events: [...events, first] }, trace, beginning);
     });
   }
 
   /** Lets happen what is planned for this boundary. `interrupted`: the client has just said so. */
   async function boundary(life: Life, where: string): Promise<{ interrupted: boolean }> {
-    if (life.frozen) await life.frozen;
+    await turns.take();
+    if (life.frozen) {
+      await life.frozen;
+      await turns.take();
+    }
     if (life.dead) throw new Crash();
     if (life.over) return { interrupted: false };
     const event = events.shift();
@@ -204,6 +214,7 @@ export async function play(
         Object.assign(life, { over: true, frozen: promise, thaw: resolve });
         life.froze.resolve("frozen");
         await promise;
+        await turns.take();
         break;
       }
       case "stop":
@@ -219,6 +230,14 @@ export async function play(
     return { interrupted: false };
   }
 
+  /** A boundary of something that an interrupt ends: not before it has been heard of it goes on. */
+  async function pause(life: Life, where: string, signal: AbortSignal): Promise<void> {
+    const { interrupted } = await boundary(life, where);
+    if (!interrupted || life.over) return;
+    await aborted(signal);
+    await turns.take();
+  }
+
   function thaw(): void {
     for (const { life } of frozen) life.thaw();
   }
@@ -230,8 +249,7 @@ export async function play(
     signal: AbortSignal,
   ): AsyncGenerator<ModelEvent> {
     for (let i = 0; i < planned.pauses; i += 1) {
-      const { interrupted } = await boundary(life, "while the model answers");
-      if (interrupted && !life.over) await aborted(signal);
+      await pause(life, "while the model answers", signal);
       if (signal.aborted) {
         yield abortOf(n);
         return;
@@ -244,8 +262,8 @@ export async function play(
     const plain = session.effects(life.lease);
     return {
       ...plain,
-      ring: (seq, signal) =>
-        new Promise((resolve) => {
+      async ring(seq, signal) {
+        await new Promise<void>((resolve) => {
           const check = () => {
             if (!signal.aborted && head <= seq) return;
             rings.delete(check);
@@ -254,12 +272,14 @@ export async function play(
           rings.add(check);
           signal.addEventListener("abort", check);
           check();
-        }),
+        });
+        await turns.take();
+      },
       async append(request) {
         const what = request.entries.map(({ type }) => type).join(", ");
         await boundary(life, "before it appends");
         const isStale = life.lease.epoch < hands.epoch();
-        const result = await plain.append(request);
+        const result = await plain.append(waitingLong(request));
         trace.push(`${life.name}: ${what}${request.run ? " (parks)" : ""}: ${result.verdict}`);
         if (result.verdict === "accepted") {
           assert.ok(!isStale, "a brain wrote that had lost the session");
@@ -282,10 +302,9 @@ export async function play(
       },
       async runTool(call, signal) {
         await boundary(life, `before it runs ${call.id}`);
-        const result = await hands.run(call, life.lease.epoch, signal, async () => {
-          const { interrupted } = await boundary(life, `while ${call.id} runs`);
-          if (interrupted && !life.over) await aborted(signal);
-        });
+        const result = await hands.run(call, life.lease.epoch, signal, () =>
+          pause(life, `while ${call.id} runs`, signal),
+        );
         await boundary(life, `after ${call.id} has run`);
         return result;
       },
@@ -294,16 +313,15 @@ export async function play(
       cancelSetUp() {},
       async setUp(_contents, say, signal) {
         await boundary(life, "before the environment is set up");
-        const result = await hands.setUp(life.lease.epoch, signal, say, async () => {
-          const { interrupted } = await boundary(life, "while the environment is set up");
-          if (interrupted && !life.over) await aborted(signal);
-        });
+        const result = await hands.setUp(life.lease.epoch, signal, say, () =>
+          pause(life, "while the environment is set up", signal),
+        );
         if (!signal.aborted) await boundary(life, "after the environment is set up");
         trace.push(`${life.name}: the environment is ${result.status}`);
         return result;
       },
       contextWindow: () => (plan.compacts ? 200_000 : Number.POSITIVE_INFINITY),
-      now: () => Date.now() + ahead,
+      now: () => now,
     };
   }
 
@@ -378,11 +396,11 @@ export async function play(
       const event = events.shift();
       if (event?.type === "send") await send(event);
       else {
-        ahead += 3_600_000;
+        now += retry_ms;
         await becomeDue(db, session.id);
       }
     } else {
-      const { actions, park } = decide(fold(rows.entries), new Set(), Date.now() + ahead, {
+      const { actions, park } = decide(fold(rows.entries), new Set(), now, {
         ...unlimited,
         needs_setup,
       });
@@ -404,6 +422,12 @@ export async function play(
   for (const goOn of forks) gone_on.push(await goOn());
   return { ...played, forks: gone_on };
 }
+
+/** Whether a retry is due by now must not depend on how fast this machine is. */
+const waitingLong = (request: AppendRequest): AppendRequest =>
+  request.run?.type === "park" && request.run.after_ms
+    ? { ...request, run: { type: "park", after_ms: retry_ms } }
+    : request;
 
 const aborted = (signal: AbortSignal) =>
   new Promise<void>((resolve) => {
