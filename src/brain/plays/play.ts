@@ -13,6 +13,8 @@ import { factsOf, sessionAt, testAgent, testSession } from "../testing.ts";
 import { asksIn, isFromClient, nameOf, requestOf } from "./client.ts";
 import { forkAt } from "./fork.ts";
 import { StaleEpoch, scriptedHands } from "./hands.ts";
+import { type McpProcess, mcpProcess, scriptedBearers, sessionSecret } from "./mcp-process.ts";
+import { type McpServers, mcpAgent, startMcpServers } from "./mcp-servers.ts";
 import { abortOf, endOf, judged } from "./model.ts";
 import {
   type Answer,
@@ -23,16 +25,20 @@ import {
   type PlannedFork,
 } from "./plan.ts";
 import { asksOf, assertRows, becomeDue, type Snapshot, snapshotOf } from "./rows.ts";
-import { createTurns, watchedDatabase } from "./turns.ts";
+import { createTurns, type Turns, watchedDatabase } from "./turns.ts";
 
 /** What a plan has come to. */
 export interface Played {
   rows: Snapshot;
   /** Every request the model got, those of the judge left out. */
   asked: ModelRequest[];
+  /** How far the log went when each of them was made. */
+  asked_seqs: number[];
   /** The ids of the calls that were run. */
   ran: string[];
   needs_setup: boolean;
+  /** Of the calls that MCP servers have begun, by the ids that the model gave them: which tool, and how often. */
+  begun: McpServers["begun"];
   /** The ids of client events as they were accepted, oldest first. */
   accepted: string[];
   /** What each of its forks has come to, and theirs. */
@@ -63,6 +69,14 @@ interface Life {
   thaw(): void;
   froze: PromiseWithResolvers<"frozen">;
   stop: AbortController;
+  /** Null where the agent has no MCP servers. */
+  mcp: ReturnType<McpProcess["of"]> | null;
+}
+
+/** Drives one session after the other, and speaks with MCP servers for it. */
+interface Process {
+  life: Life | null;
+  mcp: McpProcess;
 }
 
 type Planned = Omit<Extract<PlannedEvent, { type: "send" }>, "type">;
@@ -95,16 +109,55 @@ export async function play(
   fork: Beginning | null = null,
 ): Promise<Played> {
   const turns = createTurns(plan.turns);
-  const db = watchedDatabase(database, turns);
+  const servers = plan.mcp && (await startMcpServers(plan.mcp, { turns, secret: sessionSecret, trace }));
+  try {
+    const played = await playWith(
+      { turns, servers, db: watchedDatabase(database, turns) },
+      plan,
+      trace,
+      fork,
+    );
+    const forks: Played[] = [];
+    for (const { events, beginning } of played.forks) {
+      trace.push(`fork ${beginning.session_id} goes on`);
+      forks.push(
+        await play(database, { ...plan, answers: [], events: [...events, first] }, trace, beginning),
+      );
+    }
+    return { ...played, forks };
+  } finally {
+    await servers?.close();
+  }
+}
+
+interface Stage {
+  db: Database;
+  turns: Turns;
+  servers: McpServers | null;
+}
+
+type Left = Omit<Played, "forks"> & { forks: { events: PlannedEvent[]; beginning: Beginning }[] };
+
+async function playWith(
+  { db, turns, servers }: Stage,
+  plan: Plan,
+  trace: string[],
+  fork: Beginning | null,
+): Promise<Left> {
   const events = [...plan.events];
   const answers = [...plan.answers];
   const accepted = [...(fork?.accepted ?? [])];
-  const forks: (() => Promise<Played>)[] = [];
+  const forks: Left["forks"] = [];
   const asked: ModelRequest[] = [];
+  const asked_seqs: number[] = [];
   const memories = [createMemory(1 << 20), createMemory(1 << 20)];
   const frozen: { life: Life; end: Promise<string> }[] = [];
   const rings = new Set<() => void>();
-  const session = fork ? sessionAt(db, fork.session_id, () => []) : await testSession(db, () => []);
+  const agent = servers ? mcpAgent : testAgent;
+  const session = fork ? sessionAt(db, fork.session_id, () => []) : await testSession(db, () => [], agent);
+  const bearers = plan.mcp && scriptedBearers(plan.mcp);
+  const processes: (Process | null)[] = [begin(), begin()];
+  const gone: Process[] = [];
   const hands = scriptedHands(plan.setups?.map((setup) => ({ ...setup })) ?? null);
   const needs_setup = plan.setups !== null;
   /** The brains' clock, in `ms`. It stands still but for this: nobody waits for a retry. */
@@ -113,6 +166,18 @@ export async function play(
   let messages = fork?.messages ?? 0;
   let requests = fork?.requests ?? 0;
   let sending = Promise.resolve();
+
+  function begin(): Process | null {
+    if (!servers || !bearers) return null;
+    const process: Process = {
+      life: null,
+      mcp: mcpProcess(servers, bearers, {
+        boundary: async (where) => process.life && boundary(process.life, where),
+        pause: async (where, ended) => process.life && pause(process.life, where, ended),
+      }),
+    };
+    return process;
+  }
 
   async function look(): Promise<Snapshot> {
     const rows = await snapshotOf(db, session.id);
@@ -183,10 +248,7 @@ export async function play(
       messages,
       requests,
     };
-    forks.push(() => {
-      trace.push(`fork ${made.id} goes on`);
-      return play(database, { ...plan, answers: [], events: [...events, first] }, trace, beginning);
-    });
+    forks.push({ events, beginning });
   }
 
   /** Lets happen what is planned for this boundary. `interrupted`: the client has just said so. */
@@ -234,7 +296,7 @@ export async function play(
   async function pause(life: Life, where: string, signal: AbortSignal): Promise<void> {
     const { interrupted } = await boundary(life, where);
     if (!interrupted || life.over) return;
-    await aborted(signal);
+    await Promise.race([aborted(signal), life.froze.promise]);
     await turns.take();
   }
 
@@ -296,15 +358,28 @@ export async function play(
         }
         await boundary(life, "before it asks the model");
         const planned = answers.shift() ?? { type: "text", blocks: ["text"], pauses: 0 };
-        if (!life.over) asked.push(structuredClone(request));
+        if (!life.over) {
+          asked.push(structuredClone(request));
+          asked_seqs.push(head);
+        }
         trace.push(`${life.name} asks the model: ${JSON.stringify(planned)}`);
         yield* answer(life, planned, ++requests, signal);
       },
-      async runTool(call, signal) {
+      async listMcp(server, signal) {
+        await boundary(life, `before it asks ${server.name} for its tools`);
+        const listed = (await life.mcp?.listMcp(server, signal)) ?? assert.fail("there is no server");
+        await boundary(life, `after it has asked ${server.name}`);
+        trace.push(`${life.name}: ${server.name}: ${listed.status}`);
+        return listed;
+      },
+      watchMcp: (changed) => life.mcp?.watchMcp(changed) ?? [],
+      async runTool(call, signal, asking) {
         await boundary(life, `before it runs ${call.id}`);
-        const result = await hands.run(call, life.lease.epoch, signal, () =>
-          pause(life, `while ${call.id} runs`, signal),
-        );
+        const running =
+          call.mcp && life.mcp
+            ? life.mcp.run(call, signal, asking)
+            : hands.run(call, life.lease.epoch, signal, () => pause(life, `while ${call.id} runs`, signal));
+        const result = await running;
         await boundary(life, `after ${call.id} has run`);
         return result;
       },
@@ -338,6 +413,7 @@ export async function play(
   async function live(n: number): Promise<void> {
     const lease = await claimed();
     hands.claimed(lease.epoch);
+    const process = processes[n % processes.length] ?? null;
     const life: Life = {
       name: `brain ${n}`,
       lease,
@@ -348,9 +424,11 @@ export async function play(
       thaw() {},
       froze: Promise.withResolvers(),
       stop: new AbortController(),
+      mcp: process?.mcp.of(session.id) ?? null,
     };
+    if (process) process.life = life;
     const driving = drive(
-      { ...factsOf(session), fold_from: lease.fold_from, needs_setup },
+      { ...factsOf(session), agent, fold_from: lease.fold_from, needs_setup },
       lease,
       effectsOf(life),
       life.stop.signal,
@@ -362,11 +440,18 @@ export async function play(
       throw error;
     });
     const how = await Promise.race([end, life.froze.promise]);
+    await turns.take();
     trace.push(`${life.name}: ${how}`);
     life.over = true;
     if (how === "frozen") {
-      end.catch(() => {});
+      end.catch(() => {}).finally(() => life.mcp?.giveUp());
       frozen.push({ life, end });
+    }
+    if (how === "parked") life.mcp?.rest();
+    else if (how !== "frozen") life.mcp?.giveUp();
+    if (process && (how === "died" || how === "frozen")) {
+      processes[n % processes.length] = begin();
+      gone.push(process);
     }
     // As when its process is found dead.
     if (how === "died" || how === "frozen") await reap(db, null);
@@ -388,6 +473,7 @@ export async function play(
     assert.ok(n < livesMax, "it goes on for ever");
     // What a client was sending as a brain died.
     await sending;
+    await turns.take();
     const rows = await look();
     assert.equal(rows.driven, false, "it was not given back");
     if (rows.due === "now") await live(n++);
@@ -403,6 +489,7 @@ export async function play(
       const { actions, park } = decide(fold(rows.entries), new Set(), now, {
         ...unlimited,
         needs_setup,
+        agent,
       });
       // A fork waits to be sent something, whatever was cut off.
       if (!fork || n > 1) {
@@ -417,10 +504,12 @@ export async function play(
   for (const { life, end } of frozen) {
     assert.match(await end, life.parked ? /^(parked|stopped)$/ : /^lost$/, `${life.name} came back`);
   }
-  const played = { rows: await look(), asked, ran: hands.ran, needs_setup, accepted };
-  const gone_on: Played[] = [];
-  for (const goOn of forks) gone_on.push(await goOn());
-  return { ...played, forks: gone_on };
+  // Of brains that have lost the session something may still go on.
+  await turns.over();
+  const rows = await look();
+  await Promise.all([...processes, ...gone].map((process) => process?.mcp.close()));
+  const begun = servers?.begun ?? new Map();
+  return { rows, asked, asked_seqs, ran: hands.ran, begun, needs_setup, accepted, forks };
 }
 
 /** Whether a retry is due by now must not depend on how fast this machine is. */

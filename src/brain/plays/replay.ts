@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Played } from "./play.ts";
 
-/** A plan that is played again comes to the same, but for ids and times: whatever is found can be looked at again. */
+/** A plan that is played again comes to the same, but for ids, times and ports: whatever is found can be looked at again. */
 export function assertSame(
   first: { played: Played; trace: string[] },
   again: { played: Played; trace: string[] },
@@ -16,10 +16,11 @@ function linesOf({ played, trace }: { played: Played; trace: string[] }): string
     known.set(id, number);
     return number;
   };
-  return [...trace, ...logsOf(played)].map((line) => line.replace(anyId, numbered));
+  return [...trace, ...logsOf(played)].map((line) => line.replace(anyId, numbered).replace(anyPort, "$1"));
 }
 
 const anyId = /\b[a-z]+_01[0-9A-Za-z]{10,}/g;
+const anyPort = /(127\.0\.0\.\d):\d+/g;
 
 const logsOf = ({ rows, forks }: Played): string[] => [
   ...rows.entries.map((entry) => JSON.stringify(entry, withoutTimes)),

@@ -8,6 +8,8 @@ import type { Database } from "../../db/database.ts";
 export interface Turns {
   /** Resolves when it is the turn of who asks. It lasts until nothing moves any more. */
   take(): Promise<void>;
+  /** Resolves when nothing moves and nobody waits for a turn. */
+  over(): Promise<void>;
   /** What comes from outside of this process, such as an answer of the database, moves until it is there. */
   during<T>(work: Promise<T>): Promise<T>;
   /** The same, for what waits for turns itself before it ends. */
@@ -24,6 +26,7 @@ export interface Movement {
 export function createTurns(order: readonly number[]): Turns {
   const left = [...order];
   const waiting: (() => void)[] = [];
+  const ending: (() => void)[] = [];
   const moving = new Set<object>();
   let changes = 0;
   let looking = false;
@@ -39,7 +42,11 @@ export function createTurns(order: readonly number[]): Turns {
       await nextRound();
     }
     looking = false;
-    if (moving.size > 0 || waiting.length === 0) return;
+    if (moving.size > 0) return;
+    if (waiting.length === 0) {
+      for (const resolve of ending.splice(0)) resolve();
+      return;
+    }
     const [next] = waiting.splice((left.shift() ?? 0) % waiting.length, 1);
     next?.();
     look();
@@ -71,6 +78,11 @@ export function createTurns(order: readonly number[]): Turns {
     take: () =>
       new Promise((resolve) => {
         waiting.push(resolve);
+        look();
+      }),
+    over: () =>
+      new Promise((resolve) => {
+        ending.push(resolve);
         look();
       }),
     async during(work) {
