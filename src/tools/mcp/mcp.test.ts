@@ -144,6 +144,28 @@ describe("the connections of a session", () => {
   });
 });
 
+test("a server that refuses the stream of its own words alone, and is gone later, is one that cannot be reached", async () => {
+  let refuse = () => {};
+  const { server, asked, open } = await startServer((message, response) => {
+    if (message.method === undefined) refuse = () => response.writeHead(403).end();
+    else usual(message, response);
+  });
+  const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+  const session = mcp.of({ workspace_id: "w", session_id: "s" });
+  assert.equal((await session.list(server, never)).status, "listed");
+  await becomes(() => asked.includes("GET"));
+  refuse();
+  await becomes(() => open.size === 0);
+  const http = servers.at(-1);
+  await new Promise((resolve) => {
+    http?.close(resolve);
+    http?.closeAllConnections();
+  });
+  const result = await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+  assert.equal(result.failure?.status, "unreachable");
+  await mcp.close();
+});
+
 describe("the connections of a workspace", () => {
   test("leave room for those of others", async () => {
     const { server } = await startServer((message, response) => {

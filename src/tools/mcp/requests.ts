@@ -108,6 +108,7 @@ export function createRequests({
 
   return {
     async fetch(address, init) {
+      refused = null;
       const { response, bearer } = await answer(new URL(address), init);
       const { status, headers, body } = response;
       if (status === 401 || status === 403) {
