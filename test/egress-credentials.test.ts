@@ -586,6 +586,37 @@ describe("an answer", () => {
     hidden(text);
   });
 
+  test("that lasts is redacted by what is a secret by now, and by what was one", async () => {
+    const next = "sk-ant-the-next-and-secret-value2";
+    const parts: ServerResponse[] = [];
+    reply = (response, told) => {
+      if (told.url === "/next") return response.end(told.headers["x-key"]);
+      response.write("begun;");
+      parts.push(response);
+    };
+    const lasting = await rig.tunnel(`up.test:${ports.https}`);
+    const heard = readAll(lasting);
+    lasting.write(asked("GET /lasts HTTP/1.1", `X-Key: ${placeholder}`));
+    await once(lasting, "data");
+    rig.secrets[0] = variable({ secret: next });
+    const [response = assert.fail()] = parts;
+    response.write(`<${next}>`);
+    assert.match(
+      await exchange(asked("GET /next HTTP/1.1", `X-Key: ${placeholder}`)),
+      new RegExp(placeholder),
+    );
+    rig.secrets.splice(
+      0,
+      1,
+      variable({ id: "cred_other", placeholder: "x".repeat(24), secret: "y".repeat(24) }),
+    );
+    await exchange(asked("GET /next HTTP/1.1"));
+    response.end(`<${secret}><${next}><${"y".repeat(24)}>`);
+    const text = await heard;
+    for (const each of [secret, next, "y".repeat(24)]) assert.ok(!text.includes(each), text);
+    assert.equal(text.split(`<${placeholder}>`).length, 4);
+  });
+
   test("a WebSocket: its head has the secret, and what comes back has not", async () => {
     const dispatcher = new ProxyAgent({
       uri: `http://127.0.0.1:${await rig.gate()}`,

@@ -31,6 +31,8 @@ export const credentials = {
   substituted_body_bytes_max: 1 << 20,
   /** Of those of one session together, all that are on their way. More are sent in chunks. */
   substituted_bodies_bytes_max: 16 << 20,
+  /** How long a part of an answer waits until it is known which secrets there are by now. */
+  redacted_renew_ms: 1_000,
   /** How long the few bytes wait that a secret may begin with, when nothing follows them. */
   redacted_early_ms: 20,
   /** How much a frame of zstd may need to be decoded, as a power of two. */
