@@ -481,6 +481,22 @@ describe("a call of an MCP tool", () => {
     await assert.rejects(confirm(asked[0], "allow"), /tool_use_id/);
   });
 
+  test("that was allowed goes to no other server that has the name by then", async () => {
+    const [first, second] = [await fake([tool("pay", () => "A")]), await fake([tool("pay", () => "B")])];
+    const id = await session(first, { policy: "always_ask" });
+    const events = await turn(api.client, id, calling("one", "pay"));
+    await api.client.beta.sessions.update(id, {
+      agent: { mcp_servers: [{ type: "url", name: "one", url: second.url }] },
+    });
+    const following = await follow(api.client, id);
+    const tool_use_id = mcpUses(events)[0]?.id ?? "";
+    await send(api.client, id, { type: "user.tool_confirmation", tool_use_id, result: "allow" });
+    const done = await following.until(isIdle);
+    following.close();
+    assert.deepEqual(mcpTexts(done), ['The tool "mcp__one__pay" is not offered any more.']);
+    assert.equal(first.calls("pay") + second.calls("pay"), 0);
+  });
+
   test("goes by the policy of its tool, and a disabled one is not offered", async () => {
     const server = await fake([echo, tool("free", () => "free"), tool("off", () => "off")]);
     const id = await session(server, {
