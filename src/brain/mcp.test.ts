@@ -13,18 +13,8 @@ import { fold } from "./fold.ts";
 import { type McpListed, mcpDefinitions, mcpToolsOf } from "./mcp.ts";
 import { listMcpTools, runMcpTool } from "./run-mcp-tool.ts";
 import type { AgentFacts } from "./session.ts";
-import {
-  calls,
-  factsOf,
-  freeLease,
-  message,
-  never,
-  of,
-  type Script,
-  says,
-  testAgent,
-  testSession,
-} from "./testing.ts";
+import { calls, factsOf, message, never, of, type Script, says, testAgent, testSession } from "./testing.ts";
+import { diesAt } from "./testing-crash.ts";
 
 const database = await testDatabase();
 const db = openDatabase({ url: database.url });
@@ -58,36 +48,6 @@ const listed: McpListed = {
   tools: [toolOf("writes"), toolOf("reads", true), toolOf("asked")],
   left_out: [],
 };
-
-class Crash extends Error {}
-
-/** Lets `n` boundaries pass, then dies at the next one. */
-function crashAt(n: number, effects: Effects): { effects: Effects; crashed(): boolean } {
-  let passed = 0;
-  let dead = false;
-  const boundary = () => {
-    if (dead || passed === n) {
-      dead = true;
-      throw new Crash();
-    }
-    passed += 1;
-  };
-  const within = async <T>(run: () => Promise<T>): Promise<T> => {
-    boundary();
-    const result = await run();
-    boundary();
-    return result;
-  };
-  return {
-    crashed: () => dead,
-    effects: {
-      ...effects,
-      append: (request) => within(() => effects.append(request)),
-      listMcp: (...asked) => within(() => effects.listMcp(...asked)),
-      runTool: (...asked) => within(() => effects.runTool(...asked)),
-    },
-  };
-}
 
 describe("a brain that dies", () => {
   for (const [name, repeatable] of [
@@ -130,16 +90,10 @@ describe("a brain that dies", () => {
                 signal,
               ),
           });
-        const lease = await session.claim();
-        const first = crashAt(n, effectsOf(lease));
-        await drive(facts, lease, first.effects, never).catch((error) => {
-          if (!(error instanceof Crash)) throw error;
-        });
-        if (!first.crashed()) {
+        if (!(await diesAt(n, db, session, facts, effectsOf))) {
           assert.ok(n >= 8, `only ${n} boundaries were met`);
           return;
         }
-        await freeLease(db, session.id);
         const second = await session.claim();
         assert.equal(await drive(facts, second, effectsOf(second), never), "parked");
         const entries = await session.entries();
