@@ -10,7 +10,7 @@ import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
 import { type DroverCommand, startCommand } from "./harness/command.ts";
 import { freePort } from "./harness/free-port.ts";
 import { testKey } from "./harness/headers.ts";
-import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
+import { calling, errorsIn, mcpTexts, sessionWith } from "./harness/mcp.ts";
 import { oauthOf } from "./harness/oauth.ts";
 import { startTestServer } from "./harness/server.ts";
 import { prepare, turn } from "./harness/session.ts";
@@ -81,20 +81,8 @@ async function authorized(args: string[] = []) {
 
 /** What a session has from the one tool of the MCP server. */
 async function look() {
-  const agent = await api.client.beta.agents.create({
-    name: "looks",
-    model: "simulated",
-    mcp_servers: [{ type: "url", name: "fake", url: fake.mcp_url }],
-    tools: [
-      {
-        type: "mcp_toolset",
-        mcp_server_name: "fake",
-        default_config: { permission_policy: { type: "always_allow" } },
-      },
-    ],
-  });
-  const made = { agent: agent.id, environment_id, vault_ids: [vault] };
-  const { id } = await api.client.beta.sessions.create(made);
+  const toolsets = [{ server: "fake", url: fake.mcp_url }];
+  const { id } = await sessionWith(api.client, environment_id, toolsets, { vault_ids: [vault] });
   const events = await turn(api.client, id, calling("fake", "look"));
   return { texts: mcpTexts(events), errors: errorsIn(events) };
 }

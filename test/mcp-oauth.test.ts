@@ -3,7 +3,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
 import { freePort } from "./harness/free-port.ts";
 import { beta } from "./harness/headers.ts";
-import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
+import { agentWith, calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
 import { newOAuthCredential, type OAuthCredential, refreshOf, validate } from "./harness/oauth.ts";
 import { type Processes, type Serve, startProcesses } from "./harness/processes.ts";
 import { listed, prepare, turn } from "./harness/session.ts";
@@ -28,18 +28,7 @@ const at = (n: number) => (servers[n % 2] ?? assert.fail()).client;
 
 /** So many sessions of an agent that looks at the fake's MCP server, with one credential for it. */
 async function sessionsWith(credential: OAuthCredential, count: number): Promise<string[]> {
-  const { id: agent } = await at(0).beta.agents.create({
-    name: "looks",
-    model: "simulated",
-    mcp_servers: [{ type: "url", name: "fake", url: fake.mcp_url }],
-    tools: [
-      {
-        type: "mcp_toolset",
-        mcp_server_name: "fake",
-        default_config: { permission_policy: { type: "always_allow" } },
-      },
-    ],
-  });
+  const { id: agent } = await agentWith(at(0), [{ server: "fake", url: fake.mcp_url }]);
   const vault_ids = [credential.vault_id];
   const making = Array.from({ length: count }, (_, n) =>
     at(n).beta.sessions.create({ agent, environment_id, vault_ids }),
