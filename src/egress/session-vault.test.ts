@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
+import fc from "fast-check";
 import { limits } from "../limits.ts";
 import type { SessionSecrets, Use } from "../net/vault-wire.ts";
 import { listenForEgress, type VaultAnswers, type VaultListener } from "../vault/socket.ts";
@@ -345,6 +346,38 @@ describe("the socket", () => {
       await once(socket, "close");
     }
     assert.deepEqual(answers.asked, []);
+  });
+
+  test("tells nobody a secret without the pass, whatever the lines are, and goes on", async (t) => {
+    const { serve, socket_path, vault } = bench(t, { believed_ms: 0 });
+    await serve();
+    const lines = [
+      { n: 1, type: "resolve", session_id: "a", pass: "wrong" },
+      { n: 2, type: "used", session_id: "a", pass: "wrong", tell: "t", uses: [] },
+      { n: 3, type: "resolve", session_id: "b", pass: "" },
+    ].map((each) => `${JSON.stringify(each)}\n`);
+    const put = fc.constantFrom("\n", '"', "{", "}", ",", "\0", "null", '"n":4,', "\u00e9", "__proto__");
+    const edit = fc.record({ at: fc.nat(300), drop: fc.nat(4), put });
+    const said = fc.tuple(fc.shuffledSubarray(lines, { minLength: 1 }), fc.array(edit, { maxLength: 4 }));
+    await fc.assert(
+      fc.asyncProperty(said, async ([begun, edits]) => {
+        const text = edits.reduce(
+          (all, { at, drop, put }) => all.slice(0, at) + put + all.slice(at + drop),
+          begun.join(""),
+        );
+        const socket = connect(socket_path).on("error", () => {});
+        let heard = "";
+        socket.on("data", (chunk) => (heard += chunk));
+        socket.end(text);
+        await once(socket, "close");
+        assert.ok(!heard.includes("the secret itself"), heard);
+        assert.ok(await vault.secretsOf(asking("a")));
+      }),
+      {
+        seed: Number(process.env.DROVER_TEST_SEED ?? 1),
+        numRuns: Number(process.env.DROVER_TEST_RUNS ?? 100),
+      },
+    );
   });
 
   test("answers many questions of one connection, in any order, and reads no more than it may at a time", async (t) => {
