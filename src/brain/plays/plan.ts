@@ -118,17 +118,20 @@ const trouble = fc.constantFrom<PlannedTake>(
   "forgotten",
 );
 
-/** How requests are taken, one after the other. */
-const takes = (maxLength: number): fc.Arbitrary<PlannedTake[]> =>
+/** How requests are taken, one after the other: so many well for each that is not. */
+const takes = (well: number, maxLength: number): fc.Arbitrary<PlannedTake[]> =>
   fc.array(
-    fc.oneof({ weight: 3, arbitrary: fc.constant<PlannedTake>("well") }, { weight: 2, arbitrary: trouble }),
+    fc.oneof(
+      { weight: well, arbitrary: fc.constant<PlannedTake>("well") },
+      { weight: 1, arbitrary: trouble },
+    ),
     { maxLength, size: "max" },
   );
 
 const mcp: fc.Arbitrary<PlannedMcp> = fc.record({
-  open: takes(12),
-  asking: takes(6),
-  credential: fc.constantFrom("lasting", "renewed", "renewed", "none", "unusable"),
+  open: takes(5, 12),
+  asking: takes(5, 6),
+  credential: fc.constantFrom("lasting", "renewed", "renewed", "lasting", "renewed", "none", "unusable"),
 });
 
 const ownTool = fc.constantFrom<PlannedCall["name"][]>(
@@ -151,11 +154,11 @@ const mcpTool = fc
   .map(([server, tool]): PlannedCall["name"] => `mcp__${server}__${tool}`);
 
 const call: fc.Arbitrary<PlannedCall> = fc.record({
-  name: fc.oneof(ownTool, mcpTool),
+  name: fc.oneof({ weight: 2, arbitrary: ownTool }, { weight: 3, arbitrary: mcpTool }),
   malformed: mostly(false, true),
   verdict: fc.constantFrom("allow", "deny", "ask"),
   pauses: fc.nat({ max: 3 }),
-  takes: takes(3),
+  takes: takes(2, 3),
 });
 
 const setup: fc.Arbitrary<PlannedSetup> = fc.record({
