@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import {
+  Agent,
   createServer as createHttpServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  request,
   type ServerResponse,
 } from "node:http";
 import { createServer } from "node:https";
@@ -208,6 +210,23 @@ describe("a program of a session with a credential", () => {
     reply = (response, told) => response.end(`<${told.url}>`);
     const answer = await say(secured, `${pipelined}${asked("GET /4 HTTP/1.1")}`);
     assert.deepEqual(answer.match(/<.*>/g), ["</1>", "</2>", "</3>", "</4>"]);
+  });
+
+  test("says many things on one connection, each when the answer before is there", async () => {
+    const secured = await rig.tunnel(`up.test:${ports.https}`);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    agent.createConnection = () => secured;
+    reply = (response, told) => response.end(told.body.repeat(100));
+    for (let n = 0; n < 40; n += 1) {
+      const said = request({ agent, host: "up.test", port: ports.https, method: "POST" });
+      said.end(`${n} ${placeholder}`);
+      const [answer] = (await once(said, "response")) as [IncomingMessage];
+      let text = "";
+      for await (const part of answer) text += part;
+      assert.equal(text, `${n} ${placeholder}`.repeat(100));
+    }
+    assert.equal(heard.length, 40);
+    agent.destroy();
   });
 
   test("meets the end of the host's connection as its own", async () => {

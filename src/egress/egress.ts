@@ -122,7 +122,7 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
       socket.destroy();
     });
   };
-  const server = await listenLocally({ socket_path, owner, half_open: true, one_at_a_time: true }, (socket) =>
+  const server = await listenLocally({ socket_path, owner, half_open: true }, (socket) =>
     accept(socket, null),
   );
   if (options.listen) far = await listenForFarHosts(options.listen, accept);

@@ -46,7 +46,7 @@ export function joined(message: IncomingMessage): Readable {
     highWaterMark: 1,
     read() {
       isWanted = true;
-      giveSoon();
+      if (held.bytes > 0) process.nextTick(give);
     },
     destroy(error, done) {
       held.take();
@@ -67,7 +67,8 @@ export function joined(message: IncomingMessage): Readable {
     isWhole = true;
     // Behind it may be another one.
     goOn();
-    giveSoon();
+    // Whoever hears of all of it at once may answer at once.
+    process.nextTick(give);
   });
   message.on("error", (error) => body.destroy(error));
   message.on("close", () => {

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { isIP, type Socket } from "node:net";
 import { connect, createSecureContext, getCACertificates, type SecureContext, TLSSocket } from "node:tls";
 import { limits } from "../limits.ts";
-import { oneAtATime } from "../net/pieces.ts";
 import type { Destination } from "./destination.ts";
 
 /** A host whose certificate is not one of it, or with which TLS could not be agreed on. */
@@ -11,7 +10,7 @@ export class HostNotProven extends Error {
   override readonly name = "HostNotProven";
 }
 
-const common = { ALPNProtocols: ["http/1.1"], ...oneAtATime };
+const common = { ALPNProtocols: ["http/1.1"] };
 
 /** Whom this process believes: the authorities that come with Node, the system's, those in NODE_EXTRA_CA_CERTS, and `more`. */
 export function trustedAuthorities(more: readonly string[]): SecureContext {

@@ -1,7 +1,6 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { oneAtATime } from "./pieces.ts";
 
 /** The kernel takes 108, the NUL at the end included. */
 const socketPathBytesMax = 107;
@@ -17,13 +16,11 @@ export interface LocalListener {
   owner?: { uid: number; gid: number };
   /** Whether a connection stays open for what is still to be said when the other side has ended. */
   half_open?: boolean;
-  /** Whether strangers say what comes over it: see `pieces.ts`. */
-  one_at_a_time?: boolean;
 }
 
 /** A unix socket for one user, besides root. */
 export async function listenLocally(
-  { socket_path, owner, half_open = false, one_at_a_time = false }: LocalListener,
+  { socket_path, owner, half_open = false }: LocalListener,
   onConnection: (socket: Socket) => void,
 ): Promise<Server> {
   if (Buffer.byteLength(socket_path) > socketPathBytesMax) {
@@ -36,7 +33,7 @@ export async function listenLocally(
     if (await answers(socket_path)) throw new SocketTaken(`another process already serves ${socket_path}`);
     unlinkSync(socket_path);
   }
-  const server = createServer({ allowHalfOpen: half_open, ...(one_at_a_time && oneAtATime) }, onConnection);
+  const server = createServer({ allowHalfOpen: half_open }, onConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     // Nobody may connect between its making, which is in this call, and the change of its owner. Others make files too.

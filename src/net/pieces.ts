@@ -1,7 +1,8 @@
 /**
  * What is sent byte by byte comes in as many pieces, and each takes some hundred bytes of memory: a bound of bytes alone is
  * none. `createPieces` keeps them as one. A stream with `oneAtATime` takes no further piece while one waits, for whoever reads
- * it and for whom it is written to; that changes nothing of what flows.
+ * it and for whom it is written to; that changes nothing of what flows. It is nothing for connections over which Node serves HTTP:
+ * those would not be read from again.
  */
 export const oneAtATime = { highWaterMark: 1 } as const;
 
