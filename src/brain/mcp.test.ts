@@ -152,7 +152,7 @@ describe("the tools of a server", () => {
     const names = ["щшешйа", "уцтхка"];
     assert.equal(mcpToolName("one", names[0] ?? ""), mcpToolName("one", names[1] ?? ""));
     const tools = [...names, "other"].map((name) => toolOf(name));
-    const servers = [{ ...server, tools, due: false, again: false }];
+    const servers = [{ ...server, tools, due: false, again: false, failed: null }];
     const known = mcpToolsOf(agent, servers);
     assert.deepEqual(
       known.map(({ tool }) => tool.name),
@@ -206,6 +206,25 @@ describe("the tools of a server", () => {
     await drive(facts, lease, session.effects(lease, changed), never);
     assert.equal(asked, 2);
     assert.ok(session.asked.at(-1)?.tools.some(({ name }) => name === "mcp__one__writes"));
+  });
+
+  test("are called in vain where the server is gone: one error says it for all calls of a run", async () => {
+    const gone = { status: "unreachable", message: "down", url: server.url } as const;
+    const changed: Partial<Effects> = {
+      listMcp: async () => listed,
+      runTool: async () => ({ content: [{ type: "text", text: "no" }], is_error: true, failure: gone }),
+    };
+    const script: Script = ({ messages }) =>
+      JSON.stringify(messages.at(-1)).includes("tool_result")
+        ? says("Hm")
+        : calls("mcp__one__writes", "mcp__one__reads");
+    const { session, facts, entries } = await turn(script, changed);
+    assert.equal(of(entries, "agent.mcp_tool_result").length, 2);
+    assert.equal(of(entries, "session.error").length, 1);
+    await session.send(message("Again"));
+    const lease = await session.claim();
+    await drive(facts, lease, session.effects(lease, changed), never);
+    assert.equal(of(await session.entries(), "session.error").length, 2);
   });
 
   test("are asked for in vain when an interrupt comes: the turn ends", async () => {
