@@ -1,8 +1,10 @@
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { chmodSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
 import {
   type Binaries,
   chooseBinaries,
@@ -10,6 +12,7 @@ import {
   systemBinaries,
 } from "../src/db/embedded/binaries.ts";
 import { makeTemplate, startCluster } from "../src/db/testing.ts";
+import { longestFirst } from "./longest-first.ts";
 import { memoryFolder } from "./memory-folder.ts";
 
 const given = process.argv.slice(2);
@@ -39,30 +42,35 @@ type Limits = { each: number; all: number; at_a_time?: number };
 /** Runs them on a PostgreSQL of their own, which is stopped however they end. */
 async function tests(name: string, files: string[], limits: Limits, binaries?: Binaries): Promise<void> {
   const cluster = await startCluster(binaries);
-  let told = false;
+  const told = new AbortController();
   process.env.DROVER_TEST_POSTGRES = cluster.url;
-  const options = [`--test-concurrency=${limits.at_a_time ?? 2}`, `--test-timeout=${limits.each * 60_000}`];
   try {
     process.env.DROVER_TEST_TEMPLATE = await makeTemplate(cluster);
     process.stdout.write(`\n== ${name}\n`);
-    const running = spawn(process.execPath, ["--test", ...options, ...files], { stdio: "inherit" });
-    const end = (signal: NodeJS.Signals) => {
-      running.kill(signal);
-      told = true;
-    };
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => told.abort());
     // A file whose tests have ended and that does not end itself is under no limit of the runner's.
     const deadline = setTimeout(() => {
       process.stdout.write(`\n${name} took more than ${limits.all} minutes\n`);
-      end("SIGTERM");
+      told.abort();
     }, limits.all * 60_000);
-    const [status] = (await once(running, "exit")) as [number | null];
+    let passed = false;
+    const running = run({
+      // The runner's own command line sorts them by their names.
+      files: longestFirst(files),
+      concurrency: limits.at_a_time ?? 2,
+      timeout: limits.each * 60_000,
+      signal: told.signal,
+    });
+    running.on("test:summary", ({ file, success }) => {
+      if (file === undefined) passed = success;
+    });
+    await pipeline(running, new spec(), process.stdout, { end: false });
     clearTimeout(deadline);
-    if (status !== 0) process.exitCode = status ?? 1;
+    if (!passed) process.exitCode = 1;
   } finally {
     await cluster.stop();
   }
-  if (told) process.exit(1);
+  if (told.signal.aborted) process.exit(1);
 }
 
 /** One of each major version on this machine beside the one that the tests use anyway. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
@@ -8,7 +10,7 @@ import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
 import { type DroverCommand, startCommand } from "./harness/command.ts";
 import { freePort } from "./harness/free-port.ts";
 import { testKey } from "./harness/headers.ts";
-import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
+import { calling, errorsIn, mcpTexts, sessionWith } from "./harness/mcp.ts";
 import { oauthOf } from "./harness/oauth.ts";
 import { startTestServer } from "./harness/server.ts";
 import { prepare, turn } from "./harness/session.ts";
@@ -79,20 +81,8 @@ async function authorized(args: string[] = []) {
 
 /** What a session has from the one tool of the MCP server. */
 async function look() {
-  const agent = await api.client.beta.agents.create({
-    name: "looks",
-    model: "simulated",
-    mcp_servers: [{ type: "url", name: "fake", url: fake.mcp_url }],
-    tools: [
-      {
-        type: "mcp_toolset",
-        mcp_server_name: "fake",
-        default_config: { permission_policy: { type: "always_allow" } },
-      },
-    ],
-  });
-  const made = { agent: agent.id, environment_id, vault_ids: [vault] };
-  const { id } = await api.client.beta.sessions.create(made);
+  const toolsets = [{ server: "fake", url: fake.mcp_url }];
+  const { id } = await sessionWith(api.client, environment_id, toolsets, { vault_ids: [vault] });
   const events = await turn(api.client, id, calling("fake", "look"));
   return { texts: mcpTexts(events), errors: errorsIn(events) };
 }
@@ -174,9 +164,27 @@ describe("nothing is stored", () => {
     assert.equal(fake.authorization.tokens.length, 0);
   });
 
+  test("when it is interrupted while Drover does not answer", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const command = begin([], { DROVER_BASE_URL: `http://127.0.0.1:${port}` });
+    await once(silent, "request");
+    command.child.kill("SIGINT");
+    assert.match(await ends(command, 130), /^nothing was stored$/m);
+    silent.closeAllConnections();
+    silent.close();
+  });
+
   test("when nobody comes back in time", async () => {
     const command = begin(["--wait", "1"]);
     assert.match(await ends(command, 1), /nobody has come back from the browser in 1 s/);
+  });
+
+  test("when no credential can be called so", async () => {
+    for (const name of ["", "x".repeat(256)])
+      assert.match(await ends(begin(["--name", name]), 1), /must be 1 to 255 characters/);
+    assert.equal(fake.calls.length, 0);
   });
 
   test("when the port is taken", async () => {
@@ -206,16 +214,31 @@ test("a session is told which scope is missing, and has it after another authori
   assert.deepEqual((await look()).texts, ["it is there"]);
 });
 
+test("a credential that is archived while the browser is open is no hindrance", async () => {
+  const known = ["--client-id", "me"];
+  const { id } = await authorized(known);
+  const command = begin(known);
+  await pageOf(command);
+  await vaults.credentials.archive(id, { vault_id: vault });
+  await browse(command);
+  await ends(command, 0);
+  const found = await credentials(true);
+  assert.deepEqual(found.map((each) => [each.id === id, each.archived_at === null]).sort(), [
+    [false, true],
+    [true, false],
+  ]);
+});
+
 test("vaults are made and listed with what is in them", async () => {
   const env = { DROVER_BASE_URL: api.url, DROVER_API_KEY: testKey };
-  const made = startCommand(["vaults", "create", "\u001b[31mred"], env);
+  const made = startCommand(["vaults", "create", "\u001b[31mr\u009b1med\u202e\u{e0041}"], env);
   assert.equal(await made.ended, 0, made.said());
   const id = /^(vlt_\w+)\n$/.exec(made.said())?.[1] ?? assert.fail(made.said());
   const auth = oauthOf(fake, { expires_at: "2100-01-01T00:00:00Z" });
   await vaults.credentials.create(id, { auth, display_name: "Files" });
   const listed = startCommand(["vaults", "show", id], env);
   assert.equal(await listed.ended, 0, listed.said());
-  assert.match(listed.said(), new RegExp(`^id +${id}\nname +␛\\[31mred\n`));
+  assert.match(listed.said(), new RegExp(`^id +${id}\nname +␛\\[31mr␛1med<U\\+202E><U\\+E0041>\n`));
   assert.match(listed.said(), /\nvcrd_\w+ +mcp_oauth +http.* {2}in \d+d, refreshed {2}Files\n/);
   assertNoSecret(listed.said());
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { request } from "node:http";
+import { once } from "node:events";
+import { createServer, type RequestOptions, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { type Authorization, authorize } from "../src/authorize/authorize.ts";
 import type { OwnClient } from "../src/authorize/client.ts";
@@ -31,6 +33,7 @@ async function run(own: OwnClient = { type: "new" }, more: Partial<Authorization
           return brought;
         },
       },
+      issuer: null,
       scope: null,
       scope_before: null,
       version: "0",
@@ -149,6 +152,17 @@ test("a code that is refused, or answered with what is no token, is the end", as
   }
 });
 
+test("how long a token lasts is not believed beyond what is thinkable", async () => {
+  for (const [expires_in, s] of [[1e300], [1e12], [-1], [0], [null], ["60", 60], [1.5, 1.5]] as const) {
+    const access_token = "access-9-of-the-fake";
+    fake.authorization.settings.onToken = () => ({
+      body: { access_token, token_type: "bearer", expires_in },
+    });
+    fake.access_token = access_token;
+    assert.equal((await run()).expires_in_s, s ?? null, String(expires_in));
+  }
+});
+
 test("a token that the server does not take is no use", async () => {
   const challenge = 'Bearer error="insufficient_scope", scope="admin"';
   fake.settings.onCall = ({ headers }) =>
@@ -163,11 +177,23 @@ test("a server that is another one than it says, or none, is not authorized", as
   settings.resource = {};
   settings.metadata = { authorization_endpoint: "http://evil.example/authorize" };
   await refused(/http:\/\/evil\.example\/authorize\S* is not an https URL/);
+  settings.metadata = { authorization_endpoint: "file:///etc/passwd" };
+  await refused(/file:\/\/\/etc\/passwd\S* is not an https URL/);
+  settings.metadata = { authorization_endpoint: "https://good.example@evil.example/authorize" };
+  await refused(/at evil\.example holds a user name/);
   settings.metadata = { token_endpoint: "http://evil.example/token" };
   await refused(/gives its tokens over http/);
   settings.metadata = { issuer: "https://evil.example" };
   await refused(/calls itself https:\/\/evil\.example/);
-  for (const name of ["/$(evil)", "/`evil`", "/;evil", "/\u001b[31m", "/a b"]) {
+  settings.metadata = {
+    authorization_endpoint: new URL("/authorize?", fake.mcp_url).href + "x".repeat(20_000),
+  };
+  await refused(/too long to be opened/);
+  settings.metadata = { scopes_supported: [] };
+  settings.resource = { scopes_supported: Array.from({ length: 5_000 }, (_, n) => `scope-${n}`) };
+  await refused(/too long to be opened/);
+  settings.metadata = { issuer: "https://evil.example" };
+  for (const name of [`/${"x".repeat(300)}`, "/$(evil)", "/`evil`", "/;evil", "/\u001b[31m", "/a b"]) {
     settings.resource = { authorization_servers: [`${new URL(fake.mcp_url).origin}${name}`] };
     await refused(/a name that no address of the web has/);
   }
@@ -183,12 +209,86 @@ test("a server that is another one than it says, or none, is not authorized", as
   await refused(/is not an https URL/, undefined, elsewhere("ftp://127.0.0.1/mcp"));
 });
 
+test("a server elsewhere has nothing sent to the programs of this machine", async () => {
+  const inside = createServer((asked, answer) => {
+    heard.push(`${asked.method} ${asked.url}`);
+    answer.end("{}");
+  }).listen(0, "127.0.0.1");
+  after(() => inside.close());
+  await once(inside, "listening");
+  const heard: string[] = [];
+  const at = `http://127.0.0.1:${(inside.address() as AddressInfo).port}`;
+  // The fake too, by a name that is not of loopback.
+  const server = new URL(fake.mcp_url);
+  server.hostname = "0.0.0.0";
+  const { origin } = server;
+  const endpoints = { authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token` };
+  fake.settings.challenge = `Bearer resource_metadata="${at}/metadata"`;
+  fake.authorization.settings.metadata = {
+    issuer: origin,
+    ...endpoints,
+    registration_endpoint: `${at}/admin`,
+  };
+  await refused(/127\.0\.0\.1:\d+\/admin is not an https URL/, undefined, { server });
+  fake.settings.challenge = "Bearer";
+  fake.authorization.settings.metadata = { issuer: origin, ...endpoints, token_endpoint: `${at}/token` };
+  fake.authorization.settings.resource = { resource: server.href, authorization_servers: [at] };
+  await refused(/127\.0\.0\.1:\d+\/\S+ is not an https URL/, undefined, { server });
+  fake.authorization.settings.resource = { resource: server.href, authorization_servers: [origin] };
+  const known = { type: "known", client_id: "me", client_secret: null } as const;
+  await refused(/127\.0\.0\.1:\d+\/token is not an https URL/, known, { server });
+  assert.deepEqual(heard, []);
+});
+
+test("what leads elsewhere is not followed", async () => {
+  const elsewhere = await startFakeOAuth();
+  after(() => elsewhere.close());
+  const to = (path: string, status = 307) => ({
+    status,
+    headers: { location: new URL(path, elsewhere.mcp_url).href },
+  });
+  fake.authorization.settings.onToken = () => to("/token");
+  await refused(/gives no token/);
+  fake.authorization.settings.onRegister = () => to("/register", 308);
+  await refused(/does not take a new client/);
+  fake.settings.onCall = () => to("/mcp");
+  await refused(/does not answer as an MCP server does/);
+  const { registrations, tokens } = elsewhere.authorization;
+  assert.deepEqual([elsewhere.calls, registrations, tokens], [[], [], []]);
+});
+
 test("a server of the protocol's first days authorizes at its own origin, under any name of it", async () => {
   fake.authorization.settings.resource = null;
   fake.authorization.settings.metadata = { issuer: `${new URL(fake.mcp_url).origin}/oauth` };
   const { issuer, refresh } = await run();
   assert.equal(issuer, `${new URL(fake.mcp_url).origin}/oauth`);
   assert.equal(refresh?.resource, null);
+});
+
+test("an authorization server that names itself anew when it is asked again is not trusted with a secret", async () => {
+  const { settings } = fake.authorization;
+  const [own, good] = [new URL(fake.mcp_url).origin, "https://good.example"];
+  const known = { type: "known", client_id: "me", client_secret: "hush-hush-hush" } as const;
+  let asked = 0;
+  settings.resource = null;
+  settings.metadata = {
+    get issuer() {
+      asked += 1;
+      return asked === 1 ? `${own}/oauth` : good;
+    },
+  };
+  await refused(/calls itself http:\S+\/oauth, and was found as/, known, { issuer: good });
+  assert.equal(asked, 2);
+  settings.metadata = { issuer: `${own}/oauth` };
+  settings.resource = {
+    get authorization_servers() {
+      asked += 1;
+      return asked % 2 === 1 ? [`${own}/`] : [`${own}/another`];
+    },
+  };
+  asked = 0;
+  await refused(/calls itself http:\S+\/oauth, and was found as/, known, { issuer: good });
+  assert.deepEqual([fake.authorization.pages, fake.authorization.tokens], [[], []]);
 });
 
 test("only what has the state is an answer, and only once", async () => {
@@ -214,14 +314,20 @@ test("what is not asked as a browser does is no answer", async () => {
   assert.equal(await status("code=a&state=the-state&state=the-state"), 400);
   assert.equal(await status("code=a&state=the-state", { method: "POST" }), 404);
   assert.equal((await fetch(new URL("/", other.url))).status, 404);
-  const fromElsewhere = await new Promise((resolve) => {
-    const headers = { host: "evil.example" };
-    request(`${other.url}?code=a&state=the-state`, { headers }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-    }).end();
-  });
-  assert.equal(fromElsewhere, 421);
+  const { port } = new URL(other.url);
+  const answers = { path: "/callback?code=a&state=the-state", headers: { host: `127.0.0.1:${port}` } };
+  const asked = (as: RequestOptions) =>
+    new Promise((resolve, reject) => {
+      const sent = request({ host: "127.0.0.1", port, ...answers, ...as }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      sent.on("error", reject).end();
+    });
+  assert.equal(await asked({ headers: { host: "evil.example" } }), 421);
+  assert.equal(await asked({ method: "HEAD" }), 404);
+  for (const path of ["//", "///callback", "http://[", "*", "/%"])
+    assert.equal(await asked({ path }), 404, path);
   const shown = await (await fetch(`${other.url}?code=%3Cscript%3E&state=%3Cscript%3E`)).text();
   assert.ok(!shown.includes("script"));
   stop.abort();
@@ -230,8 +336,17 @@ test("what is not asked as a browser does is no answer", async () => {
   await assert.rejects(fetch(other.url));
 });
 
-const alone = (proof: ClientProof) =>
-  run({ type: "new" }, { consent: { type: "client", client_id: "me", proof } });
+test("a browser, which leaves out port 80, is heard at it", async (t) => {
+  const redirect = await listenForRedirect(80).catch(() => null);
+  if (!redirect) return t.skip("this user cannot listen at port 80, or another program does");
+  after(() => redirect.close());
+  const comes = redirect.comes("the-state", never);
+  assert.equal((await fetch(`${redirect.url}?code=a&state=the-state`)).status, 200);
+  assert.equal((await comes).get("code"), "a");
+});
+
+const alone = (proof: ClientProof, issuer: string | null = null) =>
+  run({ type: "new" }, { consent: { type: "client", client_id: "me", proof }, issuer });
 const origin = () => new URL(fake.mcp_url).origin;
 const basic = `Basic ${btoa("me:hush-hush-hush")}`;
 
@@ -242,17 +357,18 @@ test("a client's secret goes to the authorization server that the person has nam
   };
   await refused(/lets no client register itself: .*redirect URL http:\/\/127\.0\.0\.1:\d+\/callback/);
   const known = { type: "known", client_id: "me", client_secret: "hush-hush-hush" } as const;
-  await refused(new RegExp(`add --issuer ${origin()}`), { ...known, issuer: null });
+  await refused(new RegExp(`add --issuer ${origin()}`), known);
   const elsewhere = "https://other.example";
-  await refused(/is one of https:\/\/other\.example: nothing was sent/, { ...known, issuer: elsewhere });
+  await refused(/and not https:\/\/other\.example: nothing was sent/, known, { issuer: elsewhere });
+  await refused(/nothing was sent/, { type: "new" }, { issuer: elsewhere });
   const secret = { type: "secret", secret: "hush-hush-hush" } as const;
-  await assert.rejects(alone({ ...secret, issuer: null }), /add --issuer/);
-  await assert.rejects(alone({ ...secret, issuer: elsewhere }), /nothing was sent/);
+  await assert.rejects(alone(secret), /add --issuer/);
+  await assert.rejects(alone(secret, elsewhere), /nothing was sent/);
   assert.deepEqual([fake.authorization.pages, fake.authorization.tokens], [[], []]);
-  const { refresh } = await run({ ...known, issuer: `${origin()}/` });
+  const { refresh } = await run(known, { issuer: `${origin()}/` });
   assert.equal(refresh?.method, "client_secret_basic");
   assert.equal(refresh.client_secret, "hush-hush-hush");
-  assert.equal((await alone({ ...secret, issuer: origin() })).refresh, null);
+  assert.equal((await alone(secret, origin())).refresh, null);
   assert.deepEqual(
     fake.authorization.tokens.map(({ headers }) => headers.authorization),
     [basic, basic],
@@ -262,7 +378,10 @@ test("a client's secret goes to the authorization server that the person has nam
 test("a client's key signs, and is sent to nobody", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  await alone({ type: "private_key", pem, algorithm: "ES256" });
+  const key = { type: "private_key", pem, algorithm: "ES256" } as const;
+  await assert.rejects(alone(key, "https://other.example"), /nothing was sent/);
+  assert.equal(fake.authorization.tokens.length, 0);
+  await alone(key);
   const [asked] = fake.authorization.tokens;
   const [, claims = ""] = asked?.form.get("client_assertion")?.split(".") ?? [];
   const { iss, sub, aud } = JSON.parse(Buffer.from(claims, "base64url").toString());
@@ -274,7 +393,6 @@ test("an identity provider vouches for a person, to the one authorization server
   const vouched: ClientProof = {
     type: "vouched",
     secret: "hush-hush-hush",
-    issuer: origin(),
     id_token: "hush-id-token",
     provider: fake.token_endpoint,
     provider_client_id: "us",
@@ -285,7 +403,7 @@ test("an identity provider vouches for a person, to the one authorization server
     { body: { access_token: fake.access_token, token_type: "Bearer" } },
   ];
   fake.authorization.settings.onToken = () => answers.shift() ?? null;
-  const granted = await alone(vouched);
+  const granted = await alone(vouched, origin());
   assert.deepEqual([granted.access_token, granted.refresh], [fake.access_token, null]);
   const [first, second] = fake.authorization.tokens.map(({ form }) => Object.fromEntries(form));
   assert.equal(first?.subject_token, "hush-id-token");
@@ -294,7 +412,7 @@ test("an identity provider vouches for a person, to the one authorization server
   assert.equal(second?.assertion, "the-grant");
   const told = (answer: Answer[], why: RegExp) => {
     answers = answer;
-    return assert.rejects(alone(vouched), (error: Error) => {
+    return assert.rejects(alone(vouched, origin()), (error: Error) => {
       assert.match(error.message, why);
       return !/hush|of-the-fake/.test(error.message);
     });
@@ -303,5 +421,8 @@ test("an identity provider vouches for a person, to the one authorization server
   const yes = { body: { access_token: "the-grant", issued_token_type: kind, token_type: "N_A" } };
   await told([no], /does not vouch/);
   await told([yes, no], /gives no token/);
-  await assert.rejects(alone({ ...vouched, provider: "http://evil.example/token" }), /evil\.example/);
+  await assert.rejects(
+    alone({ ...vouched, provider: "http://evil.example/token" }, origin()),
+    /evil\.example/,
+  );
 });

@@ -70,6 +70,21 @@ refuses("agents", ({ facts, archivedAgent }) => [
     path: "/v1/agents",
     body: agentBody({ mcp_servers: [{ type: "url", name: "x", url: "https://x.example" }] }),
   },
+  ...["authorization_token", "headers"].map((field) => ({
+    what: `with ${field} for an MCP server`,
+    path: "/v1/agents",
+    body: agentBody({
+      mcp_servers: [{ type: "url", name: "x", url: "https://x.example", [field]: "sk-0123456789" }],
+      tools: [{ type: "mcp_toolset", mcp_server_name: "x" }],
+    }),
+    says: new RegExp(`^mcp_servers\\.0\\.${field}: unknown field; .*vault_ids$`),
+  })),
+  ...["secrets", "env", "credentials"].map((field) => ({
+    what: `an environment with ${field}`,
+    path: "/v1/environments",
+    body: { name: "e", config: { type: "cloud", [field]: { API_KEY: "sk-0123456789" } } },
+    says: new RegExp(`^config\\.${field}: unknown field; .*vault_ids$`),
+  })),
   {
     what: "update with a stale version",
     path: `/v1/agents/${facts.agent_id}`,

@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import {
+  Agent,
   createServer as createHttpServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  request,
   type ServerResponse,
 } from "node:http";
 import { createServer } from "node:https";
@@ -64,10 +66,10 @@ const connected = new Set<Socket>();
 type Reply = (response: ServerResponse, told: Heard, request: IncomingMessage) => unknown;
 let reply: Reply;
 /** Instead of hearing all of a request first. */
-let take: ((request: IncomingMessage) => unknown) | null = null;
+let take: ((request: IncomingMessage, response: ServerResponse) => unknown) | null = null;
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (take !== null) return void take(request);
+  if (take !== null) return void take(request, response);
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part);
   const { method = "", url = "", headers } = request;
@@ -208,6 +210,30 @@ describe("a program of a session with a credential", () => {
     reply = (response, told) => response.end(`<${told.url}>`);
     const answer = await say(secured, `${pipelined}${asked("GET /4 HTTP/1.1")}`);
     assert.deepEqual(answer.match(/<.*>/g), ["</1>", "</2>", "</3>", "</4>"]);
+  });
+
+  test("says many things on one connection, each when the answer before is there", async () => {
+    const secured = await rig.tunnel(`up.test:${ports.https}`);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    agent.createConnection = () => secured;
+    let count = 0;
+    // Before it has read a body.
+    take = (asked, response) => {
+      count += asked.headers["x-key"] === secret ? 1 : 0;
+      asked.resume();
+      response.end("x".repeat(2_000));
+    };
+    for (let n = 0; n < 100; n += 1) {
+      const headers = { "x-key": placeholder };
+      const said = request({ agent, host: "up.test", port: ports.https, method: "POST", headers });
+      said.end(JSON.stringify({ question: placeholder }));
+      const [answer] = (await once(said, "response")) as [IncomingMessage];
+      let text = "";
+      for await (const part of answer) text += part;
+      assert.equal(text.length, 2_000);
+    }
+    assert.equal(count, 100);
+    agent.destroy();
   });
 
   test("meets the end of the host's connection as its own", async () => {
@@ -584,6 +610,37 @@ describe("an answer", () => {
     await until(/data: a\r\n2\r\nsk/);
     events.end();
     hidden(text);
+  });
+
+  test("that lasts is redacted by what is a secret by now, and by what was one", async () => {
+    const next = "sk-ant-the-next-and-secret-value2";
+    const parts: ServerResponse[] = [];
+    reply = (response, told) => {
+      if (told.url === "/next") return response.end(told.headers["x-key"]);
+      response.write("begun;");
+      parts.push(response);
+    };
+    const lasting = await rig.tunnel(`up.test:${ports.https}`);
+    const heard = readAll(lasting);
+    lasting.write(asked("GET /lasts HTTP/1.1", `X-Key: ${placeholder}`));
+    await once(lasting, "data");
+    rig.secrets[0] = variable({ secret: next });
+    const [response = assert.fail()] = parts;
+    response.write(`<${next}>`);
+    assert.match(
+      await exchange(asked("GET /next HTTP/1.1", `X-Key: ${placeholder}`)),
+      new RegExp(placeholder),
+    );
+    rig.secrets.splice(
+      0,
+      1,
+      variable({ id: "cred_other", placeholder: "x".repeat(24), secret: "y".repeat(24) }),
+    );
+    await exchange(asked("GET /next HTTP/1.1"));
+    response.end(`<${secret}><${next}><${"y".repeat(24)}>`);
+    const text = await heard;
+    for (const each of [secret, next, "y".repeat(24)]) assert.ok(!text.includes(each), text);
+    assert.equal(text.split(`<${placeholder}>`).length, 4);
   });
 
   test("a WebSocket: its head has the secret, and what comes back has not", async () => {

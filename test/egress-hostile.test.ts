@@ -301,6 +301,31 @@ describe("too much", () => {
     assert.ok(all.every((answer) => answer.endsWith("\r\n\r\nhere")));
   });
 
+  test("of small pieces is carried in few: nobody holds one for each byte", async () => {
+    const count = 20_000;
+    const chunked = `Transfer-Encoding: chunked\r\n\r\n${"1\r\nz\r\n".repeat(count)}0\r\n\r\n`;
+    let heard = "";
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", (chunk) => {
+        heard += chunk;
+        if (heard.endsWith("0\r\n\r\n")) socket.end(`HTTP/1.1 200 OK\r\n${chunked}`);
+      });
+    });
+    servers.push(server);
+    const at = await listen(server);
+    const post = `POST http://up.test:${at}/ HTTP/1.1\r\nHost: up.test\r\nConnection: close\r\n${chunked}`;
+    for (const carried of [await ask(rig, post), heard]) {
+      const [, body = ""] = carried.split("\r\n\r\n");
+      const sizes = body.match(/^[0-9a-f]+(?=\r\n)/gm) ?? [];
+      assert.equal(
+        sizes.reduce((sum, size) => sum + Number.parseInt(size, 16), 0),
+        count,
+      );
+      assert.ok(sizes.length < count / 50, `${sizes.length} pieces`);
+    }
+  });
+
   test("for a watcher that does not read ends its connection, and no other one", async () => {
     const lazy = connect(rig.socket_path);
     lazy.on("error", () => {});
@@ -562,7 +587,7 @@ test("bytes of every kind on many connections harm nobody", async () => {
       await Promise.all(done);
       await worksStill();
     }),
-    { numRuns: 40, ...(process.env.DROVER_TEST_SEED && { seed: Number(process.env.DROVER_TEST_SEED) }) },
+    { seed: Number(process.env.DROVER_TEST_SEED ?? 1), numRuns: 40 },
   );
 
   const answer = readAll(honest);

@@ -65,7 +65,7 @@ describe("the bearer of a server", () => {
       tool("leak", () => `you said ${token}`),
       { ...tool("described"), description: `Wants ${token}` },
       tool("fails", () => {
-        throw new Error(`not with ${token}`);
+        throw new Error(`not with ${token}, and not with ${[...token].join("\u200b\u0000")}`);
       }),
     ]);
     server.token = token;
@@ -82,6 +82,25 @@ describe("the bearer of a server", () => {
     );
     for (const text of [await wholeLog(id), JSON.stringify(await listed(api.client, id)), logged.join()])
       assert.ok(!text.includes(token));
+  });
+
+  test("that comes back in an answer nobody understands is not shown, nor a piece of it", async () => {
+    const server = await fake([tool("t")]);
+    bearers.tokens.set(server.url, token);
+    for (const method of ["initialize", "tools/list", "tools/call"])
+      for (const body of [token, `{"a":${token}}`, `{"a":"${token}`]) {
+        server.intercept = (_, response, text) => {
+          if (!text.includes(`"${method}"`)) return false;
+          response.writeHead(200, { "content-type": "application/json" }).end(body);
+          return true;
+        };
+        const id = await session(server);
+        await turn(api.client, id, calling("one", "t"));
+        const log = await wholeLog(id);
+        assert.match(log, /its answer is not valid JSON/);
+        assert.ok(!log.includes(token.slice(0, 8)), log);
+      }
+    assert.ok(!logged.join().includes(token.slice(0, 8)));
   });
 
   test("that is refused is renewed once, and the call goes on", async () => {
@@ -186,15 +205,25 @@ describe("a server's address", () => {
       response.writeHead(307, { location: "http://169.254.169.254/latest/meta-data/" }).end();
       return true;
     };
-    for (const url of [
-      "http://169.254.169.254/mcp",
-      "http://[::1]:8400/mcp",
-      "http://localhost:8400/mcp",
-      "http://127.0.0.2:22/mcp",
-      server.url,
-    ]) {
+    for (const [url, outcome] of [
+      ["http://169.254.169.254/mcp", /^169\.254\.169\.254 is not a public address/],
+      ["http://[::1]:8400/mcp", /not a public address/],
+      ["http://127.0.0.2:8400/mcp", /^127\.0\.0\.2 is not a public address/],
+      ["http://localhost:8400/mcp", /./],
+      ["http://127.0.0.2:22/mcp", /./],
+      [server.url, /^sent 307$/],
+    ] as const) {
+      bearers.tokens.set(url, token);
+      bearers.noted = [];
       const events = await turn(api.client, await sessionAt(url), calling("one", "t"));
       assert.equal(errorsIn(events)[0]?.type, "mcp_connection_failed_error", url);
+      // What was not sent is not said to have been.
+      const { host } = new URL(url);
+      assert.ok(bearers.noted.length > 0);
+      for (const note of bearers.noted) {
+        assert.ok(note.startsWith(`${host} `), note);
+        assert.match(note.slice(host.length + 1), outcome);
+      }
     }
   });
 });
@@ -217,6 +246,25 @@ describe("a hostile server", () => {
     assert.equal(error?.type, "unknown_error");
     assert.match(error.message, /"good" is offered twice; "schemaless" has an input schema that is not/);
     assert.match(error.message, /and \d+ more\.$/);
+  });
+
+  test("that offers millions of nothing is not looked at for long", async () => {
+    const server = await fake([tool("t")]);
+    for (const [count, problem] of [
+      [5_000_000, "mcp_connection_failed_error"],
+      [400_000, "unknown_error"],
+    ] as const) {
+      server.intercept = (_, response, body) => {
+        if (!body.includes('"tools/list"')) return false;
+        response.writeHead(200, { "content-type": "application/json" });
+        const { id } = JSON.parse(body);
+        response.end(`{"jsonrpc":"2.0","id":${id},"result":{"tools":[${"0,".repeat(count)}0]}}`);
+        return true;
+      };
+      const [error] = errorsIn(await turn(api.client, await session(server), "say hello"));
+      assert.equal(error?.type, problem);
+      assert.match(error.message, count > 1_000_000 ? /more than 500000 values/ : /is no tool.*and 980 more/);
+    }
   });
 
   test("whose pages never end is left after some", async () => {
@@ -256,6 +304,31 @@ describe("a hostile server", () => {
     await endless('event: message\ndata: {"', mebibyte, "text/event-stream")();
     await endless("", `: ${mebibyte}\n\n`, "text/event-stream")();
     await endless('{"', mebibyte, "application/json")();
+  });
+
+  test("that asks more than anybody could answer is cut off", async () => {
+    for (const transport of ["streamable", "sse"] as const) {
+      const server = await fake(
+        [
+          tool("t"),
+          {
+            name: "asks",
+            run: (_, call) => {
+              for (let i = 0; i < 20_000; i += 1) call.ask("ping");
+              return "done";
+            },
+          },
+        ],
+        { transport },
+      );
+      const id = await session(server);
+      const events = await turn(api.client, id, calling("one", "asks"));
+      const [text = ""] = mcpTexts(events);
+      assert.match(text, /^The outcome of this call is unknown: the server asks too much at once/);
+      const answers = server.reached.filter(({ verb, method }) => verb === "POST" && method === null);
+      assert.ok(answers.length <= limits.mcp_asked_at_once_max, `${answers.length} answers`);
+      assert.deepEqual(mcpTexts(await turn(api.client, id, calling("one", "t"))), ["done"]);
+    }
   });
 
   test("that answers what is no protocol is an error, and no end of the session", async () => {

@@ -3,8 +3,8 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
 import { freePort } from "./harness/free-port.ts";
 import { beta } from "./harness/headers.ts";
-import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
-import { newOAuthCredential, type OAuthCredential, validate } from "./harness/oauth.ts";
+import { agentWith, calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
+import { newOAuthCredential, type OAuthCredential, refreshOf, validate } from "./harness/oauth.ts";
 import { type Processes, type Serve, startProcesses } from "./harness/processes.ts";
 import { listed, prepare, turn } from "./harness/session.ts";
 
@@ -28,18 +28,7 @@ const at = (n: number) => (servers[n % 2] ?? assert.fail()).client;
 
 /** So many sessions of an agent that looks at the fake's MCP server, with one credential for it. */
 async function sessionsWith(credential: OAuthCredential, count: number): Promise<string[]> {
-  const { id: agent } = await at(0).beta.agents.create({
-    name: "looks",
-    model: "simulated",
-    mcp_servers: [{ type: "url", name: "fake", url: fake.mcp_url }],
-    tools: [
-      {
-        type: "mcp_toolset",
-        mcp_server_name: "fake",
-        default_config: { permission_policy: { type: "always_allow" } },
-      },
-    ],
-  });
+  const { id: agent } = await agentWith(at(0), [{ server: "fake", url: fake.mcp_url }]);
   const vault_ids = [credential.vault_id];
   const making = Array.from({ length: count }, (_, n) =>
     at(n).beta.sessions.create({ agent, environment_id, vault_ids }),
@@ -145,4 +134,21 @@ test("a refresh that is refused is an error of the session, which goes on, and i
   const auth = { type: "mcp_oauth", refresh: { refresh_token: fake.refresh_token } } as const;
   await at(0).beta.vaults.credentials.update(id, { vault_id, auth });
   assert.deepEqual(mcpTexts(await turn(at(1), ids[0] ?? "", look)), ["it is there"]);
+});
+
+test("a refusal does not hold up a credential whose scope was set right", async () => {
+  const credential = await newOAuthCredential(at(0), fake, {
+    refresh: { ...refreshOf(fake), scope: "what nobody may" },
+  });
+  const [id = ""] = await sessionsWith(credential, 1);
+  fake.expire();
+  fake.settings.onRefresh = ({ form }) =>
+    form.has("scope") ? { status: 400, body: { error: "invalid_scope" } } : null;
+  const [error] = errorsIn(await turn(at(0), id, "say done"));
+  assert.equal(error?.type, "mcp_authentication_failed_error");
+  const { vault_id } = credential;
+  const update = (auth: object) =>
+    at(1).beta.vaults.credentials.update(credential.id, { vault_id, auth: { type: "mcp_oauth", ...auth } });
+  await update({ refresh: { scope: "" } });
+  assert.deepEqual(mcpTexts(await turn(at(0), id, look)), ["it is there"]);
 });

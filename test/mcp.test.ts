@@ -274,6 +274,26 @@ describe("the tools of an MCP server", () => {
     assert.deepEqual(await changed(), ["mcp_tools_listed", "mcp_tools_changed", "mcp_tools_listed"]);
   });
 
+  test("change while they are asked for: the next run has the others", async () => {
+    const server = await fake([tool("old", () => "old")]);
+    server.intercept = (_, response, body) => {
+      const { id, method } = body === "" ? {} : JSON.parse(body);
+      if (method !== "tools/list") return false;
+      server.intercept = null;
+      becomes(() => server.open().streams === 1).then(async () => {
+        const tools = [{ name: "old", inputSchema: { type: "object" } }];
+        server.tools.push(tool("new", () => "I am new"));
+        await server.sayChanged();
+        response.writeHead(200, { "content-type": "application/json" });
+        response.end(JSON.stringify({ jsonrpc: "2.0", id, result: { tools } }));
+      });
+      return true;
+    };
+    const id = await session(server);
+    assert.deepEqual(mcpTexts(await turn(api.client, id, calling("one", "old"))), ["old"]);
+    assert.deepEqual(mcpTexts(await turn(api.client, id, calling("one", "new"))), ["I am new"]);
+  });
+
   test("change while the session rests: the next turn has them", async () => {
     const server = await fake([tool("old", () => "old")]);
     const id = await session(server);
@@ -459,6 +479,22 @@ describe("a call of an MCP tool", () => {
     assert.deepEqual(mcpTexts(done).sort(), ["The user rejected this call: not that one", "it said 1"]);
     assert.equal(server.calls("echo"), 1);
     await assert.rejects(confirm(asked[0], "allow"), /tool_use_id/);
+  });
+
+  test("that was allowed goes to no other server that has the name by then", async () => {
+    const [first, second] = [await fake([tool("pay", () => "A")]), await fake([tool("pay", () => "B")])];
+    const id = await session(first, { policy: "always_ask" });
+    const events = await turn(api.client, id, calling("one", "pay"));
+    await api.client.beta.sessions.update(id, {
+      agent: { mcp_servers: [{ type: "url", name: "one", url: second.url }] },
+    });
+    const following = await follow(api.client, id);
+    const tool_use_id = mcpUses(events)[0]?.id ?? "";
+    await send(api.client, id, { type: "user.tool_confirmation", tool_use_id, result: "allow" });
+    const done = await following.until(isIdle);
+    following.close();
+    assert.deepEqual(mcpTexts(done), ['The tool "mcp__one__pay" is not offered any more.']);
+    assert.equal(first.calls("pay") + second.calls("pay"), 0);
   });
 
   test("goes by the policy of its tool, and a disabled one is not offered", async () => {

@@ -91,34 +91,35 @@ describe("a server dies while it refreshes, and the next one goes on", () => {
   });
 });
 
-test("one that is told to stop keeps what it has asked for", async () => {
-  const credential = await newOAuthCredential(servers[1].client, fake);
+/** A new credential, whose refresh this server has asked for. It is answered when that is allowed. */
+async function heldRefresh({ client }: Serve) {
+  const credential = await newOAuthCredential(client, fake);
   fake.expire();
   const gate = Promise.withResolvers<null>();
   fake.settings.onRefresh = () => gate.promise;
-  const [stopping, other] = servers;
-  const asking = validate(stopping.client, credential).catch(() => {});
+  const asking = validate(client, credential);
   await fake.heard.until(() => fake.refreshes[0]);
+  return { credential, asking, answer: () => gate.resolve(null) };
+}
+
+test("one that is told to stop keeps what it has asked for", async () => {
+  const [stopping, other] = servers;
+  const { credential, asking, answer } = await heldRefresh(stopping);
   const stopped = stopping.stop();
-  gate.resolve(null);
-  assert.equal(await stopped, 0);
-  await asking;
+  answer();
+  const [code] = await Promise.all([stopped, asking.catch(() => {})]);
+  assert.equal(code, 0);
   assert.equal((await validate(other.client, credential)).refresh, null);
   assert.equal(fake.refreshes.length, 1);
   servers = [await serve(), other];
 });
 
 test("one that was frozen while it refreshed does not write over what came since", async () => {
-  const credential = await newOAuthCredential(servers[1].client, fake);
   fake.settings.rotates = false;
-  fake.expire();
-  const gate = Promise.withResolvers<null>();
-  fake.settings.onRefresh = () => gate.promise;
   const [frozen, other] = servers;
-  const asking = validate(frozen.client, credential);
-  await fake.heard.until(() => fake.refreshes[0]);
+  const { credential, asking, answer } = await heldRefresh(frozen);
   frozen.freeze();
-  gate.resolve(null);
+  answer();
   await outwait(credential);
   assert.equal((await validate(other.client, credential)).status, "valid");
   const { access_token } = fake;
@@ -130,12 +131,7 @@ test("one that was frozen while it refreshed does not write over what came since
 });
 
 test("a secret that a client sets while the old one is refreshed stays", async () => {
-  const credential = await newOAuthCredential(servers[0].client, fake);
-  fake.expire();
-  const gate = Promise.withResolvers<null>();
-  fake.settings.onRefresh = () => gate.promise;
-  const asking = validate(servers[0].client, credential);
-  await fake.heard.until(() => fake.refreshes[0]);
+  const { credential, asking, answer } = await heldRefresh(servers[0]);
   const { vault_id, id } = credential;
   const auth = {
     type: "mcp_oauth",
@@ -143,13 +139,32 @@ test("a secret that a client sets while the old one is refreshed stays", async (
     refresh: { refresh_token: "by-hand-too" },
   } as const;
   await servers[1].client.beta.vaults.credentials.update(id, { vault_id, auth });
-  gate.resolve(null);
+  answer();
   assert.equal((await asking).status, "invalid");
   fake.settings.onRefresh = undefined;
   fake.access_token = "by-hand";
   assert.equal((await validate(servers[0].client, credential)).status, "valid");
   fake.expire();
   fake.refresh_token = "by-hand-too";
+  const { status, refresh } = await validate(servers[1].client, credential);
+  assert.deepEqual([status, refresh?.status], ["valid", "succeeded"]);
+});
+
+test("a client that sets another part of the secret meanwhile does not lose the refresh token that was given", async () => {
+  const { credential, asking, answer } = await heldRefresh(servers[0]);
+  const { vault_id, id } = credential;
+  const auth = { type: "mcp_oauth", access_token: "by-hand", expires_at: "2999-01-01T00:00:00Z" } as const;
+  await servers[1].client.beta.vaults.credentials.update(id, { vault_id, auth });
+  answer();
+  // What the client has set stays.
+  assert.equal((await asking).status, "invalid");
+  fake.settings.onRefresh = undefined;
+  fake.access_token = "by-hand";
+  assert.equal((await validate(servers[1].client, credential)).status, "valid");
+  const shown = await servers[1].client.beta.vaults.credentials.retrieve(id, { vault_id });
+  assert.ok("expires_at" in shown.auth && shown.auth.expires_at === auth.expires_at);
+  // The fake takes the one that it has given last, and no other.
+  fake.expire();
   const { status, refresh } = await validate(servers[1].client, credential);
   assert.deepEqual([status, refresh?.status], ["valid", "succeeded"]);
 });

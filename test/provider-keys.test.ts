@@ -9,7 +9,7 @@ import type { ModelsFile } from "../src/config/models.ts";
 import { type FakeUpstream, startFakeUpstream } from "./fakes/upstream.ts";
 import { jsonReply } from "./fakes/wire.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
-import { isOf, listed, newSession, prepare, turn } from "./harness/session.ts";
+import { isOf, listed, message, newSession, prepare, turn } from "./harness/session.ts";
 
 const poison = "sk-poisoned-0123456789";
 const logged: string[] = [];
@@ -18,8 +18,16 @@ let echo: FakeUpstream<unknown>;
 let api: TestServer;
 let providers: NonNullable<ModelsFile["providers"]>;
 
+/** Instead: says the key where a stream should have JSON. */
+let babbles = false;
+
 before(async () => {
   echo = await startFakeUpstream(({ headers }) => {
+    if (babbles)
+      return {
+        headers: { "content-type": "text/event-stream" },
+        chunks: [`event: message_start\ndata: {"key":${poison}}\n\n`],
+      };
     const message = `These are no good: ${JSON.stringify(headers)}`;
     return jsonReply(401, { error: { type: "authentication_error", message }, message });
   });
@@ -60,6 +68,22 @@ describe("a key that a provider repeats in its error", () => {
       const entries = await api.db.query({ name: "test_all", text: "select body from event" }, []);
       const seen = JSON.stringify([streamed, await listed(api.client, id), entries, logged]);
       assert.ok(!seen.includes(poison));
+    });
+  }
+
+  for (const name of ["anthropic", "openai", "google", "mistral", "gateway"]) {
+    test(`is not in what is said of a stream on ${name} that makes no sense, nor a piece of it`, async () => {
+      const { beta } = api.client;
+      const { id } = await newSession(api.client, await prepare(api.client, `${name}/claude-opus-5-5`));
+      babbles = true;
+      await beta.sessions.events.send(id, { events: [message("go")] });
+      const failed = (event: { type: string }) => event.type === "session.error";
+      let events = await listed(api.client, id);
+      while (!events.some(failed)) events = await listed(api.client, id);
+      babbles = false;
+      assert.match(JSON.stringify(events.find(failed)), /it is not valid JSON/);
+      assert.ok(!JSON.stringify([events, logged]).includes(poison.slice(0, 6)));
+      await beta.sessions.events.send(id, { events: [{ type: "user.interrupt" }] });
     });
   }
 

@@ -9,7 +9,9 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { CredentialCreateParams } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
 import { type Egress, startEgress } from "../src/egress/egress.ts";
+import { startFakeMcp } from "./fakes/mcp.ts";
 import { certificateOf, listen, upstreamAddress } from "./harness/egress.ts";
+import { calling, errorsIn, mcpTexts } from "./harness/mcp.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import { type Facts, newSession, prepare, resultsIn, turn } from "./harness/session.ts";
 
@@ -34,7 +36,7 @@ const upstream = createServer(tls, async (request, response) => {
 
 before(async () => {
   port = await listen(upstream);
-  api = await startTestServer({ vault_socket });
+  api = await startTestServer({ vault_socket, allow_private_hosts: ["127.0.0.1"] });
   egress = await startEgress({
     socket_path: join(api.hands.folder, "egress.sock"),
     vault_socket,
@@ -218,6 +220,45 @@ describe("a secret of a vault", () => {
     const results = resultsIn(events);
     assert.equal(results.length, 4);
     for (const said of results) assert.ok(said.includes(shown), said.slice(0, 200));
+  });
+
+  test("that an MCP server has come to know is in nothing that it says", async (t) => {
+    const mcp = await startFakeMcp([{ name: "look", run: () => `has ${secret}.` }]);
+    t.after(() => mcp.close());
+    const agent = await api.client.beta.agents.create({
+      name: "with an MCP server",
+      model: "simulated",
+      mcp_servers: [{ type: "url", name: "one", url: mcp.url }],
+      tools: [
+        { type: "agent_toolset_20260401" },
+        {
+          type: "mcp_toolset",
+          mcp_server_name: "one",
+          default_config: { permission_policy: { type: "always_allow" } },
+        },
+      ],
+    });
+    const vault = await vaultWith({ secret_name: "API_KEY", secret_value: secret });
+    const { id } = await api.client.beta.sessions.create({
+      agent: agent.id,
+      environment_id: facts.environment_id,
+      vault_ids: [vault.id],
+    });
+    assert.equal((await run(id, "printenv API_KEY"))[0]?.length, secret.length);
+    const { run: look } = mcp.tools[0] ?? {};
+    mcp.tools = [{ name: "look", description: `Knows ${secret}.`, ...(look && { run: look }) }];
+    mcp.raw.push({ name: `odd ${secret}`, inputSchema: 5 });
+    await mcp.sayChanged();
+    const events = [
+      ...(await turn(api.client, id, calling("one", "look"))),
+      ...(await turn(api.client, id, calling("one", "look"))),
+    ];
+    assert.match(mcpTexts(events).join(), /^has sk-ant-[^.]+\./);
+    assert.match(JSON.stringify(errorsIn(events)), /tools that cannot be used/);
+    const log = { name: "whole_log", text: "select body from event where session_id = $1" };
+    const entries = JSON.stringify(await api.db.query(log, [id]));
+    assert.match(entries, /"Knows sk-ant-[^.]+\./);
+    assert.ok(!entries.includes(secret));
   });
 
   test("is another session's by another placeholder alone, and of a session without vaults there is none", async () => {

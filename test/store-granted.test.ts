@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 import type { Granted } from "../src/authorize/authorize.ts";
+import { connect } from "../src/cli/client/connection.ts";
 import { findPlace, storeGranted } from "../src/cli/client/store-granted.ts";
+import { limits } from "../src/limits.ts";
+import { startCuttingProxy } from "./harness/cutting-proxy.ts";
+import { testKey } from "./harness/headers.ts";
 import { startTestServer } from "./harness/server.ts";
 
 const api = await startTestServer();
@@ -79,13 +83,64 @@ test("what cannot become the credential that was there takes its place", async (
 
 test("a credential that could not be replaced is named", async () => {
   const { stored } = await store();
-  await assert.rejects(store({ access_token: "two words", refresh: null }), (error: Error) => {
-    assert.match(
-      error.message,
-      new RegExp(`^${stored.id} is archived, and the new credential could not be stored: `),
-    );
-    return !error.message.includes("two words");
+  const token_endpoint = "http://auth.example/token";
+  await assert.rejects(store({ refresh: { ...refresh, token_endpoint } }), (error: Error) => {
+    const said = `${stored.id} is archived, and the new credential could not be stored: auth.refresh.token_endpoint: `;
+    assert.ok(error.message.startsWith(said), error.message);
+    return true;
   });
+});
+
+test("what no vault takes costs nobody the credential that was there", async () => {
+  const { stored } = await store();
+  const others: [Partial<Granted>, RegExp][] = [
+    [{ access_token: "two words", refresh: null }, /\(auth\.access_token: must be/],
+    [{ refresh: { ...refresh, refresh_token: "hush\t" } }, /\(auth\.refresh\.refresh_token: must be/],
+    [{ refresh: { ...refresh, client_id: "\u001b[31m" } }, /\(auth\.refresh\.client_id: must be/],
+  ];
+  for (const [changed, why] of others)
+    await assert.rejects(store(changed), (error: Error) => {
+      assert.match(error.message, /^what was granted for mcp\.example fits into no vault /);
+      assert.match(error.message, why);
+      return !/two words|hush|\u001b/.test(error.message);
+    });
+  assert.deepEqual(
+    (await active()).map(({ id }) => id),
+    [stored.id],
+  );
+});
+
+test("what it may do is written down where there is room, and where it is a scope", async () => {
+  const full = Object.fromEntries(Array.from({ length: 15 }, (_, n) => [`k${n}`, "v"]));
+  const { stored } = await store({ refresh: null });
+  await vaults.credentials.update(stored.id, { vault_id: vault, metadata: full });
+  assert.equal((await store({ refresh: null })).stored.metadata.scope, "a b");
+  await vaults.credentials.update(stored.id, { vault_id: vault, metadata: { scope: null, k15: "v" } });
+  assert.equal((await store({ refresh: null })).stored.metadata.scope, undefined);
+  const moved = await store();
+  assert.deepEqual(moved.stored.metadata, { ...full, k15: "v" });
+  const unsaid = await store({ scope: "a\u0000\u001b[31m" });
+  assert.deepEqual(unsaid.stored.metadata, moved.stored.metadata);
+});
+
+test("where the answer is lost, there is one credential nonetheless", async () => {
+  const cutting = await startCuttingProxy(api.url);
+  after(() => cutting.close());
+  const client = connect(cutting.url, testKey);
+  const place = await findPlace(client, server, vault);
+  cutting.cutNextAnswer();
+  const stored = await storeGranted(client, place, { server, granted: granted(), name: null });
+  assert.equal(cutting.cuts(), 1);
+  assert.deepEqual(await active(), [stored]);
+});
+
+test("where no vault can hold it, nobody is asked for their consent", async () => {
+  const auth = { type: "static_bearer", token: "hush-hush-hush" } as const;
+  for (let n = 0; n < limits.vault_credentials_max; n += 1)
+    await vaults.credentials.create(vault, { auth: { ...auth, mcp_server_url: `https://${n}.example` } });
+  await assert.rejects(store(), /has 20 credentials, which is the most/);
+  await vaults.archive(vault);
+  await assert.rejects(store(), new RegExp(`vault ${vault} is archived`));
 });
 
 test("two who store at once leave one credential", async () => {

@@ -84,6 +84,12 @@ test("of the servers on a machine those are asked that live, while programs go o
     servers = servers.with(n, await serve());
     assert.deepEqual(sockets(), ["vault.sock", "vault.sock.2"], "it takes what is left");
   }
+  // One that stands still holds nobody up.
+  for (const each of servers) {
+    each.freeze();
+    await further();
+    each.thaw();
+  }
   // All at once, before others begin: programs wait.
   await Promise.all(servers.map((each) => each.kill()));
   const users = process.getuid?.() === 0 ? ["--vault-client", "65533:65533"] : [];
@@ -98,4 +104,11 @@ test("of the servers on a machine those are asked that live, while programs go o
     ["ok"],
   );
   assert.deepEqual([...new Set(heard)], [secret]);
+  // Whoever was told of a use and died, or stood still: it is in the audit once.
+  const audited = async () => {
+    const uses = await last.client.get<{ data: { count: number }[] }>(`/v1/sessions/${id}/audit`);
+    return uses.data.reduce((sum, { count }) => sum + count, 0);
+  };
+  while ((await audited()) < heard.length) await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.equal(await audited(), heard.length);
 });

@@ -51,14 +51,18 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     }
   };
 
-  const documented = openApiDocument(parts.routes, parts.version);
+  // Few ever ask for it, and it takes a tenth of a second to make.
+  let documented: ReturnType<typeof openApiDocument> | null = null;
   app.get(
     "/healthz",
     answering((_, headers) => health(parts, headers)),
   );
   app.get(
     "/openapi.json",
-    answering(async (_, headers) => json(documented, 200, headers)),
+    answering(async (_, headers) => {
+      documented ??= openApiDocument(parts.routes, parts.version);
+      return json(documented, 200, headers);
+    }),
   );
   for (const route of parts.routes) {
     app.on(

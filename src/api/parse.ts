@@ -72,7 +72,11 @@ const describe: z.core.$ZodErrorMap = (issue) => {
 };
 
 /** What other servers take secrets in. Here none is part of a session, an agent or an environment. */
-const secretFields = new Set(["secrets", "sandbox", "environment_variables", "env_vars", "env"]);
+const secretFields = new Set([
+  ...["secret", "secrets", "sandbox", "environment_variables", "env_vars", "env", "credentials"],
+  // Of an MCP server.
+  ...["authorization_token", "headers"],
+]);
 const unknown = (field: string) =>
   secretFields.has(field)
     ? "unknown field; a secret becomes a credential of a vault, and the session names the vault in vault_ids"

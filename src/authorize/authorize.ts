@@ -8,6 +8,7 @@ import {
   startAuthorization,
   validateAuthorizationResponseIssuer,
 } from "@modelcontextprotocol/client";
+import { limits } from "../limits.ts";
 import { createAsk, requireSafe } from "./ask.ts";
 import { clientAt, type OwnClient } from "./client.ts";
 import { type ClientProof, tokensOfClient } from "./client-credentials.ts";
@@ -32,6 +33,8 @@ export type Consent =
 export interface Authorization {
   server: URL;
   consent: Consent;
+  /** Who alone may authorize. Null: whoever the server says; no secret is sent to them. */
+  issuer: string | null;
   /** In place of what the servers say. */
   scope: string | null;
   /** Of the credential that is to be replaced. */
@@ -84,12 +87,30 @@ export async function authorize(authorization: Authorization): Promise<Granted> 
     challenged_scope: first.status === "refused" ? first.scope : null,
   });
   authorization.found?.(found);
+  requireIssuer(found, authorization);
   const granted =
     consent.type === "person"
       ? await byPerson(found, consent, { server, ask })
       : grantedOf(await tokensOfClient(found, consent, ask), found, null);
   await requireTaken(authorization, granted, ask);
   return granted;
+}
+
+/** A secret goes to nobody whom only the MCP server has named. */
+function requireIssuer({ issuer }: Discovered, { issuer: named, consent }: Authorization): void {
+  if (named === null && !hasSecret(consent)) return;
+  const plain = (url: string) => url.replace(/\/$/, "");
+  if (named !== null && plain(named) === plain(issuer)) return;
+  throw new NotAuthorized(
+    named === null
+      ? `the MCP server says that ${issuer} authorizes for it: if the client's secret is for that one, add --issuer ${issuer}`
+      : `the MCP server says that ${issuer} authorizes for it, and not ${named}: nothing was sent`,
+  );
+}
+
+function hasSecret(consent: Consent): boolean {
+  if (consent.type === "client") return consent.proof.type !== "private_key";
+  return consent.client.type === "known" && consent.client.client_secret !== null;
 }
 
 async function byPerson(
@@ -114,6 +135,8 @@ async function byPerson(
     throw new NotAuthorized(`${found.issuer} cannot be asked: ${(error as Error).message}`);
   });
   requireSafe(authorizationUrl, server);
+  if (authorizationUrl.href.length > limits.authorize_page_chars_max)
+    throw new NotAuthorized(`${found.issuer} wants to be asked at an address that is too long to be opened`);
   const brought = await consent.ask(authorizationUrl, state);
   const code = codeIn(brought, found);
   const iss = brought.get("iss");
@@ -154,7 +177,7 @@ function grantedOf(
 ): Granted {
   if (!/^bearer$/i.test(token_type))
     throw new NotAuthorized(`${issuer} gives tokens of a kind that is not used here: only bearer tokens are`);
-  const lasts = expires_in !== undefined && expires_in > 0;
+  const lasts = expires_in !== undefined && expires_in > 0 && expires_in <= limits.oauth_expires_s_max;
   return {
     access_token,
     expires_in_s: lasts ? expires_in : null,

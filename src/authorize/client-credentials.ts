@@ -8,15 +8,13 @@ import {
   requestJwtAuthorizationGrant,
   selectClientAuthMethod,
 } from "@modelcontextprotocol/client";
-import { requireIssuer } from "./client.ts";
 import type { Discovered } from "./discover.ts";
 import { NotAuthorized } from "./failed.ts";
 import { tokenError } from "./token-error.ts";
 
 /** By what a client proves that it is the one. */
 export type ClientProof =
-  /** `issuer`: whom alone it may be sent to. */
-  | { type: "secret"; secret: string; issuer: string | null }
+  | { type: "secret"; secret: string }
   /** In PKCS 8. It signs, and is sent to nobody. */
   | { type: "private_key"; pem: string; algorithm: string }
   | Vouched;
@@ -25,7 +23,6 @@ export type ClientProof =
 export interface Vouched {
   type: "vouched";
   secret: string;
-  issuer: string | null;
   id_token: string;
   /** The token endpoint of the identity provider. */
   provider: string;
@@ -40,7 +37,6 @@ export async function tokensOfClient(
   ask: FetchLike,
 ): Promise<OAuthTokens> {
   const { url, metadata, resource, scope, issuer } = found;
-  if (proof.type !== "private_key") requireIssuer(found, proof.issuer);
   if (proof.type === "vouched") return tokensOfVouched(found, client_id, proof, ask);
   const own = { clientId: client_id, expectedIssuer: issuer };
   const provider =

@@ -15,8 +15,7 @@ export type OwnClient =
   | { type: "new" }
   /** By a document at an https URL; where the server takes no such ones, as a new client. */
   | { type: "document"; url: string }
-  /** `issuer`: whom alone the secret may be sent to. */
-  | { type: "known"; client_id: string; client_secret: string | null; issuer: string | null };
+  | { type: "known"; client_id: string; client_secret: string | null };
 
 export async function clientAt(
   found: Discovered,
@@ -26,8 +25,7 @@ export async function clientAt(
 ): Promise<OAuthClientInformationMixed> {
   const { metadata, scope, url } = found;
   if (own.type === "known") {
-    const { client_id, client_secret, issuer } = own;
-    if (client_secret !== null) requireIssuer(found, issuer);
+    const { client_id, client_secret } = own;
     return { client_id, ...(client_secret !== null && { client_secret }) };
   }
   if (own.type === "document" && metadata?.client_id_metadata_document_supported)
@@ -53,17 +51,6 @@ export async function clientAt(
   } catch (error) {
     throw registrationError(error, found);
   }
-}
-
-/** A secret goes to nobody whom only the MCP server has named. */
-export function requireIssuer({ issuer }: Discovered, named: string | null): void {
-  const plain = (url: string) => url.replace(/\/$/, "");
-  if (named !== null && plain(named) === plain(issuer)) return;
-  throw new NotAuthorized(
-    named === null
-      ? `the MCP server says that ${issuer} authorizes for it: if the client's secret is for that one, add --issuer ${issuer}`
-      : `the MCP server says that ${issuer} authorizes for it, and the client is one of ${named}: nothing was sent`,
-  );
 }
 
 /** Without a secret where that is possible: a redirect to this machine proves more than a secret that lies on it. */

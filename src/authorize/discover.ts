@@ -6,6 +6,7 @@ import {
   type OAuthClientProvider,
   selectResourceURL,
 } from "@modelcontextprotocol/client";
+import { limits } from "../limits.ts";
 import { NotAuthorized, shown } from "./failed.ts";
 
 /** Who authorizes for an MCP server, and what for. */
@@ -58,7 +59,8 @@ export async function discover(looking: Looking): Promise<Discovered> {
 
 /** It is shown to a person, who may copy it to a shell. */
 function requirePlain(issuer: string): void {
-  if (/^https?:\/\/[\w.:[\]-]+(\/[\w./~%@+=,:-]*)?$/.test(issuer)) return;
+  const isShort = issuer.length <= limits.authorize_said_chars_max;
+  if (isShort && /^https?:\/\/[\w.:[\]-]+(\/[\w./~%@+=,:-]*)?$/.test(issuer)) return;
   throw new NotAuthorized("the authorization server has a name that no address of the web has");
 }
 
@@ -68,15 +70,17 @@ function requirePlain(issuer: string): void {
  */
 async function serverInfo(ask: FetchLike, server: URL, metadata_url: URL | null) {
   const options = { fetchFn: ask, ...(metadata_url && { resourceMetadataUrl: metadata_url }) };
+  const isOfOrigin = (url: string, issuer: string | undefined) =>
+    url === new URL("/", server).href && URL.parse(issuer ?? "")?.origin === server.origin;
   try {
     return await discoverOAuthServerInfo(server, options);
   } catch (error) {
-    const isAtOrigin =
-      error instanceof IssuerMismatchError &&
-      error.expected === new URL("/", server).href &&
-      URL.parse(error.received ?? "")?.origin === server.origin;
-    if (!isAtOrigin) throw error;
-    return discoverOAuthServerInfo(server, { ...options, skipIssuerMetadataValidation: true });
+    if (!(error instanceof IssuerMismatchError) || !isOfOrigin(error.expected ?? "", error.received))
+      throw error;
+    const found = await discoverOAuthServerInfo(server, { ...options, skipIssuerMetadataValidation: true });
+    // It was asked once more, and can have said something else, which nobody has compared.
+    if (!isOfOrigin(found.authorizationServerUrl, found.authorizationServerMetadata?.issuer)) throw error;
+    return found;
   }
 }
 

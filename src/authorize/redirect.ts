@@ -22,14 +22,16 @@ const path = "/callback";
 export async function listenForRedirect(port: number): Promise<Redirect> {
   let waiting: { state: string; resolve(params: URLSearchParams): void } | null = null;
   let isOver = false;
+  let hosts: string[] = [];
   const server = createServer((request, response) => {
     response.setHeader("connection", "close");
-    const hosts = [`127.0.0.1:${portOf()}`, `localhost:${portOf()}`];
     // A page of somebody else whose name leads here is no answer either.
     if (!hosts.includes(request.headers.host ?? ""))
       return page(response, 421, "This is not what you looked for.");
-    const { pathname, searchParams } = new URL(request.url ?? "", "http://x");
-    if (pathname !== path || request.method !== "GET") return page(response, 404, "There is nothing here.");
+    const asked = URL.parse(request.url ?? "", "http://x");
+    if (asked?.pathname !== path || request.method !== "GET")
+      return page(response, 404, "There is nothing here.");
+    const { searchParams } = asked;
     if (isOver) return page(response, 410, "This has been answered already. You can close this page.");
     if (!waiting || !isAnswer(searchParams, waiting.state))
       return page(
@@ -48,7 +50,6 @@ export async function listenForRedirect(port: number): Promise<Redirect> {
         : "Nothing was allowed. The terminal says why; you can close this page.",
     );
   });
-  const portOf = () => (server.address() as AddressInfo | null)?.port;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
       reject(
@@ -59,8 +60,11 @@ export async function listenForRedirect(port: number): Promise<Redirect> {
     );
     server.listen(port, "127.0.0.1", resolve);
   });
+  const { port: at } = server.address() as AddressInfo;
+  // As browsers write them: without the port where it is 80.
+  hosts = ["127.0.0.1", "localhost"].map((name) => new URL(`http://${name}:${at}`).host);
   return {
-    url: `http://127.0.0.1:${portOf()}${path}`,
+    url: `http://127.0.0.1:${at}${path}`,
     comes: (state, signal) =>
       new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason);

@@ -29,7 +29,7 @@ import { needsSetup } from "./environment-setup.ts";
 import { mcpToolNamed } from "./mcp.ts";
 import { createMemory } from "./memory.ts";
 import type { RepositorySource } from "./place-repositories.ts";
-import { runMcpTool } from "./run-mcp-tool.ts";
+import { listMcpTools, runMcpTool } from "./run-mcp-tool.ts";
 import { noSandbox, sandboxEffects } from "./sandbox-effects.ts";
 import { type AgentFacts, type SessionFacts, toolConfigOf } from "./session.ts";
 import type { Spending } from "./spending.ts";
@@ -245,7 +245,7 @@ export function startBrain(parts: BrainParts): Brain {
       flushPreviews: () => parts.previews.flush(lease.session_id),
       ...sandbox,
       webTools,
-      listMcp: (server, signal) => mcp.list(server, signal),
+      listMcp: (server, signal) => listMcpTools(server, { mcp, credentials }, signal),
       watchMcp: (changed) => mcp.watch(changed),
       async runTool(call, signal, { agent, mcp_servers, thread, ...restoring }) {
         if (call.mcp) {

@@ -7,12 +7,13 @@ import { primaryThreadOf } from "../log/thread-id.ts";
 import type { ModelEvent } from "../models/model.ts";
 import { noUsage } from "../models/model.ts";
 import { newId } from "../protocol/ids.ts";
-import { drive, type Effects } from "./drive.ts";
+import { drive } from "./drive.ts";
 import { fold } from "./fold.ts";
 import { provisional } from "./pen.ts";
 import { emptyState, storedState } from "./state.ts";
 import { calls, factsOf, freeLease, message, never, type Script, says, testSession } from "./testing.ts";
 import { holding, notes, runTurns, shape } from "./testing-compaction.ts";
+import { Crash, diesAt } from "./testing-crash.ts";
 
 const db = await testDatabase();
 after(() => db.close());
@@ -196,46 +197,6 @@ describe("a turn", () => {
   });
 });
 
-class Crash extends Error {}
-
-/** Lets `n` boundaries pass, then dies at the next one: before or after each append and each effect. */
-function crashAt(n: number, effects: Effects): { effects: Effects; crashed(): boolean } {
-  let passed = 0;
-  let dead = false;
-  const boundary = () => {
-    if (dead || passed === n) {
-      dead = true;
-      throw new Crash();
-    }
-    passed += 1;
-  };
-  return {
-    crashed: () => dead,
-    effects: {
-      ...effects,
-      async append(request) {
-        boundary();
-        const result = await effects.append(request);
-        boundary();
-        return result;
-      },
-      async *callModel(request, signal) {
-        boundary();
-        for await (const event of effects.callModel(request, signal)) {
-          boundary();
-          yield event;
-        }
-      },
-      async runTool(call, signal, asking) {
-        boundary();
-        const result = await effects.runTool(call, signal, asking);
-        boundary();
-        return result;
-      },
-    },
-  };
-}
-
 describe("a brain that dies", () => {
   test("at any boundary of a tool turn leaves the next one the same end, and each command ran once", async () => {
     let boundaries = 0;
@@ -243,14 +204,8 @@ describe("a brain that dies", () => {
       const session = await testSession(db, toolTurn);
       await session.send(message("Run both"));
       const facts = factsOf(session);
-      const lease = await session.claim();
-      const first = crashAt(n, session.effects(lease));
-      await drive(facts, lease, first.effects, never).catch((error) => {
-        if (!(error instanceof Crash)) throw error;
-      });
-      if (!first.crashed()) break;
+      if (!(await diesAt(n, db, session))) break;
       boundaries += 1;
-      await freeLease(db, session.id);
       const second = await session.claim();
       assert.equal(await drive(facts, second, session.effects(second), never), "parked");
 
@@ -289,14 +244,8 @@ describe("a brain that dies", () => {
       const session = await testSession(db, summed);
       await runTurns(session, "First");
       await session.send(message("Second"));
-      const lease = await session.claim();
-      const first = crashAt(n, session.effects(lease));
-      await drive(factsOf(session), lease, first.effects, never).catch((error) => {
-        if (!(error instanceof Crash)) throw error;
-      });
-      if (!first.crashed()) break;
+      if (!(await diesAt(n, db, session))) break;
       boundaries += 1;
-      await freeLease(db, session.id);
       const second = await session.claim();
       const facts = { ...factsOf(session), fold_from: second.fold_from };
       assert.equal(await drive(facts, second, session.effects(second), never), "parked");

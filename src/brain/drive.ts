@@ -61,7 +61,7 @@ export interface Effects {
   cancelSetUp(): void;
   /** Stops a command that an earlier brain has started and that nobody waits for any more. */
   cancelTool(call: Call): void;
-  /** Asks an MCP server of the agent for its tools. Never rejects; abort ends it. */
+  /** Asks an MCP server of the agent for its tools. Whatever goes wrong with the server is an answer; abort ends it. */
   listMcp(server: McpServer, signal: AbortSignal): Promise<McpListed>;
   /**
    * From now on calls `changed` with the name of a server that has other tools than it has listed. Returns those of which that

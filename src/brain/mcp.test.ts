@@ -5,23 +5,16 @@ import { testDatabase } from "../db/testing.ts";
 import type { Lease } from "../log/lease.ts";
 import type { McpTool } from "../protocol/mcp-tools.ts";
 import { createMcp } from "../tools/mcp/mcp.ts";
+import { mcpToolName } from "../tools/mcp/names.ts";
+import { createRedactor, type Redactor } from "../vault/redact.ts";
+import { CredentialsUnusable } from "./credentials.ts";
 import { drive, type Effects } from "./drive.ts";
 import { fold } from "./fold.ts";
-import type { McpListed } from "./mcp.ts";
-import { runMcpTool } from "./run-mcp-tool.ts";
+import { type McpListed, mcpDefinitions, mcpToolsOf } from "./mcp.ts";
+import { listMcpTools, runMcpTool } from "./run-mcp-tool.ts";
 import type { AgentFacts } from "./session.ts";
-import {
-  calls,
-  factsOf,
-  freeLease,
-  message,
-  never,
-  of,
-  type Script,
-  says,
-  testAgent,
-  testSession,
-} from "./testing.ts";
+import { calls, factsOf, message, never, of, type Script, says, testAgent, testSession } from "./testing.ts";
+import { diesAt } from "./testing-crash.ts";
 
 const database = await testDatabase();
 const db = openDatabase({ url: database.url });
@@ -55,36 +48,6 @@ const listed: McpListed = {
   tools: [toolOf("writes"), toolOf("reads", true), toolOf("asked")],
   left_out: [],
 };
-
-class Crash extends Error {}
-
-/** Lets `n` boundaries pass, then dies at the next one. */
-function crashAt(n: number, effects: Effects): { effects: Effects; crashed(): boolean } {
-  let passed = 0;
-  let dead = false;
-  const boundary = () => {
-    if (dead || passed === n) {
-      dead = true;
-      throw new Crash();
-    }
-    passed += 1;
-  };
-  const within = async <T>(run: () => Promise<T>): Promise<T> => {
-    boundary();
-    const result = await run();
-    boundary();
-    return result;
-  };
-  return {
-    crashed: () => dead,
-    effects: {
-      ...effects,
-      append: (request) => within(() => effects.append(request)),
-      listMcp: (...asked) => within(() => effects.listMcp(...asked)),
-      runTool: (...asked) => within(() => effects.runTool(...asked)),
-    },
-  };
-}
 
 describe("a brain that dies", () => {
   for (const [name, repeatable] of [
@@ -127,16 +90,10 @@ describe("a brain that dies", () => {
                 signal,
               ),
           });
-        const lease = await session.claim();
-        const first = crashAt(n, effectsOf(lease));
-        await drive(facts, lease, first.effects, never).catch((error) => {
-          if (!(error instanceof Crash)) throw error;
-        });
-        if (!first.crashed()) {
+        if (!(await diesAt(n, db, session, facts, effectsOf))) {
           assert.ok(n >= 8, `only ${n} boundaries were met`);
           return;
         }
-        await freeLease(db, session.id);
         const second = await session.claim();
         assert.equal(await drive(facts, second, effectsOf(second), never), "parked");
         const entries = await session.entries();
@@ -159,7 +116,51 @@ const unconnected = createMcp({
   elicitation: "decline",
 }).of({ workspace_id: "w", session_id: "sesn_1" });
 
+describe("what a server says of its tools", () => {
+  const secret = "a-secret-of-the-session-0123456789";
+  const about = (text: string): McpListed => ({
+    status: "listed",
+    tools: [{ ...toolOf("t"), description: text, input_schema: { type: "object", description: text } }],
+    left_out: [{ name: text, reason: "is no tool" }],
+  });
+  const listing = (listed: McpListed, redactor: () => Promise<Redactor>) =>
+    listMcpTools(server, { mcp: { list: async () => listed }, credentials: { redactor } }, never);
+
+  test("shows no secret of the session", async () => {
+    const redactor = async () => createRedactor([{ secret }]);
+    const hidden = "*".repeat(secret.length);
+    assert.deepEqual(await listing(about(secret), redactor), about(hidden));
+    assert.deepEqual(await listing({ status: "unreachable", message: secret }, redactor), {
+      status: "unreachable",
+      message: hidden,
+    });
+  });
+
+  test("is not shown where nobody can look for them", async () => {
+    const redactor = () => Promise.reject(new CredentialsUnusable("they are sealed"));
+    const listed = await listing(about("a tool"), redactor);
+    assert.deepEqual(listed, {
+      status: "unreachable",
+      message: 'The tools of the MCP server "one" cannot be shown: they are sealed.',
+    });
+  });
+});
+
 describe("the tools of a server", () => {
+  test("have different names towards the model, whatever names it makes up", () => {
+    // Found among some ten million of them.
+    const names = ["щшешйа", "уцтхка"];
+    assert.equal(mcpToolName("one", names[0] ?? ""), mcpToolName("one", names[1] ?? ""));
+    const tools = [...names, "other"].map((name) => toolOf(name));
+    const servers = [{ ...server, tools, due: false, again: false, failed: null }];
+    const known = mcpToolsOf(agent, servers);
+    assert.deepEqual(
+      known.map(({ tool }) => tool.name),
+      [names[0], "other"],
+    );
+    assert.equal(mcpDefinitions(agent, servers).length, 2);
+  });
+
   const turn = async (script: Script, changed: Partial<Effects>) => {
     const session = await testSession(db, script);
     await session.send(message("Go"));
@@ -205,6 +206,25 @@ describe("the tools of a server", () => {
     await drive(facts, lease, session.effects(lease, changed), never);
     assert.equal(asked, 2);
     assert.ok(session.asked.at(-1)?.tools.some(({ name }) => name === "mcp__one__writes"));
+  });
+
+  test("are called in vain where the server is gone: one error says it for all calls of a run", async () => {
+    const gone = { status: "unreachable", message: "down", url: server.url } as const;
+    const changed: Partial<Effects> = {
+      listMcp: async () => listed,
+      runTool: async () => ({ content: [{ type: "text", text: "no" }], is_error: true, failure: gone }),
+    };
+    const script: Script = ({ messages }) =>
+      JSON.stringify(messages.at(-1)).includes("tool_result")
+        ? says("Hm")
+        : calls("mcp__one__writes", "mcp__one__reads");
+    const { session, facts, entries } = await turn(script, changed);
+    assert.equal(of(entries, "agent.mcp_tool_result").length, 2);
+    assert.equal(of(entries, "session.error").length, 1);
+    await session.send(message("Again"));
+    const lease = await session.claim();
+    await drive(facts, lease, session.effects(lease, changed), never);
+    assert.equal(of(await session.entries(), "session.error").length, 2);
   });
 
   test("are asked for in vain when an interrupt comes: the turn ends", async () => {

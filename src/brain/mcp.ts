@@ -19,7 +19,11 @@ export interface McpServerState {
   due: boolean;
   /** It is to be asked when the session begins to run again. */
   again: boolean;
+  /** Of what clients were told in this run: one error says it for all calls that fail so. */
+  failed: McpFailure | null;
 }
+
+export type McpFailure = "unreachable" | "unauthorized";
 
 /** A tool of an MCP server, and how the agent may use it. */
 export interface KnownMcpTool {
@@ -35,12 +39,16 @@ export interface KnownMcpTool {
 export type McpListed =
   | { status: "listed"; tools: McpTool[]; left_out: { name: string; reason: string }[] }
   /** The message holds no secret. */
-  | { status: "unreachable" | "unauthorized"; message: string }
+  | { status: McpFailure; message: string }
   | { status: "aborted" };
 
-/** Pure. In the order of the agent's toolsets, and of each server's list. */
+/**
+ * Pure. In the order of the agent's toolsets, and of each server's list. Of two whose names towards the model are the same, as a
+ * server can make them, the first is there alone: vendors refuse a request with both.
+ */
 export function mcpToolsOf(agent: AgentFacts, servers: readonly McpServerState[]): KnownMcpTool[] {
-  return toolsetsOf(agent).flatMap(({ toolset, server }) => {
+  const names = new Set<string>();
+  const all = toolsetsOf(agent).flatMap(({ toolset, server }) => {
     const known = servers.find(({ name, url }) => name === server.name && url === server.url);
     const configs = new Map(toolset.configs.map((config) => [config.name, config]));
     return (known?.tools ?? []).map((tool) => {
@@ -49,6 +57,7 @@ export function mcpToolsOf(agent: AgentFacts, servers: readonly McpServerState[]
       return { server, tool, name, enabled, policy: permission_policy.type };
     });
   });
+  return all.filter(({ name }) => !names.has(name) && names.add(name));
 }
 
 export const mcpToolNamed = (agent: AgentFacts, servers: readonly McpServerState[], name: string) =>
@@ -83,19 +92,26 @@ export function withListed(
   servers: readonly McpServerState[],
   { server_name, url, tools }: BodyOf<"mcp_tools_listed">,
 ): McpServerState[] {
-  return changed(servers, server_name, () => ({ url, tools, due: false, again: false }));
+  return changed(servers, server_name, (known) => ({
+    url,
+    tools,
+    due: false,
+    again: false,
+    failed: known?.url === url ? known.failed : null,
+  }));
 }
 
 /** What it had offered still stands: the model's requests go on extending each other. */
 export function withServerFailed(
   servers: readonly McpServerState[],
-  { server_name, url }: BodyOf<"mcp_server_failed">,
+  { server_name, url, status }: BodyOf<"mcp_server_failed">,
 ): McpServerState[] {
   return changed(servers, server_name, (known) => ({
     url,
     tools: known?.url === url ? known.tools : [],
     due: false,
     again: true,
+    failed: status,
   }));
 }
 
@@ -110,8 +126,8 @@ export function withChanged(
 
 /** The session begins to run again. */
 export const withAgainDue = (servers: McpServerState[]): McpServerState[] =>
-  servers.some(({ again }) => again)
-    ? servers.map((server) => (server.again ? { ...server, due: true } : server))
+  servers.some(({ again, failed }) => again || failed !== null)
+    ? servers.map((server) => ({ ...server, due: server.due || server.again, failed: null }))
     : servers;
 
 function changed(
@@ -128,6 +144,7 @@ function changed(
 export function listedDrafts(
   { name: server_name, url }: McpServer,
   result: McpListed,
+  state: State,
   thread: Thread,
   pen: Pen,
 ): Drafts {
@@ -147,19 +164,29 @@ export function listedDrafts(
     }
     case "unreachable":
     case "unauthorized":
-      return { ...none(), entries: serverFailed({ ...result, server_name, url }, thread, pen) };
+      return { ...none(), entries: serverFailed({ ...result, server_name, url }, state, thread, pen) };
     case "aborted":
       return none();
   }
 }
 
-/** A server that could not be reached, or has refused who asked: by a call, or when it was asked for its tools. */
+/**
+ * A server that could not be reached, or has refused who asked: by a call, or when it was asked for its tools. Nothing where
+ * that has been told in this run.
+ */
 export function serverFailed(
-  failure: { status: "unreachable" | "unauthorized"; message: string; server_name: string; url: string },
+  failure: { status: McpFailure; message: string; server_name: string; url: string },
+  state: State,
   thread: Thread,
   pen: Pen,
 ): AnyDraft[] {
   const { status, message, server_name, url } = failure;
+  if (
+    state.mcp_servers.some(
+      (known) => known.name === server_name && known.url === url && known.failed === status,
+    )
+  )
+    return [];
   const error: SessionErrorObject = {
     type: status === "unreachable" ? "mcp_connection_failed_error" : "mcp_authentication_failed_error",
     message,
@@ -168,7 +195,7 @@ export function serverFailed(
   };
   return [
     writer(thread, pen, "session")("session.error", { error }),
-    writer(thread, pen, "internal")("mcp_server_failed", { reader: 4, server_name, url }),
+    writer(thread, pen, "internal")("mcp_server_failed", { reader: 4, server_name, url, status }),
   ];
 }
 

@@ -22,7 +22,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
       const result = { content, is_error, ...extra };
       const call = thread.calls.find(({ id }) => id === tool_use_id);
       const settled = call ?? { id: tool_use_id, kind: "built_in" as const };
-      const before = [...failedServer(outcome, call, thread, pen), ...told.entries];
+      const before = [...failedServer(outcome, call, state, thread, pen), ...told.entries];
       if (!restored || restored.id === state.restore_known) {
         return {
           ...none(),
@@ -48,7 +48,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
     case "setup_ended":
       return setupDrafts(outcome, state, pen);
     case "mcp_listed":
-      return listedDrafts(outcome.server, outcome.result, thread, pen);
+      return listedDrafts(outcome.server, outcome.result, state, thread, pen);
     case "mcp_changed":
       return changedDrafts(outcome, state, thread, pen);
     case "model_aborted":
@@ -76,11 +76,12 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
 function failedServer(
   { failure }: Extract<Outcome, { type: "tool_finished" }>,
   call: Call | undefined,
+  state: State,
   thread: Thread,
   pen: Pen,
 ): AnyDraft[] {
   if (!failure || !call?.mcp) return [];
-  return serverFailed({ ...failure, server_name: call.mcp.server_name }, thread, pen);
+  return serverFailed({ ...failure, server_name: call.mcp.server_name }, state, thread, pen);
 }
 
 /** What the model has not heard of yet goes with the first result that comes. */

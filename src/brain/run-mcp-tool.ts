@@ -3,8 +3,9 @@ import { bounded } from "../tools/preview.ts";
 import { failed, type ToolResult } from "../tools/tool.ts";
 import type { keepOutput } from "../tools/toolset.ts";
 import { CredentialsUnusable, type DrivenCredentials, redacted } from "./credentials.ts";
-import type { KnownMcpTool, McpServerState } from "./mcp.ts";
+import type { KnownMcpTool, McpListed, McpServerState } from "./mcp.ts";
 import type { Outcome } from "./outcome.ts";
+import type { McpServer } from "./session.ts";
 import type { Call } from "./state.ts";
 
 type Finished = Extract<Outcome, { type: "tool_finished" }>;
@@ -44,6 +45,26 @@ export async function runMcpTool(
     return kept;
   });
   return { ...result, ...shown, ...told };
+}
+
+/** Asks an MCP server for its tools. What it says of them is searched as a result is. */
+export async function listMcpTools(
+  server: McpServer,
+  {
+    mcp,
+    credentials,
+  }: { mcp: Pick<McpSession, "list">; credentials: Pick<DrivenCredentials, "redactor"> | null },
+  signal: AbortSignal,
+): Promise<McpListed> {
+  const listed = await mcp.list(server, signal);
+  if (!credentials || listed.status === "aborted") return listed;
+  try {
+    return (await credentials.redactor()).within(listed);
+  } catch (error) {
+    if (!(error instanceof CredentialsUnusable)) throw error;
+    const message = `The tools of the MCP server "${server.name}" cannot be shown: ${error.message}.`;
+    return { status: "unreachable", message };
+  }
 }
 
 /** What cannot be looked for in it is not shown either. */

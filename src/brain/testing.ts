@@ -130,7 +130,11 @@ export const calls = (...names: string[]): ModelEvent[] => [
   },
 ];
 
-export async function testSession(db: Database, script: Script): Promise<TestSession> {
+export async function testSession(
+  db: Database,
+  script: Script,
+  agent: AgentFacts = testAgent,
+): Promise<TestSession> {
   const id = newId("session");
   await db.query(
     {
@@ -147,7 +151,7 @@ export async function testSession(db: Database, script: Script): Promise<TestSes
         insert into session_head (workspace_id, session_id, seq, last_at, status, status_at, usage, spent_nano)
         values ('w', $1, 0, drover_now(), 'idle', drover_now(), '{}', 0)`,
     },
-    [id, JSON.stringify(testAgent), primaryThreadOf(id), JSON.stringify(cloudDefault)],
+    [id, JSON.stringify(agent), primaryThreadOf(id), JSON.stringify(cloudDefault)],
   );
   return sessionAt(db, id, script);
 }

@@ -1,4 +1,5 @@
 import { closeSync, writeSync } from "node:fs";
+import { closedFolder } from "./machine.ts";
 
 /** What a child writes to descriptor 3, once. */
 export type ChildReport = { ready: Record<string, unknown> } | { failed: string };
@@ -54,8 +55,16 @@ export function lifetime(title: string, supervised: boolean): Lifetime {
   };
 }
 
-/** Gives up root for good. Everything that only root can read has to be loaded before. */
-export function dropPrivileges({ uid, gid }: { uid: number; gid: number }): void {
+/**
+ * Gives up root for good. Everything that only root can read has to be loaded before: where only root may pass to the
+ * program's files, `loadLate` loads what otherwise waits until it is needed. What a file has imported once is not
+ * looked for again when the same file imports it by the same name.
+ */
+export async function dropPrivileges(
+  { uid, gid }: { uid: number; gid: number },
+  loadLate: () => Promise<unknown>,
+): Promise<void> {
+  if (closedFolder(import.meta.dirname) !== null) await loadLate();
   process.setgroups?.([gid]);
   process.setgid?.(gid);
   process.setuid?.(uid);

@@ -48,6 +48,13 @@ async function doctor(settings: NodeJS.ProcessEnv, ...options: string[]) {
   return { said, code };
 }
 
+/** With the settings of a machine that has none. */
+let unset: ReturnType<typeof doctor> | null = null;
+function unsetDoctor() {
+  unset ??= doctor({});
+  return unset;
+}
+
 test("a machine in order passes, and a port that is taken is only a warning", async () => {
   const { port } = taken.address() as AddressInfo;
   const { said, code } = await doctor({ DROVER_PORT: String(port) }, "--json");
@@ -86,7 +93,7 @@ test("whether egress answers is said where sandboxes run", async () => {
 });
 
 test("the search provider is named, and that there is none is said", async () => {
-  const { said } = await doctor({});
+  const { said } = await unsetDoctor();
   assert.match(said, /ok {4}search {4}none, so web_search is not offered to agents; set DROVER_SEARCH/);
   const given = await doctor({ DROVER_SEARCH: "searxng", DROVER_SEARCH_URL: "http://127.0.0.1:8080/" });
   assert.match(given.said, /ok {4}search {4}through searxng at http:\/\/127\.0\.0\.1:8080\//);
@@ -117,7 +124,7 @@ test("a storage that is shared is looked at, and that a host has none is said", 
 });
 
 test("where files lie is looked at, unless that is the data directory", async () => {
-  assert.doesNotMatch((await doctor({})).said, / files /);
+  assert.doesNotMatch((await unsetDoctor()).said, / files /);
   const shared = join(folder, "files");
   const missing = await doctor({ DROVER_FILES: shared });
   assert.match(missing.said, new RegExp(`warn {2}files {5}${shared} is not there: mount it`));
@@ -184,7 +191,7 @@ test("what is sealed under older master keys is counted, and what none can open 
 
 test("git, by which repositories are fetched, is looked for", async () => {
   assert.match(
-    (await doctor({})).said,
+    (await unsetDoctor()).said,
     /ok {4}git {7}git version .*; repositories come from https:\/\/github\.com/,
   );
   const bin = join(folder, "old-git");

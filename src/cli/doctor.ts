@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -26,6 +26,7 @@ import { examineSockets } from "./examine-sockets.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 import {
   answersLocally,
+  closedFolder,
   configOrExit,
   egressSocketOf,
   handsSocketOf,
@@ -267,12 +268,6 @@ function git({ repositories: { hosts } }: Config): Finding {
   } catch {
     return warn(name, "is not installed: sessions go on without their repositories");
   }
-}
-
-/** The first on the way up that other users may not pass. */
-function closedFolder(folder: string): string | null {
-  if ((statSync(folder).mode & 0o001) === 0) return folder;
-  return dirname(folder) === folder ? null : closedFolder(dirname(folder));
 }
 
 function port({ host, port: number }: Config): Promise<Finding> {

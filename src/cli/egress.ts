@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { type Logger, pino } from "pino";
 import type { Config } from "../config.ts";
-import { type EgressOptions, startEgress } from "../egress/egress.ts";
+import { type EgressOptions, loadCertificates, startEgress } from "../egress/egress.ts";
 import { readIdentity } from "../hands/identity.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
 import { explain } from "./explain.ts";
@@ -42,6 +42,9 @@ export function egressCommand(): Command {
     .action(egress);
 }
 
+/** What it loads when it is first needed. */
+export const loadLate = (): Promise<unknown> => loadCertificates();
+
 async function egress(options: Options): Promise<void> {
   const life = lifetime("drover egress", options.supervised ?? false);
   const config = configOrExit();
@@ -64,7 +67,7 @@ async function egress(options: Options): Promise<void> {
       vault_is_awaited: options.vaultSocket !== undefined || link.listen !== undefined,
       onTrouble,
     });
-    if (options.runAs) dropPrivileges(options.runAs);
+    if (options.runAs) await dropPrivileges(options.runAs, loadLate);
     else if (isRoot()) logger.warn("egress runs as root; pass --run-as uid:gid, or start it with drover up");
     // It holds nothing that could be left half done. Whoever finds out how one connection throws must not end all others.
     process.on("uncaughtException", onTrouble);

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { restoringFolder } from "../backup/restoring.ts";
 import { ownFileStore } from "../config/files.ts";
 import { ownMasterKey } from "../config/master-key.ts";
@@ -14,6 +14,12 @@ import { writeOnce } from "./write-once.ts";
 export const thisMachine = (): Machine => ({ uid: process.getuid?.() ?? -1, home: homeFolder() });
 
 export const isRoot = () => process.getuid?.() === 0;
+
+/** The first on the way up that other users may not pass. */
+export function closedFolder(folder: string): string | null {
+  if ((statSync(folder).mode & 0o001) === 0) return folder;
+  return dirname(folder) === folder ? null : closedFolder(dirname(folder));
+}
 
 /** The settings, or the whole list of what is wrong with them and an end. */
 export const configOrExit = (env: NodeJS.ProcessEnv = process.env): Config =>

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { isReady, type ModelsConfig, type ProviderConfig, resolveModel } from "../config/models.ts";
+import { addressOf } from "../models/addresses.ts";
 import { type Reached, reach } from "../models/probe.ts";
-import { addressOf } from "../models/providers.ts";
 import { configOrExit } from "./machine.ts";
 import { painter } from "./terminal.ts";
 

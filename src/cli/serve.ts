@@ -7,8 +7,11 @@ import { modelListing } from "../models/listing.ts";
 import { listPrices } from "../models/price-table.ts";
 import { pricesOf, readPriceTable } from "../models/prices.ts";
 import { createModels } from "../models/registry.ts";
+import { loadUndici } from "../net/guard.ts";
 import { SocketTaken } from "../net/local-socket.ts";
+import { loadAuthority } from "../resources/session-pass/pass.ts";
 import { type Role, roles, startServer } from "../server.ts";
+import { loadLibrary } from "../tools/mcp/connections.ts";
 import { createSeal } from "../vault/seal.ts";
 import { listenForEgress, type VaultListener } from "../vault/socket.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
@@ -65,6 +68,9 @@ export function serveCommand(): Command {
     });
 }
 
+/** What its parts load when it is first needed. */
+export const loadLate = (): Promise<unknown> => Promise.all([loadUndici(), loadAuthority(), loadLibrary()]);
+
 /** Whatever the roles of a process are: what egress asks for is in the database. */
 async function listenForVault(
   config: Config,
@@ -105,10 +111,11 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       config.prices_file ? readPriceTable(config.prices_file) : listPrices,
       config.models,
     );
+    const models = createModels(config.models);
     prepareFileStore(config.files.store, options.runAs ?? null);
     prepareFolder(config.repositories.folder, options.runAs ?? null);
     const vault = await listenForVault(config, options, logger);
-    if (options.runAs) dropPrivileges(options.runAs);
+    if (options.runAs) await dropPrivileges(options.runAs, loadLate);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
     requireUsable(config.files.store);
 
@@ -133,7 +140,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       work_lease_ms: config.work_lease_ms,
       allow_private_hosts: config.allow_private_hosts,
       search: config.search,
-      models: createModels(config.models),
+      models,
       listing: modelListing(config.models, (message, error) => logger.warn({ err: error }, message)),
       prices,
       spending: { runtime_price: config.runtime_price, caps: config.caps },

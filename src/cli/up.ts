@@ -7,7 +7,6 @@ import { mirrorsEnvironment } from "../config/mirrors.ts";
 import type { Config } from "../config.ts";
 import { type SystemUser, systemUser } from "../db/embedded/user.ts";
 import { explain } from "./explain.ts";
-import { playHello } from "./hello.ts";
 import { lockDataDir } from "./lock.ts";
 import { logLines } from "./log-lines.ts";
 import {
@@ -254,6 +253,7 @@ function welcome(config: Config, url: string, apiKey: string): void {
 async function hello(baseUrl: string, apiKey: string): Promise<void> {
   const out = process.stdout;
   try {
+    const { playHello } = await import("./hello.ts");
     await playHello({ baseUrl, apiKey, out });
   } catch (error) {
     out.write(`The hello session did not work: ${explain(error)}\n`);

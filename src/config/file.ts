@@ -1,4 +1,4 @@
-import { parseDocument } from "yaml";
+import { createRequire } from "node:module";
 import { z } from "zod";
 import { egressShape } from "./egress.ts";
 import { handsShape } from "./hands.ts";
@@ -19,8 +19,12 @@ const fileShape = z.strictObject({
 });
 export type ConfigFile = z.infer<typeof fileShape>;
 
+/** Not every process has such a file. */
+const load = createRequire(import.meta.url);
+
 /** The text of the file that DROVER_CONFIG names. Problems name the path in it, and never a value. */
 export function parseConfigFile(text: string): { file: ConfigFile } | { problems: string[] } {
+  const { parseDocument } = load("yaml") as typeof import("yaml");
   const document = parseDocument(text, { prettyErrors: true });
   const [broken] = document.errors;
   if (broken) return { problems: [firstLine(broken.message)] };

@@ -4,7 +4,6 @@ import { limits } from "../limits.ts";
 import type { RefusedLine } from "../net/egress-wire.ts";
 import { listenLocally } from "../net/local-socket.ts";
 import { createReach, type ReachOptions } from "../net/reach.ts";
-import { createCertificates } from "./certificates.ts";
 import { openTls } from "./connect-tunnel.ts";
 import { type FarHosts, type FarHostsOptions, listenForFarHosts } from "./far-hosts.ts";
 import { readFirstLine } from "./first-line.ts";
@@ -16,6 +15,9 @@ import { createSessionVault } from "./session-vault.ts";
 import { trustedAuthorities } from "./tls-ends.ts";
 import { createUpstream } from "./upstream.ts";
 import { createWayOut } from "./way-out.ts";
+
+/** Large, and needed for the requests of sessions with credentials alone. */
+export const loadCertificates = () => import("./certificates.ts");
 
 export interface EgressOptions extends ReachOptions {
   socket_path: string;
@@ -70,7 +72,7 @@ export async function startEgress(options: EgressOptions): Promise<Egress> {
   const interception = createInterception({
     way,
     vault,
-    certificates: createCertificates(),
+    certificates: lazily(async () => (await loadCertificates()).createCertificates()),
     trusted: lazily(() => trustedAuthorities(authorities)),
     onTrouble,
   });

@@ -10,6 +10,8 @@ import { limits } from "../limits.ts";
 import { type Answer, answer, pairsOf } from "./answers.ts";
 import { type Destination, spelled, type Target } from "./destination.ts";
 import { endToEnd, framing, lengthOf } from "./headers.ts";
+import type { Asked } from "./http-front.ts";
+import { joined } from "./joined.ts";
 import { unreachable } from "./way-out.ts";
 
 /** How a request leaves, and what becomes of its answer. */
@@ -52,9 +54,9 @@ export const hostHeader = (to: Destination, defaultPort: number): string =>
   to.port === defaultPort ? spelled(to).slice(0, -`:${defaultPort}`.length) : spelled(to);
 
 /** As it came, over a connection of its own. */
-export const plainPassage = (request: IncomingMessage, target: Target, socket: Socket): Passage => ({
+export const plainPassage = ({ request, body }: Asked, target: Target, socket: Socket): Passage => ({
   upstream: requestTo(target, request, socket, [...framing(request), "connection", "close"]),
-  body: request,
+  body,
   inbound: (from) => ({
     words: from.statusMessage ?? "",
     headers: [...endToEnd(from.rawHeaders), ...lengthOf(from)],
@@ -112,7 +114,7 @@ export function forward(request: IncomingMessage, response: ServerResponse, pass
       response.sendDate = false;
       response.writeHead(from.statusCode ?? 502, inbound.words, inbound.headers);
       response.flushHeaders();
-      const last = piped(from, inbound.through, breakOff);
+      const last = piped(joined(from), inbound.through, breakOff);
       last.on(
         "end",
         orFail(() => {
@@ -124,14 +126,11 @@ export function forward(request: IncomingMessage, response: ServerResponse, pass
     }),
   );
   response.on("error", fail);
-  // What the host has not waited for is read, for the next request is behind it.
-  response.on("finish", () => {
-    body.unpipe(upstream).resume();
-    request.resume();
-  });
+  // What the host has not waited for is read.
+  response.on("finish", () => body.unpipe(upstream).resume());
   response.on("close", () => upstream.destroy());
   request.on("error", fail);
-  if (body !== request) body.on("error", fail);
+  body.on("error", fail);
   body.on(
     "end",
     orFail(() => {

@@ -1,13 +1,21 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import { limits } from "../limits.ts";
 import { type Answer, answer, answerAndEnd } from "./answers.ts";
 import { hasBody, upgradeOf } from "./headers.ts";
+import { joined } from "./joined.ts";
+
+/** A request, whose body is to be read from nothing else. */
+export interface Asked {
+  request: IncomingMessage;
+  body: Readable;
+}
 
 /** Who answers the requests of a connection. `about`: what was known of it when it came. */
 export interface Front<About> {
   /** What is thrown ends the connection. */
-  onRequest(request: IncomingMessage, response: ServerResponse, about: About): Promise<void>;
+  onRequest(asked: Asked, response: ServerResponse, about: About): Promise<void>;
   /** A request to go on with another protocol, which has no body. What came behind its head is on the socket. */
   onUpgrade(request: IncomingMessage, socket: Socket, about: About): Promise<void>;
   onConnect(request: IncomingMessage, socket: Socket, about: About): Promise<void>;
@@ -73,9 +81,12 @@ export function createFront<About>({
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
     const conversation = conversationOf(socket);
+    const body = joined(request);
     clearTimeout(conversation.late);
     conversation.open_requests += 1;
     response.on("close", () => {
+      // What nobody has waited for is read, for the next request is behind it.
+      body.resume();
       conversation.open_requests -= 1;
       if (conversation.open_requests === 0 && !socket.destroyed) awaitHead(socket, conversation);
     });
@@ -85,7 +96,7 @@ export function createFront<About>({
       return answer(response, { status: 501, text: `Drover does not carry the transfer coding ${coding}.` });
     if (conversation.open_requests > limits.egress_requests_per_connection_max)
       return answer(response, crowded);
-    await onRequest(request, response, conversation.about);
+    await onRequest({ request, body }, response, conversation.about);
   }
 
   /** The connection is no longer one for requests. What came behind the head is back on it. */

@@ -1,15 +1,16 @@
 import { Agent, type IncomingMessage, request as makeRequest, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { limits } from "../limits.ts";
 import { type Answer, answer, answerAndEnd, endWith } from "./answers.ts";
 import { type Destination, parseAuthority, spelled } from "./destination.ts";
 import { forward, hostHeader, type Inbound } from "./forward.ts";
 import { upgradeOf } from "./headers.ts";
-import { createFront } from "./http-front.ts";
+import { type Asked, createFront } from "./http-front.ts";
 import { type Prepared, prepare, type Room } from "./prepare.ts";
-import { redacted, redactedHeadOf, redaction } from "./redacted.ts";
+import { type Latest, redacted, redactedHeadOf, redaction } from "./redacted.ts";
 import { type Known, type SessionVault, VaultAway } from "./session-vault.ts";
 import { SecretGone } from "./substitute.ts";
 import { forwardUpgrade } from "./upgrade.ts";
@@ -74,12 +75,12 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
 
   /** What leaves, or what the program is told instead. */
   async function leaving(
-    request: IncomingMessage,
+    asked: Asked,
     response: ServerResponse | null,
     connection: Connection,
   ): Promise<Leaving | { problem: Answer }> {
     const { asking, to } = connection;
-    const path = pathOf(request, to);
+    const path = pathOf(asked.request, to);
     if (path === null) return { problem: misdirected(to) };
     const now = async () => {
       const known = await vault.secretsOf(asking);
@@ -90,7 +91,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     };
     try {
       const unproven = await problemOfHost(connection);
-      const prepared = await prepare({ request, response, path, now, room: connection.room });
+      const prepared = await prepare({ ...asked, response, path, now, room: connection.room });
       const note = noting(connection, prepared);
       const problem = prepared.problem ?? unproven;
       if (problem !== null) {
@@ -104,6 +105,22 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     }
   }
 
+  /** An answer may last for hours: it is told of new secrets, and goes on where serve is away. */
+  function latestOf({ asking }: Connection): Latest {
+    let away_until = 0;
+    return async () => {
+      const now = performance.now();
+      if (now < away_until) return null;
+      const over = new AbortController();
+      const late = delay(limits.redacted_renew_ms, null, { ref: false, signal: over.signal });
+      const known = await Promise.race([vault.secretsOf(asking), late]).catch(() => null);
+      late.catch(() => {});
+      over.abort();
+      if (known === null) away_until = now + limits.credentials_believed_ms;
+      return known?.redactor ?? null;
+    };
+  }
+
   function noting({ asking, to }: Connection, { used }: Prepared): Leaving["note"] {
     const noted = new Set<string>();
     return (outcome) => {
@@ -112,7 +129,8 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     };
   }
 
-  async function onRequest(request: IncomingMessage, response: ServerResponse, connection: Connection) {
+  async function onRequest(asked: Asked, response: ServerResponse, connection: Connection) {
+    const { request } = asked;
     const { to, before } = connection;
     const over = Promise.withResolvers<void>();
     connection.before = over.promise;
@@ -124,7 +142,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
     });
     await before;
     if (response.destroyed) return;
-    const read = await leaving(request, response, connection).catch((error) => {
+    const read = await leaving(asked, response, connection).catch((error) => {
       // A program that goes away while it sends something is no trouble.
       if (request.errored === null) throw error;
       return null;
@@ -142,7 +160,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
       inbound(from) {
         outcome = `sent ${from.statusCode}`;
         note(outcome);
-        const inbound = redacted(from, request.method ?? "", redactor);
+        const inbound = redacted(from, request.method ?? "", redactor, latestOf(connection));
         return "status" in inbound || !isLast(from) ? inbound : closing(inbound);
       },
       // As it would have ended without anybody between: whoever has asked on a connection that was used before asks again.
@@ -157,7 +175,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
 
   async function onUpgrade(request: IncomingMessage, program: Socket, connection: Connection) {
     const { to } = connection;
-    const read = await leaving(request, null, connection);
+    const read = await leaving({ request, body: request }, null, connection);
     if ("problem" in read) return answerAndEnd(program, read.problem);
     const { path, prepared, note } = read;
     const { redactor } = prepared;
@@ -166,11 +184,14 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
       upstream: ask(request, connection, path, [...prepared.headers, ...asked]),
       granted(from) {
         note(`sent ${from.statusCode}`);
-        return { ...redactedHeadOf(from, redactor), through: redactor ? [redaction(redactor)] : [] };
+        return {
+          ...redactedHeadOf(from, redactor),
+          through: redactor ? [redaction(redactor, latestOf(connection))] : [],
+        };
       },
       inbound(from) {
         note(`sent ${from.statusCode}`);
-        return redacted(from, request.method ?? "", redactor);
+        return redacted(from, request.method ?? "", redactor, latestOf(connection));
       },
       failed(error) {
         note("sent");

@@ -36,7 +36,7 @@ export interface InterceptionParts {
   way: WayOut;
   /** Null: no connection is looked into, whatever session it is of. */
   vault: SessionVault | null;
-  certificates: Certificates;
+  certificates(): Promise<Certificates>;
   /** Whom hosts are to be certified by. */
   trusted(): SecureContext;
   onTrouble(error: unknown): void;
@@ -100,7 +100,7 @@ export function createInterception(parts: InterceptionParts): Interception {
           upstream.catch(() => {});
           client.once("close", () => socket.destroy());
           try {
-            const context = await certificates.of(known.authority, to.host);
+            const context = await (await certificates()).of(known.authority, to.host);
             const program = await secureProgram(client, context);
             if (program === null) return void socket.destroy();
             inside.serve(program, { asking, to, upstream });

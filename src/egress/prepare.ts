@@ -4,6 +4,7 @@ import { limits } from "../limits.ts";
 import type { Redactor } from "../vault/redact.ts";
 import { type Answer, pairsOf } from "./answers.ts";
 import { endToEnd, framing, hasBody } from "./headers.ts";
+import type { Asked } from "./http-front.ts";
 import type { BodySubstitution, Holds, OnUsed } from "./substitute.ts";
 import type { Usable } from "./usable.ts";
 
@@ -28,8 +29,7 @@ export interface Holding {
   redactor: Redactor | null;
 }
 
-export interface Preparing {
-  request: IncomingMessage;
+export interface Preparing extends Asked {
   /** For a program that waits until it may send its body; null when there is none. */
   response: ServerResponse | null;
   path: string;
@@ -49,10 +49,12 @@ export interface Room {
  * Puts secrets into a request. A program may take its time for the body: what is put in is what holds when it leaves, and not
  * what held when the request began.
  */
-export async function prepare({ request, response, path, now, room }: Preparing): Promise<Prepared> {
+export async function prepare({ request, body, response, path, now, room }: Preparing): Promise<Prepared> {
   const shape = shapeOf(request, (await now()).usable);
   const whole =
-    shape.keep && room.take(shape.length) ? await keptBody(request, response, shape.length, room) : null;
+    shape.keep && room.take(shape.length)
+      ? await keptBody({ request, body }, response, shape.length, room)
+      : null;
   const { usable, redactor } = await now();
   const readable = redactor !== null;
   const used = new Set<string>();
@@ -70,11 +72,11 @@ export async function prepare({ request, response, path, now, room }: Preparing)
     const account = Buffer.from(`x-access-token:${repository.token}`).toString("base64");
     headers.push("authorization", `Basic ${account}`);
   }
-  const none = { headers, body: request, used, redactor };
+  const none = { headers, body, used, redactor };
   if (substituted === null) return { ...none, problem: unfit };
   if (bytesOf(headers) > limits.egress_head_bytes_max) return { ...none, problem: tooLarge };
   const holds: Holds = async (secret) => (await now()).usable?.holds(secret) ?? false;
-  const leaving = bodyOf(request, whole, usable, onUsed, holds);
+  const leaving = bodyOf({ request, body }, whole, usable, onUsed, holds);
   const { expects = true } = leaving;
   return {
     headers: [...(expects ? headers : withoutAny(headers, ["expect"])), ...leaving.framing],
@@ -111,7 +113,7 @@ function substitutionFor(request: IncomingMessage, usable: Usable | null): BodyS
 
 /** As many bytes as it has, in however many pieces they come. */
 async function keptBody(
-  request: IncomingMessage,
+  { request, body }: Asked,
   response: ServerResponse | null,
   length: number,
   room: Room,
@@ -122,7 +124,7 @@ async function keptBody(
     if (request.headers.expect !== undefined) response?.writeContinue();
     const whole = Buffer.alloc(length);
     let at = 0;
-    for await (const chunk of request) at += (chunk as Buffer).copy(whole, at);
+    for await (const chunk of body) at += (chunk as Buffer).copy(whole, at);
     if (response === null || response.destroyed) give();
     else response.once("close", give);
     return whole.subarray(0, at);
@@ -134,7 +136,7 @@ async function keptBody(
 
 /** `whole`: all of it, where it was kept. */
 function bodyOf(
-  request: IncomingMessage,
+  { request, body: came }: Asked,
   whole: Buffer | null,
   usable: Usable | null,
   onUsed: OnUsed,
@@ -150,9 +152,9 @@ function bodyOf(
       expects: false,
     };
   }
-  if (substitution === null) return { framing: framing(request), body: request };
+  if (substitution === null) return { framing: framing(request), body: came };
   // What goes wrong with a secret is no fault of the program's connection, on which it is told so.
-  const coming = request.iterator({ destroyOnReturn: false });
+  const coming = came.iterator({ destroyOnReturn: false });
   const body = Readable.from(substitution.through(coming, onUsed, holds), { objectMode: false });
   const keepsFraming = request.headers["content-length"] === undefined || substitution.keeps_length;
   return { framing: keepsFraming ? framing(request) : ["transfer-encoding", "chunked"], body };

@@ -6,7 +6,7 @@ import { openTunnel } from "./connect-tunnel.ts";
 import { parseAbsolute, parseAuthority, type Target } from "./destination.ts";
 import { forward, plainPassage } from "./forward.ts";
 import { upgradeOf } from "./headers.ts";
-import { createFront } from "./http-front.ts";
+import { type Asked, createFront } from "./http-front.ts";
 import type { Interception } from "./intercept.ts";
 import { forwardUpgrade, plainUpgrade } from "./upgrade.ts";
 import type { WayOut } from "./way-out.ts";
@@ -22,17 +22,14 @@ export function createProxy(
   interception: Interception,
   onTrouble: (error: unknown) => void,
 ): Proxy {
-  async function onRequest(
-    request: IncomingMessage,
-    response: ServerResponse,
-    line: CarryLine,
-  ): Promise<void> {
+  async function onRequest(asked: Asked, response: ServerResponse, line: CarryLine): Promise<void> {
+    const { request } = asked;
     const read = targetOf(request, line);
     if ("problem" in read) return answer(response, read.problem);
     const opened = await way.open(line, read.target);
     if ("denial" in opened) return answer(response, opened.denial);
     if (response.destroyed) opened.socket.destroy();
-    else forward(request, response, plainPassage(request, read.target, opened.socket));
+    else forward(request, response, plainPassage(asked, read.target, opened.socket));
   }
 
   async function onUpgrade(request: IncomingMessage, socket: Socket, line: CarryLine): Promise<void> {

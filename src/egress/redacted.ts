@@ -8,7 +8,8 @@ import {
   createZstdDecompress,
 } from "node:zlib";
 import { limits } from "../limits.ts";
-import type { Redactor } from "../vault/redact.ts";
+import { oneAtATime } from "../net/pieces.ts";
+import { type Redactor, redactorFrom } from "../vault/redact.ts";
 import { type Answer, pairsOf } from "./answers.ts";
 import type { Inbound } from "./forward.ts";
 import { endToEnd, lengthOf } from "./headers.ts";
@@ -20,7 +21,12 @@ export const redactedHeadOf = (from: IncomingMessage, redactor: Redactor | null)
 });
 
 /** A host's answer without any secret, as the program gets it. `method`: of the request. */
-export function redacted(from: IncomingMessage, method: string, redactor: Redactor | null): Inbound | Answer {
+export function redacted(
+  from: IncomingMessage,
+  method: string,
+  redactor: Redactor | null,
+  latest: Latest,
+): Inbound | Answer {
   const { statusCode: status = 502, headers: named } = from;
   const { words, headers } = redactedHeadOf(from, redactor);
   if (status < 200) return unread(`it switches protocols (${status}) though nobody asked for that`);
@@ -39,7 +45,7 @@ export function redacted(from: IncomingMessage, method: string, redactor: Redact
   // A part of what is encoded is nothing that could be decoded.
   if (decoders === null || (status === 206 && codings.length > 0))
     return unread(`content-encoding: ${codings.join(", ")}`);
-  return { ...decoded, through: [...decoders.map((make) => make()), redaction(redactor)] };
+  return { ...decoded, through: [...decoders.map((make) => make()), redaction(redactor, latest)] };
 }
 
 const charsetNamed = /;\s*charset\s*=\s*["']?([^\s"';,]+)/i;
@@ -81,31 +87,50 @@ function decodersOf(codings: readonly string[]): (() => Transform)[] | null {
   return makers.every((make) => make !== undefined) ? makers : null;
 }
 
+/** What zlib takes for its streams, though the types do not know. */
+const flow: object = oneAtATime;
+
 const decoders: Record<string, (() => Transform) | undefined> = {
-  gzip: () => createGunzip(),
-  "x-gzip": () => createGunzip(),
-  deflate: () => createInflate(),
-  br: () => createBrotliDecompress(),
+  gzip: () => createGunzip(flow),
+  "x-gzip": () => createGunzip(flow),
+  deflate: () => createInflate(flow),
+  br: () => createBrotliDecompress(flow),
   zstd: () =>
     createZstdDecompress({
+      ...flow,
       params: { [constants.ZSTD_d_windowLogMax]: limits.decoded_zstd_window_bits_max },
     }),
 };
 
-/** Redacts what goes through it, and holds a few bytes back for a moment, or what begins like a secret until more comes. */
-export function redaction(redactor: Redactor): Transform {
+/** What hides the secrets that the session has by now; null where nobody can say. */
+export type Latest = () => Promise<Redactor | null>;
+
+/** Redacts what goes through it, for however long, and holds a few bytes back for a moment, or what begins like a secret until more comes. */
+export function redaction(redactor: Redactor, latest: Latest): Transform {
   const stream = redactor.stream();
+  let before = redactor;
+  async function renew(): Promise<void> {
+    const now = await latest();
+    if (now === null || now === before) return;
+    before = redactorFrom(before, now.hidden);
+    stream.renew(before);
+  }
   let timer: NodeJS.Timeout | undefined;
   return new Transform({
+    ...oneAtATime,
     transform(chunk: Buffer, _, done) {
       clearTimeout(timer);
-      const ready = stream.push(chunk);
-      if (ready.length > 0) this.push(ready);
-      timer = setTimeout(() => {
-        const early = stream.early();
-        if (early.length > 0 && !this.destroyed) this.push(early);
-      }, limits.redacted_early_ms);
-      done();
+      const pass = () => {
+        if (this.destroyed) return;
+        const ready = stream.push(chunk);
+        if (ready.length > 0) this.push(ready);
+        timer = setTimeout(() => {
+          const early = stream.early();
+          if (early.length > 0 && !this.destroyed) this.push(early);
+        }, limits.redacted_early_ms);
+        done();
+      };
+      renew().then(pass).catch(done);
     },
     flush(done) {
       clearTimeout(timer);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
@@ -6,6 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
+import fc from "fast-check";
 import { limits } from "../limits.ts";
 import type { SessionSecrets, Use } from "../net/vault-wire.ts";
 import { listenForEgress, type VaultAnswers, type VaultListener } from "../vault/socket.ts";
@@ -206,6 +208,56 @@ describe("a serve that is away", () => {
     assert.deepEqual(places, ["vault.sock", "vault.sock.2", "vault.sock.3", "vault.sock.lock"]);
   });
 
+  test("that stands still is not waited for where another one is", async (t) => {
+    const { vault, answers, serve, socket_path } = bench(t, { believed_ms: 0 });
+    const module = JSON.stringify(new URL("../vault/socket.ts", import.meta.url).href);
+    const script = `const { listenForEgress } = await import(${module});
+      const listener = await listenForEgress({ socket_path: ${JSON.stringify(socket_path)} });
+      listener.answer({
+        resolve: async () => (console.log("asked"), null),
+        note: async (used) => console.log(JSON.stringify(used)),
+      });
+      console.log("listens");`;
+    const other = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    t.after(() => other.kill("SIGKILL"));
+    const lines = createInterface({ input: other.stdout })[Symbol.asyncIterator]();
+    const heard = async () => (await lines.next()).value as string;
+    assert.equal(await heard(), "listens");
+    await serve();
+    assert.equal(await vault.secretsOf(asking("a")), null, "the first one knows of none");
+    assert.equal(await heard(), "asked");
+    other.kill("SIGSTOP");
+    // Were it to be waited for, this would take a minute, and end in nothing.
+    const all = await Promise.all(Array.from({ length: 5 }, (_, i) => vault.secretsOf(asking(`s${i}`))));
+    assert.ok(all.every((known) => known !== null));
+    // Who has answered is asked from then on.
+    await vault.secretsOf(asking("a"));
+    assert.equal(answers.asked.length, 6);
+    other.kill("SIGCONT");
+    for (let n = 0; n < 5; n += 1) assert.equal(await heard(), "asked");
+  });
+
+  test("is told by several at once, in one message that both know", async (t) => {
+    const { vault, answers, serve } = bench(t);
+    const { promise: silent, resolve: go } = Promise.withResolvers<void>();
+    const late: unknown[] = [];
+    await serve({
+      resolve: answers.resolve,
+      async note(used) {
+        late.push(used);
+        await silent;
+      },
+    });
+    await serve();
+    vault.used(asking("a"), { id: "r", host: "up.test", outcome: "sent 200" });
+    while (answers.noted.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    go();
+    assert.deepEqual(answers.noted, late);
+    assert.match((late[0] as { tell: string }).tell, /^[\w-]{12}$/);
+  });
+
   test("was told before: nothing is believed for longer because of that", async (t) => {
     const { vault, serve } = bench(t, { believed_ms: 0, wait_ms: 300 });
     const first = await serve();
@@ -294,6 +346,38 @@ describe("the socket", () => {
       await once(socket, "close");
     }
     assert.deepEqual(answers.asked, []);
+  });
+
+  test("tells nobody a secret without the pass, whatever the lines are, and goes on", async (t) => {
+    const { serve, socket_path, vault } = bench(t, { believed_ms: 0 });
+    await serve();
+    const lines = [
+      { n: 1, type: "resolve", session_id: "a", pass: "wrong" },
+      { n: 2, type: "used", session_id: "a", pass: "wrong", tell: "t", uses: [] },
+      { n: 3, type: "resolve", session_id: "b", pass: "" },
+    ].map((each) => `${JSON.stringify(each)}\n`);
+    const put = fc.constantFrom("\n", '"', "{", "}", ",", "\0", "null", '"n":4,', "\u00e9", "__proto__");
+    const edit = fc.record({ at: fc.nat(300), drop: fc.nat(4), put });
+    const said = fc.tuple(fc.shuffledSubarray(lines, { minLength: 1 }), fc.array(edit, { maxLength: 4 }));
+    await fc.assert(
+      fc.asyncProperty(said, async ([begun, edits]) => {
+        const text = edits.reduce(
+          (all, { at, drop, put }) => all.slice(0, at) + put + all.slice(at + drop),
+          begun.join(""),
+        );
+        const socket = connect(socket_path).on("error", () => {});
+        let heard = "";
+        socket.on("data", (chunk) => (heard += chunk));
+        socket.end(text);
+        await once(socket, "close");
+        assert.ok(!heard.includes("the secret itself"), heard);
+        assert.ok(await vault.secretsOf(asking("a")));
+      }),
+      {
+        seed: Number(process.env.DROVER_TEST_SEED ?? 1),
+        numRuns: Number(process.env.DROVER_TEST_RUNS ?? 100),
+      },
+    );
   });
 
   test("answers many questions of one connection, in any order, and reads no more than it may at a time", async (t) => {

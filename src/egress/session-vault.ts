@@ -1,10 +1,10 @@
 import { limits } from "../limits.ts";
 import type { SessionSecrets, Use } from "../net/vault-wire.ts";
-import { createRedactor, type Redactor } from "../vault/redact.ts";
+import { createRedactor, type Redactor, redactorFrom } from "../vault/redact.ts";
 import { type Asking, createUses, keyOf } from "./uses.ts";
 import { createVaultClient, type VaultClientOptions } from "./vault-client.ts";
 
-/** What is known of a session's credentials, and what hides all of them. The same object for as long as nothing changes. */
+/** What is known of a session's credentials, and what hides all of them, and those that they were before. The same object for as long as nothing changes. */
 export interface Known extends SessionSecrets {
   redactor: Redactor;
 }
@@ -141,7 +141,7 @@ export function createSessionVault(options: SessionVaultOptions): SessionVault {
   };
 }
 
-/** Making a redactor takes some time: one that hides the same is kept. */
+/** Making a redactor takes some time: one that hides the same is kept. What was a secret may still come back. */
 function withRedactor(secrets: SessionSecrets | null, before: Known | null): Known | null {
   if (secrets === null) return null;
   if (before !== null) {
@@ -153,5 +153,5 @@ function withRedactor(secrets: SessionSecrets | null, before: Known | null): Kno
       ? { secret: each.token }
       : { secret: each.secret, placeholder: each.placeholder },
   );
-  return { ...secrets, redactor: createRedactor(hidden) };
+  return { ...secrets, redactor: before ? redactorFrom(before.redactor, hidden) : createRedactor(hidden) };
 }

@@ -10,7 +10,7 @@ export class HostNotProven extends Error {
   override readonly name = "HostNotProven";
 }
 
-const protocols = { ALPNProtocols: ["http/1.1"] };
+const common = { ALPNProtocols: ["http/1.1"] };
 
 /** Whom this process believes: the authorities that come with Node, the system's, those in NODE_EXTRA_CA_CERTS, and `more`. */
 export function trustedAuthorities(more: readonly string[]): SecureContext {
@@ -25,7 +25,7 @@ export async function secureHost(
   secureContext: SecureContext,
 ): Promise<TLSSocket> {
   const named = isIP(host) === 0 ? { servername: host } : {};
-  const secured = connect({ socket, host, ...named, ...protocols, secureContext, rejectUnauthorized: true });
+  const secured = connect({ socket, host, ...named, ...common, secureContext, rejectUnauthorized: true });
   const late = setTimeout(
     () => secured.destroy(new Error("it took too long to agree on TLS")),
     limits.net_connect_ms,
@@ -50,7 +50,7 @@ export async function secureProgram(client: Socket, secureContext: SecureContext
   const secured = new TLSSocket(client, {
     isServer: true,
     secureContext,
-    ...protocols,
+    ...common,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   });
   // Those before the handshake is done come as the one, and later ones as the other.

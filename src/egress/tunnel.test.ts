@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
+import { connectTo } from "../net/connect.ts";
 import { bind } from "./tunnel.ts";
 
 /** The two ends of a connection. */
@@ -44,4 +45,13 @@ test("a side that breaks takes the other with it", async () => {
   await once(program, "close");
   assert.ok(host.destroyed);
   farProgram.destroy();
+});
+
+test("a connection takes one piece at a time: where it counts bytes alone, each may be a piece", async () => {
+  const server = createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const socket = await connectTo(["127.0.0.1"], (server.address() as AddressInfo).port);
+  assert.deepEqual([socket.readableHighWaterMark, socket.writableHighWaterMark], [1, 1]);
+  socket.destroy();
+  server.close();
 });

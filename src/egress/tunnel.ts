@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { limits } from "../limits.ts";
+import { createPieces } from "../net/pieces.ts";
 import { type Opening, readOpening } from "./client-hello.ts";
 
 /** Carries bytes both ways, each no faster than the other side takes them, and the end of each way by itself. */
@@ -36,8 +37,7 @@ function follow(one: Socket, other: Socket): () => void {
 /** What the first bytes are, which stay on the socket. Null when it is gone before it has said enough. */
 export function hearOpening(socket: Socket): Promise<Opening | null> {
   const { promise, resolve } = Promise.withResolvers<Opening | null>();
-  const heard: Buffer[] = [];
-  let bytes = 0;
+  const heard = createPieces();
   let needs = 1;
   let late: NodeJS.Timeout | undefined;
   const settle = (opening: Opening | null) => {
@@ -48,20 +48,20 @@ export function hearOpening(socket: Socket): Promise<Opening | null> {
   };
   const onData = (chunk: Buffer) => {
     late ??= setTimeout(() => settle({ kind: "broken" }), limits.egress_hello_ms);
-    heard.push(chunk);
-    bytes += chunk.length;
+    heard.add(chunk);
     // Whoever sends byte by byte does not make it read all of them each time.
-    if (bytes < needs) return;
-    const all = Buffer.concat(heard);
+    if (heard.bytes < needs) return;
+    const all = heard.take();
     const opening = readOpening(all, limits.egress_hello_bytes_max);
     if (opening.kind === "undecided") {
       needs = opening.needs;
+      heard.add(all);
       return;
     }
     settle(opening);
     socket.unshift(all);
   };
-  const onEnd = () => settle({ kind: bytes === 0 ? "not_tls" : "broken" });
+  const onEnd = () => settle({ kind: heard.bytes === 0 ? "not_tls" : "broken" });
   const onClose = () => settle(null);
   socket.on("data", onData).on("end", onEnd).on("close", onClose).resume();
   return promise;

@@ -5,6 +5,7 @@ import { type Answer, answerAndEnd, headOf } from "./answers.ts";
 import type { Target } from "./destination.ts";
 import { type Passage, piped, requestTo } from "./forward.ts";
 import { endToEnd, lengthOf } from "./headers.ts";
+import { joined } from "./joined.ts";
 import { bind } from "./tunnel.ts";
 import { unreachable } from "./way-out.ts";
 
@@ -73,7 +74,7 @@ export function forwardUpgrade(client: Socket, passage: UpgradePassage): void {
     }
     begin(from.statusCode, inbound.words, [...inbound.headers, "connection", "close"]);
     from.on("error", () => client.destroy());
-    const last = piped(from, inbound.through, () => client.destroy());
+    const last = piped(joined(from), inbound.through, () => client.destroy());
     last.on("end", () => client.destroySoon());
     last.pipe(client, { end: false });
   });

@@ -4,6 +4,7 @@ import { connect, isIPv4, type Socket } from "node:net";
 import type { EgressProxy } from "../config/egress.ts";
 import { limits } from "../limits.ts";
 import { openedHosts } from "../net/addresses.ts";
+import { oneAtATime } from "../net/pieces.ts";
 import { hostOf } from "../net/reach.ts";
 import { type Destination, spelled } from "./destination.ts";
 
@@ -28,7 +29,10 @@ export function createUpstream({ host, port, credentials, except, names }: Egres
     credentials && `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString("base64")}`;
 
   async function reachProxy(): Promise<Socket> {
-    const socket = connect({ host: hostOf(host), port, allowHalfOpen: true, noDelay: true, keepAlive: true });
+    const socket = connect({
+      ...{ host: hostOf(host), port, allowHalfOpen: true, noDelay: true, keepAlive: true },
+      ...oneAtATime,
+    });
     socket.on("error", () => {});
     const late = setTimeout(() => socket.destroy(new Error("late")), limits.net_connect_ms);
     try {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { limits } from "../limits.ts";
 import type { Use } from "../net/vault-wire.ts";
 import type { VaultClient } from "./vault-client.ts";
@@ -21,10 +22,18 @@ export interface Uses {
   close(): Promise<void>;
 }
 
+/** What is told in one message. Where nobody has answered it may have been heard nonetheless, and is told again as it was. */
+interface Part {
+  asking: Asking;
+  tell: string;
+  uses: Use[];
+}
+
 export function createUses(ask: VaultClient["ask"], onTrouble: (error: unknown) => void): Uses {
   let backlog = new Map<string, Counted>();
   /** How many different ones of each session are in it. */
   let counts = new Map<string, number>();
+  let untold: Part[] = [];
   let lost = 0;
   let timer: NodeJS.Timeout | null = null;
   let telling: Promise<void> | null = null;
@@ -52,28 +61,30 @@ export function createUses(ask: VaultClient["ask"], onTrouble: (error: unknown) 
   }
 
   async function tellAll(): Promise<void> {
+    await tellParts(untold);
+    // Whoever is away hears of all that follows together.
+    if (untold.length > 0) return;
     const told = backlog;
     backlog = new Map();
     counts = new Map();
     const sessions = Map.groupBy(told.values(), ({ asking }) => keyOf(asking));
-    await Promise.all([...sessions.values()].flatMap(inParts).map(tellPart));
+    await tellParts([...sessions.values()].flatMap(inParts));
     if (lost > 0)
       onTrouble(new Error(`${lost} uses of credentials will not be in any audit: serve was away`));
     lost = 0;
   }
 
-  async function tellPart(part: Counted[]): Promise<void> {
-    const [first] = part;
-    if (!first) return;
-    const uses = part.map(({ asking: _, ...use }) => use);
-    const answer = await ask({ type: "used", ...first.asking, uses });
-    if (answer === null) for (const use of part) keep(use);
+  async function tellParts(parts: Part[]): Promise<void> {
+    const answers = await Promise.all(
+      parts.map(({ asking, tell, uses }) => ask({ type: "used", ...asking, tell, uses })),
+    );
+    untold = parts.filter((_, i) => answers[i] === null);
   }
 
   function tell(): Promise<void> {
     telling ??= tellAll().finally(() => {
       telling = null;
-      if (backlog.size > 0) tellSoon();
+      if (backlog.size + untold.length > 0) tellSoon();
     });
     return telling;
   }
@@ -97,9 +108,15 @@ export function createUses(ask: VaultClient["ask"], onTrouble: (error: unknown) 
 const more = { host: "*", outcome: "more" };
 
 /** Of one session, as many as one message may hold. */
-function inParts(uses: Counted[]): Counted[][] {
+function inParts(uses: Counted[]): Part[] {
   const size = limits.vault_uses_at_once_max;
-  return Array.from({ length: Math.ceil(uses.length / size) }, (_, i) =>
-    uses.slice(i * size, (i + 1) * size),
-  );
+  const [first] = uses;
+  if (!first) return [];
+  return Array.from({ length: Math.ceil(uses.length / size) }, (_, i) => ({
+    asking: first.asking,
+    tell: newTell(),
+    uses: uses.slice(i * size, (i + 1) * size).map(({ asking: _, ...use }) => use),
+  }));
 }
+
+const newTell = () => randomBytes(9).toString("base64url");

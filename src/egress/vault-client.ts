@@ -9,7 +9,7 @@ import { type VaultAnswer, type VaultRequest, vaultAnswer } from "../net/vault-w
 type Unsent<Request> = Request extends { n: number } ? Omit<Request, "n"> : never;
 export type VaultQuestion = Unsent<VaultRequest>;
 
-/** The connection to one of the machine's serves, which may end and come back at any time. */
+/** The connections to the machine's serves, of which each may end, stand still and come back at any time. */
 export interface VaultClient {
   /** Null when serve could not answer for as long as anyone waits. */
   ask(question: VaultQuestion): Promise<VaultAnswer | null>;
@@ -26,44 +26,75 @@ export interface VaultClientOptions {
   is_awaited?: boolean;
 }
 
-/** It connects when something is asked, and asks again what got no answer. */
+/**
+ * It connects when something is asked, and asks again what got no answer. Where the serve that answered last is silent for
+ * `limits.vault_hedge_ms` the next one is asked too, so that each question may be answered several times: the first answer counts.
+ */
 export function createVaultClient({
   socket_path,
   wait_ms = limits.vault_wait_ms,
   is_awaited = true,
 }: VaultClientOptions): VaultClient {
   const closed = new AbortController();
-  let opening: Promise<Line | null> | null = null;
+  const lines = new Map<string, Promise<Line | null>>();
+  /** The one that answered last is first. */
+  const places = vaultPlaces(socket_path);
 
-  function opened(): Promise<Line | null> {
-    opening ??= openLine(socket_path, () => {
-      opening = null;
-    }).then((line) => {
-      if (line === null) opening = null;
-      else if (closed.signal.aborted) line.end();
-      return line;
-    });
-    return opening;
+  function lineTo(place: string): Promise<Line | null> {
+    const open =
+      lines.get(place) ??
+      openLineAt(place, () => lines.delete(place)).then((line) => {
+        if (line === null) lines.delete(place);
+        else if (closed.signal.aborted) line.end();
+        return line;
+      });
+    lines.set(place, open);
+    return open;
+  }
+
+  async function askEach(question: VaultQuestion, until: number): Promise<VaultAnswer | null> {
+    const { promise: first, resolve } = Promise.withResolvers<VaultAnswer | null>();
+    let isAnswered = false;
+    const answers: Promise<void>[] = [];
+    const askAt = async (place: string, line: Line) => {
+      const answer = await line.ask(question, Math.max(until - performance.now(), 0));
+      if (isAnswered || answer === null || answer.type === "failed") return;
+      isAnswered = true;
+      places.sort((a, b) => Number(b === place) - Number(a === place));
+      resolve(answer);
+    };
+    for (const place of [...places]) {
+      const line = await lineTo(place);
+      if (isAnswered) break;
+      if (line === null) continue;
+      const silence = new AbortController();
+      const asked = askAt(place, line);
+      answers.push(asked);
+      const silent = delay(limits.vault_hedge_ms, undefined, { signal: silence.signal, ref: false });
+      await Promise.race([asked, first, silent.catch(() => {})]);
+      silence.abort();
+      if (isAnswered) break;
+    }
+    void Promise.all(answers).then(() => resolve(null));
+    return first;
   }
 
   return {
     async ask(question) {
       const until = performance.now() + wait_ms;
       while (!closed.signal.aborted) {
-        const line = await opened();
-        const left = until - performance.now();
-        const answer = line && (await line.ask(question, Math.max(left, 0)));
-        if (answer && answer.type !== "failed") return answer;
+        const answer = await askEach(question, until);
+        if (answer !== null) return answer;
         if (until - performance.now() <= limits.vault_retry_ms) return null;
         await delay(limits.vault_retry_ms, undefined, { signal: closed.signal }).catch(() => {});
       }
       return null;
     },
     isMissing: () =>
-      !is_awaited && opening === null && !existsSync(socket_path) && !existsSync(vaultLock(socket_path)),
+      !is_awaited && lines.size === 0 && !existsSync(socket_path) && !existsSync(vaultLock(socket_path)),
     close() {
       closed.abort();
-      void opening?.then((line) => line?.end());
+      for (const line of lines.values()) void line.then((open) => open?.end());
     },
   };
 }
@@ -75,15 +106,7 @@ interface Line {
   end(): void;
 }
 
-/** To the first that listens; null when nobody does. */
-async function openLine(socket_path: string, onEnd: () => void): Promise<Line | null> {
-  for (const place of vaultPlaces(socket_path)) {
-    const line = await openLineAt(place, onEnd);
-    if (line !== null) return line;
-  }
-  return null;
-}
-
+/** Null when nobody listens there. */
 function openLineAt(path: string, onEnd: () => void): Promise<Line | null> {
   return new Promise((resolve) => {
     const socket = connect(path);

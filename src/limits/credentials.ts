@@ -31,6 +31,8 @@ export const credentials = {
   substituted_body_bytes_max: 1 << 20,
   /** Of those of one session together, all that are on their way. More are sent in chunks. */
   substituted_bodies_bytes_max: 16 << 20,
+  /** How long a part of an answer waits until it is known which secrets there are by now. */
+  redacted_renew_ms: 1_000,
   /** How long the few bytes wait that a secret may begin with, when nothing follows them. */
   redacted_early_ms: 20,
   /** How much a frame of zstd may need to be decoded, as a power of two. */
@@ -47,11 +49,15 @@ export const credentials = {
   /** How long a connection waits for a serve that is away, and how often it is tried. */
   vault_wait_ms: 10_000,
   vault_retry_ms: 100,
+  /** How long one is asked alone that does not answer. */
+  vault_hedge_ms: 500,
   /** Serves of one machine that egress may ask, and how long one waits for others that are about to listen. */
   vault_listeners_max: 16,
   vault_lock_ms: 30_000,
   /** How often uses are told, how many at a time, how many are kept while serve is away, and how long an end waits for them. */
   vault_uses_ms: 1_000,
+  /** By how many of their messages it is known what was told before: those of a minute, of an egress, are some sixty. */
+  credential_use_tells_max: 100,
   vault_uses_at_once_max: 500,
   vault_uses_backlog_max: 10_000,
   /** Of these, how many different ones of one session have names. */
@@ -99,13 +105,14 @@ export const credentials = {
   oauth_stop_ms: 5_000,
   /**
    * Of `drover vaults authorize`: one of its requests, how long a person has to give their consent, the rest of a connection to
-   * their browser, and what is shown of what another server says.
+   * their browser, what is shown of what another server says, and the address that is opened.
    */
   authorize_request_ms: 15_000,
   authorize_wait_ms: 600_000,
   authorize_wait_ms_max: 3_600_000,
   authorize_goodbye_ms: 2_000,
   authorize_said_chars_max: 300,
+  authorize_page_chars_max: 16_384,
   /**
    * All that an MCP server is asked to see whether it takes a token, and to end that; what is read of one answer, and the
    * same-origin redirects that are followed.
@@ -120,6 +127,8 @@ export const credentials = {
   /** What is shown of the answer of somebody else's server: of its body and of its content type. */
   captured_body_chars_max: 4_096,
   captured_type_chars_max: 255,
+  /** Of an answer that makes no sense: what is called a token in it, and is not shown. */
+  captured_tokens_max: 16,
   /** A list of authorities in a root filesystem; a larger one is not taken for one. */
   trusted_bytes_max: 4 << 20,
 } as const;

@@ -49,6 +49,8 @@ export const networks = {
   /** The head of one request, and how long the next one may take, the wait for it included. */
   egress_head_bytes_max: 64 << 10,
   egress_head_ms: 75_000,
+  /** Of a body that comes faster than it is taken. */
+  egress_body_held_bytes_max: 64 << 10,
   /** The first message of a TLS connection, and how long it may take once it has begun. */
   egress_hello_bytes_max: 16 << 10,
   egress_hello_ms: 10_000,

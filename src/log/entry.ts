@@ -140,7 +140,12 @@ export interface InternalBody {
     tools: McpTool[];
   };
   /** It could not be asked, or be reached by a call, and the error event beside it says why. */
-  mcp_server_failed: { reader: 4; server_name: string; url: string };
+  mcp_server_failed: {
+    reader: 4;
+    server_name: string;
+    url: string;
+    status: "unreachable" | "unauthorized";
+  };
   /** Its tools are not those that were listed. `at_once`: they are to be listed before the model is asked again. */
   mcp_tools_changed: { reader: 4; server_name: string; at_once: boolean };
   /** Of a fork: the environment was set up in the other session's sandbox, and this one's is another. */

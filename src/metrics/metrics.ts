@@ -1,4 +1,6 @@
-import { Counter, Gauge, Registry } from "prom-client";
+import Counter from "prom-client/lib/counter.js";
+import Gauge from "prom-client/lib/gauge.js";
+import Registry from "prom-client/lib/registry.js";
 import type { HostConnection } from "../hands/client.ts";
 import type { Placements } from "../hands/placement.ts";
 import type { Restored } from "../hands/wire.ts";

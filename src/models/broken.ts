@@ -80,12 +80,16 @@ function causesOf(error: unknown): Error[] {
   return causes;
 }
 
+/** What a parser quotes is cut: a key that the provider repeats is known whole, and no piece of it. */
+const unquoted = (message: string): string =>
+  message.replaceAll(/Unexpected token .{0,100}? is not valid JSON/gs, "it is not valid JSON");
+
 function brokenMessage(provider: string, causes: Error[]): string {
   const own = causes.find((cause) => cause instanceof SilentUpstream || cause instanceof BrokenStream);
   if (own) return `The answer of the provider "${provider}" broke off: ${own.message}.`;
   const reasons = causes.map((cause) => {
     const { code } = cause as NodeJS.ErrnoException;
-    return [cause.message.replace(/\.$/, ""), code].filter((part) => part).join(" ");
+    return [unquoted(cause.message).replace(/\.$/, ""), code].filter((part) => part).join(" ");
   });
   return `The connection to the provider "${provider}" failed: ${reasons.join(": ")}.`;
 }

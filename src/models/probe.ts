@@ -1,7 +1,7 @@
 import type { ProviderConfig } from "../config/models.ts";
 import { limits } from "../limits.ts";
+import { addressOf } from "./addresses.ts";
 import { hintOf } from "./hints.ts";
-import { addressOf } from "./providers.ts";
 
 export type Reached =
   | { state: "reachable"; models: number | null }

@@ -1,5 +1,5 @@
 import type { ProviderConfig } from "../config/models.ts";
-import { publicUrls } from "./ai-sdk/dialects.ts";
+import { addressOf } from "./addresses.ts";
 import { aiSdkModel } from "./ai-sdk.ts";
 import { itself, type Platform } from "./anthropic/client.ts";
 import { foundry, vertex } from "./anthropic/platforms.ts";
@@ -46,27 +46,4 @@ function platformOf({ type, project, region }: ProviderConfig): Platform {
   if (type === "foundry") return foundry;
   if (type === "vertex" && project !== null && region !== null) return vertex({ project, region });
   return itself;
-}
-
-/** Where a provider is asked. */
-export function addressOf({ type, base_url, region, resource }: ProviderConfig): string {
-  if (base_url !== null) return base_url;
-  switch (type) {
-    case "anthropic":
-      return "https://api.anthropic.com";
-    case "bedrock":
-      return `https://bedrock-mantle.${region}.api.aws/anthropic`;
-    case "vertex":
-      return vertexUrl(region ?? "");
-    case "foundry":
-      return `https://${resource}.services.ai.azure.com/anthropic`;
-    default:
-      return publicUrls[type] ?? "";
-  }
-}
-
-function vertexUrl(region: string): string {
-  if (region === "global") return "https://aiplatform.googleapis.com/v1";
-  if (region === "us" || region === "eu") return `https://aiplatform.${region}.rep.googleapis.com/v1`;
-  return `https://${region}-aiplatform.googleapis.com/v1`;
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, isIP, type Socket } from "node:net";
 import { limits } from "../limits.ts";
+import { oneAtATime } from "./pieces.ts";
 
 /** To the first of these addresses that takes it, and to nothing that is resolved again. */
 export async function connectTo(addresses: readonly string[], port: number): Promise<Socket> {
@@ -13,6 +14,7 @@ export async function connectTo(addresses: readonly string[], port: number): Pro
     autoSelectFamily: true,
     allowHalfOpen: true,
     noDelay: true,
+    ...oneAtATime,
     keepAlive: true,
     keepAliveInitialDelay: limits.net_keep_alive_ms,
   });

@@ -1,7 +1,10 @@
 import { isIP, type LookupFunction } from "node:net";
-import { Agent, buildConnector, fetch, type RequestInit, type Response } from "undici";
+import type { Agent, RequestInit, Response } from "undici";
 import { limits } from "../limits.ts";
 import { AddressRefused, createReach, hostOf, type ReachOptions } from "./reach.ts";
+
+/** Large, and many a process asks nobody. */
+export const loadUndici = () => import("undici");
 
 /**
  * The way out for every request whose address a model, an agent's configuration or a page chose. Whatever the URL is, a
@@ -44,26 +47,38 @@ export function createGuard(options: ReachOptions): Guard {
     );
   };
 
-  const connector = buildConnector({
-    lookup: lookUp,
-    timeout: limits.net_connect_ms,
-    autoSelectFamily: true,
-    allowH2: false,
-  });
-  const agent = new Agent({
-    connect(target, done) {
-      const { protocol, hostname, port } = target;
-      const host = hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
-      const problem = problemOf(new URL(`${protocol}//${host}${port ? `:${port}` : ""}`));
-      if (problem === null) connector(target, done);
-      else done(new AddressRefused(problem), null);
-    },
-  });
+  const agentOf = ({ Agent, buildConnector }: typeof import("undici")): Agent => {
+    const connector = buildConnector({
+      lookup: lookUp,
+      timeout: limits.net_connect_ms,
+      autoSelectFamily: true,
+      allowH2: false,
+    });
+    return new Agent({
+      connect(target, done) {
+        const { protocol, hostname, port } = target;
+        const host = hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
+        const problem = problemOf(new URL(`${protocol}//${host}${port ? `:${port}` : ""}`));
+        if (problem === null) connector(target, done);
+        else done(new AddressRefused(problem), null);
+      },
+    });
+  };
+  let agent: Agent | null = null;
+  let isClosed = false;
 
   return {
     problemOf,
-    fetch: (url, init) => fetch(url, { ...init, dispatcher: agent }),
-    close: () => agent.destroy(),
+    async fetch(url, init) {
+      const undici = await loadUndici();
+      agent ??= agentOf(undici);
+      if (isClosed) await agent.destroy();
+      return undici.fetch(url, { ...init, dispatcher: agent });
+    },
+    async close() {
+      isClosed = true;
+      await agent?.destroy();
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { createPieces } from "./pieces.ts";
 
 /** Splits a stream into lines, each without its newline. A longer line than `bytesMax` is told and ends the reading. */
 export function readLines(
@@ -6,8 +7,7 @@ export function readLines(
   bytesMax: number,
   on: { line(text: string): void; tooLong(): void },
 ): void {
-  let begun: Buffer[] = [];
-  let bytes = 0;
+  const begun = createPieces();
   let over = false;
 
   stream.on("data", (chunk: Buffer) => {
@@ -15,22 +15,19 @@ export function readLines(
     for (let at = rest.indexOf(0x0a); at !== -1 && !over; at = rest.indexOf(0x0a)) {
       add(rest.subarray(0, at));
       rest = rest.subarray(at + 1);
-      const line = Buffer.concat(begun).toString("utf8");
-      begun = [];
-      bytes = 0;
+      const line = begun.take().toString("utf8");
       if (!over) on.line(line);
     }
     if (!over) add(rest);
   });
 
   function add(part: Buffer): void {
-    bytes += part.length;
-    if (bytes > bytesMax) {
+    if (begun.bytes + part.length > bytesMax) {
       over = true;
-      begun = [];
+      begun.take();
       on.tooLong();
     } else {
-      begun.push(part);
+      begun.add(part);
     }
   }
 }

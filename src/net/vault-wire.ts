@@ -16,6 +16,8 @@ export const vaultRequest = z.discriminatedUnion("type", [
   z.object({
     n: z.int(),
     type: z.literal("used"),
+    /** Of this message, whoever is told it and however often: what is in it counts once. */
+    tell: z.string().max(40).optional(),
     session_id: z.string(),
     pass: z.string(),
     uses: z.array(
@@ -34,6 +36,7 @@ export const vaultRequest = z.discriminatedUnion("type", [
   }),
 ]);
 export type VaultRequest = z.infer<typeof vaultRequest>;
+export type Used = Omit<Extract<VaultRequest, { type: "used" }>, "n" | "type">;
 export type Use = Extract<VaultRequest, { type: "used" }>["uses"][number];
 
 /** A secret that stands behind a placeholder. */

@@ -243,3 +243,32 @@ test("no secret of the request, and no token that came, is in what is said of a 
     }
   }
 });
+
+test("a token that came in an answer nobody understands is not shown", async () => {
+  const given = "xoxp-given/to=nobody";
+  const nested = { ok: true, users: [{ authed: { access_token: given, refreshToken: given } }] };
+  const bodies: (string | object)[] = [
+    nested,
+    `${JSON.stringify(nested).slice(0, -2)}`,
+    JSON.stringify(nested)
+      .replaceAll("/", "\\/")
+      .padEnd(limits.oauth_answer_bytes_max + 1),
+    new URLSearchParams({ scope: "a", access_token: given, token_type: "bearer" }).toString(),
+    `<answer><access_token>${given}</access_token></answer>`,
+    `access_token: '${given}'`,
+  ];
+  for (const body of bodies) {
+    const answer = await answeredWith({ body });
+    if (answer.status !== "failed") assert.fail(JSON.stringify(body));
+    assert.ok(answer.http_response.body.length > 0);
+    for (const part of ["xoxp-", "nobody"])
+      assert.ok(!answer.http_response.body.includes(part), answer.http_response.body);
+  }
+});
+
+test("an answer may begin with the mark of its byte order", async () => {
+  const answer = await answeredWith({
+    body: `\ufeff${JSON.stringify({ access_token: "new-access-token" })}`,
+  });
+  assert.equal(answer.status, "succeeded");
+});

@@ -125,7 +125,8 @@ const errorCodes = [
 async function answerIn(response: Response, host: string, request: RefreshRequest): Promise<RefreshAnswer> {
   const body = await readBody(response, limits.oauth_answer_bytes_max);
   const { status } = response;
-  const said = jsonOf(body.bytes.toString());
+  const text = new TextDecoder().decode(body.bytes);
+  const said = jsonOf(text);
   const error = errorAnswer.safeParse(said);
   const parsed = tokenAnswer.safeParse(said);
   if (response.ok && !error.success && parsed.success) {
@@ -147,7 +148,7 @@ async function answerIn(response: Response, host: string, request: RefreshReques
     retry_after_ms: retryAfterOf((name) => response.headers.get(name)),
     why: `${host} ${what}`,
     // What it may have given nonetheless is nobody's either.
-    http_response: captured(response, body, [...secrets, ...tokensIn(said)]),
+    http_response: captured(response, body, [...secrets, ...tokensIn(text, said)]),
   };
 }
 
@@ -155,12 +156,25 @@ async function answerIn(response: Response, host: string, request: RefreshReques
 export const isRefusal = (status: number): boolean =>
   status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 
-/** Whatever is called a token in an answer that is not as it should be. */
-function tokensIn(said: unknown): string[] {
-  if (typeof said !== "object" || said === null) return [];
-  return Object.entries(said).flatMap(([name, value]) =>
-    /token$/.test(name) && typeof value === "string" ? [value] : [],
+/** Whatever is called a token in an answer that is not as it should be, wherever it stands: some of them, for it may have many. */
+function tokensIn(text: string, said: unknown): string[] {
+  const named = text.matchAll(/token["']?\s*[=:>]\s*["']?([^\s"'&<>,;{}[\]]{8,})/gi);
+  const values = [...valuesOf(said)].flatMap(([name, value]) =>
+    /token$/i.test(name) && typeof value === "string" ? [value] : [],
   );
+  const most = limits.captured_tokens_max;
+  return [...values.slice(0, most), ...[...named].slice(0, most).map(([, value = ""]) => value)];
+}
+
+/** All that has a name in it, however deep. */
+function* valuesOf(said: unknown): Generator<[name: string, value: unknown]> {
+  const left = [said];
+  while (left.length > 0) {
+    const each = left.pop();
+    if (typeof each !== "object" || each === null) continue;
+    yield* Object.entries(each);
+    left.push(...Object.values(each));
+  }
 }
 
 function jsonOf(text: string): unknown {

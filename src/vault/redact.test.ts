@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { limits } from "../limits.ts";
-import { createRedactor, type Hidden } from "./redact.ts";
+import { createRedactor, type Hidden, redactorFrom } from "./redact.ts";
 import { spellings } from "./spellings.ts";
 
 const seed = Number(process.env.DROVER_TEST_SEED ?? 1);
@@ -137,6 +137,24 @@ describe("a stream", () => {
     assert.equal(stream.push(Buffer.from("ost")).toString(), "ost");
     assert.equal(stream.push(Buffer.from("ghp_01234")).toString(), "");
     assert.equal(stream.end().toString(), "ghp_01234");
+  });
+
+  test("that lasts hides what came to be a secret, what is held back meanwhile too, and what was one", () => {
+    const first = createRedactor([{ secret }]);
+    const next = "ghp_0123next-secret!";
+    const stream = first.stream();
+    assert.equal(stream.push(Buffer.from("say ghp_0123")).toString(), "say ");
+    const both = redactorFrom(first, [{ secret: next }]);
+    stream.renew(both);
+    assert.equal(
+      stream.push(Buffer.from(`${next.slice(8)} ${secret}.`)).toString(),
+      `${stars(next)} ${stars(secret)}.`,
+    );
+    assert.equal(redactorFrom(both, [{ secret }]), both);
+    assert.equal(redactorFrom(both, [{ secret: next }]), both);
+    // What was one longest ago is what is forgotten, where there is no room.
+    const large = Array.from({ length: 33 }, (_, i) => ({ secret: `${i}`.padStart(8_000, "x") }));
+    assert.deepEqual(redactorFrom(both, large).text(`${next} ${secret}`), `${next} ${secret}`);
   });
 
   // Few letters, so that secrets overlap, repeat and begin within each other.

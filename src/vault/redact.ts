@@ -1,5 +1,5 @@
 import { limits } from "../limits.ts";
-import { createFinder, type Found, type Needle } from "./find.ts";
+import { createFinder, type Finder, type Found, type Needle } from "./find.ts";
 import { type Spelling, spellings } from "./spellings.ts";
 
 /** What is not to be seen. */
@@ -17,6 +17,8 @@ export interface Hidden {
  *     no stream holds back more than that.
  */
 export interface Redactor {
+  readonly hidden: readonly Hidden[];
+  readonly finder: Finder;
   /** False where there is nothing to look for. */
   readonly hides_any: boolean;
   /** Itself where nothing is found. */
@@ -37,6 +39,26 @@ export interface RedactorStream {
    */
   early(): Buffer;
   end(): Buffer;
+  /** From now on it hides what that one does. */
+  renew(redactor: Redactor): void;
+}
+
+/** Hides these too, and as much as there is room for of what the one before did, which it is where nothing is new. */
+export function redactorFrom(before: Redactor, hidden: readonly Hidden[]): Redactor {
+  const known = new Map(before.hidden.map((each) => [each.secret, each.placeholder]));
+  const isNew = hidden.some(
+    ({ secret, placeholder }) => !known.has(secret) || known.get(secret) !== placeholder,
+  );
+  if (!isNew) return before;
+  const now = new Set(hidden.map(({ secret }) => secret));
+  let room = 2 * limits.session_secrets_bytes_max;
+  const all = [...hidden, ...before.hidden.filter(({ secret }) => !now.has(secret))];
+  return createRedactor(
+    all.filter(({ secret }) => {
+      room -= Buffer.byteLength(secret);
+      return room >= 0;
+    }),
+  );
 }
 
 export function createRedactor(hidden: readonly Hidden[]): Redactor {
@@ -80,12 +102,13 @@ export function createRedactor(hidden: readonly Hidden[]): Redactor {
     /** How much of it needs nothing more: that is covered, or has gone out early. */
     let settled = 0;
     let gone = 0;
+    let looking = finder;
 
     function take(chunk: Buffer, isEnd: boolean): Buffer {
       const all = came.length === 0 ? chunk : Buffer.concat([came, chunk]);
-      const held = isEnd ? all.length : finder.beginning(all);
+      const held = isEnd ? all.length : looking.beginning(all);
       // Within what is held back one is found again: a longer one may start before it.
-      const found = finder.all(all).filter(({ start }) => start < held);
+      const found = looking.all(all).filter(({ start }) => start < held);
       // Whoever has given the chunk may still read it.
       const out = came.length === 0 && found.length === 0 ? chunk : Buffer.concat([shown, chunk]);
       const covered = cover(out, found, settled);
@@ -107,10 +130,15 @@ export function createRedactor(hidden: readonly Hidden[]): Redactor {
         return ready;
       },
       end: () => take(Buffer.alloc(0), true),
+      renew(redactor) {
+        looking = redactor.finder;
+      },
     };
   }
 
   return {
+    hidden,
+    finder,
     hides_any: needles.length > 0,
     text,
     bytes,

@@ -9,7 +9,7 @@ import { type LocalListener, listenLocally, SocketTaken } from "../net/local-soc
 import { vaultLock, vaultPlaces } from "../net/vault-places.ts";
 import {
   type SessionSecrets,
-  type Use,
+  type Used,
   type VaultAnswer,
   type VaultRequest,
   vaultRequest,
@@ -20,7 +20,7 @@ export interface VaultAnswers {
   /** Null where the pass is not that of the session, or the session has ended. */
   resolve(asked: { session_id: string; pass: string }): Promise<SessionSecrets | null>;
   /** What is told of a session that the pass is not for is to be left out. */
-  note(used: { session_id: string; pass: string; uses: Use[] }): Promise<void>;
+  note(used: Used): Promise<void>;
 }
 
 export interface VaultListener {
@@ -57,7 +57,7 @@ export async function listenForEgress({
       const { resolve, note } = await answers;
       if (request.type === "resolve")
         return { n, type: "resolved", secrets: await resolve({ session_id, pass }) };
-      await note({ session_id, pass, uses: request.uses });
+      await note({ session_id, pass, tell: request.tell, uses: request.uses });
       return { n, type: "noted" };
     } catch (error) {
       onTrouble(error);

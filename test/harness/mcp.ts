@@ -13,14 +13,13 @@ export interface Toolset {
   configs?: { name: string; enabled?: boolean; permission_policy?: { type: Policy } }[];
 }
 
-/** A session of an agent with these MCP servers, and the built-in tools where it says so. */
-export async function sessionWith(
+/** An agent with these MCP servers, and the built-in tools where it says so. */
+export const agentWith = (
   client: Anthropic,
-  environment_id: string,
   toolsets: Toolset[],
   { builtIn = false, model = "simulated" } = {},
-) {
-  const agent = await client.beta.agents.create({
+) =>
+  client.beta.agents.create({
     name: "with MCP servers",
     model,
     mcp_servers: toolsets.map(({ server, url }) => ({ type: "url", name: server, url })),
@@ -34,7 +33,16 @@ export async function sessionWith(
       })),
     ],
   });
-  return client.beta.sessions.create({ agent: agent.id, environment_id });
+
+/** A session of one. */
+export async function sessionWith(
+  client: Anthropic,
+  environment_id: string,
+  toolsets: Toolset[],
+  { vault_ids = [], ...more }: { builtIn?: boolean; model?: string; vault_ids?: string[] } = {},
+) {
+  const { id: agent } = await agentWith(client, toolsets, more);
+  return client.beta.sessions.create({ agent, environment_id, vault_ids });
 }
 
 export const calling = (server: string, tool: string, input: object = {}) =>

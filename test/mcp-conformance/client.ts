@@ -62,7 +62,8 @@ async function authorizeFor(error: string): Promise<void> {
   const run = (issuer: string | null) =>
     authorize({
       server: new URL(address),
-      consent: consentWith(issuer, redirect.url),
+      consent: consentAt(redirect.url),
+      issuer,
       scope,
       scope_before: granted_scope,
       version: "0",
@@ -80,7 +81,7 @@ async function authorizeFor(error: string): Promise<void> {
     await redirect.close();
   }
 
-  function consentWith(issuer: string | null, redirect_url: string): Consent {
+  function consentAt(redirect_url: string): Consent {
     const { client_id = "", client_secret = "", private_key_pem, signing_algorithm = "" } = context;
     if (scenario.startsWith("auth/cross-app-access")) {
       const { idp_id_token = "", idp_token_endpoint = "", idp_client_id = "" } = context;
@@ -92,16 +93,16 @@ async function authorizeFor(error: string): Promise<void> {
       return {
         type: "client",
         client_id,
-        proof: { type: "vouched", secret: client_secret, issuer, ...vouched },
+        proof: { type: "vouched", secret: client_secret, ...vouched },
       };
     }
     if (scenario.startsWith("auth/client-credentials")) {
       const proof = private_key_pem
         ? ({ type: "private_key", pem: private_key_pem, algorithm: signing_algorithm } as const)
-        : ({ type: "secret", secret: client_secret, issuer } as const);
+        : ({ type: "secret", secret: client_secret } as const);
       return { type: "client", client_id, proof };
     }
-    const known = { type: "known", client_id, client_secret, issuer } as const;
+    const known = { type: "known", client_id, client_secret } as const;
     return {
       type: "person",
       client: client_id === "" ? newClient() : known,

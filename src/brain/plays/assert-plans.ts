@@ -3,7 +3,8 @@ import fc from "fast-check";
 import type { TestDatabase } from "../../db/testing.ts";
 import { assertFolds } from "./folds.ts";
 import { type Plan, plans } from "./plan.ts";
-import { play } from "./play.ts";
+import { type Played, play } from "./play.ts";
+import { assertSame } from "./replay.ts";
 import { assertRules } from "./rules.ts";
 
 /**
@@ -16,9 +17,14 @@ export async function assertPlans(t: TestContext, db: TestDatabase, count: numbe
   const property = fc.asyncProperty(plans, async (plan: Plan) => {
     const trace: string[] = [];
     try {
-      const played = await play(db, plan, trace);
+      const played = await ending(play(db, plan, trace));
       assertRules(played);
       for (const { rows } of [played, ...played.forks]) assertFolds(rows.entries);
+      if (plan.again) {
+        const trace_again: string[] = [];
+        const again = { played: await ending(play(db, plan, trace_again)), trace: trace_again };
+        assertSame({ played, trace }, again);
+      }
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`${why}\n\nWhat happened:\n${trace.join("\n")}`, { cause: error });
@@ -26,3 +32,12 @@ export async function assertPlans(t: TestContext, db: TestDatabase, count: numbe
   });
   await fc.assert(property, { numRuns: count, seed, path: process.env.DROVER_TEST_PATH });
 }
+
+/** A play that nobody goes on with any more is a failure as any other, whose trace is shown. */
+async function ending(playing: Promise<Played>): Promise<Played> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("it stands still")), standstill_ms);
+  return Promise.race([playing, promise]).finally(() => clearTimeout(timer));
+}
+
+const standstill_ms = 60_000;

@@ -42,10 +42,11 @@ function paramsOf(event: ClientEvent, { entries, asks }: Snapshot, name: () => s
   }
 }
 
-const isCall = (type: string) => type === "agent.tool_use" || type === "agent.custom_tool_use";
+const isRun = (type: string) => type === "agent.tool_use" || type === "agent.mcp_tool_use";
+const isCall = (type: string) => isRun(type) || type === "agent.custom_tool_use";
 
 function answerTo({ type, id }: Entry, event: Extract<ClientEvent, { type: "answer" }>): EventParams {
-  if (type === "agent.tool_use") {
+  if (isRun(type)) {
     if (event.allow) return { type: "user.tool_confirmation", tool_use_id: id, result: "allow" };
     const deny_message = event.empty ? undefined : "rather not";
     return { type: "user.tool_confirmation", tool_use_id: id, result: "deny", deny_message };

@@ -53,10 +53,12 @@ function spoken(block: "text" | "empty" | "thinking"): AssistantBlock {
 
 const called =
   (n: number) =>
-  ({ name, malformed, verdict, pauses }: PlannedCall, i: number): AssistantBlock => ({
+  ({ name, malformed, verdict, pauses, takes }: PlannedCall, i: number): AssistantBlock => ({
     type: "tool_use",
     id: `toolu_${n}_${i}`,
     name,
-    input: malformed ? {} : { verdict, pauses },
+    input: malformed
+      ? {}
+      : { verdict, pauses, ...(name.startsWith("mcp__") && { call: `toolu_${n}_${i}`, takes }) },
     ...(malformed && { malformed: "{" }),
   });

@@ -10,6 +10,12 @@ export interface Plan {
   compacts: boolean;
   /** What comes of each attempt to set the environment up, the later ones succeed; null where it asks for nothing. */
   setups: PlannedSetup[] | null;
+  /** How its agent's MCP servers take what they are asked; null: it has none. */
+  mcp: PlannedMcp | null;
+  /** Which goes on of all that could, each time; then the one that has waited longest. */
+  turns: number[];
+  /** It is played twice, and has to come to the same. */
+  again: boolean;
 }
 
 export interface PlannedSetup {
@@ -17,6 +23,33 @@ export interface PlannedSetup {
   /** Boundaries that are passed while it goes on, and lines of its progress. */
   pauses: number;
 }
+
+export type McpServerName = "open" | "asking";
+
+export interface PlannedMcp {
+  /** By server: how each request is taken that is no call, one after the other; those left over well. */
+  open: PlannedTake[];
+  asking: PlannedTake[];
+  /** What the session's vault has for them, and whether there is a newer one when they refuse it. */
+  credential: "none" | "lasting" | "renewed" | "unusable";
+}
+
+/** How an MCP server takes a request. */
+export type PlannedTake =
+  | "well"
+  /** It offers other tools from now on, and says so if it is asked for something else. */
+  | "other_tools"
+  | "tool_error"
+  | "error"
+  /** It is not there. */
+  | "refused"
+  | "unauthorized"
+  | "failing"
+  /** It is gone before it has answered, or in the middle of its answer. */
+  | "cut"
+  | "cut_late"
+  /** It knows nothing of the connection any more. */
+  | "forgotten";
 
 export type Answer = {
   /** Boundaries that are passed while it streams. */
@@ -30,12 +63,14 @@ export type Answer = {
 
 export interface PlannedCall {
   /** Of the agent of these tests: allowed, to be confirmed, judged, not enabled, the client's, unknown. */
-  name: "bash" | "read" | "edit" | "write" | "weather" | "nonsense";
+  name: "bash" | "read" | "edit" | "write" | "weather" | "nonsense" | `mcp__${McpServerName}__${string}`;
   malformed: boolean;
   /** What the judge says of it, if it is asked. */
   verdict: "allow" | "deny" | "ask";
   /** Boundaries that are passed while it runs. */
   pauses: number;
+  /** Of a call of an MCP server: how it takes it each time; later ones well. */
+  takes: PlannedTake[];
 }
 
 export type PlannedEvent =
@@ -71,11 +106,59 @@ export type ClientEvent =
   /** To calls of the session, whichever have been made by then; `late`: to those also that wait for no answer. */
   | { type: "answer"; late: boolean; most: number; allow: boolean; empty: boolean };
 
+const trouble = fc.constantFrom<PlannedTake>(
+  "other_tools",
+  "tool_error",
+  "error",
+  "refused",
+  "unauthorized",
+  "failing",
+  "cut",
+  "cut_late",
+  "forgotten",
+);
+
+/** How requests are taken, one after the other: so many well for each that is not. */
+const takes = (well: number, maxLength: number): fc.Arbitrary<PlannedTake[]> =>
+  fc.array(
+    fc.oneof(
+      { weight: well, arbitrary: fc.constant<PlannedTake>("well") },
+      { weight: 1, arbitrary: trouble },
+    ),
+    { maxLength, size: "max" },
+  );
+
+const mcp: fc.Arbitrary<PlannedMcp> = fc.record({
+  open: takes(5, 12),
+  asking: takes(5, 6),
+  credential: fc.constantFrom("lasting", "renewed", "renewed", "lasting", "renewed", "none", "unusable"),
+});
+
+const ownTool = fc.constantFrom<PlannedCall["name"][]>(
+  "bash",
+  "read",
+  "weather",
+  "bash",
+  "read",
+  "weather",
+  "edit",
+  "write",
+  "nonsense",
+);
+
+const mcpTool = fc
+  .tuple(
+    fc.constantFrom<McpServerName[]>("open", "open", "asking"),
+    fc.constantFrom("destroys", "plain", "destroys", "plain", "reads", "repeats", "off"),
+  )
+  .map(([server, tool]): PlannedCall["name"] => `mcp__${server}__${tool}`);
+
 const call: fc.Arbitrary<PlannedCall> = fc.record({
-  name: fc.constantFrom("bash", "read", "weather", "bash", "read", "weather", "edit", "write", "nonsense"),
+  name: fc.oneof({ weight: 2, arbitrary: ownTool }, { weight: 3, arbitrary: mcpTool }),
   malformed: mostly(false, true),
   verdict: fc.constantFrom("allow", "deny", "ask"),
   pauses: fc.nat({ max: 3 }),
+  takes: takes(2, 3),
 });
 
 const setup: fc.Arbitrary<PlannedSetup> = fc.record({
@@ -169,6 +252,9 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   events: fc.array(event, { maxLength: 60, size: "max" }).map((events) => [first, ...events]),
   compacts: mostly(false, true),
   setups: fc.option(fc.array(setup, { maxLength: 4 }), { freq: 2 }),
+  mcp: fc.option(mcp, { freq: 3 }),
+  turns: fc.array(fc.nat({ max: 3 }), { maxLength: 200, size: "max" }),
+  again: fc.nat({ max: 15 }).map((n) => n === 15),
 });
 
 function mostly(usual: boolean, seldom: boolean): fc.Arbitrary<boolean> {

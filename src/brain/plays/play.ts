@@ -9,10 +9,12 @@ import { decide, unlimited } from "../decide.ts";
 import { drive, type Effects } from "../drive.ts";
 import { fold } from "../fold.ts";
 import { createMemory } from "../memory.ts";
-import { factsOf, sessionAt, type TestSession, testAgent, testSession } from "../testing.ts";
+import { factsOf, sessionAt, testAgent, testSession } from "../testing.ts";
 import { asksIn, isFromClient, nameOf, requestOf } from "./client.ts";
 import { forkAt } from "./fork.ts";
 import { StaleEpoch, scriptedHands } from "./hands.ts";
+import { type McpProcess, mcpProcess, scriptedBearers, sessionSecret } from "./mcp-process.ts";
+import { type McpServers, mcpAgent, startMcpServers } from "./mcp-servers.ts";
 import { abortOf, endOf, judged } from "./model.ts";
 import {
   type Answer,
@@ -23,15 +25,20 @@ import {
   type PlannedFork,
 } from "./plan.ts";
 import { asksOf, assertRows, becomeDue, type Snapshot, snapshotOf } from "./rows.ts";
+import { createTurns, type Turns, watchedDatabase } from "./turns.ts";
 
 /** What a plan has come to. */
 export interface Played {
   rows: Snapshot;
   /** Every request the model got, those of the judge left out. */
   asked: ModelRequest[];
+  /** How far the log went when each of them was made. */
+  asked_seqs: number[];
   /** The ids of the calls that were run. */
   ran: string[];
   needs_setup: boolean;
+  /** Of the calls that MCP servers have begun, by the ids that the model gave them: which tool, and how often. */
+  begun: McpServers["begun"];
   /** The ids of client events as they were accepted, oldest first. */
   accepted: string[];
   /** What each of its forks has come to, and theirs. */
@@ -40,7 +47,7 @@ export interface Played {
 
 /** Where a play goes on from. */
 interface Beginning {
-  session: TestSession;
+  session_id: string;
   accepted: string[];
   /** How many messages were sent and requests made by then: their names go on from there. */
   messages: number;
@@ -62,6 +69,14 @@ interface Life {
   thaw(): void;
   froze: PromiseWithResolvers<"frozen">;
   stop: AbortController;
+  /** Null where the agent has no MCP servers. */
+  mcp: ReturnType<McpProcess["of"]> | null;
+}
+
+/** Drives one session after the other, and speaks with MCP servers for it. */
+interface Process {
+  life: Life | null;
+  mcp: McpProcess;
 }
 
 type Planned = Omit<Extract<PlannedEvent, { type: "send" }>, "type">;
@@ -77,6 +92,9 @@ const answerToAll: ClientEvent = {
 /** A model that takes system messages. */
 const agents = { of: async () => ({ name: testAgent.name, model: "simulated" }) };
 
+/** Longer than any wait for a retry. */
+const retry_ms = 3_600_000;
+
 /** A session that is driven more often than this makes no progress. */
 const livesMax = 400;
 
@@ -85,28 +103,81 @@ const livesMax = 400;
  * rows are compared with the log after every append. `trace` gets what happened, line by line.
  */
 export async function play(
-  db: Database,
+  database: Database,
   plan: Plan,
   trace: string[],
   fork: Beginning | null = null,
 ): Promise<Played> {
+  const turns = createTurns(plan.turns);
+  const servers = plan.mcp && (await startMcpServers(plan.mcp, { turns, secret: sessionSecret, trace }));
+  try {
+    const played = await playWith(
+      { turns, servers, db: watchedDatabase(database, turns) },
+      plan,
+      trace,
+      fork,
+    );
+    const forks: Played[] = [];
+    for (const { events, beginning } of played.forks) {
+      trace.push(`fork ${beginning.session_id} goes on`);
+      forks.push(
+        await play(database, { ...plan, answers: [], events: [...events, first] }, trace, beginning),
+      );
+    }
+    return { ...played, forks };
+  } finally {
+    await servers?.close();
+  }
+}
+
+interface Stage {
+  db: Database;
+  turns: Turns;
+  servers: McpServers | null;
+}
+
+type Left = Omit<Played, "forks"> & { forks: { events: PlannedEvent[]; beginning: Beginning }[] };
+
+async function playWith(
+  { db, turns, servers }: Stage,
+  plan: Plan,
+  trace: string[],
+  fork: Beginning | null,
+): Promise<Left> {
   const events = [...plan.events];
   const answers = [...plan.answers];
   const accepted = [...(fork?.accepted ?? [])];
-  const forks: (() => Promise<Played>)[] = [];
+  const forks: Left["forks"] = [];
   const asked: ModelRequest[] = [];
+  const asked_seqs: number[] = [];
   const memories = [createMemory(1 << 20), createMemory(1 << 20)];
   const frozen: { life: Life; end: Promise<string> }[] = [];
   const rings = new Set<() => void>();
-  const session = fork?.session ?? (await testSession(db, () => []));
+  const agent = servers ? mcpAgent : testAgent;
+  const session = fork ? sessionAt(db, fork.session_id, () => []) : await testSession(db, () => [], agent);
+  const bearers = plan.mcp && scriptedBearers(plan.mcp);
+  const processes: (Process | null)[] = [begin(), begin()];
+  const gone: Process[] = [];
   const hands = scriptedHands(plan.setups?.map((setup) => ({ ...setup })) ?? null);
   const needs_setup = plan.setups !== null;
-  /** Added to the brains' clock, in `ms`: nobody waits for a retry. */
-  let ahead = 0;
+  /** The brains' clock, in `ms`. It stands still but for this: nobody waits for a retry. */
+  let now = Date.now();
   let head = 0;
   let messages = fork?.messages ?? 0;
   let requests = fork?.requests ?? 0;
   let sending = Promise.resolve();
+
+  function begin(): Process | null {
+    if (!servers || !bearers) return null;
+    const process: Process = {
+      life: null,
+      mcp: mcpProcess(servers, bearers, {
+        boundary: async (where) => process.life && boundary(process.life, where),
+        pause: async (where, ended) => process.life && pause(process.life, where, ended),
+      }),
+    };
+    return process;
+  }
 
   async function look(): Promise<Snapshot> {
     const rows = await snapshotOf(db, session.id);
@@ -172,20 +243,21 @@ export async function play(
     trace.push(`fork ${made.id} at ${made.event}`);
     const { entries } = await snapshotOf(db, made.id);
     const beginning: Beginning = {
-      session: sessionAt(db, made.id, () => []),
+      session_id: made.id,
       accepted: entries.filter(isFromClient).map(({ id }) => id),
       messages,
       requests,
     };
-    forks.push(() => {
-      trace.push(`fork ${made.id} goes on`);
-      return play(db, { ...plan, answers: [], events: [...events, first] }, trace, beginning);
-    });
+    forks.push({ events, beginning });
   }
 
   /** Lets happen what is planned for this boundary. `interrupted`: the client has just said so. */
   async function boundary(life: Life, where: string): Promise<{ interrupted: boolean }> {
-    if (life.frozen) await life.frozen;
+    await turns.take();
+    if (life.frozen) {
+      await life.frozen;
+      await turns.take();
+    }
     if (life.dead) throw new Crash();
     if (life.over) return { interrupted: false };
     const event = events.shift();
@@ -204,6 +276,7 @@ export async function play(
         Object.assign(life, { over: true, frozen: promise, thaw: resolve });
         life.froze.resolve("frozen");
         await promise;
+        await turns.take();
         break;
       }
       case "stop":
@@ -219,6 +292,14 @@ export async function play(
     return { interrupted: false };
   }
 
+  /** A boundary of something that an interrupt ends: not before it has been heard of it goes on. */
+  async function pause(life: Life, where: string, signal: AbortSignal): Promise<void> {
+    const { interrupted } = await boundary(life, where);
+    if (!interrupted || life.over) return;
+    await Promise.race([aborted(signal), life.froze.promise]);
+    await turns.take();
+  }
+
   function thaw(): void {
     for (const { life } of frozen) life.thaw();
   }
@@ -230,8 +311,7 @@ export async function play(
     signal: AbortSignal,
   ): AsyncGenerator<ModelEvent> {
     for (let i = 0; i < planned.pauses; i += 1) {
-      const { interrupted } = await boundary(life, "while the model answers");
-      if (interrupted && !life.over) await aborted(signal);
+      await pause(life, "while the model answers", signal);
       if (signal.aborted) {
         yield abortOf(n);
         return;
@@ -244,8 +324,8 @@ export async function play(
     const plain = session.effects(life.lease);
     return {
       ...plain,
-      ring: (seq, signal) =>
-        new Promise((resolve) => {
+      async ring(seq, signal) {
+        await new Promise<void>((resolve) => {
           const check = () => {
             if (!signal.aborted && head <= seq) return;
             rings.delete(check);
@@ -254,12 +334,14 @@ export async function play(
           rings.add(check);
           signal.addEventListener("abort", check);
           check();
-        }),
+        });
+        await turns.take();
+      },
       async append(request) {
         const what = request.entries.map(({ type }) => type).join(", ");
         await boundary(life, "before it appends");
         const isStale = life.lease.epoch < hands.epoch();
-        const result = await plain.append(request);
+        const result = await plain.append(waitingLong(request));
         trace.push(`${life.name}: ${what}${request.run ? " (parks)" : ""}: ${result.verdict}`);
         if (result.verdict === "accepted") {
           assert.ok(!isStale, "a brain wrote that had lost the session");
@@ -276,16 +358,28 @@ export async function play(
         }
         await boundary(life, "before it asks the model");
         const planned = answers.shift() ?? { type: "text", blocks: ["text"], pauses: 0 };
-        if (!life.over) asked.push(structuredClone(request));
+        if (!life.over) {
+          asked.push(structuredClone(request));
+          asked_seqs.push(head);
+        }
         trace.push(`${life.name} asks the model: ${JSON.stringify(planned)}`);
         yield* answer(life, planned, ++requests, signal);
       },
-      async runTool(call, signal) {
+      async listMcp(server, signal) {
+        await boundary(life, `before it asks ${server.name} for its tools`);
+        const listed = (await life.mcp?.listMcp(server, signal)) ?? assert.fail("there is no server");
+        await boundary(life, `after it has asked ${server.name}`);
+        trace.push(`${life.name}: ${server.name}: ${listed.status}`);
+        return listed;
+      },
+      watchMcp: (changed) => life.mcp?.watchMcp(changed) ?? [],
+      async runTool(call, signal, asking) {
         await boundary(life, `before it runs ${call.id}`);
-        const result = await hands.run(call, life.lease.epoch, signal, async () => {
-          const { interrupted } = await boundary(life, `while ${call.id} runs`);
-          if (interrupted && !life.over) await aborted(signal);
-        });
+        const running =
+          call.mcp && life.mcp
+            ? life.mcp.run(call, signal, asking)
+            : hands.run(call, life.lease.epoch, signal, () => pause(life, `while ${call.id} runs`, signal));
+        const result = await running;
         await boundary(life, `after ${call.id} has run`);
         return result;
       },
@@ -294,16 +388,15 @@ export async function play(
       cancelSetUp() {},
       async setUp(_contents, say, signal) {
         await boundary(life, "before the environment is set up");
-        const result = await hands.setUp(life.lease.epoch, signal, say, async () => {
-          const { interrupted } = await boundary(life, "while the environment is set up");
-          if (interrupted && !life.over) await aborted(signal);
-        });
+        const result = await hands.setUp(life.lease.epoch, signal, say, () =>
+          pause(life, "while the environment is set up", signal),
+        );
         if (!signal.aborted) await boundary(life, "after the environment is set up");
         trace.push(`${life.name}: the environment is ${result.status}`);
         return result;
       },
       contextWindow: () => (plan.compacts ? 200_000 : Number.POSITIVE_INFINITY),
-      now: () => Date.now() + ahead,
+      now: () => now,
     };
   }
 
@@ -320,6 +413,7 @@ export async function play(
   async function live(n: number): Promise<void> {
     const lease = await claimed();
     hands.claimed(lease.epoch);
+    const process = processes[n % processes.length] ?? null;
     const life: Life = {
       name: `brain ${n}`,
       lease,
@@ -330,9 +424,11 @@ export async function play(
       thaw() {},
       froze: Promise.withResolvers(),
       stop: new AbortController(),
+      mcp: process?.mcp.of(session.id) ?? null,
     };
+    if (process) process.life = life;
     const driving = drive(
-      { ...factsOf(session), fold_from: lease.fold_from, needs_setup },
+      { ...factsOf(session), agent, fold_from: lease.fold_from, needs_setup },
       lease,
       effectsOf(life),
       life.stop.signal,
@@ -344,11 +440,18 @@ export async function play(
       throw error;
     });
     const how = await Promise.race([end, life.froze.promise]);
+    await turns.take();
     trace.push(`${life.name}: ${how}`);
     life.over = true;
     if (how === "frozen") {
-      end.catch(() => {});
+      end.catch(() => {}).finally(() => life.mcp?.giveUp());
       frozen.push({ life, end });
+    }
+    if (how === "parked") life.mcp?.rest();
+    else if (how !== "frozen") life.mcp?.giveUp();
+    if (process && (how === "died" || how === "frozen")) {
+      processes[n % processes.length] = begin();
+      gone.push(process);
     }
     // As when its process is found dead.
     if (how === "died" || how === "frozen") await reap(db, null);
@@ -370,6 +473,7 @@ export async function play(
     assert.ok(n < livesMax, "it goes on for ever");
     // What a client was sending as a brain died.
     await sending;
+    await turns.take();
     const rows = await look();
     assert.equal(rows.driven, false, "it was not given back");
     if (rows.due === "now") await live(n++);
@@ -378,13 +482,14 @@ export async function play(
       const event = events.shift();
       if (event?.type === "send") await send(event);
       else {
-        ahead += 3_600_000;
+        now += retry_ms;
         await becomeDue(db, session.id);
       }
     } else {
-      const { actions, park } = decide(fold(rows.entries), new Set(), Date.now() + ahead, {
+      const { actions, park } = decide(fold(rows.entries), new Set(), now, {
         ...unlimited,
         needs_setup,
+        agent,
       });
       // A fork waits to be sent something, whatever was cut off.
       if (!fork || n > 1) {
@@ -399,11 +504,19 @@ export async function play(
   for (const { life, end } of frozen) {
     assert.match(await end, life.parked ? /^(parked|stopped)$/ : /^lost$/, `${life.name} came back`);
   }
-  const played = { rows: await look(), asked, ran: hands.ran, needs_setup, accepted };
-  const gone_on: Played[] = [];
-  for (const goOn of forks) gone_on.push(await goOn());
-  return { ...played, forks: gone_on };
+  // Of brains that have lost the session something may still go on.
+  await turns.over();
+  const rows = await look();
+  await Promise.all([...processes, ...gone].map((process) => process?.mcp.close()));
+  const begun = servers?.begun ?? new Map();
+  return { rows, asked, asked_seqs, ran: hands.ran, begun, needs_setup, accepted, forks };
 }
+
+/** Whether a retry is due by now must not depend on how fast this machine is. */
+const waitingLong = (request: AppendRequest): AppendRequest =>
+  request.run?.type === "park" && request.run.after_ms
+    ? { ...request, run: { type: "park", after_ms: retry_ms } }
+    : request;
 
 const aborted = (signal: AbortSignal) =>
   new Promise<void>((resolve) => {

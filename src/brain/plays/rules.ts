@@ -3,6 +3,7 @@ import type { Entry } from "../../log/entry.ts";
 import { bodyOf } from "../../log/entry.ts";
 import type { ModelRequest } from "../../models/model.ts";
 import { isFromClient } from "./client.ts";
+import { assertErrors, assertMcp } from "./mcp-rules.ts";
 import type { Played } from "./play.ts";
 import { asksOf, spent, tokensOf, type Usage } from "./rows.ts";
 import { assertWire, isTold } from "./wire.ts";
@@ -11,6 +12,7 @@ import { assertWire, isTold } from "./wire.ts";
 export function assertRules({ rows: { entries }, forks, ...played }: Played): void {
   assertLog({ entries, ...played });
   assertTurns(entries);
+  assertErrors(entries);
   for (const fork of forks) assertForked(fork);
 }
 
@@ -23,11 +25,19 @@ function assertForked({ rows: { entries }, forks, ...played }: Played): void {
 function assertLog({
   entries,
   asked,
+  asked_seqs,
   ran,
+  begun,
   needs_setup,
   accepted,
 }: Omit<Played, "rows" | "forks"> & { entries: Entry[] }) {
-  assertCalls(entries, ran);
+  const ids = new Map(
+    entries.flatMap((entry) =>
+      entry.type === "model_reply" ? Object.entries(bodyOf(entry, "model_reply").call_ids) : [],
+    ),
+  );
+  assertCalls(entries, [...ran, ...[...begun.keys()].map((vendorId) => ids.get(vendorId) ?? vendorId)]);
+  assertMcp(entries, { begun, asked, asked_seqs, ids });
   assertSpans(entries);
   assertSetups(entries, needs_setup);
   assertIdles(entries);
@@ -37,11 +47,20 @@ function assertLog({
   assert.equal(new Set(entries.map(({ id }) => id)).size, entries.length, "an id was given twice");
 }
 
-const isUse = ({ type }: Entry) => type === "agent.tool_use" || type === "agent.custom_tool_use";
+const isUse = ({ type }: Entry) =>
+  type === "agent.tool_use" || type === "agent.mcp_tool_use" || type === "agent.custom_tool_use";
+
+/** Of a call that this server has run, whether it may be. */
+function permissionOf(entry: Entry): string | null {
+  if (entry.type === "agent.tool_use") return bodyOf(entry, "agent.tool_use").evaluated_permission;
+  if (entry.type !== "agent.mcp_tool_use") return null;
+  return bodyOf(entry, "agent.mcp_tool_use").evaluated_permission;
+}
 
 /** Of a result, the call that it settles. */
 function settled(entry: Entry): string | null {
   if (entry.type === "agent.tool_result") return bodyOf(entry, "agent.tool_result").tool_use_id;
+  if (entry.type === "agent.mcp_tool_result") return bodyOf(entry, "agent.mcp_tool_result").mcp_tool_use_id;
   if (entry.type !== "user.custom_tool_result") return null;
   return bodyOf(entry, "user.custom_tool_result").custom_tool_use_id;
 }
@@ -51,15 +70,14 @@ function assertCalls(entries: Entry[], ran: string[]): void {
   const open = new Set<string>();
   const called: string[] = [];
   const mayRun = new Set<string>();
+  const ofMcp = new Set<string>();
   for (const entry of entries) {
     const at = `entry ${entry.seq}`;
     if (isUse(entry)) {
       open.add(entry.id);
       called.push(entry.id);
     }
-    if (entry.type === "agent.tool_use" && bodyOf(entry, "agent.tool_use").evaluated_permission === "allow") {
-      mayRun.add(entry.id);
-    }
+    if (permissionOf(entry) === "allow") mayRun.add(entry.id);
     if (entry.type === "user.tool_confirmation") {
       const { tool_use_id, result } = bodyOf(entry, "user.tool_confirmation");
       if (result === "allow") mayRun.add(tool_use_id);
@@ -71,6 +89,13 @@ function assertCalls(entries: Entry[], ran: string[]): void {
     }
     const call = settled(entry);
     if (call !== null) assert.ok(open.delete(call), `${at}: a second result, or one of no call`);
+    if (entry.type === "agent.mcp_tool_use") ofMcp.add(entry.id);
+    if (call !== null)
+      assert.equal(
+        entry.type === "agent.mcp_tool_result",
+        ofMcp.has(call),
+        `${at}: a result of another kind`,
+      );
     if (entry.type === "span.model_request_start") {
       assert.deepEqual([...open], [], `${at}: the model was asked while calls were open`);
     }
@@ -79,7 +104,8 @@ function assertCalls(entries: Entry[], ran: string[]): void {
   const started = entries.flatMap((entry) =>
     entry.type === "tool_started" ? [bodyOf(entry, "tool_started").tool_use_id] : [],
   );
-  assert.equal(new Set(started).size, started.length, "a call was started twice");
+  const inSandbox = started.filter((id) => !ofMcp.has(id));
+  assert.equal(new Set(inSandbox).size, inSandbox.length, "a call was started twice");
   assert.deepEqual(
     ran.filter((id) => !started.includes(id)),
     [],
@@ -109,6 +135,7 @@ function assertSpans(entries: Entry[]): void {
 function assertSetups(entries: Entry[], isNeeded: boolean): void {
   let going: string | null = null;
   let isReady = !isNeeded;
+  const elsewhere = new Set<string>();
   for (const entry of entries) {
     const at = `entry ${entry.seq}`;
     if (entry.type === "span.environment_setup_start") {
@@ -124,8 +151,11 @@ function assertSetups(entries: Entry[], isNeeded: boolean): void {
       isReady = !is_error;
       going = null;
     } else if (entry.type === "environment_left") isReady = !isNeeded;
-    else if (entry.type === "tool_started") assert.ok(isReady, `${at}: a call begins before the set-up`);
-    else if (entry.type === "session.status_idle") assert.equal(going, null, `${at}: idle during a set-up`);
+    else if (entry.type === "agent.mcp_tool_use") elsewhere.add(entry.id);
+    else if (entry.type === "tool_started") {
+      const { tool_use_id } = bodyOf(entry, "tool_started");
+      assert.ok(isReady || elsewhere.has(tool_use_id), `${at}: a call begins before the set-up`);
+    } else if (entry.type === "session.status_idle") assert.equal(going, null, `${at}: idle during a set-up`);
   }
   assert.equal(going, null, "a set-up without an end");
 }
@@ -184,9 +214,7 @@ function assertIdles(entries: Entry[]): void {
   entries.forEach((entry, i) => {
     const at = `entry ${entry.seq}`;
     if (entry.type === "agent.custom_tool_use") waiting.add(entry.id);
-    if (entry.type === "agent.tool_use" && bodyOf(entry, "agent.tool_use").evaluated_permission === "ask") {
-      waiting.add(entry.id);
-    }
+    if (permissionOf(entry) === "ask") waiting.add(entry.id);
     const call = settled(entry);
     if (call !== null) waiting.delete(call);
     const taken = takenUp(entry, entries);

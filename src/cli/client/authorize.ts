@@ -10,6 +10,7 @@ import { findPlace, storeGranted } from "./store-granted.ts";
 
 export interface AuthorizeOptions extends ClientOptions {
   vault?: string;
+  issuer?: string;
   name?: string;
   scope?: string;
   browser: boolean;
@@ -40,7 +41,7 @@ export async function authorizeCommand(
   try {
     const own = ownClient(options, process.env);
     const server = serverAt(address);
-    const place = await findPlace(client, server, options.vault ?? null);
+    const place = await findPlace(client, server, options.vault ?? null, stop.signal);
     if (own.type !== "client") redirect = await listenForRedirect(options.port ?? 0);
     const consent: Consent =
       own.type === "client"
@@ -49,6 +50,7 @@ export async function authorizeCommand(
     const granted = await authorize({
       server,
       consent,
+      issuer: options.issuer ?? null,
       scope: options.scope ?? null,
       scope_before: place.scope,
       version,
@@ -56,7 +58,9 @@ export async function authorizeCommand(
       found: (found) => say(toldOf(server, found)),
     });
     isGranted = true;
-    const stored = await storeGranted(client, place, { server, granted, name: options.name ?? null });
+    // It may be another one by now: somebody had time to give their consent.
+    const now = await findPlace(client, server, place.vault_id);
+    const stored = await storeGranted(client, now, { server, granted, name: options.name ?? null });
     process.stdout.write(`credential ${stored.id} in vault ${stored.vault_id} for ${server.href}\n`);
     say(lifeOf(granted));
     return 0;

@@ -13,17 +13,16 @@ const of = (options: Partial<ClientOptions>) =>
 
 test("a client is new, known, known by its document, or authorized itself", () => {
   assert.deepEqual(of({}), { type: "new" });
-  const known = { type: "known", client_id: "me", client_secret: null, issuer: null };
+  const known = { type: "known", client_id: "me", client_secret: null };
   assert.deepEqual(of({ clientId: "me" }), known);
   const url = "https://client.example/drover.json";
   assert.deepEqual(of({ clientId: url }), { type: "document", url });
-  const issuer = "https://auth.example";
-  const secret = { clientId: "me", clientSecretEnv: "MINE", issuer };
-  assert.deepEqual(of(secret), { ...known, client_secret: "hush", issuer });
+  const secret = { clientId: "me", clientSecretEnv: "MINE" };
+  assert.deepEqual(of(secret), { ...known, client_secret: "hush" });
   assert.deepEqual(of({ ...secret, clientCredentials: true }), {
     type: "client",
     client_id: "me",
-    proof: { type: "secret", secret: "hush", issuer },
+    proof: { type: "secret", secret: "hush" },
   });
   const identity = { identityProvider: "https://id.example", identityClientId: "us" };
   assert.deepEqual(of({ ...secret, ...identity, idTokenEnv: "MINE" }), {
@@ -32,7 +31,6 @@ test("a client is new, known, known by its document, or authorized itself", () =
     proof: {
       type: "vouched",
       secret: "hush",
-      issuer,
       id_token: "hush",
       provider: "https://id.example",
       provider_client_id: "us",

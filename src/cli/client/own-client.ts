@@ -9,7 +9,6 @@ import { NotAuthorized, shown } from "../../authorize/failed.ts";
 export interface ClientOptions {
   clientId?: string;
   clientSecretEnv?: string;
-  issuer?: string;
   privateKey?: string;
   algorithm: string;
   clientCredentials?: boolean;
@@ -26,10 +25,7 @@ export const ownClient = (options: ClientOptions, env: NodeJS.ProcessEnv): OwnCl
     ? clientAlone(options, env)
     : knownClient(options, env);
 
-function knownClient(
-  { clientId, clientSecretEnv, issuer }: ClientOptions,
-  env: NodeJS.ProcessEnv,
-): OwnClient {
+function knownClient({ clientId, clientSecretEnv }: ClientOptions, env: NodeJS.ProcessEnv): OwnClient {
   const client_secret = secretFrom("--client-secret-env", clientSecretEnv, env);
   if (clientId === undefined) {
     if (client_secret !== null)
@@ -39,11 +35,11 @@ function knownClient(
   const url = URL.parse(clientId);
   if (url?.protocol === "https:" && url.pathname !== "/" && client_secret === null)
     return { type: "document", url: clientId };
-  return { type: "known", client_id: clientId, client_secret, issuer: issuer ?? null };
+  return { type: "known", client_id: clientId, client_secret };
 }
 
 function clientAlone(options: ClientOptions, env: NodeJS.ProcessEnv): Alone {
-  const { clientId, clientSecretEnv, privateKey, algorithm, issuer = null } = options;
+  const { clientId, clientSecretEnv, privateKey, algorithm } = options;
   if (clientId === undefined) throw new NotAuthorized("a client that is authorized itself needs --client-id");
   if (privateKey !== undefined) {
     const pem = pemIn(privateKey, algorithm);
@@ -53,19 +49,19 @@ function clientAlone(options: ClientOptions, env: NodeJS.ProcessEnv): Alone {
   if (secret === null)
     throw new NotAuthorized("a client that is authorized itself needs --client-secret-env or --private-key");
   if (options.idTokenEnv !== undefined)
-    return { type: "client", client_id: clientId, proof: vouchedBy(options, { secret, issuer }, env) };
-  return { type: "client", client_id: clientId, proof: { type: "secret", secret, issuer } };
+    return { type: "client", client_id: clientId, proof: vouchedBy(options, secret, env) };
+  return { type: "client", client_id: clientId, proof: { type: "secret", secret } };
 }
 
 function vouchedBy(
   { idTokenEnv, identityProvider: provider, identityClientId: provider_client_id }: ClientOptions,
-  own: { secret: string; issuer: string | null },
+  secret: string,
   env: NodeJS.ProcessEnv,
 ): Vouched {
   const id_token = secretFrom("--id-token-env", idTokenEnv, env);
   if (id_token === null || provider === undefined || provider_client_id === undefined)
     throw new NotAuthorized("--id-token-env needs --identity-provider and --identity-client-id");
-  return { type: "vouched", ...own, id_token, provider, provider_client_id };
+  return { type: "vouched", secret, id_token, provider, provider_client_id };
 }
 
 function secretFrom(option: string, name: string | undefined, env: NodeJS.ProcessEnv): string | null {

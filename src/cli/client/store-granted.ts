@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type Anthropic from "@anthropic-ai/sdk";
 import type {
   BetaManagedAgentsCredential as Credential,
@@ -5,7 +6,12 @@ import type {
 } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
 import type { Granted } from "../../authorize/authorize.ts";
 import { NotAuthorized } from "../../authorize/failed.ts";
+import { limits } from "../../limits.ts";
+import { type CreateCredential, createCredentialBody } from "../../protocol/credentials.ts";
 import { normalMcpUrl } from "../../protocol/mcp-url.ts";
+import { metadataParams } from "../../protocol/metadata.ts";
+import { isScope } from "../../tools/mcp/challenge.ts";
+import { explainAt } from "./connection.ts";
 
 /** Where a credential goes, found before anybody is asked for their consent. */
 export interface Place {
@@ -19,11 +25,20 @@ export interface Place {
 
 type OAuthOf = Extract<Credential["auth"], { type: "mcp_oauth" }>;
 
-export async function findPlace(client: Anthropic, server: URL, vault: string | null): Promise<Place> {
-  const vault_id = vault ?? (await onlyVault(client));
+export async function findPlace(
+  client: Anthropic,
+  server: URL,
+  vault: string | null,
+  signal?: AbortSignal,
+): Promise<Place> {
+  const asked = signal ? { signal } : {};
+  const vault_id = vault ?? (await onlyVault(client, asked));
   if (vault_id === null) return { vault_id, before: null, scope: null };
+  if (vault !== null) await requireActive(client, vault, asked);
   const wanted = normalMcpUrl(server.href);
-  for await (const credential of client.beta.vaults.credentials.list(vault_id)) {
+  let count = 0;
+  for await (const credential of client.beta.vaults.credentials.list(vault_id, {}, asked)) {
+    count += 1;
     const { auth, id } = credential;
     if (auth.type === "environment_variable" || normalMcpUrl(auth.mcp_server_url) !== wanted) continue;
     if (auth.type === "mcp_oauth")
@@ -32,12 +47,25 @@ export async function findPlace(client: Anthropic, server: URL, vault: string | 
       `vault ${vault_id} has a credential of the type ${auth.type} for this server, ${id}: archive it first, or choose another vault with --vault`,
     );
   }
+  if (count >= limits.vault_credentials_max)
+    throw new NotAuthorized(
+      `vault ${vault_id} has ${count} credentials, which is the most: archive or delete one first, or choose another vault with --vault`,
+    );
   return { vault_id, before: null, scope: null };
 }
 
-async function onlyVault(client: Anthropic): Promise<string | null> {
+interface Asked {
+  signal?: AbortSignal;
+}
+
+async function requireActive({ beta }: Anthropic, id: string, asked: Asked): Promise<void> {
+  const { archived_at } = await beta.vaults.retrieve(id, {}, asked);
+  if (archived_at !== null) throw new NotAuthorized(`vault ${id} is archived: it takes no new credentials`);
+}
+
+async function onlyVault(client: Anthropic, asked: Asked): Promise<string | null> {
   const found: string[] = [];
-  for await (const { id } of client.beta.vaults.list({ limit: 2 })) {
+  for await (const { id } of client.beta.vaults.list({ limit: 2 }, asked)) {
     found.push(id);
     if (found.length > 1)
       throw new NotAuthorized(
@@ -63,45 +91,52 @@ export async function storeGranted(
   const { access_token } = granted;
   const expires_at =
     granted.expires_in_s === null ? null : new Date(Date.now() + granted.expires_in_s * 1_000).toISOString();
-  const scope = granted.scope !== null && granted.scope.length <= metadata_chars_max ? granted.scope : null;
   const refresh = refreshOf(granted);
-  if (known !== null && before?.auth.type === "mcp_oauth" && isSame(before.auth, refresh, expires_at)) {
-    const { id, display_name } = before;
-    const auth = { type: "mcp_oauth" as const, access_token, expires_at };
-    return vaults.credentials.update(id, {
+  const display_name = name ?? before?.display_name ?? null;
+  const metadata = metadataOf(before, granted.scope);
+  const auth = { type: "mcp_oauth" as const, access_token, expires_at };
+  const wanted = { auth: { ...auth, mcp_server_url: server.href, refresh }, display_name, metadata };
+  requireTakeable(wanted, server);
+  if (known !== null && before?.auth.type === "mcp_oauth" && isSame(before.auth, refresh, expires_at))
+    return vaults.credentials.update(before.id, {
       vault_id: known,
       auth: refresh
         ? { ...auth, refresh: { refresh_token: refresh.refresh_token, ...authOf(refresh) } }
         : auth,
-      display_name: name ?? display_name ?? null,
-      metadata: { scope },
+      display_name,
+      metadata: { scope: metadata.scope ?? null },
     });
-  }
-  const vault_id = known ?? (await vaults.create({ display_name: "Drover" })).id;
+  const vault_id = known ?? (await vaults.create({ display_name: "Drover" }, once())).id;
   // A vault has one for each server.
   if (before) await vaults.credentials.archive(before.id, { vault_id });
-  const created = vaults.credentials.create(vault_id, {
-    auth: { type: "mcp_oauth", mcp_server_url: server.href, access_token, expires_at, refresh },
-    display_name: name ?? before?.display_name ?? null,
-    metadata: metadataOf(before, scope),
-  });
-  return before ? created.catch((error) => notReplaced(before.id, error)) : created;
+  const created = vaults.credentials.create(vault_id, wanted, once());
+  return before ? created.catch((error) => notReplaced(client, before.id, error)) : created;
 }
 
+/** Asked again, where the answer was lost, it is the same one. */
+const once = () => ({ headers: { "idempotency-key": randomUUID() } });
+
+/** What no vault takes is known before the one that is there is archived for it. */
+function requireTakeable(wanted: CreateCredential, { host }: URL): void {
+  const [issue] = createCredentialBody.safeParse(wanted).error?.issues ?? [];
+  if (issue)
+    throw new NotAuthorized(
+      `what was granted for ${host} fits into no vault (${issue.path.join(".")}: ${issue.message}): nothing was stored`,
+    );
+}
+
+/** Of the one before, and what the new one may do, as far as there is room for it. */
 function metadataOf(before: Credential | null, scope: string | null): Record<string, string> {
   const { scope: _, ...others } = before?.metadata ?? {};
-  return scope === null ? others : { ...others, scope };
+  if (scope === null || !isScope(scope)) return others;
+  return metadataParams.safeParse({ ...others, scope }).data ?? others;
 }
 
-function notReplaced(id: string, error: unknown): never {
-  const why = error instanceof Error ? error.message : String(error);
+function notReplaced({ baseURL }: Anthropic, id: string, error: unknown): never {
   throw new NotAuthorized(
-    `${id} is archived, and the new credential could not be stored: ${why}; run this again`,
+    `${id} is archived, and the new credential could not be stored: ${explainAt(baseURL, error)}; run this again`,
   );
 }
-
-/** Of the API. */
-const metadata_chars_max = 512;
 
 /** Without a scope: it is refreshed with all that was granted. */
 function refreshOf({ refresh }: Granted): RefreshParams | null {

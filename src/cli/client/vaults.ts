@@ -123,14 +123,18 @@ export function vaultsCommand(): Command {
   )
     .argument("<mcp-url>", "the MCP server's address, as agents have it", serverUrl)
     .option("--vault <vault>", "where to (default: the one that there is, or a new one)")
-    .option("--name <name>", "what the credential is called")
+    .option("--name <name>", "what the credential is called", displayName)
     .option("--scope <scopes>", "what to ask for, in place of what the server asks for", scopes)
     .option(
       "--client-id <id>",
       "a client that is registered already, or the https URL of its metadata document",
     )
     .option("--client-secret-env <name>", "the environment variable that holds the client's secret")
-    .option("--issuer <url>", "the authorization server that the secret is for", serverUrl)
+    .option(
+      "--issuer <url>",
+      "the authorization server, if it may be no other one: a secret goes to nobody else",
+      serverUrl,
+    )
     .addOption(
       new Option(
         "--private-key <file>",
@@ -204,6 +208,11 @@ function rowOf({ id, auth, display_name }: Credential): Cell[] {
     auth.refresh ? `${expires}, refreshed`.replace(/^, /, "") : expires,
     name,
   ];
+}
+
+function displayName(text: string): string {
+  if (text.length >= 1 && text.length <= 255) return text;
+  throw new InvalidArgumentError("It must be 1 to 255 characters.");
 }
 
 function scopes(text: string): string {

@@ -634,7 +634,9 @@ create table credential_use (
   count bigint not null,
   minute timestamptz not null,
   -- Of the first one.
-  created_at timestamptz not null
+  created_at timestamptz not null,
+  -- The newest messages by which they were told, each of which may come more than once.
+  tells text[] not null default '{}'
 );
 create unique index credential_use_alike on credential_use (
   session_id, minute, coalesce(credential_id, resource_id), type, host, outcome);

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
-import { type Dispatcher, request } from "undici";
+import type { Dispatcher } from "undici";
 import { limits } from "../../limits.ts";
+import { loadUndici } from "../../net/guard.ts";
 import { FileStoreAway, FileStoreFull } from "../store.ts";
 
 /** A bucket, or a part of one, of any service that speaks S3. */
@@ -53,6 +54,7 @@ export function s3Requests(settings: S3Settings): S3Requests {
       region,
     });
     const signed = await signer.sign();
+    const { request } = await loadUndici();
     return request(url, {
       method,
       headers: Object.fromEntries(signed.headers),

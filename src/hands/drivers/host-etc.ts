@@ -1,6 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type NetworkKind, ownEtcPaths, sharedEtc } from "./root-filesystem.ts";
 
@@ -33,7 +42,7 @@ export function copiesOfEtc(folder: string, own: string, etc = "/etc"): EtcFolde
       const how = copied === null ? "-H" : "--link";
       if (shared.length > 0) copy([how, "--parents", "--", ...shared, into], copied ?? etc);
       copied ??= into;
-      for (const [name, from] of Object.entries(files)) copy(["--", from, join(into, name)], etc);
+      for (const [name, from] of Object.entries(files)) copyFileSync(from, join(into, name));
     }
     renameSync(beside, path);
   }

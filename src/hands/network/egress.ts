@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { limits } from "../../limits.ts";
 import { type CarryLine, type EgressLine, type RefusedLine, refusedLine } from "../../net/egress-wire.ts";
 import { readLines } from "../../net/lines.ts";
+import { oneAtATime } from "../../net/pieces.ts";
 
 /** The egress process of this machine, which may die and come back at any time. */
 export interface Egress {
@@ -77,7 +78,7 @@ export function createEgress({
 /** Null when nobody listens there. */
 function open(path: string, line: EgressLine): Promise<Socket | null> {
   return new Promise((resolve) => {
-    const socket = connect({ path, allowHalfOpen: line.type === "carry" });
+    const socket = connect({ path, allowHalfOpen: line.type === "carry", ...oneAtATime });
     const failed = () => resolve(null);
     socket.once("error", failed);
     socket.once("connect", () => {

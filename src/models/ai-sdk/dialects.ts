@@ -1,8 +1,5 @@
 import { createHash } from "node:crypto";
-import { createGoogle } from "@ai-sdk/google";
-import { createMistral } from "@ai-sdk/mistral";
-import { createOpenAI } from "@ai-sdk/openai";
-import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { createRequire } from "node:module";
 import type { LanguageModelV4, SharedV4ProviderOptions } from "@ai-sdk/provider";
 import type { Effort, ModelRequest } from "../model.ts";
 import type { WebSearch } from "../web-search.ts";
@@ -28,19 +25,15 @@ export interface Upstream {
   fetch: typeof fetch;
 }
 
-/** Where a vendor is, unless the configuration says otherwise. Null: it has to. */
-export const publicUrls: Record<AiSdkType, string | null> = {
-  openai: "https://api.openai.com/v1",
-  google: "https://generativelanguage.googleapis.com/v1beta",
-  mistral: "https://api.mistral.ai/v1",
-  "openai-compatible": null,
-};
+/** Of the SDKs a process loads those alone that it is configured for. */
+const load = createRequire(import.meta.url);
 
 /** The SDKs look for what they are not given in the environment, so they are given all of it. */
 export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }: Upstream): Dialect {
   const apiKey = api_key ?? "";
   switch (type) {
     case "openai": {
+      const { createOpenAI } = load("@ai-sdk/openai") as typeof import("@ai-sdk/openai");
       const openai = createOpenAI({ apiKey, baseURL, fetch });
       return {
         ...common,
@@ -54,6 +47,7 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
       };
     }
     case "google": {
+      const { createGoogle } = load("@ai-sdk/google") as typeof import("@ai-sdk/google");
       const google = createGoogle({ apiKey, baseURL, fetch });
       return {
         ...common,
@@ -65,6 +59,7 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
       };
     }
     case "mistral": {
+      const { createMistral } = load("@ai-sdk/mistral") as typeof import("@ai-sdk/mistral");
       const mistral = createMistral({ apiKey, baseURL, fetch });
       return {
         ...common,
@@ -75,6 +70,9 @@ export function dialectOf(type: AiSdkType, { api_key, base_url: baseURL, fetch }
       };
     }
     case "openai-compatible": {
+      const { createOpenAICompatible } = load(
+        "@ai-sdk/openai-compatible",
+      ) as typeof import("@ai-sdk/openai-compatible");
       const key = api_key === null ? {} : { apiKey };
       const compatible = createOpenAICompatible({
         name: "compatible",

@@ -1,4 +1,4 @@
-import Anthropic, { type APIError } from "@anthropic-ai/sdk";
+import { APIConnectionError, APIError } from "@anthropic-ai/sdk/core/error";
 import { retryAfterOf } from "../../net/retry-after.ts";
 import { brokenFailure } from "../broken.ts";
 import { hintOf } from "../hints.ts";
@@ -22,7 +22,7 @@ const kindOfType: Record<string, Kind> = {
 
 /** The one place where what an upstream or the network did becomes a failure. */
 export function failureOf(error: unknown, provider: string): ModelFailure {
-  if (error instanceof Anthropic.APIError && !(error instanceof Anthropic.APIConnectionError)) {
+  if (error instanceof APIError && !(error instanceof APIConnectionError)) {
     return failureOfAnswer(error, provider);
   }
   return brokenFailure(provider, error);

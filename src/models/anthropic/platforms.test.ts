@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type FakeAnthropic, startFakeAnthropic, textReply } from "../../../test/fakes/anthropic.ts";
 import { type ModelsFile, modelsConfig } from "../../config/models.ts";
+import { addressOf } from "../addresses.ts";
 import { answerOf, requestOf, userSays } from "../model.spec.ts";
-import { addressOf } from "../providers.ts";
 import { createModels } from "../registry.ts";
 
 type Provider = NonNullable<ModelsFile["providers"]>[string];

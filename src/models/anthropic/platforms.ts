@@ -1,4 +1,4 @@
-import { GoogleAuth } from "google-auth-library";
+import { createRequire } from "node:module";
 import { api_version, itself, type Platform } from "./client.ts";
 
 /** Microsoft Foundry. */
@@ -7,11 +7,15 @@ export const foundry: Platform = {
   adapt: itself.adapt,
 };
 
+const load = createRequire(import.meta.url);
+
 /**
  * Google Vertex AI names the model in the address. Without a key of its own it takes the machine's credentials: those that
  * GOOGLE_APPLICATION_CREDENTIALS names, or the ones that Google Cloud gives a machine.
  */
 export function vertex({ project, region }: { project: string; region: string }): Platform {
+  // Large, and of no use to any other platform.
+  const { GoogleAuth } = load("google-auth-library") as typeof import("google-auth-library");
   const auth = new GoogleAuth({ scopes: "https://www.googleapis.com/auth/cloud-platform" });
   return {
     async credentials(apiKey) {

@@ -1,4 +1,4 @@
-import Anthropic from "@anthropic-ai/sdk";
+import { APIError } from "@anthropic-ai/sdk/core/error";
 import { failureOf } from "../anthropic/failure.ts";
 import { BrokenStream, cutShort } from "../broken.ts";
 import { jsonObject } from "../json.ts";
@@ -104,7 +104,7 @@ const holds = (frames: string, type: string) =>
 
 function refused(provider: string, status: number, text: string, headers: Headers): Begun {
   const body = jsonObject(text) ?? undefined;
-  const said = failureOf(Anthropic.APIError.generate(status, body, text, headers), provider);
+  const said = failureOf(APIError.generate(status, body, text, headers), provider);
   const failure = { ...said, message: brief(said.message) };
   return { failure, error: upstreamError(status, body, failure) };
 }

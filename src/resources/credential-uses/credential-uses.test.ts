@@ -54,6 +54,30 @@ test("uses of one minute that are alike are one, whoever notes them and how ofte
   assert.equal((await listed(session)).at(-1)?.created_at, "2026-01-01T10:00:30.000000Z");
 });
 
+test("what is told in one message counts once, whoever notes it and how often", async () => {
+  const session = await rows.session([]);
+  const told = [use({ count: 3 }), use({ outcome: "sent 401" })];
+  await Promise.all(Array.from({ length: 8 }, (_, i) => noteUses(db, "w", session, told, `tell ${i % 2}`)));
+  await noteUses(db, "w", session, told);
+  assert.deepEqual((await shown(session)).sort(), [
+    "vcrd_1 environment_variable api.example.com sent 200 9",
+    "vcrd_1 environment_variable api.example.com sent 401 3",
+  ]);
+  // Of many messages the newest are known.
+  const most = limits.credential_use_tells_max;
+  for (let n = 0; n < most; n += 1) await noteUses(db, "w", session, told.slice(0, 1), `more ${n}`);
+  await noteUses(db, "w", session, told.slice(0, 1), `more ${most - 1}`);
+  await noteUses(db, "w", session, told.slice(0, 1), "more 0");
+  assert.ok(
+    (await shown(session)).includes(`vcrd_1 environment_variable api.example.com sent 200 ${9 + 3 * most}`),
+  );
+  const sized = {
+    name: "tells",
+    text: "select max(cardinality(tells)) as most from credential_use where session_id = $1",
+  };
+  assert.deepEqual(await db.query(sized, [session]), [{ most }]);
+});
+
 test("what a program has chosen is kept short and plain, and no time is in the future", async () => {
   const session = await rows.session([]);
   await noteUses(db, "w", session, [

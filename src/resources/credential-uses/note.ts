@@ -39,21 +39,27 @@ with held as materialized (
   from sent s, held
 )
 insert into credential_use as u (workspace_id, session_id, id, credential_id, resource_id, type, host, outcome, count, minute,
-  created_at)
+  created_at, tells)
 select $1, $2, min(use_id), credential_id, resource_id, kind, case when is_more then '*' else host end,
-  case when is_more then 'more' else outcome end, sum(count), minute, min(at)
+  case when is_more then 'more' else outcome end, sum(count), minute, min(at),
+  array_remove(array[$5::text], null)
 from named group by credential_id, resource_id, kind, 7, 8, minute
 order by minute, coalesce(credential_id, resource_id), kind, 7, 8
 on conflict (session_id, minute, coalesce(credential_id, resource_id), type, host, outcome)
-  do update set count = u.count + excluded.count`,
+  do update set count = u.count + excluded.count, tells = (excluded.tells || u.tells)[1:$6]
+  where not excluded.tells && u.tells`,
 };
 
-/** Writes down uses of one session, for its audit. Of a session that is gone, nothing. */
+/**
+ * Writes down uses of one session, for its audit. Of a session that is gone, nothing. `tell`: of a message that may come again,
+ * and then changes nothing.
+ */
 export async function noteUses(
   db: Database,
   workspaceId: string,
   sessionId: string,
   uses: readonly NewUse[],
+  tell: string | null = null,
 ): Promise<void> {
   if (uses.length === 0) return;
   const rows = uses.map(({ id, kind, host, outcome, count = 1, at = null }) => {
@@ -69,7 +75,9 @@ export async function noteUses(
       at,
     };
   });
-  await db.query(note, [workspaceId, sessionId, JSON.stringify(rows), limits.credential_uses_max]);
+  const { credential_uses_max, credential_use_tells_max } = limits;
+  const values = [JSON.stringify(rows), credential_uses_max, tell, credential_use_tells_max];
+  await db.query(note, [workspaceId, sessionId, ...values]);
 }
 
 /** What a program has chosen may be anything, and long; people read it in terminals. */

@@ -100,6 +100,37 @@ export async function writeRefreshed(
   return row?.written ?? false;
 }
 
+const read: Statement = {
+  name: "refresh_read",
+  text: "select secret_version, secret from credential where workspace_id = $1 and id = $2 and archived_at is null and secret is not null",
+};
+
+/** As it is by now; null where it is gone. */
+export async function readSecret(
+  db: Database,
+  { workspace_id, credential_id }: SecretAt,
+): Promise<{ at: SecretAt; secret: string } | null> {
+  const [row] = await db.query<{ secret_version: number; secret: string }>(read, [
+    workspace_id,
+    credential_id,
+  ]);
+  if (!row) return null;
+  return { at: { workspace_id, credential_id, secret_version: row.secret_version }, secret: row.secret };
+}
+
+const replace: Statement = {
+  name: "refresh_replace",
+  text: `
+update credential set secret = $3, secret_version = secret_version + 1,
+  updated_at = greatest(drover_now(), updated_at + interval '1 microsecond')
+where id = $1 and secret_version = $2 and archived_at is null returning id`,
+};
+
+/** Another secret, whose access token is the one that was. False when it was changed meanwhile. */
+export async function replaceSecret(db: Database, at: SecretAt, secret: string): Promise<boolean> {
+  return (await db.query(replace, [at.credential_id, at.secret_version, secret])).length > 0;
+}
+
 // Where the endpoint itself has said how long, not before that.
 const fail: Statement = {
   name: "refresh_fail",

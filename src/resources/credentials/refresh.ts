@@ -8,10 +8,13 @@ import { credentialAuth } from "../../protocol/credentials.ts";
 import { askTokenEndpoint, type RefreshAnswer } from "../../vault/oauth.ts";
 import type { Seal } from "../../vault/seal.ts";
 import { type CredentialSecret, credentialPlace, credentialSecret, openAs } from "../../vault/secrets.ts";
+import { untilFirst } from "../attempts.ts";
 import {
   endRefreshTurn,
   failRefresh,
   type RefreshTurn,
+  readSecret,
+  replaceSecret,
   type SecretAt,
   takeRefreshTurn,
   writeRefreshed,
@@ -41,7 +44,8 @@ export interface RefreshOptions {
 /**
  * Refreshes OAuth credentials, each by one at a time, in whichever process.
  * I1. Of those who want one version of a secret refreshed, one asks the token endpoint; the others take what it has got.
- * I2. What is written holds only if nobody has changed, archived or deleted the credential since it was read.
+ * I2. What is written holds only if nobody has changed, archived or deleted the credential since it was read. Of one that was
+ *     changed the refresh token alone is replaced, and only if it is still the one that was spent.
  * I3. Nobody who waits holds a connection to the database.
  */
 export interface Refreshing {
@@ -129,22 +133,23 @@ export function createRefreshing({ db, seal, guard, trouble }: RefreshParts): Re
    */
   async function keep(
     turn: RefreshTurn,
-    secret: Extract<CredentialSecret, { type: "mcp_oauth" }>,
+    secret: OAuthSecret,
     given: Extract<RefreshAnswer, { status: "succeeded" }> & { asked_at: number },
   ): Promise<void> {
     const { workspace_id, credential_id } = turn;
     const { access_token, expires_in_s, asked_at } = given;
     const refresh_token = given.refresh_token ?? secret.refresh_token;
-    const fresh: CredentialSecret = { ...secret, access_token, refresh_token };
+    const fresh: OAuthSecret = { ...secret, access_token, refresh_token };
     const sealed = await seal.seal(JSON.stringify(fresh), credentialPlace(workspace_id, credential_id));
     const until = performance.now() + limits.oauth_write_ms;
     for (let pause_ms: number = limits.oauth_write_pause_ms; ; ) {
       const age_ms = performance.now() - asked_at;
       const expires_in_ms = expires_in_s === null ? null : Math.round(expires_in_s * 1_000 - age_ms);
       try {
+        if (await writeRefreshed(db, turn, { secret: sealed, expires_in_ms })) return;
         // Where it does not hold, somebody else's does: everyone looks again.
-        if (!(await writeRefreshed(db, turn, { secret: sealed, expires_in_ms })))
-          await endRefreshTurn(db, turn);
+        await replaceSpent(turn, secret, fresh);
+        await endRefreshTurn(db, turn);
         return;
       } catch (error) {
         if (!(error instanceof DatabaseUnavailable) || performance.now() + pause_ms > until) {
@@ -155,6 +160,22 @@ export function createRefreshing({ db, seal, guard, trouble }: RefreshParts): Re
       await pause(pause_ms);
       pause_ms = Math.min(2 * pause_ms, limits.oauth_write_pause_ms_max);
     }
+  }
+
+  /** A client that changes something else leaves the refresh token as it was: after a rotation nobody takes that any more. */
+  async function replaceSpent(turn: RefreshTurn, spent: OAuthSecret, fresh: OAuthSecret): Promise<void> {
+    const { workspace_id, credential_id } = turn;
+    const place = credentialPlace(workspace_id, credential_id);
+    if (fresh.refresh_token === spent.refresh_token) return;
+    await untilFirst(`credential ${credential_id}`, async () => {
+      const found = await readSecret(db, turn);
+      if (!found) return true;
+      const secret = await openAs(credentialSecret, seal, found.secret, place);
+      if (secret.type !== "mcp_oauth" || secret.refresh_token !== spent.refresh_token) return true;
+      const { refresh_token } = fresh;
+      const sealed = await seal.seal(JSON.stringify({ ...secret, refresh_token }), place);
+      return (await replaceSecret(db, found.at, sealed)) || undefined;
+    });
   }
 
   return {
@@ -171,6 +192,8 @@ export function createRefreshing({ db, seal, guard, trouble }: RefreshParts): Re
     },
   };
 }
+
+type OAuthSecret = Extract<CredentialSecret, { type: "mcp_oauth" }>;
 
 /** As `credential_use` has it. */
 function outcomeOf(answer: RefreshAnswer): string {

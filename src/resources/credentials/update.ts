@@ -32,7 +32,7 @@ from vault v left join credential c on c.vault_id = v.id and c.id = $3
 where v.id = $2 and v.workspace_id = $1`,
 };
 
-/** Changes nothing when the row is no longer the one that the new values were made from. */
+// Changes nothing when the row is no longer the one that the new values were made from. With another scope a refresh may succeed.
 const updateOne: Statement = {
   name: "credential_update",
   text: `
@@ -41,6 +41,7 @@ changed as (
   update credential c
      set display_name = $4, metadata = $5::json, auth = $6::json, secret = coalesce($7, c.secret),
          secret_version = c.secret_version + case when $7::text is null then 0 else 1 end,
+         refresh_rest_until = case when $10 then null else c.refresh_rest_until end,
          updated_at = greatest(moment.at, c.updated_at + interval '1 microsecond')
     from moment
    where c.workspace_id = $1 and c.vault_id = $2 and c.id = $3 and c.xmin::text = $8 and c.archived_at is null
@@ -84,6 +85,7 @@ export async function updateCredential(
       changed ? await seal.seal(JSON.stringify(changed), place) : null,
       row_version,
       params.auth?.type === "mcp_oauth" ? (params.auth.expires_at ?? null) : null,
+      !isDeepStrictEqual(auth, shown.auth),
     ]);
     if (updated?.is_past) throw invalid("auth.expires_at: must be in the future");
     if (!updated || updated.id === null) return undefined;

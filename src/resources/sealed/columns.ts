@@ -9,7 +9,7 @@ export interface SealedColumn {
   column: string;
   /** Of its rows, without null. */
   page: Statement;
-  /** Changes those that are still as they were read. */
+  /** Changes those that are still as they were read, and that nobody holds: others lock several rows in an order of their own. */
   rewrite: Statement;
   /** How many there are under each version of the master key. */
   count: Statement;
@@ -39,6 +39,7 @@ function sealedColumn(
   { table, column, key, id }: { table: string; column: string; key: readonly string[]; id: string },
 ): SealedColumn {
   const own = key.map((each) => `t.${each}`);
+  const isRow = own.map((each, n) => `${each} = r.key ->> ${n}`).join(" and ");
   const name = `sealed_${table}_${column}`;
   return {
     noun,
@@ -56,10 +57,12 @@ order by ${own.join(", ")} limit $2`,
     rewrite: {
       name: `${name}_rewrite`,
       text: `
-update ${table} t set ${column} = r.after
-from json_to_recordset($1::json) as r (n int, key json, before text, after text)
-where ${own.map((each, n) => `${each} = r.key ->> ${n}`).join(" and ")} and t.${column} = r.before
-returning r.n`,
+with free as materialized (
+  select r.n, r.key, r.after from json_to_recordset($1::json) as r (n int, key json, before text, after text)
+  join ${table} t on ${isRow} and t.${column} = r.before
+  for no key update of t skip locked
+)
+update ${table} t set ${column} = r.after from free r where ${isRow} returning r.n`,
     },
     count: {
       name: `${name}_count`,

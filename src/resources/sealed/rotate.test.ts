@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
+import { openDatabase, type Statement } from "../../db/database.ts";
 import { readMigrations } from "../../db/migrate.ts";
 import { testDatabase } from "../../db/testing.ts";
 import { limits } from "../../limits.ts";
@@ -135,6 +136,28 @@ test("what others write meanwhile stays, under whichever key, and is taken again
     if (text.includes(`later ${id}`)) later += 1;
   }
   assert.equal(later, 18);
+});
+
+test("what others are writing is not waited for, and taken the next time", async (t) => {
+  const all = await ground(t, 5);
+  const { db, old, fresh, ids } = all;
+  const [held = "", ...others] = ids;
+  const lock: Statement = {
+    name: "test_lock",
+    text: "update credential set display_name = 'x' where id = $1",
+  };
+  const writer = openDatabase({ url: db.url, connections: 1 });
+  t.after(() => writer.close());
+  await writer.transaction(async (tx) => {
+    await tx.query(lock, [held]);
+    assert.equal((await all.run([fresh, old])).get("secrets of credentials"), others.length);
+    // Whoever holds some and comes for the others neither waits nor is waited for.
+    for (const id of others) await tx.query(lock, [id]);
+  });
+  assert.equal((await versions(all)).length, 2);
+  assert.equal((await all.run([fresh, old])).get("secrets of credentials"), 1);
+  assert.deepEqual(await versions(all), [versionOf(fresh)]);
+  assert.deepEqual(all.failures, []);
 });
 
 test("what cannot be opened is named and stays as it is, and the others do not wait for it", async (t) => {

@@ -5,7 +5,8 @@ import { placeOf, type Rewrite, type SealedColumn, type SealedRow, sealedColumns
 
 /**
  * Wraps all that is sealed by the newest master key, while servers work.
- * I1. A text is replaced only where it is still what was read: what a server has written meanwhile stays, and is taken again.
+ * I1. A text is replaced only where it is still what was read, and nobody is writing there: what a server has written meanwhile
+ *     stays, and is taken again. Nobody is waited for.
  * I2. Each is opened before: what would be lost with the older key is found while that is there.
  * I3. What was done is seen in the rows alone, so whoever is cut short begins again.
  */
@@ -36,7 +37,7 @@ export async function rotate(options: RotateOptions): Promise<Rotated> {
   return rotated;
 }
 
-/** Once through all rows. `changed`: those that others have written in between. */
+/** Once through all rows. `changed`: those that others have written in between, or are writing. */
 async function rotateColumn(
   column: SealedColumn,
   unusable: Set<string>,

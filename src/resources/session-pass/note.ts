@@ -1,5 +1,5 @@
 import type { Statement } from "../../db/database.ts";
-import type { Use } from "../../net/vault-wire.ts";
+import type { Used } from "../../net/vault-wire.ts";
 import { idPrefix } from "../../protocol/ids.ts";
 import { noteUses } from "../credential-uses/note.ts";
 import { openPass, type PassParts } from "./pass.ts";
@@ -13,7 +13,7 @@ const find: Statement = {
 /** Writes down what egress says was used for the programs of a session: of whoever has its pass, be it over or not. */
 export async function notePassUses(
   { db, seal }: Pick<PassParts, "db" | "seal">,
-  { session_id, pass, uses }: { session_id: string; pass: string; uses: Use[] },
+  { session_id, pass, tell, uses }: Used,
 ): Promise<void> {
   const [found] = await db.query<{ workspace_id: string; secret: string }>(find, [session_id]);
   if (!found) return;
@@ -25,5 +25,6 @@ export async function notePassUses(
     workspace_id,
     session_id,
     uses.map((use) => ({ ...use, kind: kindOf(use.id) })),
+    tell,
   );
 }

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Database, Statement } from "../../db/database.ts";
 import type { SandboxSpec } from "../../hands/wire.ts";
-import { makeSessionAuthority } from "../../vault/authority.ts";
 import { placeholderFor } from "../../vault/placeholder.ts";
 import type { Seal } from "../../vault/seal.ts";
 import {
@@ -12,6 +11,9 @@ import {
   passPlace,
   passSecret,
 } from "../../vault/secrets.ts";
+
+/** Large, and needed once for a session. */
+export const loadAuthority = () => import("../../vault/authority.ts");
 
 /** What a sandbox gets instead of its session's credentials. */
 export type SandboxCredentials = NonNullable<SandboxSpec["credentials"]>;
@@ -104,6 +106,7 @@ export async function sandboxCredentials(
   }
 
   async function newPass() {
+    const { makeSessionAuthority } = await loadAuthority();
     const { certificate, private_key } = await makeSessionAuthority(sessionId, Date.now());
     const secret: PassSecret = { pass: randomBytes(32).toString("base64url"), private_key };
     return {

@@ -1,6 +1,6 @@
 import type { FetchLike, JSONRPCMessage, Transport } from "@modelcontextprotocol/client";
 import { limits } from "../../limits.ts";
-import { whenEnded } from "./bounded-body.ts";
+import { TooMuch, whenEnded } from "./bounded-body.ts";
 
 /**
  * Which requests of a connection still wait for an answer. The protocol's library waits for one whose stream has ended
@@ -35,6 +35,10 @@ export function createAnswers(): Answers {
   /** Those of them whose stream can be asked for again where it broke. */
   const resumable = new Set<Id>();
   const saying = new Set<Promise<unknown>>();
+  /** How much the server has asked in this turn of the event loop, and how many answers are on their way to it. */
+  let asked = 0;
+  let answering = 0;
+  let flood: TooMuch | null = null;
   let retries = 0;
   let failures = 0;
 
@@ -49,6 +53,20 @@ export function createAnswers(): Answers {
     resumable.clear();
   }
 
+  /** Throws where there are too many: to be asked costs more than to ask. */
+  function takeQuestion(): void {
+    if (asked === 0)
+      setImmediate(() => {
+        asked = 0;
+      });
+    asked += 1;
+    if (!flood && asked + answering <= limits.mcp_asked_at_once_max) return;
+    flood ??= new TooMuch("the server asks too much at once");
+    for (const id of waiting) lose(id, flood.message);
+    transport?.close();
+    throw flood;
+  }
+
   /** What came is read by then. */
   const soon = (run: () => void) => setTimeout(run, read_ms).unref();
 
@@ -57,15 +75,20 @@ export function createAnswers(): Answers {
       transport = watched;
       const send = watched.send.bind(watched);
       watched.onmessage = (message) => {
-        if (!("method" in message) && message.id !== undefined) {
-          waiting.delete(message.id);
-          resumable.delete(message.id);
-        }
+        if (!("id" in message) || message.id === undefined) return;
+        if ("method" in message) return takeQuestion();
+        waiting.delete(message.id);
+        resumable.delete(message.id);
       };
       watched.send = (message, options) => {
         const id = requestIdIn(message);
         if (id === null) {
-          const said = send(message, options).finally(() => saying.delete(said));
+          const isAnswer = "id" in message;
+          if (isAnswer) answering += 1;
+          const said = send(message, options).finally(() => {
+            saying.delete(said);
+            if (isAnswer) answering -= 1;
+          });
           saying.add(said);
           return said;
         }

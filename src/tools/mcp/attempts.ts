@@ -19,6 +19,8 @@ type Failed =
   | { end: "ask_again" }
   /** Nobody knows. */
   | { end: "lost"; reason: string }
+  /** The same, and it would not do to ask again at once. */
+  | { end: "unanswered"; reason: string }
   | { end: "tell"; result: McpResult };
 
 /**
@@ -52,6 +54,9 @@ export async function attempts(
         if (asked_again > asked_again_max)
           return told(failed(`The MCP server "${call.server.name}" ends each connection before the call.`));
         break;
+      case "unanswered":
+        if (call.tool.repeatable) return told(failed(`The call was not answered: ${attempt.reason}`));
+        return { shown: outcomeUnknown({ reason: attempt.reason, replays }), unlisted: false };
       case "lost":
         reason = attempt.reason;
         if (!call.tool.repeatable || replays >= limits.tool_replays_max)
@@ -92,8 +97,11 @@ async function attempted(
       const failure = { ...failureOf(error, server, requests), url: server.url };
       return { end: "tell", result: { ...failed(failure.message), failure } };
     }
-    if (isHttpAnswer(error) || isTimeout(error)) {
-      const why = `The MCP server "${server.name}" did not carry the call out, or not in time: ${reasonOf(error, requests)}`;
+    if (isTimeout(error)) return { end: "unanswered", reason: "the MCP server did not answer in time" };
+    if (isHttpAnswer(error)) {
+      const reason = reasonOf(error, requests);
+      if (!isRefusal(error)) return { end: "unanswered", reason: `the MCP server says instead: ${reason}` };
+      const why = `The MCP server "${server.name}" did not carry the call out: ${reason}`;
       return { end: "tell", result: failed(why) };
     }
     const reason = error instanceof Lost ? plain(error.message, requests) : reasonOf(error, requests);
@@ -108,3 +116,8 @@ const isAnswer = (error: unknown): error is Error => error instanceof Error && e
 const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null)?.code;
 const isTimeout = (error: unknown) => codeOf(error) === "REQUEST_TIMEOUT";
 const isHttpAnswer = (error: unknown) => String(codeOf(error)).startsWith("CLIENT_HTTP_");
+/** Any other may have come from what stands in front of the server, after that had begun. */
+const isRefusal = (error: unknown) => {
+  const { status } = error as { status?: unknown };
+  return typeof status === "number" && ((status >= 300 && status < 500) || status === 501);
+};

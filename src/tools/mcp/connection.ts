@@ -133,7 +133,7 @@ async function over(way: Way, opening: Opening, signal: AbortSignal): Promise<Co
       for (let page = 0; page < limits.mcp_pages_max && tools.length <= limits.mcp_tools_max; page += 1) {
         const params = cursor === undefined ? {} : { cursor };
         const answer = await client.request({ method: "tools/list", params }, toolsPage, options);
-        tools.push(...answer.tools);
+        tools.push(...answer.tools.slice(0, limits.mcp_tools_looked_at_max));
         cursor = answer.nextCursor;
         if (cursor === undefined) break;
       }

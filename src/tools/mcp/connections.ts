@@ -17,10 +17,12 @@ export interface McpParts {
   /** Of this server. */
   version: string;
   elicitation: Elicitation;
-  /** In place of `limits.mcp_list_ms`, `limits.mcp_call_ms` and `limits.mcp_idle_ms`. */
+  /** In place of the limits of these names. */
   list_ms?: number;
   call_ms?: number;
   idle_ms?: number;
+  connections_max?: number;
+  connections_per_workspace_max?: number;
 }
 
 /**
@@ -50,6 +52,7 @@ export interface Held {
 }
 
 interface Kept {
+  workspace_id: string;
   session_id: string;
   requests: Requests;
   connection: Promise<Connection>;
@@ -61,6 +64,9 @@ interface Kept {
   stop: AbortController;
 }
 
+/** Large, and of no use without MCP servers. */
+export const loadLibrary = () => import("@modelcontextprotocol/client");
+
 export function createConnections({
   guard,
   bearers,
@@ -69,6 +75,8 @@ export function createConnections({
   list_ms = limits.mcp_list_ms,
   call_ms = limits.mcp_call_ms,
   idle_ms = limits.mcp_idle_ms,
+  connections_max = limits.mcp_connections_max,
+  connections_per_workspace_max = limits.mcp_connections_per_workspace_max,
 }: McpParts): Connections {
   const kept = new Map<string, Kept>();
   const closing = new Set<Promise<unknown>>();
@@ -81,7 +89,7 @@ export function createConnections({
     const stop = new AbortController();
     const until = AbortSignal.any([stop.signal, AbortSignal.timeout(list_ms)]);
     const made = (async () => {
-      library ??= import("@modelcontextprotocol/client");
+      library ??= loadLibrary();
       return connect(
         { library: await library, requests, url, version, call_ms, elicitation, onChanged },
         until,
@@ -98,6 +106,7 @@ export function createConnections({
       },
     );
     return {
+      workspace_id,
       session_id,
       requests,
       connection: made,
@@ -130,9 +139,11 @@ export function createConnections({
       if (item.users === 0 && (item.used_at <= before || item.gone())) end(key, item);
   }
 
-  function makeRoom(): void {
-    if (kept.size < limits.mcp_connections_max) return;
-    const unused = [...kept].filter(([, { users }]) => users === 0);
+  function makeRoom(workspaceId: string): void {
+    const own = [...kept].filter(([, { workspace_id }]) => workspace_id === workspaceId);
+    const isOver = own.length >= connections_per_workspace_max;
+    if (!isOver && kept.size < connections_max) return;
+    const unused = (isOver ? own : [...kept]).filter(([, { users }]) => users === 0);
     const oldest = unused.sort(([, a], [, b]) => a.used_at - b.used_at)[0];
     if (!oldest)
       throw new Error("this server has as many connections to MCP servers as it may; try again later");
@@ -144,7 +155,7 @@ export function createConnections({
     const found = kept.get(key);
     if (found && !found.gone()) return { key, item: found, isOld: true };
     if (found) end(key, found);
-    makeRoom();
+    makeRoom(scope.workspace_id);
     const item = begin(scope, url, onChanged);
     kept.set(key, item);
     sweeper ??= setInterval(sweep, idle_ms / 4).unref();

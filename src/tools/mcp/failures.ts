@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from "node:util";
 import { limits } from "../../limits.ts";
 import { refusalIn } from "../../net/guard.ts";
 import { withoutHidden } from "./hidden.ts";
-import { type Requests, Unauthorized } from "./requests.ts";
+import { BearerUnknown, type Requests, Unauthorized } from "./requests.ts";
 
 /** A server that could not be asked, as the client is told of it. The message holds no secret. */
 export interface ServerFailure {
@@ -25,7 +25,8 @@ export function failureOf(error: unknown, server: { name: string }, requests: Re
 
 /** Whether a request never left for the server. */
 export function neverSent(error: unknown): boolean {
-  if (refusalIn(error) !== null || error instanceof Unauthorized) return true;
+  if (refusalIn(error) !== null || error instanceof Unauthorized || error instanceof BearerUnknown)
+    return true;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const errors = cause instanceof AggregateError ? cause.errors : [cause];
     if (errors.length > 0 && errors.every(({ code }) => unconnected.has(code))) return true;
@@ -48,13 +49,20 @@ export function reasonOf(error: unknown, requests: Requests): string {
   let reason = error;
   while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause;
   if (reason instanceof AggregateError) reason = reason.errors[0];
+  // What parsers quote is cut: no piece of a secret would be known for one.
+  if (reason instanceof SyntaxError) return "its answer is not valid JSON";
   const text = refused ?? (reason instanceof Error ? reason.message : String(reason));
   return plain(text, requests) || "it does not say why";
 }
 
-/** What a server may have had a hand in, as a text that misleads nobody who reads it, without what was sent to it as a secret. */
+/**
+ * What a server may have had a hand in, as a text that misleads nobody who reads it, without what was sent to it as a secret:
+ * that is looked for last, for what is taken out may have stood within it.
+ */
 export const plain = (text: string, requests: Requests): string =>
-  withoutHidden(stripVTControlCharacters(requests.redactor().text(text)))
+  requests
+    .redactor()
+    .text(withoutHidden(stripVTControlCharacters(text)))
     .replace(/\s+/g, " ")
     .trim()
     .replace(/\.$/, "")

@@ -23,6 +23,8 @@ describe("a server's tools", () => {
       },
       required: ["a"],
       additionalProperties: false,
+      patternProperties: { "^x-": { type: "string", examples: ["a"], readOnly: true } },
+      dependencies: { a: ["b"], b: { minProperties: 1 } },
       $defs: { b: { type: "array", items: { type: "integer", minimum: 0 }, maxItems: 3 } },
     };
     const { tools, left_out } = one(inputSchema, {
@@ -71,6 +73,19 @@ describe("a server's tools", () => {
       [{ ...object, description: "x".repeat(limits.mcp_schema_chars_max) }, "has more than"],
       [{ ...object, properties: { a: { enum: [`x${tag("obey")}`] } } }, "hides characters"],
       [{ ...object, [`a${tag("b")}`]: 1 }, "hides characters"],
+      [{ ...object, properties: { a: { unevaluatedProperties: 7 } } }, "holds something that is no schema"],
+      [{ ...object, properties: { a: { contentSchema: "x" } } }, "holds something that is no schema"],
+      [{ ...object, properties: { a: { examples: "x" } } }, 'has a wrong "examples"'],
+      [{ ...object, properties: { a: { readOnly: "yes" } } }, 'has a wrong "readOnly"'],
+      [{ ...object, properties: { a: { maxContains: -1 } } }, 'has a wrong "maxContains"'],
+      [{ ...object, properties: { a: { $anchor: "#a" } } }, 'has a wrong "$anchor"'],
+      [
+        { ...object, properties: { a: { $dynamicRef: "https://example.com/x" } } },
+        'has a wrong "$dynamicRef"',
+      ],
+      [{ ...object, patternProperties: { "(": {} } }, 'has a wrong "patternProperties"'],
+      [{ ...object, dependentRequired: { a: "b" } }, 'has a wrong "dependentRequired"'],
+      [{ ...object, dependencies: { a: 7 } }, "holds something that is no schema"],
     ] as [unknown, string][])
       assert.match(
         reasonOf(schema) ?? "none",
@@ -103,7 +118,7 @@ describe("a server's tools", () => {
   });
 
   test("have one name each, which is seen as it is", () => {
-    for (const name of ["", "x".repeat(129), `a${tag("b")}`, "a\u0000", "a\u202eb"])
+    for (const name of ["", "x".repeat(129), `a${tag("b")}`, "a\u0000", "a\u202eb", "a\nb", "a\tb"])
       assert.ok(usableTools([{ name, inputSchema: object }]).left_out.length === 1, JSON.stringify(name));
     const { tools, left_out } = usableTools([
       { name: "a", description: "the first", inputSchema: object },

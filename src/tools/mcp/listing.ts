@@ -62,10 +62,11 @@ function usableTool(item: unknown): McpTool | LeftOut {
   const parsed = offeredTool.safeParse(item);
   if (!parsed.success) return { name: "", reason: "is no tool" };
   const { name, description, inputSchema, annotations } = parsed.data;
-  const shownName = withoutHidden(name).slice(0, limits.mcp_tool_name_chars_max);
+  const shownName = withoutHidden(name).replace(/\s+/g, " ").slice(0, limits.mcp_tool_name_chars_max);
   if (name === "" || name.length > limits.mcp_tool_name_chars_max)
     return { name: shownName, reason: `has no name of 1 to ${limits.mcp_tool_name_chars_max} characters` };
-  if (hidesCharacters(name)) return { name: shownName, reason: "hides characters in its name" };
+  if (hidesCharacters(name) || /\p{Cc}/u.test(name))
+    return { name: shownName, reason: "hides characters in its name" };
   const problem = schemaProblem(inputSchema);
   if (problem !== null) return { name, reason: `has an input schema that ${problem}` };
   const { input_schema, said } = shownSchema(inputSchema as Record<string, unknown>);

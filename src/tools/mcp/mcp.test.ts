@@ -144,6 +144,127 @@ describe("the connections of a session", () => {
   });
 });
 
+test("a server that refuses the stream of its own words alone, and is gone later, is one that cannot be reached", async () => {
+  let refuse = () => {};
+  const { server, asked, open } = await startServer((message, response) => {
+    if (message.method === undefined) refuse = () => response.writeHead(403).end();
+    else usual(message, response);
+  });
+  const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+  const session = mcp.of({ workspace_id: "w", session_id: "s" });
+  assert.equal((await session.list(server, never)).status, "listed");
+  await becomes(() => asked.includes("GET"));
+  refuse();
+  await becomes(() => open.size === 0);
+  const http = servers.at(-1);
+  await new Promise((resolve) => {
+    http?.close(resolve);
+    http?.closeAllConnections();
+  });
+  const result = await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+  assert.equal(result.failure?.status, "unreachable");
+  await mcp.close();
+});
+
+describe("the connections of a workspace", () => {
+  test("leave room for those of others", async () => {
+    const { server } = await startServer((message, response) => {
+      if (message.method !== "tools/call") usual(message, response);
+    });
+    const room = { connections_max: 3, connections_per_workspace_max: 2 };
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline", ...room });
+    const over = new AbortController();
+    const at = (workspace_id: string, session_id: string) => mcp.of({ workspace_id, session_id });
+    const call = { server, tool, input: {}, starts: 0, known: [] };
+    const calls: Promise<unknown>[] = [];
+    for (const session_id of ["s1", "s2"]) {
+      const session = at("w1", session_id);
+      assert.equal((await session.list(server, never)).status, "listed");
+      calls.push(session.run(call, over.signal));
+    }
+    const refused = await at("w1", "s3").list(server, never);
+    assert.ok(refused.status === "unreachable");
+    assert.match(refused.message, /as many connections to MCP servers as it may/);
+    assert.equal((await at("w2", "s4").list(server, never)).status, "listed");
+    // One that nobody uses makes room.
+    assert.equal((await at("w2", "s5").list(server, never)).status, "listed");
+    over.abort();
+    await Promise.all(calls);
+    assert.equal((await at("w1", "s3").list(server, never)).status, "listed");
+    await mcp.close();
+  });
+});
+
+describe("a server that says that it has other tools", () => {
+  const changed = `data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n`;
+  /** It says so, so often, before it answers a request. */
+  const saying = (method: string, times: number) =>
+    startServer((message, response) => {
+      if (message.method !== method) return usual(message, response);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(changed.repeat(times));
+      const answer = { jsonrpc: "2.0", id: message.id, result: { tools: [], content: [] } };
+      response.end(`data: ${JSON.stringify(answer)}\n\n`);
+    });
+
+  test("is heard once until it is asked for them, however often it says so", async () => {
+    const { server } = await saying("tools/call", 1_000);
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const heard: string[] = [];
+    const call = () => session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    session.watch((name) => heard.push(name));
+    await session.list(server, never);
+    await call();
+    await call();
+    assert.deepEqual(heard, ["one"]);
+    await session.list(server, never);
+    await call();
+    assert.deepEqual(heard, ["one", "one"]);
+    await mcp.close();
+  });
+
+  test("is heard by the next drive too, where the one that heard it ended before the tools were asked for", async () => {
+    const { server } = await saying("tools/call", 1);
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const heard: string[] = [];
+    session.watch((name) => heard.push(name));
+    await session.list(server, never);
+    await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    session.rest();
+    const next = mcp.of({ workspace_id: "w", session_id: "s" });
+    assert.deepEqual(
+      next.watch((name) => heard.push(name)),
+      [],
+    );
+    assert.deepEqual(heard, ["one", "one"]);
+    next.rest();
+    await next.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    await next.list(server, never);
+    next.rest();
+    await next.run({ server, tool, input: {}, starts: 0, known: [] }, never);
+    assert.deepEqual(
+      mcp.of({ workspace_id: "w", session_id: "s" }).watch(() => assert.fail()),
+      ["one"],
+    );
+    await mcp.close();
+  });
+
+  test("while it is asked for them is heard behind its answer", async () => {
+    const { server } = await saying("tools/list", 2);
+    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+    const session = mcp.of({ workspace_id: "w", session_id: "s" });
+    const heard: string[] = [];
+    session.watch((name) => heard.push(name));
+    const listing = session.list(server, never).then(() => heard.push("the answer"));
+    await becomes(() => heard.length === 2);
+    await listing;
+    assert.deepEqual(heard, ["the answer", "one"]);
+    await mcp.close();
+  });
+});
+
 describe("a call", () => {
   const call_ms = 1_000;
 
@@ -171,23 +292,74 @@ describe("a call", () => {
     await mcp.close();
   });
 
-  test("of which nothing is heard is taken back, and told as an error", async () => {
-    const taken: unknown[] = [];
-    const called: unknown[] = [];
-    const { server, open } = await startServer((message, response) => {
-      if (message.method === "notifications/cancelled") taken.push(message.params?.requestId);
-      if (message.method !== "tools/call") return usual(message, response);
-      called.push(message.id);
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.flushHeaders();
+  for (const repeatable of [true, false])
+    test(`of which nothing is heard is taken back, and told as what it is, ${repeatable}`, async () => {
+      const taken: unknown[] = [];
+      const called: unknown[] = [];
+      const { server, open } = await startServer((message, response) => {
+        if (message.method === "notifications/cancelled") taken.push(message.params?.requestId);
+        if (message.method !== "tools/call") return usual(message, response);
+        called.push(message.id);
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.flushHeaders();
+      });
+      const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline", call_ms: 50 });
+      const session = mcp.of({ workspace_id: "w", session_id: "s" });
+      const call = { server, tool: { ...tool, repeatable }, input: {}, starts: 0, known: [] };
+      const result = await session.run(call, never);
+      assert.equal(result.is_error, true);
+      assert.match(JSON.stringify(result.content), /the MCP server did not answer in time/);
+      assert.equal(result.recovery?.type, repeatable ? undefined : "outcome_unknown");
+      await becomes(() => taken.length === 1 && open.size === 0);
+      assert.deepEqual(taken, called);
+      await mcp.close();
     });
-    const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline", call_ms: 50 });
+
+  test("that is answered by what stands in front of the server may have run; one that is refused has not", async () => {
+    for (const [status, repeatable, text] of [
+      [502, false, /^The outcome of this call is unknown: the MCP server says instead: .*bad luck/],
+      [504, true, /^The call was not answered: the MCP server says instead: .*bad luck/],
+      [200, false, /^The outcome of this call is unknown: the MCP server says instead: .*text\/html/],
+      [429, false, /^The MCP server "one" did not carry the call out: .*bad luck/],
+      [501, false, /^The MCP server "one" did not carry the call out: .*bad luck/],
+      [302, false, /^The MCP server "one" did not carry the call out: /],
+    ] as const) {
+      const { server, asked } = await startServer((message, response) => {
+        if (message.method !== "tools/call") return usual(message, response);
+        response.writeHead(status, { "content-type": "text/html" }).end("bad luck");
+      });
+      const mcp = createMcp({ guard, bearers, version: "0", elicitation: "decline" });
+      const session = mcp.of({ workspace_id: "w", session_id: "s" });
+      const call = { server, tool: { ...tool, repeatable }, input: {}, starts: 0, known: [] };
+      const { content, is_error } = await session.run(call, never);
+      assert.equal(is_error, true);
+      assert.match(content[0]?.type === "text" ? content[0].text : "", text, `${status}`);
+      assert.equal(asked.filter((method) => method === "tools/call").length, 1);
+      await mcp.close();
+    }
+  });
+
+  test("for which no credential could be looked up has not left, and says nothing of the database", async () => {
+    const { server, asked } = await startServer(usual);
+    let isDown = false;
+    const find = async () => {
+      if (isDown) throw Object.assign(new Error("connect ETIMEDOUT 10.0.0.5:5432"), { code: "ETIMEDOUT" });
+      return null;
+    };
+    const mcp = createMcp({ guard, bearers: { ...bearers, find }, version: "0", elicitation: "decline" });
     const session = mcp.of({ workspace_id: "w", session_id: "s" });
-    const result = await session.run({ server, tool, input: {}, starts: 0, known: [] }, never);
-    assert.equal(result.is_error, true);
-    assert.match(JSON.stringify(result.content), /did not carry the call out, or not in time/);
-    await becomes(() => taken.length === 1 && open.size === 0);
-    assert.deepEqual(taken, called);
+    await session.list(server, never);
+    await mcp.close();
+    isDown = true;
+    const call = { server, tool: { ...tool, repeatable: false }, input: {}, starts: 0, known: [] };
+    const result = await session.run(call, never);
+    assert.equal(result.failure?.status, "unreachable");
+    assert.equal(
+      result.failure.message,
+      'The MCP server "one" cannot be reached: this server could not look for the session\'s credential.',
+    );
+    assert.equal(result.recovery, undefined);
+    assert.ok(!asked.includes("tools/call"));
     await mcp.close();
   });
 });

@@ -3,6 +3,7 @@ import type { McpTool } from "../../protocol/mcp-tools.ts";
 import { outcomeUnknown } from "../replay.ts";
 import { failed, type ToolResult } from "../tool.ts";
 import { attempts } from "./attempts.ts";
+import { createChanges } from "./changes.ts";
 import { createConnections, type Held, type McpParts, type McpScope } from "./connections.ts";
 import { failureOf, type ServerFailure } from "./failures.ts";
 import { type LeftOut, usableTools } from "./listing.ts";
@@ -54,28 +55,14 @@ export type Listing =
 
 export function createMcp(parts: McpParts): Mcp {
   const connections = createConnections(parts);
-  /** Of sessions that nobody watches: which servers have said that their tools have changed. */
-  const missed = new Map<string, Set<string>>();
-  const watchers = new Map<string, { tell(server_name: string): void }>();
-
-  function tellChanged(sessionId: string, name: string): void {
-    const watcher = watchers.get(sessionId);
-    if (watcher) {
-      watcher.tell(name);
-      return;
-    }
-    const names = missed.get(sessionId) ?? new Set();
-    missed.set(sessionId, names.add(name));
-    if (missed.size > limits.mcp_connections_max) missed.delete(missed.keys().next().value ?? "");
-  }
+  const changes = createChanges();
 
   return {
     of(scope) {
       const { session_id } = scope;
       const over = new AbortController();
-      const watcher = { tell(_: string) {} };
-      const isOurs = () => [watcher, undefined].includes(watchers.get(session_id));
-      const changedAt = (server: Server) => () => tellChanged(session_id, server.name);
+      const watching = changes.of(session_id);
+      const changedAt = (server: Server) => () => changes.note(session_id, server.name);
       const hold = (server: Server) => connections.hold(scope, server, changedAt(server));
 
       async function listed(server: Server, signal: AbortSignal): Promise<Listing> {
@@ -96,22 +83,25 @@ export function createMcp(parts: McpParts): Mcp {
       }
 
       /** What a connection that was made for a call has not heard before it was there. */
-      async function compare({ server, known }: McpCall, held: Held): Promise<void> {
+      async function compare({ server, known }: McpCall): Promise<void> {
+        let held: Held | null = null;
         try {
+          held = hold(server);
           const until = AbortSignal.any([over.signal, AbortSignal.timeout(limits.mcp_list_ms)]);
           const offered = await (await held.connected(until)).list(until);
           const { tools } = held.requests.redactor().within(usableTools(offered));
           held.listed();
-          if (JSON.stringify(tools) !== JSON.stringify(known)) tellChanged(session_id, server.name);
+          if (JSON.stringify(tools) !== JSON.stringify(known)) changes.note(session_id, server.name);
         } catch {
           // Whoever needs the server next is told.
         } finally {
-          held.letGo();
+          held?.letGo();
         }
       }
 
       return {
         async list(server, signal) {
+          const settle = changes.asking(session_id, server.name);
           try {
             return await listed(server, signal);
           } catch (error) {
@@ -119,6 +109,8 @@ export function createMcp(parts: McpParts): Mcp {
               status: "unreachable",
               message: `The MCP server "${server.name}" cannot be reached: ${(error as Error).message}.`,
             };
+          } finally {
+            settle();
           }
         },
 
@@ -131,7 +123,7 @@ export function createMcp(parts: McpParts): Mcp {
           try {
             const until = AbortSignal.any([over.signal, signal]);
             const result = await attempts(call, { reason, replays: starts }, () => hold(call.server), until);
-            if (result.unlisted) compare(call, hold(call.server));
+            if (result.unlisted) compare(call);
             return result.shown;
           } catch (error) {
             // Thrown, it would make the session try again for ever.
@@ -139,22 +131,14 @@ export function createMcp(parts: McpParts): Mcp {
           }
         },
 
-        watch(changed) {
-          watcher.tell = changed;
-          watchers.set(session_id, watcher);
-          const names = missed.get(session_id) ?? [];
-          missed.delete(session_id);
-          return [...names];
-        },
-        rest() {
-          if (isOurs()) watchers.delete(session_id);
-        },
+        watch: (changed) => watching.begin(changed),
+        rest: () => watching.end(),
         giveUp() {
           over.abort();
           // It may be driven again already.
-          if (!isOurs()) return;
-          watchers.delete(session_id);
-          missed.delete(session_id);
+          if (!watching.isOurs()) return;
+          watching.end();
+          changes.forget(session_id);
           connections.closeSession(session_id);
         },
       };

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 /**
  * What the model calls a server's tool by: `mcp__<server>__<tool>`, in the letters and the length that every vendor takes.
  * I1. The same server and tool always have the same name, whatever others there are: requests extend each other.
- * I2. Two never share one. A name that shows both as they are can be read back in one way only. One that cannot show them
- *     ends in a hash of both, as none of the others does.
+ * I2. Two share one only where somebody has looked for such names. One that shows both as they are can be read back in one way
+ *     only. One that cannot show them ends in a hash of both, as none of the others does; it is a short one.
  */
 export function mcpToolName(server: string, tool: string): string {
   const plain = `mcp__${server}__${tool}`;

@@ -1,7 +1,6 @@
 import type { FetchLike } from "@modelcontextprotocol/client";
-import { Response as UndiciResponse } from "undici";
 import { limits } from "../../limits.ts";
-import type { Guard } from "../../net/guard.ts";
+import { type Guard, loadUndici, refusalIn } from "../../net/guard.ts";
 import { createRedactor, type Redactor } from "../../vault/redact.ts";
 import { CredentialUnusable, type McpBearer, type McpBearers } from "../../vault/secrets.ts";
 import { boundedBody } from "./bounded-body.ts";
@@ -10,6 +9,11 @@ import { scopeWanted } from "./challenge.ts";
 /** The server will not have us: there is no credential, or none that it takes. The message holds no secret. */
 export class Unauthorized extends Error {
   override readonly name = "Unauthorized";
+}
+
+/** What to send could not be looked up, so nothing was sent. */
+export class BearerUnknown extends Error {
+  override readonly name = "BearerUnknown";
 }
 
 /** The requests of one connection to an MCP server. */
@@ -42,29 +46,34 @@ export function createRequests({
   session_id,
   url: server,
 }: RequestParts): Requests {
+  /** By the clock of `performance`, which nobody sets back. */
   let believed: { bearer: McpBearer | null; until: number } | null = null;
   let refused: Unauthorized | null = null;
   const sent = new Set<string>();
 
   async function bearerOf(url: URL): Promise<McpBearer | null> {
     if (url.origin !== server.origin) return null;
-    if (!believed || Date.now() >= believed.until) {
-      const bearer = await bearers.find(workspace_id, session_id, server.href).catch((error) => {
-        throw error instanceof CredentialUnusable ? refuse(error.message) : error;
-      });
+    if (!believed || performance.now() >= believed.until) {
+      const bearer = await bearers.find(workspace_id, session_id, server.href).catch(notFound);
       believe(bearer);
     }
     return believed?.bearer ?? null;
   }
 
   function believe(bearer: McpBearer | null): void {
-    believed = { bearer, until: Date.now() + limits.credentials_believed_ms };
+    believed = { bearer, until: performance.now() + limits.credentials_believed_ms };
     if (bearer) sent.add(bearer.token);
   }
 
   function refuse(message: string): Unauthorized {
     refused = new Unauthorized(message);
     return refused;
+  }
+
+  /** What the database says of itself is not for the client. */
+  function notFound(error: unknown): never {
+    if (error instanceof CredentialUnusable) throw refuse(error.message);
+    throw new BearerUnknown("this server could not look for the session's credential");
   }
 
   async function ask(url: URL, init: RequestInit | undefined, bearer: McpBearer | null) {
@@ -81,7 +90,7 @@ export function createRequests({
       note(`sent ${response.status}`);
       return response;
     } catch (error) {
-      note("sent");
+      note(refusalIn(error) ?? "sent");
       throw error;
     }
   }
@@ -91,9 +100,7 @@ export function createRequests({
     const response = await ask(url, init, bearer);
     if (response.status !== 401 || !bearer) return { response, bearer };
     await response.body?.cancel();
-    const newer = await bearers.renew(workspace_id, session_id, bearer).catch((error) => {
-      throw error instanceof CredentialUnusable ? refuse(error.message) : error;
-    });
+    const newer = await bearers.renew(workspace_id, session_id, bearer).catch(notFound);
     if (!newer) throw refuse("the server refuses the credential (401), and there is no newer one");
     believe(newer);
     return { response: await ask(url, init, newer), bearer: newer };
@@ -101,6 +108,7 @@ export function createRequests({
 
   return {
     async fetch(address, init) {
+      refused = null;
       const { response, bearer } = await answer(new URL(address), init);
       const { status, headers, body } = response;
       if (status === 401 || status === 403) {
@@ -115,9 +123,11 @@ export function createRequests({
         );
       }
       refused = null;
-      const isStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+      const type = headers.get("content-type")?.trim().toLowerCase();
+      const isStream = type?.startsWith("text/event-stream") ?? false;
       const bounded = body && boundedBody(body, isStream);
-      return new UndiciResponse(bounded, { status, headers }) as unknown as Response;
+      const undici = await loadUndici();
+      return new undici.Response(bounded, { status, headers }) as unknown as Response;
     },
     redactor: () => createRedactor([...sent].map((secret) => ({ secret }))),
     refusal: () => refused,

@@ -52,6 +52,8 @@ const types = new Set(["string", "number", "integer", "boolean", "object", "arra
 const isNumber = (value: unknown) => typeof value === "number" && Number.isFinite(value);
 const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
 const isText = (value: unknown) => typeof value === "string";
+const isBoolean = (value: unknown) => typeof value === "boolean";
+const isAnchor = (value: unknown) => typeof value === "string" && /^[A-Za-z_][-A-Za-z0-9._]*$/.test(value);
 const areTexts = (value: unknown) =>
   Array.isArray(value) && value.every(isText) && new Set(value).size === value.length;
 
@@ -78,9 +80,30 @@ const plain: Record<string, (value: unknown) => boolean> = {
   maxItems: isCount,
   minProperties: isCount,
   maxProperties: isCount,
-  uniqueItems: (value) => typeof value === "boolean",
+  uniqueItems: isBoolean,
+  deprecated: isBoolean,
+  readOnly: isBoolean,
+  writeOnly: isBoolean,
+  minContains: isCount,
+  maxContains: isCount,
+  examples: Array.isArray,
+  dependentRequired: (value) => isObject(value) && Object.values(value).every(areTexts),
+  contentEncoding: isText,
+  contentMediaType: isText,
+  $schema: isText,
+  $comment: isText,
+  $id: (value) => typeof value === "string" && /^[^#]*#?$/.test(value),
+  $anchor: isAnchor,
+  $dynamicAnchor: isAnchor,
+  $vocabulary: (value) => isObject(value) && Object.values(value).every(isBoolean),
+  // They lead to wherever they were begun from.
+  $dynamicRef: () => false,
+  $recursiveRef: () => false,
 };
-const oneSchema = ["items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else"];
+const oneSchema = [
+  ...["items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else"],
+  ...["unevaluatedItems", "unevaluatedProperties", "contentSchema"],
+];
 const someSchemas = ["anyOf", "oneOf", "allOf", "prefixItems"];
 const namedSchemas = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
@@ -109,7 +132,12 @@ function problemOf(key: string, value: unknown, root: Schema): string | null {
   if (someSchemas.includes(key)) return Array.isArray(value) && value.length > 0 ? all(value) : bad;
   if (namedSchemas.includes(key)) {
     if (!isObject(value)) return bad;
+    if (key === "patternProperties" && !Object.keys(value).every(isPattern)) return bad;
     return Object.keys(value).some(hidesCharacters) ? "hides characters" : all(Object.values(value));
+  }
+  if (key === "dependencies") {
+    if (!isObject(value)) return bad;
+    return all(Object.values(value).filter((one) => !areTexts(one)));
   }
   return hides(value) ? "hides characters" : null;
 }
