@@ -183,7 +183,7 @@ describe("nothing is stored", () => {
 
   test("when no credential can be called so", async () => {
     for (const name of ["", "x".repeat(256)])
-      assert.match(await ends(begin(["--name", name]), 1), /must be 1 to 255 characters/);
+      assert.match(await ends(begin(["--name", name]), 2), /must be 1 to 255 characters/);
     assert.equal(fake.calls.length, 0);
   });
 
