@@ -92,7 +92,7 @@ else if (!all) {
     process.env.TMPDIR = memory.path;
     process.once("exit", memory.remove);
   }
-  const files = globSync(["{src,test,scripts}/**/*.test.ts"]).toSorted();
+  const files = globSync(["{src,test,scripts}/**/*.test.ts", "console/src/**/*.test.ts"]).toSorted();
   await tests("tests", files, { each: 3, all: 25, at_a_time });
 } else {
   await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 20, all: 55 });

@@ -1,0 +1,36 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Problem } from "./api/request.ts";
+import { router } from "./router.tsx";
+import "./style.css";
+import "./theme.ts";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2_000,
+      // What the server has refused it refuses again.
+      retry: (failures, error) =>
+        !(error instanceof Problem && error.status >= 400 && error.status < 500) && failures < 3,
+    },
+  },
+});
+// Whoever is signed out, wherever that shows, is asked to sign in, and comes back to where they were.
+queries.getQueryCache().subscribe(({ query }) => {
+  const { error } = query.state;
+  if (!(error instanceof Problem) || error.status !== 401) return;
+  const { pathname, href } = router.state.location;
+  if (pathname !== "/sign-in") void router.navigate({ to: "/sign-in", search: { back: href } });
+});
+
+const root = document.getElementById("root");
+if (root)
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={queries}>
+        <RouterProvider router={router} context={{ queries }} />
+      </QueryClientProvider>
+    </StrictMode>,
+  );

@@ -1,0 +1,113 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import { sessionOptions } from "../api/resources.ts";
+import { money, short } from "../format/number.ts";
+import { visible } from "../format/text.ts";
+import { type SessionTab, sessionTabs } from "../router.tsx";
+import { SessionLog } from "../session/session-log.ts";
+import { Id } from "../ui/copy.tsx";
+import { cx } from "../ui/cx.ts";
+import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Status } from "../ui/status.tsx";
+import { Composer } from "./session/composer.tsx";
+import { EventList } from "./session/event-list.tsx";
+import { TranscriptView } from "./session/transcript-view.tsx";
+import { Waterfall } from "./session/waterfall.tsx";
+
+const route = getRouteApi("/shell/sessions/$sessionId");
+
+const names: Record<SessionTab, string> = {
+  transcript: "Transcript",
+  timeline: "Timeline",
+  events: "Events",
+  files: "Files",
+  details: "Details",
+};
+
+/** The log of a session for as long as its page is open. */
+function useSessionLog(sessionId: string): SessionLog {
+  const [log, setLog] = useState(() => new SessionLog());
+  useEffect(() => {
+    const leave = new AbortController();
+    const fresh = new SessionLog();
+    setLog(fresh);
+    void fresh.follow(sessionId, leave.signal);
+    return () => leave.abort();
+  }, [sessionId]);
+  useSyncExternalStore(log.subscribe, log.snapshot);
+  return log;
+}
+
+export function SessionPage() {
+  const { sessionId } = route.useParams();
+  const { tab = "transcript" } = route.useSearch();
+  const log = useSessionLog(sessionId);
+  const session = useQuery({ ...sessionOptions(sessionId), refetchInterval: 5_000 });
+  const problem = log.problem ?? session.error;
+  if (problem)
+    return (
+      <div className="p-4">
+        <ProblemNotice error={problem} retry={() => location.reload()} />
+      </div>
+    );
+  const { usage } = log.transcript;
+  return (
+    <div className="flex h-[calc(100dvh-3.25rem)] flex-col md:h-dvh">
+      <div className="border-line border-b px-4 pt-3">
+        <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <h1 className="min-w-0 truncate text-base font-semibold">
+            {visible(session.data?.title || session.data?.agent.name || "Session")}
+          </h1>
+          <Id id={sessionId} />
+          {session.data && <Status status={session.data.status} />}
+          <span className="grow" />
+          {usage && (
+            <span className="text-muted tabular-nums" title="Tokens in and out, and cost at list prices">
+              {short(usage.input_tokens + usage.cache_read_input_tokens)} in · {short(usage.output_tokens)}{" "}
+              out
+              {usage.list_cost && ` · ${money(Number(usage.list_cost.amount))}`}
+            </span>
+          )}
+        </div>
+        <nav aria-label="Views of the session" className="-mb-px mt-2 flex gap-4 overflow-x-auto">
+          {sessionTabs.map((name) => (
+            <Link
+              key={name}
+              from="/sessions/$sessionId"
+              to="/sessions/$sessionId"
+              search={{ tab: name === "transcript" ? undefined : name }}
+              aria-current={name === tab ? "page" : undefined}
+              className={cx(
+                "border-b-2 pb-2",
+                name === tab ? "border-accent font-medium" : "border-transparent text-muted hover:text-ink",
+              )}
+            >
+              {names[name]}
+            </Link>
+          ))}
+        </nav>
+      </div>
+      {log.connection === "lost" && (
+        <Notice tone="warn" className="m-2">
+          The connection to the server is lost. What comes meanwhile is shown once it is back.
+        </Notice>
+      )}
+      <div className="min-h-0 grow">{view(tab, log, sessionId)}</div>
+      {tab === "transcript" && <Composer sessionId={sessionId} log={log} session={session.data} />}
+    </div>
+  );
+}
+
+function view(tab: SessionTab, log: SessionLog, sessionId: string): ReactNode {
+  switch (tab) {
+    case "timeline":
+      return <Waterfall spans={log.spans.spans} />;
+    case "events":
+      return <EventList events={log.events} sessionId={sessionId} />;
+    case "transcript":
+      return <TranscriptView log={log} sessionId={sessionId} />;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,133 @@
+import { memo } from "react";
+import { money, short } from "../../format/number.ts";
+import { visible } from "../../format/text.ts";
+import { duration } from "../../format/time.ts";
+import type { Item } from "../../session/transcript.ts";
+import { cx } from "../../ui/cx.ts";
+import { Notice } from "../../ui/notice.tsx";
+import { Ago } from "../../ui/time.tsx";
+import { Blocks, Prose } from "./blocks.tsx";
+import { ToolView } from "./tool-view.tsx";
+
+interface Props {
+  item: Item;
+  sessionId: string;
+  /** It waits for a person. */
+  waits: boolean;
+}
+
+/** One item of the transcript. Items are replaced when they change, so one that is the same looks the same. */
+export const ItemView = memo(function ItemView({ item, sessionId, waits }: Props) {
+  switch (item.kind) {
+    case "message":
+      return <Message event={item.event} />;
+    case "writing":
+      return <Prose text={item.text} live />;
+    case "thinking":
+      return (
+        <p className={cx("text-muted italic", !item.at && "animate-pulse")}>
+          {item.at ? "thought" : "thinking…"}
+        </p>
+      );
+    case "tool":
+      return <ToolView item={item} sessionId={sessionId} waits={waits} />;
+    case "setup":
+      return (
+        <details className="rounded-md border border-line bg-raised px-3 py-1.5" open={item.end?.is_error}>
+          <summary className={cx(item.end?.is_error && "text-bad")}>
+            {item.end
+              ? item.end.is_error
+                ? "The environment could not be set up"
+                : "Environment set up"
+              : "Setting up the environment…"}
+            {item.end && <span className="text-muted"> · {between(item.at, item.end.processed_at)}</span>}
+          </summary>
+          <pre className="mt-1 max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap">
+            {visible([...item.lines, item.end?.message ?? ""].join("\n"))}
+          </pre>
+        </details>
+      );
+    case "error":
+      return (
+        <Notice tone={item.error.retry_status.type === "retrying" ? "warn" : "bad"}>
+          <div className="font-mono text-xs">{item.error.type}</div>
+          {visible(item.error.message)}
+          <div className="text-muted">{retryWords[item.error.retry_status.type]}</div>
+        </Notice>
+      );
+    case "note":
+      return (
+        <Rule>
+          {noteWords[item.note]} · <Ago at={item.at} />
+        </Rule>
+      );
+    case "turn_end":
+      return <TurnEnd item={item} />;
+  }
+});
+
+const retryWords = {
+  retrying: "It is tried again.",
+  exhausted: "It was tried again as often as is allowed.",
+  terminal: "It is not tried again.",
+} as const;
+
+const noteWords = {
+  interrupt: "interrupted",
+  compacted: "the conversation was summed up to make room",
+  retry: "waits to try again",
+  terminated: "the session has ended",
+  updated: "the session was changed",
+} as const;
+
+const between = (from: string, to: string) => duration(Date.parse(to) - Date.parse(from));
+
+function Rule({ children }: { children: React.ReactNode }) {
+  return (
+    <div className="flex items-center gap-3 text-xs text-muted">
+      <span className="h-px grow bg-line" />
+      <span>{children}</span>
+      <span className="h-px grow bg-line" />
+    </div>
+  );
+}
+
+function TurnEnd({ item }: { item: Extract<Item, { kind: "turn_end" }> }) {
+  const { reason, used, began, at } = item;
+  const parts = [
+    reasonWords[reason.type],
+    began && between(began, at),
+    used && `${short(used.input_tokens + used.cache_read_tokens)} in, ${short(used.output_tokens)} out`,
+    used?.cost != null && used.cost > 0 && money(used.cost),
+  ].filter(Boolean);
+  return (
+    <Rule>
+      {parts.join(" · ")} · <Ago at={at} />
+    </Rule>
+  );
+}
+
+const reasonWords = {
+  end_turn: "done",
+  requires_action: "waits for you",
+  retries_exhausted: "gave up after its retries",
+  budget_reached: "the budget is spent",
+  refusal: "the model refused",
+} as const;
+
+function Message({ event }: { event: Extract<Item, { kind: "message" }>["event"] }) {
+  if (event.type === "agent.message") return <Blocks content={event.content} />;
+  const system = event.type === "system.message";
+  return (
+    <div
+      className={cx(
+        "ml-auto w-fit max-w-[85%] rounded-lg px-3 py-2",
+        system ? "bg-sunken" : "bg-accent-soft",
+      )}
+    >
+      {system && <div className="text-xs text-muted">system</div>}
+      <Blocks content={event.content} plain />
+      {!event.processed_at && <div className="text-xs text-muted">waits to be read</div>}
+    </div>
+  );
+}

@@ -1,0 +1,148 @@
+import { useState } from "react";
+import { visible } from "../../format/text.ts";
+import { duration } from "../../format/time.ts";
+import { answerTool, confirm } from "../../session/actions.ts";
+import type { Item } from "../../session/transcript.ts";
+import { Button } from "../../ui/button.tsx";
+import { cx } from "../../ui/cx.ts";
+import { ProblemNotice } from "../../ui/notice.tsx";
+import { Blocks } from "./blocks.tsx";
+
+type Tool = Extract<Item, { kind: "tool" }>;
+
+/** A call, folded to one line: what was called with what, whether it may, what came of it and how long it took. */
+export function ToolView({ item, sessionId, waits }: { item: Tool; sessionId: string; waits: boolean }) {
+  const { use, result } = item;
+  const custom = use.type === "agent.custom_tool_use";
+  const name = use.type === "agent.mcp_tool_use" ? `${use.mcp_server_name}: ${use.name}` : use.name;
+  const took =
+    result?.processed_at && duration(Date.parse(result.processed_at) - Date.parse(use.processed_at));
+  return (
+    <details
+      className={cx("rounded-md border bg-raised", waits && !result ? "border-warn" : "border-line")}
+      open={waits && !result ? true : undefined}
+    >
+      <summary className="flex items-baseline gap-2 px-3 py-1.5">
+        <span className="font-mono font-medium">{visible(name)}</span>
+        <span className="min-w-0 grow truncate font-mono text-xs text-muted">{visible(gist(use.input))}</span>
+        <span className={cx("text-xs whitespace-nowrap", result?.is_error ? "text-bad" : "text-muted")}>
+          {state(item, waits)}
+          {took && ` · ${took}`}
+        </span>
+      </summary>
+      <div className="space-y-2 border-line border-t px-3 py-2">
+        <Labelled label="input">
+          <pre className="max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap break-words">
+            {visible(JSON.stringify(use.input, null, 2))}
+          </pre>
+        </Labelled>
+        {result && (
+          <Labelled label={result.is_error ? "error" : "result"}>
+            <div className="max-h-96 overflow-auto font-mono text-xs">
+              <Blocks content={result.content ?? []} plain />
+            </div>
+          </Labelled>
+        )}
+        {item.answer?.deny_message && (
+          <Labelled label="denied because">{visible(item.answer.deny_message)}</Labelled>
+        )}
+        {waits &&
+          !result &&
+          (custom ? (
+            <Answer id={use.id} sessionId={sessionId} />
+          ) : (
+            <Approve id={use.id} sessionId={sessionId} />
+          ))}
+      </div>
+    </details>
+  );
+}
+
+function state({ use, result, answer }: Tool, waits: boolean): string {
+  if (result) return result.is_error ? "failed" : "done";
+  if (waits) return use.type === "agent.custom_tool_use" ? "waits for its result" : "waits for approval";
+  if (answer) return answer.result === "allow" ? "allowed" : "denied";
+  return "running…";
+}
+
+/** What of an input says most in a line. */
+function gist(input: Record<string, unknown>): string {
+  const telling = input.command ?? input.path ?? input.file_path ?? input.pattern ?? input.url ?? input.query;
+  return (typeof telling === "string" ? telling : JSON.stringify(input)).slice(0, 300).replaceAll("\n", " ");
+}
+
+function Labelled({ label, children }: { label: string; children: React.ReactNode }) {
+  return (
+    <div>
+      <div className="text-xs text-muted">{label}</div>
+      {children}
+    </div>
+  );
+}
+
+function useAnswer(): { busy: boolean; error: unknown; run(action: () => Promise<unknown>): void } {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  return {
+    busy,
+    error,
+    run(action) {
+      setBusy(true);
+      setError(null);
+      action()
+        .catch(setError)
+        .finally(() => setBusy(false));
+    },
+  };
+}
+
+function Approve({ id, sessionId }: { id: string; sessionId: string }) {
+  const { busy, error, run } = useAnswer();
+  const [why, setWhy] = useState("");
+  return (
+    <div>
+      {error !== null && <ProblemNotice error={error} />}
+      <div className="mt-1 flex flex-wrap gap-2">
+        <input
+          aria-label="Why it is denied"
+          placeholder="Say why, when you deny it"
+          value={why}
+          onChange={(event) => setWhy(event.target.value)}
+          className="min-w-40 grow rounded-md border border-line bg-page px-2 py-1"
+        />
+        <Button busy={busy} onClick={() => run(() => confirm(sessionId, [id], false, why))}>
+          Deny
+        </Button>
+        <Button look="primary" busy={busy} onClick={() => run(() => confirm(sessionId, [id], true))}>
+          Allow
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+function Answer({ id, sessionId }: { id: string; sessionId: string }) {
+  const { busy, error, run } = useAnswer();
+  const [text, setText] = useState("");
+  return (
+    <div>
+      {error !== null && <ProblemNotice error={error} />}
+      <textarea
+        aria-label="The result of the tool"
+        placeholder="What the tool answers"
+        rows={3}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        className="w-full rounded-md border border-line bg-page px-2 py-1 font-mono"
+      />
+      <div className="mt-1 flex gap-2">
+        <Button busy={busy} onClick={() => run(() => answerTool(sessionId, id, text, true))}>
+          Answer with an error
+        </Button>
+        <Button look="primary" busy={busy} onClick={() => run(() => answerTool(sessionId, id, text, false))}>
+          Answer
+        </Button>
+      </div>
+    </div>
+  );
+}

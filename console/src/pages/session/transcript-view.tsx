@@ -1,0 +1,115 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, useState } from "react";
+import { confirm } from "../../session/actions.ts";
+import type { SessionLog } from "../../session/session-log.ts";
+import { Button } from "../../ui/button.tsx";
+import { Empty, ProblemNotice } from "../../ui/notice.tsx";
+import { ItemView } from "./item-view.tsx";
+
+/** What was said and done, the newest at the bottom, which it keeps in sight until the reader scrolls away from it. */
+export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId: string }) {
+  const { items, waiting, queued } = log.transcript;
+  const scroller = useRef<HTMLDivElement>(null);
+  const [following, setFollowing] = useState(true);
+  const rows = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => 64,
+    overscan: 8,
+    getItemKey: (n) => items[n]?.id ?? n,
+  });
+  const height = rows.getTotalSize();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what has grown is to be in sight
+  useEffect(() => {
+    if (following) scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
+  }, [following, height, queued.size]);
+
+  if (items.length === 0 && queued.size === 0)
+    return log.connection === "open" ? (
+      <Empty title="Nothing has been said yet">Tell the agent below what is to be done.</Empty>
+    ) : (
+      <p className="p-4 text-muted">Loading…</p>
+    );
+
+  return (
+    <div className="relative flex h-full flex-col">
+      <div
+        ref={scroller}
+        className="min-h-0 grow overflow-y-auto overflow-x-hidden"
+        role="log"
+        aria-label="Transcript"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+        tabIndex={0}
+        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) =>
+          setFollowing(scrollHeight - scrollTop - clientHeight < 40)
+        }
+      >
+        <div className="relative mx-auto w-full max-w-4xl" style={{ height }}>
+          {rows.getVirtualItems().map(({ index, key, start }) => {
+            const item = items[index];
+            return (
+              item && (
+                <div
+                  key={key}
+                  data-index={index}
+                  ref={rows.measureElement}
+                  className="absolute inset-x-0 top-0 px-4 py-1.5"
+                  style={{ transform: `translateY(${start}px)` }}
+                >
+                  <ItemView item={item} sessionId={sessionId} waits={waiting.includes(item.id)} />
+                </div>
+              )
+            );
+          })}
+        </div>
+        {[...queued.values()].map((event) => (
+          <div key={event.id} className="mx-auto max-w-4xl px-4 py-1.5 opacity-60">
+            <ItemView item={{ kind: "message", id: event.id, event }} sessionId={sessionId} waits={false} />
+          </div>
+        ))}
+      </div>
+      {!following && (
+        <Button className="absolute right-4 bottom-3 shadow" onClick={() => setFollowing(true)}>
+          To the newest
+        </Button>
+      )}
+      <Approvals log={log} sessionId={sessionId} />
+    </div>
+  );
+}
+
+/** More than one call waits: one answer for all of them. */
+function Approvals({ log, sessionId }: { log: SessionLog; sessionId: string }) {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const waiting = log.transcript.items.flatMap((item) =>
+    item.kind === "tool" &&
+    item.use.type !== "agent.custom_tool_use" &&
+    log.transcript.waiting.includes(item.id) &&
+    !item.result
+      ? [item.id]
+      : [],
+  );
+  if (waiting.length < 2) return null;
+  const answer = (allow: boolean) => {
+    setBusy(true);
+    setError(null);
+    confirm(sessionId, waiting, allow)
+      .catch(setError)
+      .finally(() => setBusy(false));
+  };
+  return (
+    <div className="border-line border-t bg-warn-soft px-4 py-2">
+      {error !== null && <ProblemNotice error={error} />}
+      <div className="mx-auto flex max-w-4xl flex-wrap items-center gap-2">
+        <span className="grow">{waiting.length} calls wait for your approval.</span>
+        <Button busy={busy} onClick={() => answer(false)}>
+          Deny all
+        </Button>
+        <Button look="primary" busy={busy} onClick={() => answer(true)}>
+          Allow all
+        </Button>
+      </div>
+    </div>
+  );
+}

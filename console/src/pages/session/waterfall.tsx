@@ -1,0 +1,80 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useRef } from "react";
+import { visible } from "../../format/text.ts";
+import { duration, exactly } from "../../format/time.ts";
+import type { Span } from "../../session/spans.ts";
+import { cx } from "../../ui/cx.ts";
+import { Empty } from "../../ui/notice.tsx";
+
+const colors: Record<Span["kind"], string> = {
+  turn: "bg-line",
+  model: "bg-accent",
+  tool: "bg-good",
+  wait: "bg-warn",
+  retry: "bg-bad/60",
+  setup: "bg-muted",
+};
+const rowPx = 28;
+
+/** What took time, each in a row, along one axis. */
+export function Waterfall({ spans }: { spans: readonly Span[] }) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({
+    count: spans.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowPx,
+    overscan: 20,
+  });
+  const first = spans[0]?.start;
+  if (first === undefined)
+    return <Empty title="Nothing has run yet">Once the agent works, what took how long stands here.</Empty>;
+  const now = Date.now();
+  const last = spans.reduce((max, { start, end }) => Math.max(max, end ?? now, start), first);
+  const whole = Math.max(1, last - first);
+  return (
+    <div ref={scroller} className="h-full overflow-auto p-4">
+      <p className="mb-2 text-muted">
+        {spans.length} spans in {duration(whole)}, from {exactly(first)}
+      </p>
+      <ol className="relative min-w-md" style={{ height: rows.getTotalSize() }}>
+        {rows.getVirtualItems().map(({ index, key, start: top }) => {
+          const span = spans[index];
+          if (!span) return null;
+          const end = span.end ?? now;
+          return (
+            <li
+              key={key}
+              className="absolute inset-x-0 top-0 grid grid-cols-[minmax(7rem,14rem)_1fr_5rem] items-center gap-2"
+              style={{ height: rowPx, transform: `translateY(${top}px)` }}
+            >
+              <span
+                className={cx(
+                  "truncate",
+                  span.kind === "turn" ? "font-medium" : "pl-3",
+                  span.failed && "text-bad",
+                )}
+              >
+                {visible(span.label)}
+                {span.failed && " (failed)"}
+              </span>
+              <span className="relative h-3 rounded bg-sunken">
+                <span
+                  className={cx(
+                    "absolute inset-y-0 min-w-0.5 rounded",
+                    span.failed ? "bg-bad" : colors[span.kind],
+                    span.end === null && "animate-pulse",
+                  )}
+                  style={{
+                    left: `${((span.start - first) / whole) * 100}%`,
+                    width: `${((end - span.start) / whole) * 100}%`,
+                  }}
+                />
+              </span>
+              <span className="text-right text-xs text-muted tabular-nums">{duration(end - span.start)}</span>
+            </li>
+          );
+        })}
+      </ol>
+    </div>
+  );
+}

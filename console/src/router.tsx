@@ -1,0 +1,84 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+} from "@tanstack/react-router";
+import type { SessionStatus } from "../../src/protocol/sessions.ts";
+import type { SessionFilters } from "./api/resources.ts";
+import { HomePage } from "./pages/home.tsx";
+import { Shell } from "./shell.tsx";
+import { Empty, ProblemNotice } from "./ui/notice.tsx";
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: ({ back }: Record<string, unknown>): { back?: string } =>
+    // Only to a page of this console: whoever made the link chose it.
+    typeof back === "string" && /^\/(?![/\\])/.test(back) ? { back } : {},
+  component: lazyRouteComponent(() => import("./pages/sign-in.tsx"), "SignInPage"),
+});
+
+const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+
+const home = createRoute({ getParentRoute: () => shell, path: "/", component: HomePage });
+
+const statuses: readonly string[] = [
+  "rescheduling",
+  "running",
+  "idle",
+  "terminated",
+] satisfies SessionStatus[];
+const isStatus = (value: unknown): value is SessionStatus =>
+  typeof value === "string" && statuses.includes(value);
+const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+
+const sessions = createRoute({
+  getParentRoute: () => shell,
+  path: "/sessions",
+  validateSearch: (search: Record<string, unknown>): SessionFilters => ({
+    agent_id: text(search.agent_id),
+    statuses: Array.isArray(search.statuses) ? search.statuses.filter(isStatus) : undefined,
+    include_archived: search.include_archived === true ? true : undefined,
+    order: search.order === "asc" ? "asc" : undefined,
+    created_after: text(search.created_after),
+    created_before: text(search.created_before),
+  }),
+  component: lazyRouteComponent(() => import("./pages/sessions.tsx"), "SessionsPage"),
+});
+
+export const sessionTabs = ["transcript", "timeline", "events", "files", "details"] as const;
+export type SessionTab = (typeof sessionTabs)[number];
+
+const session = createRoute({
+  getParentRoute: () => shell,
+  path: "/sessions/$sessionId",
+  validateSearch: ({ tab }: Record<string, unknown>): { tab?: SessionTab } => ({
+    tab: sessionTabs.find((name) => name === tab),
+  }),
+  component: lazyRouteComponent(() => import("./pages/session.tsx"), "SessionPage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([signIn, shell.addChildren([home, sessions, session])]),
+  basepath: "/console",
+  defaultPreload: "intent",
+  defaultErrorComponent: ({ error, reset }) => (
+    <div className="p-4">
+      <ProblemNotice error={error} retry={reset} />
+    </div>
+  ),
+  defaultNotFoundComponent: () => (
+    <Empty title="There is no such page">Look at the address, or start at the top.</Empty>
+  ),
+  context: { queries: undefined as unknown as QueryClient },
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,37 @@
+import type { ComponentProps } from "react";
+import { cx } from "./cx.ts";
+
+const looks = {
+  primary: "bg-accent text-on-accent hover:opacity-90",
+  plain: "border border-line bg-raised hover:bg-sunken",
+  quiet: "text-muted hover:bg-sunken hover:text-ink",
+  danger: "border border-bad/40 bg-raised text-bad hover:bg-bad-soft",
+} as const;
+
+export type ButtonProps = ComponentProps<"button"> & { look?: keyof typeof looks; busy?: boolean };
+
+export function Button({
+  look = "plain",
+  busy = false,
+  className,
+  disabled,
+  children,
+  ...rest
+}: ButtonProps) {
+  return (
+    <button
+      type="button"
+      className={cx(
+        "inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md px-3 py-1 font-medium whitespace-nowrap",
+        "transition-colors disabled:cursor-default disabled:opacity-50",
+        looks[look],
+        className,
+      )}
+      disabled={disabled || busy}
+      aria-busy={busy}
+      {...rest}
+    >
+      {children}
+    </button>
+  );
+}

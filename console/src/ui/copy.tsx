@@ -1,0 +1,47 @@
+import { useState } from "react";
+import { shortId } from "../format/text.ts";
+import { cx } from "./cx.ts";
+
+function useCopy(text: () => string): { copied: boolean; copy(): void } {
+  const [copied, setCopied] = useState(false);
+  return {
+    copied,
+    copy: () =>
+      navigator.clipboard.writeText(text()).then(
+        () => {
+          setCopied(true);
+          setTimeout(() => setCopied(false), 1_500);
+        },
+        () => {},
+      ),
+  };
+}
+
+/** A short id; a click copies the whole one. */
+export function Id({ id, className }: { id: string; className?: string }) {
+  const { copied, copy } = useCopy(() => id);
+  return (
+    <button
+      type="button"
+      title={`${id}: copy`}
+      aria-label={`Copy ${id}`}
+      onClick={copy}
+      className={cx("rounded px-1 font-mono text-xs text-muted hover:bg-sunken hover:text-ink", className)}
+    >
+      {copied ? "copied" : shortId(id)}
+    </button>
+  );
+}
+
+export function CopyButton({ text, label }: { text: () => string; label: string }) {
+  const { copied, copy } = useCopy(text);
+  return (
+    <button
+      type="button"
+      onClick={copy}
+      className="rounded px-1.5 py-0.5 text-xs text-muted hover:bg-sunken hover:text-ink"
+    >
+      {copied ? "copied" : label}
+    </button>
+  );
+}
