@@ -50,6 +50,24 @@ const sessions = createRoute({
   component: lazyRouteComponent(() => import("./pages/sessions.tsx"), "SessionsPage"),
 });
 
+const agents = createRoute({
+  getParentRoute: () => shell,
+  path: "/agents",
+  component: lazyRouteComponent(() => import("./pages/agents.tsx"), "AgentsPage"),
+});
+
+const newAgent = createRoute({
+  getParentRoute: () => shell,
+  path: "/agents/new",
+  component: lazyRouteComponent(() => import("./pages/new-agent.tsx"), "NewAgentPage"),
+});
+
+const agent = createRoute({
+  getParentRoute: () => shell,
+  path: "/agents/$agentId",
+  component: lazyRouteComponent(() => import("./pages/agent.tsx"), "AgentPage"),
+});
+
 export const sessionTabs = ["transcript", "timeline", "events", "files", "details"] as const;
 export type SessionTab = (typeof sessionTabs)[number];
 
@@ -63,7 +81,10 @@ const session = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, shell.addChildren([home, sessions, session])]),
+  routeTree: root.addChildren([
+    signIn,
+    shell.addChildren([home, sessions, session, agents, newAgent, agent]),
+  ]),
   basepath: "/console",
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => (

@@ -8,6 +8,7 @@ import { cx } from "./ui/cx.ts";
 const places = [
   ["/", "Home"],
   ["/sessions", "Sessions"],
+  ["/agents", "Agents"],
 ] as const;
 
 /** What surrounds every page: where one can go. */

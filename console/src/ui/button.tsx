@@ -7,8 +7,17 @@ const looks = {
   quiet: "text-muted hover:bg-sunken hover:text-ink",
   danger: "border border-bad/40 bg-raised text-bad hover:bg-bad-soft",
 } as const;
+export type ButtonLook = keyof typeof looks;
 
-export type ButtonProps = ComponentProps<"button"> & { look?: keyof typeof looks; busy?: boolean };
+export const buttonClass = (look: ButtonLook, className?: string): string =>
+  cx(
+    "inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md px-3 py-1 font-medium whitespace-nowrap",
+    "transition-colors disabled:cursor-default disabled:opacity-50",
+    looks[look],
+    className,
+  );
+
+export type ButtonProps = ComponentProps<"button"> & { look?: ButtonLook; busy?: boolean };
 
 export function Button({
   look = "plain",
@@ -21,12 +30,7 @@ export function Button({
   return (
     <button
       type="button"
-      className={cx(
-        "inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md px-3 py-1 font-medium whitespace-nowrap",
-        "transition-colors disabled:cursor-default disabled:opacity-50",
-        looks[look],
-        className,
-      )}
+      className={buttonClass(look, className)}
       disabled={disabled || busy}
       aria-busy={busy}
       {...rest}
