@@ -21,7 +21,7 @@ export function SignInPage() {
     setBusy(true);
     setError(null);
     try {
-      await send("/console/session", { method: "POST", body: { api_key: key.trim() } });
+      await send("/console/session", { method: "POST", headers: { "x-api-key": key.trim() } });
       queries.clear();
       router.history.push(back ?? "/console/");
     } catch (problem) {
