@@ -68,7 +68,7 @@ const agent = createRoute({
   component: lazyRouteComponent(() => import("./pages/agent.tsx"), "AgentPage"),
 });
 
-export const sessionTabs = ["transcript", "timeline", "events", "files", "details"] as const;
+export const sessionTabs = ["transcript", "timeline", "events"] as const;
 export type SessionTab = (typeof sessionTabs)[number];
 
 const session = createRoute({

@@ -21,8 +21,6 @@ const names: Record<SessionTab, string> = {
   transcript: "Transcript",
   timeline: "Timeline",
   events: "Events",
-  files: "Files",
-  details: "Details",
 };
 
 /** The log of a session for as long as its page is open. */
@@ -107,7 +105,5 @@ function view(tab: SessionTab, log: SessionLog, sessionId: string): ReactNode {
       return <EventList events={log.events} sessionId={sessionId} />;
     case "transcript":
       return <TranscriptView log={log} sessionId={sessionId} />;
-    default:
-      return null;
   }
 }
