@@ -8,8 +8,10 @@ import {
 import type { SessionStatus } from "../../src/protocol/sessions.ts";
 import type { SessionFilters } from "./api/resources.ts";
 import { HomePage } from "./pages/home.tsx";
+import type { Group, Range } from "./pages/usage.tsx";
 import { Shell } from "./shell.tsx";
 import { Empty, ProblemNotice } from "./ui/notice.tsx";
+import { type Measure, measures } from "./usage/series.ts";
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({});
 
@@ -68,6 +70,27 @@ const agent = createRoute({
   component: lazyRouteComponent(() => import("./pages/agent.tsx"), "AgentPage"),
 });
 
+const usage = createRoute({
+  getParentRoute: () => shell,
+  path: "/usage",
+  validateSearch: ({
+    range,
+    group,
+    measure,
+  }: Record<string, unknown>): { range?: Range; group?: Group; measure?: Measure } => ({
+    range: range === "24h" || range === "31d" ? range : undefined,
+    group: group === "model" ? group : undefined,
+    measure: typeof measure === "string" && measure in measures ? (measure as Measure) : undefined,
+  }),
+  component: lazyRouteComponent(() => import("./pages/usage.tsx"), "UsagePage"),
+});
+
+const system = createRoute({
+  getParentRoute: () => shell,
+  path: "/system",
+  component: lazyRouteComponent(() => import("./pages/system.tsx"), "SystemPage"),
+});
+
 export const sessionTabs = ["transcript", "timeline", "events"] as const;
 export type SessionTab = (typeof sessionTabs)[number];
 
@@ -83,7 +106,7 @@ const session = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    shell.addChildren([home, sessions, session, agents, newAgent, agent]),
+    shell.addChildren([home, sessions, session, agents, newAgent, agent, usage, system]),
   ]),
   basepath: "/console",
   defaultPreload: "intent",

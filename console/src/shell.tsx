@@ -9,6 +9,8 @@ const places = [
   ["/", "Home"],
   ["/sessions", "Sessions"],
   ["/agents", "Agents"],
+  ["/usage", "Usage"],
+  ["/system", "System"],
 ] as const;
 
 /** What surrounds every page: where one can go. */

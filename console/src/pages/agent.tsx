@@ -2,9 +2,10 @@ import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Agent } from "../../../src/protocol/agents.ts";
-import { configOf, written } from "../agent/config.ts";
+import { agentFields } from "../agent/agent-config.ts";
 import { startScratch } from "../agent/scratch.ts";
 import { listOptions, oneOptions } from "../api/resources.ts";
+import { bodyOf, written } from "../config/checked.ts";
 import { visible } from "../format/text.ts";
 import { Button } from "../ui/button.tsx";
 import { Id } from "../ui/copy.tsx";
@@ -53,7 +54,6 @@ export function AgentPage() {
         <AgentEditor
           key={agent.data.version}
           agent={agent.data}
-          initial={configOf(agent.data)}
           onSaved={({ version }) => setSaved(version)}
         />
       )}
@@ -86,8 +86,8 @@ function Versions({ path }: { path: string }) {
       </ul>
       {shown && (
         <Difference
-          before={before ? written(configOf(before)) : ""}
-          after={written(configOf(shown))}
+          before={before ? written(bodyOf(before, agentFields)) : ""}
+          after={written(bodyOf(shown, agentFields))}
           label={before ? `What version ${shown.version} changed` : `Version ${shown.version}`}
         />
       )}

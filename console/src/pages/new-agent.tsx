@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { newConfig } from "../agent/config.ts";
+import { firstAgent } from "../agent/agent-config.ts";
 import { AgentEditor } from "./agent/agent-editor.tsx";
 import { Page } from "./page.tsx";
 
@@ -9,7 +9,7 @@ export function NewAgentPage() {
     <Page title="New agent">
       <AgentEditor
         agent={null}
-        initial={newConfig("simulated")}
+        initial={firstAgent}
         onSaved={({ id }) => navigate({ to: "/agents/$agentId", params: { agentId: id } })}
       />
     </Page>

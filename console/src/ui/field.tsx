@@ -32,3 +32,6 @@ export function Field({
     </div>
   );
 }
+
+/** What a form shows of a value that may be of any type. */
+export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");

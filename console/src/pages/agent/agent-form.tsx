@@ -1,57 +1,37 @@
 import { useQuery } from "@tanstack/react-query";
 import { useId } from "react";
-import {
-  builtInTools,
-  type Choice,
-  type Config,
-  choiceOf,
-  type Mistake,
-  withChoice,
-} from "../../agent/config.ts";
+import { builtInTools, choiceOf, choices, withChoice } from "../../agent/agent-config.ts";
 import { oneOptions } from "../../api/resources.ts";
-import { Field, inputClass } from "../../ui/field.tsx";
+import { mistakeAt } from "../../config/checked.ts";
+import type { FormProps } from "../../config/config-editor.tsx";
+import { Field, inputClass, textOf } from "../../ui/field.tsx";
+import { Select } from "../../ui/select.tsx";
 
-const choices: [Choice, string][] = [
-  ["off", "off"],
-  ["always_allow", "always allowed"],
-  ["always_ask", "asks first"],
-  ["auto", "judged"],
-];
-
-/** The parts of a configuration that most agents differ in. The rest of it stays as the JSON says. */
-export function AgentForm({
-  config,
-  mistakes,
-  onChange,
-}: {
-  config: Config;
-  mistakes: readonly Mistake[];
-  onChange: (config: Config) => void;
-}) {
+/** The parts of a configuration in which most agents differ. The rest of it stays as the JSON says. */
+export function AgentForm({ body, mistakes, onChange }: FormProps) {
   const models = useQuery(
     oneOptions<{ data: { id: string; display_name?: string }[] }>("/v1/models?limit=1000"),
   );
   const modelsId = useId();
-  const mistake = (path: string) =>
-    mistakes.find((one) => one.path === path || one.path.startsWith(`${path}.`))?.message;
-  const model = typeof config.model === "string" ? config.model : (config.model?.id ?? "");
-  const set = (changed: Config) => onChange({ ...config, ...changed });
+  const model = body.model;
+  const modelId = typeof model === "object" && model !== null && "id" in model ? model.id : model;
+  const set = (changed: object) => onChange({ ...body, ...changed });
   return (
     <div className="space-y-4">
-      <Field label="Name" mistake={mistake("name")}>
+      <Field label="Name" mistake={mistakeAt(mistakes, "name")}>
         {(props) => (
           <input
             {...props}
             className={inputClass}
-            value={text(config.name)}
+            value={textOf(body.name)}
             onChange={(event) => set({ name: event.target.value })}
           />
         )}
       </Field>
       <Field
         label="Model"
-        hint="One that the server serves; `simulated` needs no key."
-        mistake={mistake("model")}
+        hint="One that the server serves; simulated needs no key."
+        mistake={mistakeAt(mistakes, "model")}
       >
         {(props) => (
           <>
@@ -59,9 +39,9 @@ export function AgentForm({
               {...props}
               list={modelsId}
               className={inputClass}
-              value={model}
+              value={textOf(modelId)}
               onChange={({ target: { value } }) =>
-                set({ model: typeof config.model === "object" ? { ...config.model, id: value } : value })
+                set({ model: typeof model === "object" ? { ...model, id: value } : value })
               }
             />
             <datalist id={modelsId}>
@@ -74,23 +54,27 @@ export function AgentForm({
           </>
         )}
       </Field>
-      <Field label="Description" mistake={mistake("description")}>
+      <Field label="Description" mistake={mistakeAt(mistakes, "description")}>
         {(props) => (
           <input
             {...props}
             className={inputClass}
-            value={text(config.description)}
+            value={textOf(body.description)}
             onChange={(event) => set({ description: event.target.value || undefined })}
           />
         )}
       </Field>
-      <Field label="System prompt" hint="What it is, and how it is to work." mistake={mistake("system")}>
+      <Field
+        label="System prompt"
+        hint="What it is, and how it is to work."
+        mistake={mistakeAt(mistakes, "system")}
+      >
         {(props) => (
           <textarea
             {...props}
             rows={8}
             className={inputClass}
-            value={text(config.system)}
+            value={textOf(body.system)}
             onChange={(event) => set({ system: event.target.value || undefined })}
           />
         )}
@@ -99,29 +83,20 @@ export function AgentForm({
         <legend className="mb-1 font-medium">Tools of the sandbox and the web</legend>
         <div className="grid grid-cols-1 gap-1 sm:grid-cols-2">
           {builtInTools.map((name) => (
-            <label key={name} className="flex items-center gap-2">
+            <div key={name} className="flex items-center gap-2">
               <span className="w-24 font-mono text-xs">{name}</span>
-              <select
-                className="rounded-md border border-line bg-page px-1 py-1"
-                value={choiceOf(config, name)}
-                onChange={(event) => onChange(withChoice(config, name, event.target.value as Choice))}
-              >
-                {choices.map(([value, label]) => (
-                  <option key={value} value={value}>
-                    {label}
-                  </option>
-                ))}
-              </select>
-            </label>
+              <Select
+                label={name}
+                value={choiceOf(body, name)}
+                choices={choices}
+                onChange={(choice) => onChange(withChoice(body, name, choice))}
+              />
+            </div>
           ))}
         </div>
-        <p className="mt-1 text-xs text-bad">{mistake("tools")}</p>
+        <p className="mt-1 text-xs text-bad">{mistakeAt(mistakes, "tools")}</p>
       </fieldset>
-      <p className="text-muted">
-        MCP servers, tools of your own, skills and metadata are in the JSON beside this.
-      </p>
+      <p className="text-muted">MCP servers, tools of your own, skills and metadata are in the JSON.</p>
     </div>
   );
 }
-
-const text = (value: unknown): string => (typeof value === "string" ? value : "");
