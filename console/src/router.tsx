@@ -70,6 +70,48 @@ const agent = createRoute({
   component: lazyRouteComponent(() => import("./pages/agent.tsx"), "AgentPage"),
 });
 
+const environments = createRoute({
+  getParentRoute: () => shell,
+  path: "/environments",
+  component: lazyRouteComponent(() => import("./pages/environments.tsx"), "EnvironmentsPage"),
+});
+
+const newEnvironment = createRoute({
+  getParentRoute: () => shell,
+  path: "/environments/new",
+  component: lazyRouteComponent(() => import("./pages/new-environment.tsx"), "NewEnvironmentPage"),
+});
+
+const environment = createRoute({
+  getParentRoute: () => shell,
+  path: "/environments/$environmentId",
+  component: lazyRouteComponent(() => import("./pages/environment.tsx"), "EnvironmentPage"),
+});
+
+const vaults = createRoute({
+  getParentRoute: () => shell,
+  path: "/vaults",
+  component: lazyRouteComponent(() => import("./pages/vaults.tsx"), "VaultsPage"),
+});
+
+const vault = createRoute({
+  getParentRoute: () => shell,
+  path: "/vaults/$vaultId",
+  component: lazyRouteComponent(() => import("./pages/vault.tsx"), "VaultPage"),
+});
+
+const files = createRoute({
+  getParentRoute: () => shell,
+  path: "/files",
+  component: lazyRouteComponent(() => import("./pages/files.tsx"), "FilesPage"),
+});
+
+const skills = createRoute({
+  getParentRoute: () => shell,
+  path: "/skills",
+  component: lazyRouteComponent(() => import("./pages/skills.tsx"), "SkillsPage"),
+});
+
 const usage = createRoute({
   getParentRoute: () => shell,
   path: "/usage",
@@ -106,7 +148,23 @@ const session = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
-    shell.addChildren([home, sessions, session, agents, newAgent, agent, usage, system]),
+    shell.addChildren([
+      home,
+      sessions,
+      session,
+      agents,
+      newAgent,
+      agent,
+      environments,
+      newEnvironment,
+      environment,
+      vaults,
+      vault,
+      files,
+      skills,
+      usage,
+      system,
+    ]),
   ]),
   basepath: "/console",
   defaultPreload: "intent",

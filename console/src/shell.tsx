@@ -9,6 +9,10 @@ const places = [
   ["/", "Home"],
   ["/sessions", "Sessions"],
   ["/agents", "Agents"],
+  ["/environments", "Environments"],
+  ["/vaults", "Vaults"],
+  ["/files", "Files"],
+  ["/skills", "Skills"],
   ["/usage", "Usage"],
   ["/system", "System"],
 ] as const;

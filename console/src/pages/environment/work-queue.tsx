@@ -1,0 +1,62 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { Work, WorkQueueStats } from "../../../../src/protocol/work.ts";
+import { listOptions, oneOptions } from "../../api/resources.ts";
+import { count } from "../../format/number.ts";
+import { shortId, visible } from "../../format/text.ts";
+import { More } from "../../ui/more.tsx";
+import { ProblemNotice } from "../../ui/notice.tsx";
+import { Table } from "../../ui/table.tsx";
+import { Ago } from "../../ui/time.tsx";
+
+/** What waits for workers, and which of them has what. */
+export function WorkQueue({ environmentId }: { environmentId: string }) {
+  const path = `/v1/environments/${encodeURIComponent(environmentId)}/work`;
+  const stats = useQuery({ ...oneOptions<WorkQueueStats>(`${path}/stats`), refetchInterval: 3_000 });
+  const list = useInfiniteQuery({ ...listOptions<Work>(path), refetchInterval: 3_000 });
+  const error = stats.error ?? list.error;
+  const { data } = stats;
+  return (
+    <section className="mt-8">
+      <h2 className="mb-2 font-semibold">Work</h2>
+      {error && <ProblemNotice error={error} />}
+      {data && (
+        <p className="mb-2 text-muted">
+          {count(data.depth)} wait for a worker, {count(data.pending)} are being served,{" "}
+          {data.workers_polling === null ? "?" : count(data.workers_polling)} workers ask for work
+          {data.oldest_queued_at && (
+            <>
+              ; the first has waited since <Ago at={data.oldest_queued_at} />
+            </>
+          )}
+          .
+        </p>
+      )}
+      {list.data && list.data.length > 0 && (
+        <Table
+          head={["session", "state", "worker", "heard", "made"]}
+          rows={list.data.map(
+            ({ id, data: { id: sessionId }, state, worker_id, worker_seen_at, created_at }) => ({
+              key: id,
+              cells: [
+                <Link
+                  key="session"
+                  to="/sessions/$sessionId"
+                  params={{ sessionId }}
+                  className="font-mono text-xs hover:underline"
+                >
+                  {shortId(sessionId)}
+                </Link>,
+                state,
+                visible(worker_id ?? ""),
+                worker_seen_at && <Ago key="seen" at={worker_seen_at} />,
+                <Ago key="made" at={created_at} />,
+              ],
+            }),
+          )}
+        />
+      )}
+      <More list={list} />
+    </section>
+  );
+}
