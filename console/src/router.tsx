@@ -133,7 +133,7 @@ const system = createRoute({
   component: lazyRouteComponent(() => import("./pages/system.tsx"), "SystemPage"),
 });
 
-export const sessionTabs = ["transcript", "timeline", "events"] as const;
+export const sessionTabs = ["transcript", "timeline", "events", "files", "details"] as const;
 export type SessionTab = (typeof sessionTabs)[number];
 
 const session = createRoute({

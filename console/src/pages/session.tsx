@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import type { Session } from "../../../src/protocol/sessions.ts";
 import { sessionOptions } from "../api/resources.ts";
 import { money, short } from "../format/number.ts";
 import { visible } from "../format/text.ts";
@@ -12,6 +13,9 @@ import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Status } from "../ui/status.tsx";
 import { Composer } from "./session/composer.tsx";
 import { EventList } from "./session/event-list.tsx";
+import { SessionDetails } from "./session/session-details.tsx";
+import { SessionFiles } from "./session/session-files.tsx";
+import { SessionMenu } from "./session/session-menu.tsx";
 import { TranscriptView } from "./session/transcript-view.tsx";
 import { Waterfall } from "./session/waterfall.tsx";
 
@@ -21,6 +25,8 @@ const names: Record<SessionTab, string> = {
   transcript: "Transcript",
   timeline: "Timeline",
   events: "Events",
+  files: "Files",
+  details: "Details",
 };
 
 /** The log of a session for as long as its page is open. */
@@ -67,6 +73,7 @@ export function SessionPage() {
               {usage.list_cost && ` · ${money(Number(usage.list_cost.amount))}`}
             </span>
           )}
+          {session.data && <SessionMenu session={session.data} />}
         </div>
         <nav aria-label="Views of the session" className="-mb-px mt-2 flex gap-4 overflow-x-auto">
           {sessionTabs.map((name) => (
@@ -91,18 +98,22 @@ export function SessionPage() {
           The connection to the server is lost. What comes meanwhile is shown once it is back.
         </Notice>
       )}
-      <div className="min-h-0 grow">{view(tab, log, sessionId)}</div>
+      <div className="min-h-0 grow">{view(tab, log, sessionId, session.data)}</div>
       {tab === "transcript" && <Composer sessionId={sessionId} log={log} session={session.data} />}
     </div>
   );
 }
 
-function view(tab: SessionTab, log: SessionLog, sessionId: string): ReactNode {
+function view(tab: SessionTab, log: SessionLog, sessionId: string, session: Session | undefined): ReactNode {
   switch (tab) {
     case "timeline":
       return <Waterfall spans={log.spans.spans} />;
     case "events":
       return <EventList events={log.events} sessionId={sessionId} />;
+    case "files":
+      return <SessionFiles sessionId={sessionId} />;
+    case "details":
+      return session && <SessionDetails session={session} />;
     case "transcript":
       return <TranscriptView log={log} sessionId={sessionId} />;
   }

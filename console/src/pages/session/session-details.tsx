@@ -1,0 +1,223 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import type { CredentialUse } from "../../../../src/protocol/credential-uses.ts";
+import type { Sandbox } from "../../../../src/protocol/sandboxes.ts";
+import type { Session } from "../../../../src/protocol/sessions.ts";
+import { listOptions, oneOptions } from "../../api/resources.ts";
+import { bytes, count, money } from "../../format/number.ts";
+import { shortId, visible } from "../../format/text.ts";
+import { duration } from "../../format/time.ts";
+import { Id } from "../../ui/copy.tsx";
+import { More } from "../../ui/more.tsx";
+import { ProblemNotice } from "../../ui/notice.tsx";
+import { Table } from "../../ui/table.tsx";
+import { Ago } from "../../ui/time.tsx";
+
+/** What the session is made of, its sandbox, and what it has used of credentials. */
+export function SessionDetails({ session }: { session: Session }) {
+  return (
+    <div className="h-full space-y-6 overflow-auto p-4">
+      <About session={session} />
+      <SandboxState sessionId={session.id} />
+      <Uses sessionId={session.id} />
+    </div>
+  );
+}
+
+const Facts = ({ facts }: { facts: [string, ReactNode][] }) => (
+  <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1">
+    {facts.map(([name, value]) => (
+      <div key={name} className="contents">
+        <dt className="text-muted">{name}</dt>
+        <dd className="min-w-0 break-words">{value}</dd>
+      </div>
+    ))}
+  </dl>
+);
+
+const Section = ({ title, children }: { title: string; children: ReactNode }) => (
+  <section>
+    <h2 className="mb-2 font-semibold">{title}</h2>
+    {children}
+  </section>
+);
+
+function About({ session }: { session: Session }) {
+  const { agent, environment_id, vault_ids, budget, stats, usage, forked_from, resources, metadata } =
+    session;
+  const facts: [string, ReactNode][] = [
+    [
+      "agent",
+      <Link key="agent" to="/agents/$agentId" params={{ agentId: agent.id }} className="underline">
+        {visible(agent.name)}, version {agent.version}
+      </Link>,
+    ],
+    ["model", visible(agent.model.id)],
+    [
+      "environment",
+      <Link
+        key="environment"
+        to="/environments/$environmentId"
+        params={{ environmentId: environment_id }}
+        className="font-mono text-xs underline"
+      >
+        {shortId(environment_id)}
+      </Link>,
+    ],
+    ["began", <Ago key="began" at={session.created_at} />],
+    ["worked", `${duration(stats.active_seconds * 1_000)} of ${duration(stats.duration_seconds * 1_000)}`],
+    [
+      "tokens",
+      `${count(usage.input_tokens)} in, ${count(usage.cache_read_input_tokens)} from the cache, ${count(usage.output_tokens)} out`,
+    ],
+    [
+      "cost",
+      `${usage.list_cost ? money(Number(usage.list_cost.amount)) : "not known"}${budget ? ` of ${money(Number(budget.max_list_cost.amount))}` : ""}`,
+    ],
+  ];
+  if (vault_ids.length > 0)
+    facts.push([
+      "vaults",
+      vault_ids.map((vaultId) => (
+        <Link
+          key={vaultId}
+          to="/vaults/$vaultId"
+          params={{ vaultId }}
+          className="mr-2 font-mono text-xs underline"
+        >
+          {shortId(vaultId)}
+        </Link>
+      )),
+    ]);
+  if (forked_from)
+    facts.push([
+      "forked from",
+      <Link
+        key="from"
+        to="/sessions/$sessionId"
+        params={{ sessionId: forked_from.session_id }}
+        className="font-mono text-xs underline"
+      >
+        {shortId(forked_from.session_id)}
+      </Link>,
+    ]);
+  for (const [key, value] of Object.entries(metadata)) facts.push([visible(key), visible(value)]);
+  return (
+    <Section title="Session">
+      <Facts facts={facts} />
+      {resources.length > 0 && (
+        <div className="mt-3">
+          <Table
+            head={["resource", "kind", "at"]}
+            rows={resources.map((resource) => ({
+              key: resource.id,
+              cells: [<Id key="id" id={resource.id} />, resource.type, visible(resource.mount_path)],
+            }))}
+          />
+        </div>
+      )}
+    </Section>
+  );
+}
+
+const words: Record<Sandbox["state"], string> = {
+  none: "none yet",
+  starting: "starting",
+  running: "running",
+  resting: "resting: the next call starts it again",
+  ended: "ended",
+  unknown: "not known: its host does not answer",
+};
+
+function SandboxState({ sessionId }: { sessionId: string }) {
+  const { data, error, refetch } = useQuery({
+    ...oneOptions<Sandbox>(`/v1/sessions/${encodeURIComponent(sessionId)}/sandbox`),
+    refetchInterval: 5_000,
+  });
+  if (error) return <ProblemNotice error={error} retry={() => refetch()} />;
+  if (!data) return null;
+  const { state, since, host, resources, network, refused, refused_more } = data;
+  const facts: [string, ReactNode][] = [
+    [
+      "state",
+      <span key="state">
+        {words[state]} {since && <Ago at={since} className="text-muted" />}
+      </span>,
+    ],
+  ];
+  if (host) facts.push(["host", visible([host.id, host.driver].filter(Boolean).join(", "))]);
+  if (resources)
+    facts.push([
+      "may use",
+      [
+        resources.cpu !== null && `${resources.cpu} cores`,
+        `${bytes(resources.memory_bytes)} of memory`,
+        resources.disk_bytes !== null && `${bytes(resources.disk_bytes)} of disk`,
+        `${count(resources.processes)} processes`,
+      ]
+        .filter(Boolean)
+        .join(", "),
+    ]);
+  if (network) facts.push(["may reach", reachOf(network)]);
+  return (
+    <Section title="Sandbox">
+      <Facts facts={facts} />
+      {refused.length > 0 && (
+        <div className="mt-3">
+          <Table
+            head={["refused connection", "why", "times", "told"]}
+            rows={refused.map(({ host: name, port, reason, count: times, at, tool_use_id }) => ({
+              key: `${tool_use_id} ${name} ${port} ${reason}`,
+              cells: [
+                visible(`${name || "(unnamed)"}:${port}`),
+                visible(reason),
+                count(times),
+                <Ago key="at" at={at} />,
+              ],
+            }))}
+          />
+          {refused_more && <p className="mt-1 text-muted">There were more.</p>}
+        </div>
+      )}
+    </Section>
+  );
+}
+
+function reachOf(network: NonNullable<Sandbox["network"]>): string {
+  if (network.type === "none") return "nothing";
+  if (network.type === "unrestricted") return "the internet";
+  const hosts = network.hosts.map(visible).join(", ") || "no host";
+  return network.package_managers ? `${hosts}, and the registries of package managers` : hosts;
+}
+
+function Uses({ sessionId }: { sessionId: string }) {
+  const list = useInfiniteQuery(
+    listOptions<CredentialUse>(`/v1/sessions/${encodeURIComponent(sessionId)}/audit`),
+  );
+  return (
+    <Section title="Uses of credentials">
+      {list.error && <ProblemNotice error={list.error} retry={() => list.refetch()} />}
+      {list.data?.length === 0 && <p className="text-muted">None.</p>}
+      {list.data && list.data.length > 0 && (
+        <Table
+          head={["time", "kind", "credential", "host", "outcome", "times"]}
+          rows={list.data.map(
+            ({ id, created_at, kind, credential_id, resource_id, host, outcome, count: times }) => ({
+              key: id,
+              cells: [
+                <Ago key="at" at={created_at} />,
+                kind,
+                <Id key="credential" id={credential_id ?? resource_id ?? ""} />,
+                visible(host),
+                outcome,
+                count(times),
+              ],
+            }),
+          )}
+        />
+      )}
+      <More list={list} />
+    </Section>
+  );
+}

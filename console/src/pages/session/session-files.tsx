@@ -1,0 +1,91 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { FileMetadata } from "../../../../src/protocol/files.ts";
+import { send } from "../../api/request.ts";
+import { listOptions } from "../../api/resources.ts";
+import { bytes } from "../../format/number.ts";
+import { visible } from "../../format/text.ts";
+import { Button, buttonClass } from "../../ui/button.tsx";
+import { Dialog } from "../../ui/dialog.tsx";
+import { More } from "../../ui/more.tsx";
+import { Empty, ProblemNotice } from "../../ui/notice.tsx";
+import { Table } from "../../ui/table.tsx";
+import { Ago } from "../../ui/time.tsx";
+
+/** What the session has made. */
+export function SessionFiles({ sessionId }: { sessionId: string }) {
+  const list = useInfiniteQuery({
+    ...listOptions<FileMetadata>("/v1/files", { scope_id: sessionId }),
+    refetchInterval: 3_000,
+  });
+  const [shown, setShown] = useState<FileMetadata | null>(null);
+  return (
+    <div className="h-full overflow-auto p-4">
+      {list.error && <ProblemNotice error={list.error} retry={() => list.refetch()} />}
+      {list.data?.length === 0 && (
+        <Empty title="No files yet">
+          What the agent writes to <code className="font-mono">/mnt/session/outputs</code> is shown here
+          within a second.
+        </Empty>
+      )}
+      {list.data && list.data.length > 0 && (
+        <Table
+          head={["file", "size", "made", ""]}
+          rows={list.data.map((file) => ({
+            key: file.id,
+            cells: [
+              visible(file.path ?? file.filename),
+              bytes(file.size_bytes),
+              <Ago key="made" at={file.created_at} />,
+              <span key="acts" className="flex gap-1">
+                {isShown(file) && <Button onClick={() => setShown(file)}>Look</Button>}
+                <a className={buttonClass("plain")} href={contentOf(file)} download={file.filename}>
+                  Download
+                </a>
+              </span>,
+            ],
+          }))}
+        />
+      )}
+      <More list={list} />
+      <Dialog open={shown !== null} onClose={() => setShown(null)} title={visible(shown?.filename ?? "")}>
+        {shown && <Preview file={shown} />}
+      </Dialog>
+    </div>
+  );
+}
+
+const contentOf = (file: FileMetadata) => `/v1/files/${file.id}/content`;
+
+const previewBytesMax = 256 << 10;
+const imageBytesMax = 10 << 20;
+const images = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+const isText = ({ mime_type }: FileMetadata) =>
+  mime_type.startsWith("text/") || /^application\/(json|xml|yaml|x-sh|javascript)/.test(mime_type);
+const isShown = (file: FileMetadata) =>
+  isText(file) || (images.has(file.mime_type) && file.size_bytes <= imageBytesMax);
+
+/** Its beginning as text, whatever it is a text of, or a picture of a kind that holds no script. */
+function Preview({ file }: { file: FileMetadata }) {
+  const text = useQuery({
+    queryKey: ["preview", file.id],
+    enabled: isText(file),
+    queryFn: async ({ signal }) => {
+      const range = { range: `bytes=0-${previewBytesMax - 1}` };
+      return (
+        await send(contentOf(file), { signal, ...(file.size_bytes > previewBytesMax && { headers: range }) })
+      ).text();
+    },
+  });
+  if (!isText(file))
+    return <img src={contentOf(file)} alt={visible(file.filename)} className="max-h-[70vh] max-w-full" />;
+  if (text.error) return <ProblemNotice error={text.error} />;
+  return (
+    <>
+      <pre className="max-h-[70vh] overflow-auto font-mono text-xs break-words whitespace-pre-wrap">
+        {text.data === undefined ? "Loading…" : visible(text.data)}
+      </pre>
+      {file.size_bytes > previewBytesMax && <p className="text-muted">The first {bytes(previewBytesMax)}.</p>}
+    </>
+  );
+}
