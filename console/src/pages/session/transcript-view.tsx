@@ -10,6 +10,7 @@ import { ItemView } from "./item-view.tsx";
 export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId: string }) {
   const { items, waiting, queued } = log.transcript;
   const scroller = useRef<HTMLDivElement>(null);
+  const lastTop = useRef(0);
   const [following, setFollowing] = useState(true);
   const rows = useVirtualizer({
     count: items.length,
@@ -40,9 +41,12 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
         aria-label="Transcript"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
         tabIndex={0}
-        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) =>
-          setFollowing(scrollHeight - scrollTop - clientHeight < 40)
-        }
+        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+          // What grows beneath the reader is not scrolled away from: that is to go up.
+          if (scrollHeight - scrollTop - clientHeight < 40) setFollowing(true);
+          else if (scrollTop < lastTop.current) setFollowing(false);
+          lastTop.current = scrollTop;
+        }}
       >
         <div className="relative mx-auto w-full max-w-4xl" style={{ height }}>
           {rows.getVirtualItems().map(({ index, key, start }) => {

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { startTestServer, type TestServer } from "../../test/harness/server.ts";
+import { look, narrow, noBrowser, openBrowser, openWindow, overflow, wide } from "./browser.ts";
+import { type Furnished, furnish, pagesOf } from "./furnish.ts";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+interface Finding {
+  id: string;
+  impact: string;
+  nodes: { html: string }[];
+}
+
+/** What axe finds that is serious or worse. */
+async function findings(page: Page): Promise<string[]> {
+  // The page's own policy lets nobody add a script; this one comes from outside of it.
+  await page.evaluate(axe);
+  const violations = await page.evaluate<Finding[]>("axe.run().then(({ violations }) => violations)");
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes
+          .map(({ html }) => html)
+          .join(" ")
+          .slice(0, 500)}`,
+    );
+}
+
+describe("every page of the console", { skip: noBrowser }, () => {
+  let api: TestServer;
+  let browser: Browser;
+  let furnished: Furnished;
+  before(async () => {
+    api = await startTestServer();
+    furnished = await furnish(api.client);
+    browser = await openBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await api?.close();
+  });
+
+  for (const [width, viewport] of Object.entries({ wide, narrow }))
+    for (const colorScheme of ["light", "dark"] as const)
+      test(`has no serious fault, ${width} and ${colorScheme}`, async () => {
+        const { page, troubles } = await look(browser, api.url, "", { viewport, colorScheme });
+        for (const { name, path, shows } of pagesOf(furnished)) {
+          await page.goto(`${api.url}/console/${path}`);
+          await page.getByText(shows).first().waitFor();
+          assert.deepEqual(await findings(page), [], name);
+          assert.equal(await overflow(page), 0, name);
+        }
+        assert.deepEqual(troubles, []);
+        await page.context().close();
+      });
+
+  test("is reached by keyboard, and says what it is", async () => {
+    const { page } = await look(browser, api.url, "");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate("document.activeElement.textContent"), "Skip to the content");
+    for (const { name, path, shows } of pagesOf(furnished)) {
+      await page.goto(`${api.url}/console/${path}`);
+      await page.getByText(shows).first().waitFor();
+      assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1, name);
+    }
+  });
+
+  test("teaches where there is nothing yet", async () => {
+    const empty = await startTestServer();
+    try {
+      const { page } = await look(browser, empty.url, "");
+      for (const [path, words] of Object.entries({
+        "": "Nothing waits",
+        agents: "No agents yet",
+        environments: "No environments yet",
+        vaults: "No vaults yet",
+        sessions: "No sessions here",
+        usage: "Nothing was used",
+      })) {
+        await page.goto(`${empty.url}/console/${path}`);
+        await page.getByText(words).first().waitFor();
+      }
+    } finally {
+      await empty.close();
+    }
+  });
+
+  test("wants a sign-in, and comes back to where one was going", async () => {
+    const { page } = await openWindow(browser);
+    await page.goto(`${api.url}/console/agents`);
+    await page.getByLabel("API key").waitFor();
+    assert.match(page.url(), /sign-in/);
+    await page.goto(`${api.url}/console/sign-in?back=https://example.org/`);
+    await page.getByLabel("API key").waitFor();
+  });
+});

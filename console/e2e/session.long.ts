@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { startTestServer, type TestServer } from "../../test/harness/server.ts";
+import { newSession, prepare } from "../../test/harness/session.ts";
+import {
+  composer,
+  type Look,
+  look,
+  noBrowser,
+  openBrowser,
+  openWindow,
+  overflow,
+  say,
+  signIn,
+  transcript,
+} from "./browser.ts";
+
+describe("in the console", { skip: noBrowser }, () => {
+  let api: TestServer;
+  let browser: Browser;
+  before(async () => {
+    api = await startTestServer();
+    browser = await openBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await api?.close();
+  });
+
+  const looks: Look[] = [];
+  afterEach(async () => {
+    for (const { page, troubles } of looks.splice(0)) {
+      assert.deepEqual(troubles, []);
+      await page.context().close();
+    }
+  });
+  const opened = async (look: Look): Promise<Page> => {
+    looks.push(look);
+    return look.page;
+  };
+  const inSession = async (policy: "always_allow" | "always_ask" = "always_allow", model = "simulated") => {
+    const { id } = await newSession(api.client, await prepare(api.client, model, policy));
+    const page = await opened(await look(browser, api.url, `sessions/${id}`));
+    await composer(page).waitFor();
+    return { id, page };
+  };
+  const messages = async (id: string) =>
+    (await Array.fromAsync(api.client.beta.sessions.events.list(id))).filter(
+      ({ type }) => type === "agent.message",
+    );
+
+  test("the first run comes to a first answer, by keys alone from the sign-in on", async () => {
+    const page = await opened(await openWindow(browser));
+    await signIn(page, api.url);
+    await page.getByRole("link", { name: "Agents", exact: true }).first().click();
+    await page.getByRole("link", { name: "New agent" }).first().click();
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByRole("button", { name: "Try it" }).click();
+    await composer(page).fill("say Good morning.");
+    await page.keyboard.press("Enter");
+    await transcript(page).getByText("Good morning.", { exact: true }).waitFor();
+    await transcript(page).getByText("done ·").waitFor();
+  });
+
+  test("a wrong key is told, and nothing is let in", async () => {
+    const page = await opened(await openWindow(browser));
+    await page.goto(`${api.url}/console/sessions`);
+    await page.getByLabel("API key").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    assert.equal(await page.getByRole("link", { name: "Sessions" }).count(), 0);
+  });
+
+  test("a call is approved, another denied with a reason, and two at once", async () => {
+    const { page } = await inSession("always_ask");
+    await say(page, "bash echo one > /tmp/one && cat /tmp/one");
+    await page.getByRole("button", { name: "Allow", exact: true }).click();
+    await transcript(page)
+      .getByText(/^done · \d/)
+      .first()
+      .waitFor();
+    await say(page, "bash echo two");
+    await page.getByLabel("Why it is denied").fill("Not today.");
+    await page.getByRole("button", { name: "Deny", exact: true }).click();
+    await transcript(page)
+      .getByText(/^failed/)
+      .first()
+      .waitFor();
+    await say(page, "bash echo three\nbash echo four");
+    await page.getByText("2 calls wait for your approval.").waitFor();
+    await page.getByRole("button", { name: "Allow all" }).click();
+    await transcript(page).getByText("done ·").nth(4).waitFor();
+  });
+
+  test("what waits is at home, oldest first, and leads there", async () => {
+    const { id, page } = await inSession("always_ask");
+    await say(page, "bash echo one");
+    await page.getByRole("button", { name: "Allow", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Home" }).click();
+    await page.getByText("asks to call bash").first().waitFor();
+    await page.locator(`a[href$="/sessions/${id}"]`).first().click();
+    await page.getByRole("button", { name: "Allow", exact: true }).click();
+    await transcript(page).getByText("done ·").first().waitFor();
+  });
+
+  test("an interrupt stops it, and a redirect has it do something else", async () => {
+    const { page } = await inSession();
+    await say(page, "say Now I wait.\nhang");
+    await page.getByRole("button", { name: "Interrupt" }).click();
+    await transcript(page).getByText("interrupted ·").waitFor();
+    await page.getByRole("button", { name: "Interrupt" }).waitFor({ state: "hidden" });
+    await say(page, "hang");
+    await page.getByRole("button", { name: "Interrupt" }).waitFor();
+    await composer(page).fill("say Something else.");
+    await page.getByRole("button", { name: "Redirect" }).click();
+    await transcript(page).getByText("Something else.", { exact: true }).waitFor();
+  });
+
+  test("a reload in the middle of an answer, and a second tab, show all of it once", async () => {
+    const { id, page } = await inSession("always_allow", "simulated/60");
+    const words = Array.from({ length: 60 }, (_, n) => `word${n}`).join(" ");
+    await say(page, `say ${words}`);
+    await transcript(page).getByText("word1 word2").waitFor();
+    await page.reload();
+    const second = await page.context().newPage();
+    await second.goto(page.url());
+    for (const each of [page, second]) {
+      await transcript(each).getByText("done ·").waitFor();
+      assert.equal(await transcript(each).getByText(words).count(), 2, "the message and its answer");
+    }
+    assert.equal((await messages(id)).length, 1);
+  });
+
+  test("the network goes and comes back: nothing is missing, nothing twice", async () => {
+    const { id, page } = await inSession();
+    await say(page, "say Before.");
+    await transcript(page).getByText("done ·").waitFor();
+    await page.context().setOffline(true);
+    await page.reload().catch(() => {});
+    await page.context().setOffline(false);
+    await page.goto(`${api.url}/console/sessions/${id}`);
+    await api.client.beta.sessions.events.send(id, {
+      events: [{ type: "user.message", content: [{ type: "text", text: "say Meanwhile." }] }],
+    });
+    await transcript(page).getByText("Meanwhile.", { exact: true }).waitFor();
+    assert.equal(await transcript(page).getByText("Before.", { exact: true }).count(), 1);
+  });
+
+  test("a session in which something hostile was said shows it as text", async () => {
+    const { id, page } = await inSession();
+    const hostile = [
+      "<script>alert(1)</script><img src=x onerror=alert(1)>",
+      "[a link](javascript:alert(1)) [another](data:text/html,<script>alert(1)</script>) ![p](https://example.org/p.png)",
+      "\u202egnirts\u0007 \u001b[31mred",
+      `[${"x".repeat(5_000)}](https://example.org/${"y".repeat(5_000)})`,
+      "```html\n<iframe srcdoc='<script>alert(1)</script>'></iframe>\n```",
+    ];
+    await api.client.beta.sessions.events.send(id, {
+      events: [
+        {
+          type: "user.message",
+          content: [
+            {
+              type: "text",
+              text: hostile.map((line) => `say ${line.replaceAll("\n", "\nsay ")}`).join("\nthen\n"),
+            },
+          ],
+        },
+      ],
+    });
+    await transcript(page).getByText("done ·").waitFor();
+    assert.equal(await transcript(page).locator("script, iframe, img").count(), 0);
+    for (const href of await transcript(page)
+      .locator("a")
+      .evaluateAll((links) => links.map((link) => link.getAttribute("href"))))
+      assert.match(href ?? "", /^https?:/);
+    assert.equal(await transcript(page).getByText("⟨U+202E⟩").count(), 2);
+    assert.equal(await overflow(page), 0);
+  });
+});
