@@ -49,12 +49,14 @@ describe("every page of the console", { skip: noBrowser }, () => {
     for (const colorScheme of ["light", "dark"] as const)
       test(`has no serious fault, ${width} and ${colorScheme}`, async () => {
         const { page, troubles } = await look(browser, api.url, "", { viewport, colorScheme });
+        const found: string[] = [];
         for (const { name, path, shows } of pagesOf(furnished)) {
           await page.goto(`${api.url}/console/${path}`);
           await page.getByText(shows).first().waitFor();
-          assert.deepEqual(await findings(page), [], name);
+          found.push(...(await findings(page)).map((finding) => `${name}: ${finding}`));
           assert.equal(await overflow(page), 0, name);
         }
+        assert.deepEqual(found, []);
         assert.deepEqual(troubles, []);
         await page.context().close();
       });

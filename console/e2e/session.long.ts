@@ -122,6 +122,7 @@ describe("in the console", { skip: noBrowser }, () => {
     const words = Array.from({ length: 60 }, (_, n) => `word${n}`).join(" ");
     await say(page, `say ${words}`);
     await transcript(page).getByText("word1 word2").waitFor();
+    assert.match(page.url(), /\/console\/sessions\//);
     await page.reload();
     const second = await page.context().newPage();
     await second.goto(page.url());

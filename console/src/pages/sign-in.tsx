@@ -23,7 +23,8 @@ export function SignInPage() {
     try {
       await send("/console/session", { method: "POST", headers: { "x-api-key": key.trim() } });
       queries.clear();
-      router.history.push(back ?? "/console/");
+      // As the page was asked for: with its search, beneath the console.
+      router.history.push(`${router.basepath}${back ?? "/"}`);
     } catch (problem) {
       setError(problem);
       setBusy(false);

@@ -24,11 +24,11 @@ export function Id({ id, className }: { id: string; className?: string }) {
     <button
       type="button"
       title={`${id}: copy`}
-      aria-label={`Copy ${id}`}
       onClick={copy}
       className={cx("rounded px-1 font-mono text-xs text-muted hover:bg-sunken hover:text-ink", className)}
     >
       {copied ? "copied" : shortId(id)}
+      <span className="sr-only"> copy</span>
     </button>
   );
 }

@@ -38,6 +38,14 @@ export function BarChart({
         chart.series.slice(0, n + 1).reduce((sum, { values }) => sum + (values[i] ?? 0), 0),
       ),
     );
+    const [first = 0, next = first + 86_400] = chart.times;
+    const half = (next - first) / 2;
+    const ofBucket = new Intl.DateTimeFormat("en-GB", {
+      timeZone: "UTC",
+      ...(next - first < 86_400
+        ? { hour: "2-digit", minute: "2-digit" }
+        : { day: "numeric", month: "short" }),
+    });
     const axis = {
       stroke: color("--color-muted"),
       grid: { stroke: color("--color-line"), width: 1 },
@@ -49,9 +57,24 @@ export function BarChart({
         height: heightPx,
         legend: { show: false },
         cursor: { show: false },
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1_000), "Etc/UTC"),
-        scales: { y: { range: (_, __, max) => [0, max || 1] } },
-        axes: [axis, { ...axis, size: 70, values: (_, values) => values.map(format) }],
+        scales: {
+          // Half a bucket on both sides: bars stand around their times.
+          x: { range: (_, min, max) => [min - half, max + half] },
+          y: { range: (_, __, max) => [0, max * 1.05 || 1] },
+        },
+        axes: [
+          {
+            ...axis,
+            grid: { show: false },
+            splits: () => chart.times,
+            values: (plot, splits) => {
+              // As many as have room.
+              const every = Math.ceil((splits.length * 60) / plot.width);
+              return splits.map((at, n) => (n % every === 0 ? ofBucket.format(at * 1_000) : ""));
+            },
+          },
+          { ...axis, size: 70, values: (_, values) => values.map(format) },
+        ],
         series: [
           {},
           ...sums

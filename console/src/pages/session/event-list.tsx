@@ -3,6 +3,7 @@ import { useMemo, useRef, useState } from "react";
 import type { SessionEvent } from "../../../../src/protocol/events.ts";
 import { visible } from "../../format/text.ts";
 import { CopyButton, Id } from "../../ui/copy.tsx";
+import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Ago } from "../../ui/time.tsx";
 
 const rowPx = 32;
@@ -43,7 +44,7 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
             {found.length === count ? count : `${found.length} of ${count}`}
           </span>
         </div>
-        <div ref={scroller} className="min-h-0 grow overflow-auto">
+        <Scroll ref={scroller} className="min-h-0 grow overflow-auto">
           <ol className="relative" style={{ height: rows.getTotalSize() }}>
             {rows.getVirtualItems().map(({ index, key, start }) => {
               const event = found[index];
@@ -71,7 +72,7 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
               );
             })}
           </ol>
-        </div>
+        </Scroll>
       </div>
       {shown && (
         <section
@@ -85,13 +86,9 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
             <CopyButton label="copy JSON" text={() => JSON.stringify(shown, null, 2)} />
             <CopyButton label="copy curl" text={() => curl(sessionId)} />
           </div>
-          <pre
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
-            tabIndex={0}
-            className="min-h-0 grow overflow-auto p-3 font-mono text-xs break-words whitespace-pre-wrap"
-          >
+          <Preformatted className="min-h-0 grow overflow-auto p-3 font-mono text-xs break-words whitespace-pre-wrap">
             {visible(JSON.stringify(shown, null, 2))}
-          </pre>
+          </Preformatted>
         </section>
       )}
     </div>

@@ -5,6 +5,7 @@ import { duration } from "../../format/time.ts";
 import type { Item } from "../../session/transcript.ts";
 import { cx } from "../../ui/cx.ts";
 import { Notice } from "../../ui/notice.tsx";
+import { Preformatted } from "../../ui/scroll.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { Blocks, Prose } from "./blocks.tsx";
 import { ToolView } from "./tool-view.tsx";
@@ -42,9 +43,9 @@ export const ItemView = memo(function ItemView({ item, sessionId, waits }: Props
               : "Setting up the environment…"}
             {item.end && <span className="text-muted"> · {between(item.at, item.end.processed_at)}</span>}
           </summary>
-          <pre className="mt-1 max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap">
+          <Preformatted className="mt-1 max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap">
             {visible([...item.lines, item.end?.message ?? ""].join("\n"))}
-          </pre>
+          </Preformatted>
         </details>
       );
     case "error":

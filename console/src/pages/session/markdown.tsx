@@ -1,6 +1,7 @@
 import { lexer, type MarkedToken, type Token, type Tokens } from "marked";
 import { createElement, Fragment, memo, type ReactNode } from "react";
 import { visible } from "../../format/text.ts";
+import { Preformatted } from "../../ui/scroll.tsx";
 
 /**
  * Markdown as React elements. HTML in it is shown as the text that it is, pictures as links, and a link leads to the web or
@@ -44,9 +45,9 @@ function Part({ token: given }: { token: Token }): ReactNode {
       return <code className="rounded bg-sunken px-1 font-mono text-[0.9em]">{visible(token.text)}</code>;
     case "code":
       return (
-        <pre className="overflow-x-auto rounded-md bg-sunken p-2 font-mono text-xs">
+        <Preformatted className="overflow-x-auto rounded-md bg-sunken p-2 font-mono text-xs">
           <code>{visible(token.text)}</code>
-        </pre>
+        </Preformatted>
       );
     case "br":
       return <br />;

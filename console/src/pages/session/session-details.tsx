@@ -11,17 +11,18 @@ import { duration } from "../../format/time.ts";
 import { Id } from "../../ui/copy.tsx";
 import { More } from "../../ui/more.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
+import { Scroll } from "../../ui/scroll.tsx";
 import { Table } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
 
 /** What the session is made of, its sandbox, and what it has used of credentials. */
 export function SessionDetails({ session }: { session: Session }) {
   return (
-    <div className="h-full space-y-6 overflow-auto p-4">
+    <Scroll className="h-full space-y-6 overflow-auto p-4">
       <About session={session} />
       <SandboxState sessionId={session.id} />
       <Uses sessionId={session.id} />
-    </div>
+    </Scroll>
   );
 }
 

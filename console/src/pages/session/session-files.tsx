@@ -9,6 +9,7 @@ import { Button, buttonClass } from "../../ui/button.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { More } from "../../ui/more.tsx";
 import { Empty, ProblemNotice } from "../../ui/notice.tsx";
+import { Scroll } from "../../ui/scroll.tsx";
 import { Table } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
 
@@ -20,7 +21,7 @@ export function SessionFiles({ sessionId }: { sessionId: string }) {
   });
   const [shown, setShown] = useState<FileMetadata | null>(null);
   return (
-    <div className="h-full overflow-auto p-4">
+    <Scroll className="h-full overflow-auto p-4">
       {list.error && <ProblemNotice error={list.error} retry={() => list.refetch()} />}
       {list.data?.length === 0 && (
         <Empty title="No files yet">
@@ -51,7 +52,7 @@ export function SessionFiles({ sessionId }: { sessionId: string }) {
       <Dialog open={shown !== null} onClose={() => setShown(null)} title={visible(shown?.filename ?? "")}>
         {shown && <Preview file={shown} />}
       </Dialog>
-    </div>
+    </Scroll>
   );
 }
 

@@ -6,6 +6,7 @@ import type { Item } from "../../session/transcript.ts";
 import { Button } from "../../ui/button.tsx";
 import { cx } from "../../ui/cx.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
+import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Blocks } from "./blocks.tsx";
 
 type Tool = Extract<Item, { kind: "tool" }>;
@@ -32,15 +33,15 @@ export function ToolView({ item, sessionId, waits }: { item: Tool; sessionId: st
       </summary>
       <div className="space-y-2 border-line border-t px-3 py-2">
         <Labelled label="input">
-          <pre className="max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap break-words">
+          <Preformatted className="max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap break-words">
             {visible(JSON.stringify(use.input, null, 2))}
-          </pre>
+          </Preformatted>
         </Labelled>
         {result && (
           <Labelled label={result.is_error ? "error" : "result"}>
-            <div className="max-h-96 overflow-auto font-mono text-xs">
+            <Scroll className="max-h-96 overflow-auto font-mono text-xs">
               <Blocks content={result.content ?? []} plain />
-            </div>
+            </Scroll>
           </Labelled>
         )}
         {item.answer?.deny_message && (

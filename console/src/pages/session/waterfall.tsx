@@ -5,6 +5,7 @@ import { duration, exactly } from "../../format/time.ts";
 import type { Span } from "../../session/spans.ts";
 import { cx } from "../../ui/cx.ts";
 import { Empty } from "../../ui/notice.tsx";
+import { Scroll } from "../../ui/scroll.tsx";
 
 const colors: Record<Span["kind"], string> = {
   turn: "bg-line",
@@ -32,7 +33,7 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
   const last = spans.reduce((max, { start, end }) => Math.max(max, end ?? now, start), first);
   const whole = Math.max(1, last - first);
   return (
-    <div ref={scroller} className="h-full overflow-auto p-4">
+    <Scroll ref={scroller} className="h-full overflow-auto p-4">
       <p className="mb-2 text-muted">
         {spans.length} spans in {duration(whole)}, from {exactly(first)}
       </p>
@@ -75,6 +76,6 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
           );
         })}
       </ol>
-    </div>
+    </Scroll>
   );
 }
