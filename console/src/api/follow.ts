@@ -1,15 +1,7 @@
+import type { Preview } from "../../../src/log/previews.ts";
 import type { SessionEvent } from "../../../src/protocol/events.ts";
 import { Problem, send } from "./request.ts";
 import { framesOf } from "./server-sent.ts";
-
-/** A part of an event that is still being written; see docs/ADDITIONS.md for cursors and the API for previews. */
-export type Preview =
-  | { type: "event_start"; event: { type: "agent.message" | "agent.thinking"; id: string } }
-  | {
-      type: "event_delta";
-      event_id: string;
-      delta: { type: "content_delta"; index: number; content: { type: "text"; text: string } };
-    };
 
 export type Connection = "connecting" | "open" | "lost";
 

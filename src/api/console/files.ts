@@ -1,7 +1,7 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
 
-/** Where `npm run build` of the console leaves it. */
+/** Where `npm run console` leaves it. */
 export const builtConsole = join(import.meta.dirname, "../../../console/dist");
 
 /** Only its own scripts, styles and API; nobody shows it within a page of theirs. */
@@ -37,7 +37,7 @@ const encodings = [
 
 const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Drover</title>
 <h1>The console is not built</h1>
-<p>In the folder of the program: <code>npm --prefix console install &amp;&amp; npm --prefix console run build</code>, then load this page again.</p>
+<p>In the folder of the program: <code>npm run console</code>, then load this page again.</p>
 <p>The API works without it: <a href="/openapi.json">/openapi.json</a>.</p></html>
 `;
 
