@@ -28,7 +28,9 @@ export async function fuzz(count: number, seed: number): Promise<void> {
         for (const place of places) {
           const request = malformedRequest(material, randomOf(seed, place));
           const about = `seed ${seed}, request ${place}: ${shown(request)}`;
-          assertRefused(await answerTo(ground.api.url, request, agent, about), about);
+          const answer = await answerTo(ground.api.url, request, agent, about);
+          if (isOfConsole(request)) assertPage(answer, about);
+          else assertRefused(answer, about);
         }
       };
       await Promise.all(Array.from({ length: at_once }, worker));
@@ -80,6 +82,20 @@ async function answerTo(url: string, request: Request, agent: Agent, about: stri
     });
     sent.end(body ?? undefined);
   });
+}
+
+/** Beneath the console each path is a page or a file, but for its one route. */
+function isOfConsole({ method, path }: Request): boolean {
+  const asked = URL.parse(path, "http://localhost")?.pathname ?? "";
+  return method === "GET" && asked.startsWith("/console/") && asked !== "/console/session";
+}
+
+/** It may not be built, and what it has no file for is not found. */
+function assertPage({ status, headers, text }: Answer, request: string): void {
+  const about = `${request}\nwas answered ${status} ${text.slice(0, 500)}`;
+  assert.ok([200, 404, 503].includes(status), about);
+  assert.match(headers["content-type"] ?? "", /^text\/(html|plain)/, about);
+  assert.match(String(headers["content-security-policy"]), /default-src 'none'/, about);
 }
 
 function assertRefused({ status, headers, text }: Answer, request: string): void {
