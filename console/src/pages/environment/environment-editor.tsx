@@ -1,11 +1,11 @@
 import { useQueryClient } from "@tanstack/react-query";
-import type { Environment } from "../../../../src/protocol/environments.ts";
+import { createEnvironmentBody, type Environment } from "../../../../src/protocol/environments.ts";
 import { ask } from "../../api/request.ts";
 import { type Body, bodyOf, updateOf } from "../../config/checked.ts";
 import { ConfigEditor } from "../../config/config-editor.tsx";
 import { EnvironmentForm } from "./environment-form.tsx";
 
-const schema = async () => (await import("../../../../src/protocol/environments.ts")).createEnvironmentBody;
+const schema = async () => createEnvironmentBody;
 const fields = ["name", "description", "config", "metadata"];
 const firstEnvironment: Body = { name: "default", config: { type: "cloud" } };
 

@@ -1,8 +1,13 @@
+import { useMutation } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useMemo, useRef, useState } from "react";
 import type { SessionEvent } from "../../../../src/protocol/events.ts";
+import { ask } from "../../api/request.ts";
 import { visible } from "../../format/text.ts";
+import { Button } from "../../ui/button.tsx";
 import { CopyButton, Id } from "../../ui/copy.tsx";
+import { ProblemNotice } from "../../ui/notice.tsx";
 import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Ago } from "../../ui/time.tsx";
 
@@ -83,6 +88,7 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
             <span className="font-mono text-xs">{shown.type}</span>
             <Id id={shown.id} />
             <span className="grow" />
+            <ForkButton sessionId={sessionId} eventId={shown.id} />
             <CopyButton label="copy JSON" text={() => JSON.stringify(shown, null, 2)} />
             <CopyButton label="copy curl" text={() => curl(sessionId)} />
           </div>
@@ -92,6 +98,27 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
         </section>
       )}
     </div>
+  );
+}
+
+/** A session that has of this one what was until this event, and goes on from there. */
+function ForkButton({ sessionId, eventId }: { sessionId: string; eventId: string }) {
+  const navigate = useNavigate();
+  const fork = useMutation({
+    mutationFn: () =>
+      ask<{ id: string }>(`/v1/sessions/${encodeURIComponent(sessionId)}/fork`, {
+        method: "POST",
+        body: { event_id: eventId },
+      }),
+    onSuccess: ({ id }) => navigate({ to: "/sessions/$sessionId", params: { sessionId: id } }),
+  });
+  return (
+    <>
+      <Button busy={fork.isPending} onClick={() => fork.mutate()}>
+        Fork from here
+      </Button>
+      {fork.error && <ProblemNotice error={fork.error} />}
+    </>
   );
 }
 

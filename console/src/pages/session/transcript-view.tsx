@@ -6,6 +6,9 @@ import { Button } from "../../ui/button.tsx";
 import { Empty, ProblemNotice } from "../../ui/notice.tsx";
 import { ItemView } from "./item-view.tsx";
 
+/** Of the messages that wait; they are not many where people speak. */
+const queuedShownMax = 20;
+
 /** What was said and done, the newest at the bottom, which it keeps in sight until the reader scrolls away from it. */
 export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId: string }) {
   const { items, waiting, queued } = log.transcript;
@@ -66,11 +69,16 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
             );
           })}
         </div>
-        {[...queued.values()].map((event) => (
+        {[...queued.values()].slice(0, queuedShownMax).map((event) => (
           <div key={event.id} className="mx-auto max-w-4xl px-4 py-1.5 opacity-60">
             <ItemView item={{ kind: "message", id: event.id, event }} sessionId={sessionId} waits={false} />
           </div>
         ))}
+        {queued.size > queuedShownMax && (
+          <p className="mx-auto max-w-4xl px-4 py-1.5 text-muted">
+            and {queued.size - queuedShownMax} more that wait
+          </p>
+        )}
       </div>
       {!following && (
         <Button className="absolute right-4 bottom-3 shadow" onClick={() => setFollowing(true)}>
