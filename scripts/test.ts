@@ -86,7 +86,7 @@ else if (!all) {
   step("types", "node_modules/.bin/tsc", ["--noEmit"]);
   step("lint and format", "node_modules/.bin/biome", ["check", "--error-on-warnings", "."]);
   // Most of them wait a part of their time.
-  const at_a_time = Math.min(availableParallelism() + 2, 8);
+  const at_a_time = Math.min(availableParallelism() + 1, 8);
   const memory = memoryFolder();
   if (memory) {
     process.env.TMPDIR = memory.path;
