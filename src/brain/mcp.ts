@@ -3,6 +3,7 @@ import type { AnyDraft, BodyOf } from "../log/entry.ts";
 import type { ToolDefinition } from "../models/model.ts";
 import type { SessionErrorObject } from "../protocol/events.ts";
 import type { McpTool } from "../protocol/mcp-tools.ts";
+import type { ServerFailure } from "../tools/mcp/failures.ts";
 import { mcpToolName } from "../tools/mcp/names.ts";
 import { type Drafts, none, type Pen, writer } from "./pen.ts";
 import type { AgentFacts, McpServer, PolicyType } from "./session.ts";
@@ -23,7 +24,7 @@ export interface McpServerState {
   failed: McpFailure | null;
 }
 
-export type McpFailure = "unreachable" | "unauthorized";
+export type McpFailure = ServerFailure["status"];
 
 /** A tool of an MCP server, and how the agent may use it. */
 export interface KnownMcpTool {

@@ -12,7 +12,7 @@ import {
 import type { ToolResultContentBlock } from "../protocol/content.ts";
 import type { Evaluation, Recovery } from "../protocol/events.ts";
 import type { NetworkUse } from "../protocol/network-use.ts";
-import type { McpListed } from "./mcp.ts";
+import type { McpFailure, McpListed } from "./mcp.ts";
 import type { PreviewedIds } from "./preview.ts";
 import type { RepositoryOutcome } from "./repositories.ts";
 import type { McpServer } from "./session.ts";
@@ -91,7 +91,7 @@ export type Outcome =
       /** A model that the call has asked. */
       model_use?: ModelUse;
       /** Of an MCP server that could not be reached, or would not have us: the client is told. */
-      failure?: { status: "unreachable" | "unauthorized"; message: string; url: string };
+      failure?: { status: McpFailure; message: string; url: string };
       /** What is shown of the result is kept whole in the sandbox, which was made for that if there was none. */
       uses_sandbox?: boolean;
     };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAgentBody } from "../../../src/protocol/agents.ts";
+import { builtInTools as serverTools } from "../../../src/protocol/tools.ts";
 import { builtInTools, choiceOf, firstAgent, withChoice } from "./agent-config.ts";
 
 test("a choice is what is read back, whatever was there before, and the server takes it", () => {
@@ -19,4 +20,8 @@ test("a choice is what is read back, whatever was there before, and the server t
         assert.equal(choiceOf(after, other), choiceOf(before, other));
       assert.deepEqual(createAgentBody.safeParse(after).error?.issues, undefined);
     }
+});
+
+test("the tools that can be chosen are those that the server has", () => {
+  assert.deepEqual(builtInTools, serverTools);
 });

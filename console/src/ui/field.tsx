@@ -35,3 +35,29 @@ export function Field({
 
 /** What a form shows of a value that may be of any type. */
 export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** The usual one: a line of text. */
+export function TextField({
+  label,
+  mistake,
+  value,
+  onChange,
+}: {
+  label: string;
+  mistake?: string | undefined;
+  value: unknown;
+  onChange: (value: string) => void;
+}) {
+  return (
+    <Field label={label} mistake={mistake}>
+      {(props) => (
+        <input
+          {...props}
+          className={inputClass}
+          value={textOf(value)}
+          onChange={(event) => onChange(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}

@@ -4,7 +4,7 @@ import { builtInTools, choiceOf, choices, withChoice } from "../../agent/agent-c
 import { oneOptions } from "../../api/resources.ts";
 import { mistakeAt } from "../../config/checked.ts";
 import type { FormProps } from "../../config/config-editor.tsx";
-import { Field, inputClass, textOf } from "../../ui/field.tsx";
+import { Field, inputClass, TextField, textOf } from "../../ui/field.tsx";
 import { Select } from "../../ui/select.tsx";
 
 /** The parts of a configuration in which most agents differ. The rest of it stays as the JSON says. */
@@ -18,16 +18,12 @@ export function AgentForm({ body, mistakes, onChange }: FormProps) {
   const set = (changed: object) => onChange({ ...body, ...changed });
   return (
     <div className="space-y-4">
-      <Field label="Name" mistake={mistakeAt(mistakes, "name")}>
-        {(props) => (
-          <input
-            {...props}
-            className={inputClass}
-            value={textOf(body.name)}
-            onChange={(event) => set({ name: event.target.value })}
-          />
-        )}
-      </Field>
+      <TextField
+        label="Name"
+        mistake={mistakeAt(mistakes, "name")}
+        value={body.name}
+        onChange={(value) => set({ name: value })}
+      />
       <Field
         label="Model"
         hint="One that the server serves; simulated needs no key."
@@ -54,16 +50,12 @@ export function AgentForm({ body, mistakes, onChange }: FormProps) {
           </>
         )}
       </Field>
-      <Field label="Description" mistake={mistakeAt(mistakes, "description")}>
-        {(props) => (
-          <input
-            {...props}
-            className={inputClass}
-            value={textOf(body.description)}
-            onChange={(event) => set({ description: event.target.value || undefined })}
-          />
-        )}
-      </Field>
+      <TextField
+        label="Description"
+        mistake={mistakeAt(mistakes, "description")}
+        value={body.description}
+        onChange={(value) => set({ description: value || undefined })}
+      />
       <Field
         label="System prompt"
         hint="What it is, and how it is to work."

@@ -1,7 +1,7 @@
 import { packageManagers } from "../../../../src/protocol/environments.ts";
 import { type Body, mistakeAt } from "../../config/checked.ts";
 import type { FormProps } from "../../config/config-editor.tsx";
-import { Field, inputClass, textOf } from "../../ui/field.tsx";
+import { Field, inputClass, TextField } from "../../ui/field.tsx";
 import { Select } from "../../ui/select.tsx";
 
 const objectOf = (value: unknown): Body =>
@@ -26,16 +26,12 @@ export function EnvironmentForm({ body, mistakes, onChange, isNew }: FormProps &
   const network = networking.type === "limited" ? "limited" : "unrestricted";
   return (
     <div className="space-y-4">
-      <Field label="Name" mistake={mistakeAt(mistakes, "name")}>
-        {(props) => (
-          <input
-            {...props}
-            className={inputClass}
-            value={textOf(body.name)}
-            onChange={(event) => set({ name: event.target.value })}
-          />
-        )}
-      </Field>
+      <TextField
+        label="Name"
+        mistake={mistakeAt(mistakes, "name")}
+        value={body.name}
+        onChange={(value) => set({ name: value })}
+      />
       {isNew && (
         <Labelled name="Tools run">
           <Select
