@@ -93,7 +93,7 @@ else if (!all) {
     process.once("exit", memory.remove);
   }
   const files = globSync(["{src,test,scripts}/**/*.test.ts", "console/src/**/*.test.ts"]).toSorted();
-  await tests("tests", files, { each: 3, all: 25, at_a_time });
+  await tests("tests", files, { each: 6, all: 25, at_a_time });
 } else {
   await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 20, all: 55 });
   const copies = mkdtempSync(join(tmpdir(), "drover-versions-"));
