@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { ociArchive, tar } from "../hands/images/archive/testing-archives.ts";
 import { programsLayer } from "../hands/images/testing-image.ts";
 
@@ -60,12 +61,17 @@ test("what is wrong is said before anything is done", async () => {
 
 test("an interrupt leaves nothing", async () => {
   const large = join(folder, "large.tar");
-  writeFileSync(large, ociArchive([tar([{ path: "a", content: Buffer.alloc(1 << 20) }])]));
+  // So many that nobody who looks now and then misses their being written.
+  const files = Array.from({ length: 50_000 }, (_, n) => ({ path: `f${n}`, content: Buffer.from("x") }));
+  writeFileSync(large, ociArchive([tar(files)]));
   const child = start("import", "large", large);
   const errors = text(child.stderr);
   const staging = join(images, ".staging");
   // It has begun when there is something in its place.
-  while (readdirSync(staging).length === 0) await new Promise(setImmediate);
+  while (readdirSync(staging).length === 0) {
+    assert.equal(child.exitCode, null, "it has ended before anybody saw it begin");
+    await setTimeout(10);
+  }
   child.kill("SIGINT");
   const [code] = await once(child, "exit");
   assert.match(await errors, /interrupted; nothing of it is left/);
