@@ -242,11 +242,13 @@ function welcome(config: Config, url: string, apiKey: string): void {
   const out = process.stdout;
   const paint = painter(out);
   out.write(`${paint("green", "ready")} ${paint("bold", url)}\n\n`);
+  out.write(`  console   ${url}/console/   (sign in with the API key)\n`);
   out.write(`  API key   ${apiKey}\n`);
   out.write(`  data      ${config.data_dir}\n`);
   out.write(`  model     ${modelsLine(config.models)}\n\n`);
   out.write("  Try next, in another terminal:\n");
-  out.write(`    npm run drover -- run "bash ls -la /workspace"\n`);
+  out.write("    npm run drover -- chat                               # talk with an agent\n");
+  out.write(`    npm run drover -- run "bash ls -la /workspace"       # give one a task\n`);
   out.write(`    export ANTHROPIC_BASE_URL=${url} ANTHROPIC_API_KEY=${apiKey}   # any official SDK\n\n`);
 }
 
