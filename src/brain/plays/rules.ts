@@ -65,7 +65,7 @@ function settled(entry: Entry): string | null {
   return bodyOf(entry, "user.custom_tool_result").custom_tool_use_id;
 }
 
-/** Each call has one result before the model is asked again, and runs once, and only if it may. */
+/** Each call has one result before the turn ends or the model is asked again, and runs once, and only if it may. */
 function assertCalls(entries: Entry[], ran: string[]): void {
   const open = new Set<string>();
   const called: string[] = [];
@@ -98,6 +98,11 @@ function assertCalls(entries: Entry[], ran: string[]): void {
       );
     if (entry.type === "span.model_request_start") {
       assert.deepEqual([...open], [], `${at}: the model was asked while calls were open`);
+    }
+    if (entry.type === "session.status_idle") {
+      const { stop_reason } = bodyOf(entry, "session.status_idle");
+      const left = stop_reason.type === "requires_action" ? [] : [...open];
+      assert.deepEqual(left, [], `${at}: the turn has ended while calls were open`);
     }
   }
   assert.deepEqual([...open], [], "calls without a result");
