@@ -16,6 +16,7 @@ import { fileRoutes } from "./api/routes/files.ts";
 import { messagesRoutes } from "./api/routes/messages.ts";
 import { modelRoutes } from "./api/routes/models.ts";
 import { pendingActionRoutes } from "./api/routes/pending-actions.ts";
+import { sessionErrorRoutes } from "./api/routes/session-errors.ts";
 import { sessionResourceRoutes } from "./api/routes/session-resources.ts";
 import { sessionRoutes } from "./api/routes/sessions.ts";
 import { skillRoutes } from "./api/routes/skills.ts";
@@ -350,6 +351,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       },
     }),
     ...pendingActionRoutes,
+    ...sessionErrorRoutes,
     ...usageRoutes,
     ...consoleRoutes,
     ...systemRoutes({

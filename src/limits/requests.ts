@@ -63,6 +63,11 @@ export const requests = {
   /** What waits for people, on a page. */
   pending_actions_page: 20,
   pending_actions_page_max: 100,
+  /** What went wrong, on a page. */
+  session_errors_page: 20,
+  session_errors_page_max: 100,
+  /** How far behind each of them the log is read for what has come of it. */
+  session_error_entries_read: 1_000,
   /** Buckets of a report of usage, by their width, and rows in all of them together. */
   usage_days: 7,
   usage_days_max: 31,

@@ -256,6 +256,12 @@ create table thread (
   primary key (session_id, id)
 ) with (fillfactor = 70);
 
+-- Whether a session.error says that it is tried again. By its text: an operator of json refuses a message with NUL, and within a
+-- string all quotes are escaped.
+create function is_retried(body json) returns boolean language sql immutable as $$
+  select body::text like '%"retry_status":{"type":"retrying"}%'
+$$;
+
 -- body is json, not jsonb: it comes back byte for byte, and takes NUL and lone surrogates.
 create table event (
   workspace_id text not null,
@@ -274,6 +280,9 @@ create table event (
   primary key (session_id, seq)
 );
 create unique index event_promoted on event (session_id, of_seq) where of_seq is not null;
+create index event_error on event (workspace_id, created_at desc, session_id desc, seq desc) where type = 'session.error';
+create index event_error_ended on event (workspace_id, created_at desc, session_id desc, seq desc)
+  where type = 'session.error' and not is_retried(body);
 
 -- A brain process. It lives as long as it holds the advisory lock of its id and beats.
 create table process (
