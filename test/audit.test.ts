@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import type { CredentialUse } from "../src/protocol/credential-uses.ts";
+import type { CredentialUse, CredentialUseSummary } from "../src/protocol/credential-uses.ts";
 import type { Page } from "../src/protocol/page.ts";
 import { noteUses } from "../src/resources/credential-uses/note.ts";
 import { startCommand } from "./harness/command.ts";
@@ -106,4 +106,78 @@ test("the command line shows it as a table, and as JSON", async () => {
     code: 3,
     said: "session sesn_01none not found\n",
   });
+});
+
+test("where a credential was used is listed by credential, what was used last first, and nobody else's", async () => {
+  const vault = await api.client.beta.vaults.create({ display_name: "Alice" });
+  const made = await api.client.beta.vaults.credentials.create(vault.id, {
+    auth: {
+      type: "environment_variable",
+      secret_name: "TOKEN",
+      secret_value: "not-a-real-secret-of-anybody",
+      networking: { type: "unrestricted" },
+    },
+  });
+  const path = `/v1/vaults/${vault.id}/credentials/${made.id}/uses`;
+  const uses = (query: object = {}) => api.client.get<Page<CredentialUseSummary>>(path, { query });
+  assert.deepEqual(await uses(), { data: [], next_page: null });
+
+  const sessions: string[] = [];
+  for (const hour of [10, 11]) {
+    const { id } = await newSession(api.client, await prepare(api.client));
+    sessions.unshift(id);
+    const at = (minute: number) => `2026-01-01T${hour}:${minute}:00.000Z`;
+    const use = { id: made.id, kind: "environment_variable" as const, host: "api.example.com" };
+    await noteUses(api.db, "wrkspc_default", id, [
+      { ...use, outcome: "sent 200", at: at(10), count: 2 },
+      { ...use, outcome: "sent 401", at: at(20) },
+      { ...use, host: "other.example.com", outcome: "host is not allowed", at: at(30) },
+    ]);
+  }
+  const { data } = await uses();
+  assert.deepEqual(
+    data.map(({ session_id, host, count }) => [session_id, host, count]),
+    sessions.flatMap((id) => [
+      [id, "other.example.com", 1],
+      [id, "api.example.com", 3],
+    ]),
+  );
+  assert.deepEqual(data[1], {
+    type: "credential_use_summary",
+    credential_id: made.id,
+    session_id: sessions[0],
+    session_title: null,
+    kind: "environment_variable",
+    host: "api.example.com",
+    count: 3,
+    last_outcome: "sent 401",
+    first_used_at: "2026-01-01T11:10:00.000000Z",
+    last_used_at: "2026-01-01T11:20:00.000000Z",
+  });
+  const seen: CredentialUseSummary[] = [];
+  let page: string | null = null;
+  do {
+    const next: Page<CredentialUseSummary> = await uses({ limit: 1, ...(page && { page }) });
+    seen.push(...next.data);
+    page = next.next_page;
+  } while (page !== null);
+  assert.deepEqual(seen, data);
+
+  const table = await drover("vaults", "uses", "Alice", made.id);
+  assert.equal(table.code, 0, table.said);
+  assert.match(table.said, /api\.example\.com +3 +sent 401/);
+  assert.deepEqual(JSON.parse((await drover("vaults", "uses", vault.id, made.id, "--json")).said), data);
+
+  // The session's log goes, and with it what it says of the credential; the record of an archived one stays.
+  await api.client.beta.vaults.credentials.archive(made.id, { vault_id: vault.id });
+  await api.client.beta.sessions.delete(sessions[0] ?? "");
+  assert.deepEqual([...new Set((await uses()).data.map(({ session_id }) => session_id))], [sessions[1]]);
+
+  const other = await api.client.beta.vaults.create({ display_name: "Bob" });
+  for (const wrong of [
+    `/v1/vaults/${other.id}/credentials/${made.id}/uses`,
+    `/v1/vaults/vlt_01none/credentials/${made.id}/uses`,
+    `/v1/vaults/${vault.id}/credentials/vcrd_01none/uses`,
+  ])
+    await assert.rejects(api.client.get(wrong), { status: 404 });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import type { Credential } from "../src/protocol/credentials.ts";
 import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
 import { freePort } from "./harness/free-port.ts";
 import { beta } from "./harness/headers.ts";
@@ -129,10 +130,19 @@ test("a refresh that is refused is an error of the session, which goes on, and i
     assert.ok(!everything.includes(secret) && !processes.report().includes(secret));
   const uses = await usesOf(ids, (found) => refreshesIn(found).length > 0);
   assert.deepEqual(refreshesIn(uses), ["oauth_refresh sent 400"]);
-  fake.settings.onRefresh = undefined;
   const { vault_id, id } = credential;
+  const headers = { "anthropic-beta": beta };
+  const failure = async () =>
+    (await at(1).get<Credential>(`/v1/vaults/${vault_id}/credentials/${id}`, { headers })).refresh_failure;
+  const said = await failure();
+  assert.match(said?.message ?? "", /invalid_grant/);
+  assert.equal(said?.count, 1);
+  assert.ok(Date.parse(said.retry_at) > 0);
+  for (const secret of secrets) assert.ok(!JSON.stringify(said).includes(secret));
+  fake.settings.onRefresh = undefined;
   const auth = { type: "mcp_oauth", refresh: { refresh_token: fake.refresh_token } } as const;
   await at(0).beta.vaults.credentials.update(id, { vault_id, auth });
+  assert.equal(await failure(), undefined);
   assert.deepEqual(mcpTexts(await turn(at(1), ids[0] ?? "", look)), ["it is there"]);
 });
 

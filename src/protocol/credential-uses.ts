@@ -33,3 +33,25 @@ export const listUsesQuery = pageQuery({
   max: limits.credential_uses_page_max,
 }).extend({ order: order.default("desc") });
 export type ListUses = z.infer<typeof listUsesQuery>;
+
+/**
+ * Where a credential was used: by one session toward one host. That a session has used one toward too many different hosts to
+ * name each is told of `*`.
+ */
+export const credentialUseSummary = z.object({
+  type: z.literal("credential_use_summary"),
+  credential_id: z.string(),
+  session_id: z.string(),
+  session_title: z.string().nullable(),
+  kind: useKind,
+  host: z.string(),
+  count: z.int(),
+  /** What came of the last one, as in a `credential_use`. */
+  last_outcome: z.string(),
+  first_used_at: z.string(),
+  last_used_at: z.string(),
+});
+export type CredentialUseSummary = z.infer<typeof credentialUseSummary>;
+
+export const listUseSummariesQuery = pageQuery();
+export type ListUseSummaries = z.infer<typeof listUseSummariesQuery>;

@@ -214,6 +214,8 @@ export const credential = z.object({
   created_at: z.string(),
   updated_at: z.string(),
   archived_at: z.string().nullable(),
+  /** Beyond the official API: of one whose last refresh has failed, how often in a row, and until when it is not tried again. */
+  refresh_failure: z.object({ message: z.string(), count: z.int(), retry_at: z.string() }).optional(),
 });
 export type Credential = z.infer<typeof credential>;
 

@@ -1,5 +1,6 @@
 import { openedHosts } from "../../net/addresses.ts";
 import { hostOf } from "../../net/reach.ts";
+import { credentialUseSummary, listUseSummariesQuery } from "../../protocol/credential-uses.ts";
 import {
   createCredentialBody,
   credential,
@@ -9,6 +10,7 @@ import {
 } from "../../protocol/credentials.ts";
 import { idOf } from "../../protocol/ids.ts";
 import { pageOf } from "../../protocol/page.ts";
+import { listUseSummaries } from "../../resources/credential-uses/summaries.ts";
 import { createCredential } from "../../resources/credentials/create.ts";
 import { requireEncrypted } from "../../resources/credentials/encrypted.ts";
 import { archiveCredential, deleteCredential } from "../../resources/credentials/end.ts";
@@ -101,6 +103,18 @@ export function credentialRoutes({ seal, allow_private_hosts }: CredentialParts)
       response: credential,
       handle: ({ db, principal, params: { vault_id, credential_id } }) =>
         archiveCredential(db, principal.workspaceId, vault_id, credential_id),
+    }),
+    route({
+      // The official API has no such route, and so SDKs no method that would send the header.
+      beta: null,
+      method: "GET",
+      path: "/v1/vaults/{vault_id}/credentials/{credential_id}/uses",
+      summary: "List where a credential was used: by which sessions, toward which hosts, how often and when",
+      params,
+      query: listUseSummariesQuery,
+      response: pageOf(credentialUseSummary),
+      handle: ({ db, principal, params: { vault_id, credential_id }, query }) =>
+        listUseSummaries(db, principal.workspaceId, vault_id, credential_id, query),
     }),
   ];
 }

@@ -98,6 +98,20 @@ export function vaultsCommand(): Command {
       }),
     );
 
+  withList(
+    vaults
+      .command("uses")
+      .description("List where a credential was used: by which sessions, toward which hosts, and how often"),
+  )
+    .argument("<vault>", "its id or name")
+    .argument("<credential>", "the credential's id, as show has it")
+    .action(
+      asking(async (client, named: string, credential: string, options: ListOptions) => {
+        const { printUses } = await import("./vault-uses.ts");
+        await printUses(client, await vaultId(client, named), credential, options);
+      }),
+    );
+
   withServer(
     vaults
       .command("archive")

@@ -651,3 +651,21 @@ create unique index credential_use_alike on credential_use (
   session_id, minute, coalesce(credential_id, resource_id), type, host, outcome);
 create index credential_use_age on credential_use (created_at);
 create index credential_use_page on credential_use (session_id, created_at desc, id desc);
+
+-- The same by credential: where each was used, by the statement that writes down the uses.
+create table credential_use_summary (
+  workspace_id text not null,
+  credential_id text not null,
+  session_id text not null references session (id) on delete cascade,
+  type text not null check (type in ('environment_variable', 'repository', 'mcp', 'oauth_refresh')),
+  host text not null,
+  count bigint not null,
+  last_outcome text not null,
+  first_used_at timestamptz not null,
+  last_used_at timestamptz not null,
+  primary key (credential_id, session_id, type, host)
+);
+create index credential_use_summary_page on credential_use_summary (
+  credential_id, last_used_at desc, session_id desc, type desc, host desc);
+create index credential_use_summary_session on credential_use_summary (session_id);
+create index credential_use_summary_age on credential_use_summary (last_used_at);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { testDatabase } from "../../db/testing.ts";
 import { limits } from "../../limits.ts";
+import type { CredentialUseSummary } from "../../protocol/credential-uses.ts";
 import { vaultRows } from "../session-pass/testing.ts";
 import { listUses } from "./list.ts";
 import { forgetOldUses, type NewUse, noteUses } from "./note.ts";
@@ -147,6 +148,53 @@ test("old ones are forgotten", async () => {
   const session = await rows.session([]);
   const recent = new Date().toISOString();
   await noteUses(db, "w", session, [use({ at: "2020-01-01T00:00:00Z" }), use({ at: recent })]);
+  await noteUses(db, "w", session, [use({ id: "vcrd_old", at: "2020-01-01T00:00:00Z" })]);
   await forgetOldUses(db);
   assert.equal((await listed(session)).length, 1);
+  assert.deepEqual(
+    (await summed(session)).map(({ credential_id, last_used_at }) => [credential_id, last_used_at]),
+    [["vcrd_1", recent.replace("Z", "000Z")]],
+  );
+});
+
+const summed = (session: string) =>
+  db.query<CredentialUseSummary>(
+    {
+      name: "test_summed",
+      text: `select credential_id, type as kind, host, count::int, last_outcome, first_used_at, last_used_at
+        from credential_use_summary where session_id = $1 order by credential_id, host`,
+    },
+    [session],
+  );
+
+test("what is summed up is what was written, whoever notes it and how often, and in whichever order", async () => {
+  const session = await rows.session([]);
+  const told = [
+    use({ count: 3 }),
+    use({ outcome: "sent 401", at: "2026-01-01T11:00:00.000Z" }),
+    use({ id: "sesrsc_1", kind: "repository", host: "github.com" }),
+    use({ id: "vcrd_2", kind: "mcp", host: "mcp.example.com" }),
+  ];
+  await Promise.all(Array.from({ length: 8 }, (_, i) => noteUses(db, "w", session, told, `tell ${i % 2}`)));
+  await noteUses(db, "w", session, [use({ outcome: "sent 500", at: "2026-01-01T09:00:00.000Z" })]);
+  assert.deepEqual(await summed(session), [
+    {
+      credential_id: "vcrd_1",
+      kind: "environment_variable",
+      host: "api.example.com",
+      count: 9,
+      last_outcome: "sent 401",
+      first_used_at: "2026-01-01T09:00:00.000000Z",
+      last_used_at: "2026-01-01T11:00:00.000000Z",
+    },
+    {
+      credential_id: "vcrd_2",
+      kind: "mcp",
+      host: "mcp.example.com",
+      count: 2,
+      last_outcome: "sent 200",
+      first_used_at: "2026-01-01T10:00:30.000000Z",
+      last_used_at: "2026-01-01T10:00:30.000000Z",
+    },
+  ]);
 });

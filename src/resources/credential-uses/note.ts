@@ -18,7 +18,8 @@ export interface NewUse {
 }
 
 // Alike are those of one minute. One row cannot be written twice in a statement, so they are put together first. Where the
-// session has as many as it may have, those that it has not made before have no name of their own.
+// session has as many as it may have, those that it has not made before have no name of their own. Only what was written, and
+// not told before, is summed up.
 const note: Statement = {
   name: "credential_use_note",
   text: `
@@ -37,17 +38,29 @@ with held as materialized (
         and coalesce(k.credential_id, k.resource_id) = coalesce(s.credential_id, s.resource_id)
         and (k.type, k.host, k.outcome) = (s.kind, s.host, s.outcome)) as is_more
   from sent s, held
+), alike as materialized (
+  select min(use_id) as id, credential_id, resource_id, kind as type, case when is_more then '*' else host end as host,
+    case when is_more then 'more' else outcome end as outcome, sum(count) as count, minute, min(at) as first, max(at) as last
+  from named group by credential_id, resource_id, 4, 5, 6, minute
+), written as (
+  insert into credential_use as u (workspace_id, session_id, id, credential_id, resource_id, type, host, outcome, count, minute,
+    created_at, tells)
+  select $1, $2, id, credential_id, resource_id, type, host, outcome, count, minute, first, array_remove(array[$5::text], null)
+  from alike order by minute, coalesce(credential_id, resource_id), type, host, outcome
+  on conflict (session_id, minute, coalesce(credential_id, resource_id), type, host, outcome)
+    do update set count = u.count + excluded.count, tells = (excluded.tells || u.tells)[1:$6]
+    where not excluded.tells && u.tells
+  returning credential_id, type, host, outcome, minute
 )
-insert into credential_use as u (workspace_id, session_id, id, credential_id, resource_id, type, host, outcome, count, minute,
-  created_at, tells)
-select $1, $2, min(use_id), credential_id, resource_id, kind, case when is_more then '*' else host end,
-  case when is_more then 'more' else outcome end, sum(count), minute, min(at),
-  array_remove(array[$5::text], null)
-from named group by credential_id, resource_id, kind, 7, 8, minute
-order by minute, coalesce(credential_id, resource_id), kind, 7, 8
-on conflict (session_id, minute, coalesce(credential_id, resource_id), type, host, outcome)
-  do update set count = u.count + excluded.count, tells = (excluded.tells || u.tells)[1:$6]
-  where not excluded.tells && u.tells`,
+insert into credential_use_summary as s (workspace_id, credential_id, session_id, type, host, count, last_outcome, first_used_at,
+  last_used_at)
+select $1, credential_id, $2, type, host, sum(count), (array_agg(outcome order by last desc, outcome))[1], min(first), max(last)
+from written join alike using (credential_id, type, host, outcome, minute)
+group by credential_id, type, host order by credential_id, type, host
+on conflict (credential_id, session_id, type, host)
+  do update set count = s.count + excluded.count, first_used_at = least(s.first_used_at, excluded.first_used_at),
+    last_outcome = case when excluded.last_used_at >= s.last_used_at then excluded.last_outcome else s.last_outcome end,
+    last_used_at = greatest(s.last_used_at, excluded.last_used_at)`,
 };
 
 /**
@@ -89,14 +102,24 @@ const forget: Statement = {
   text: `delete from credential_use u using (
       select id from credential_use where created_at <= drover_now() - $1 * interval '1 millisecond'
       order by created_at limit $2 for update skip locked) old
-    where u.id = old.id returning u.id`,
+    where u.id = old.id returning 1`,
+};
+
+const forgetSummary: Statement = {
+  name: "credential_use_summary_forget",
+  text: `delete from credential_use_summary s using (
+      select credential_id, session_id, type, host from credential_use_summary
+      where last_used_at <= drover_now() - $1 * interval '1 millisecond'
+      order by last_used_at limit $2 for update skip locked) old
+    where (s.credential_id, s.session_id, s.type, s.host) = (old.credential_id, old.session_id, old.type, old.host) returning 1`,
 };
 
 /** Removes what has been kept long enough. */
 export async function forgetOldUses(db: Database): Promise<void> {
   const most = limits.credential_uses_sweep_batch_max;
-  for (;;) {
-    const forgotten = await db.query(forget, [limits.credential_uses_kept_ms, most]);
-    if (forgotten.length < most) return;
-  }
+  for (const statement of [forget, forgetSummary])
+    for (;;) {
+      const forgotten = await db.query(statement, [limits.credential_uses_kept_ms, most]);
+      if (forgotten.length < most) break;
+    }
 }

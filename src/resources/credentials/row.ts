@@ -3,18 +3,38 @@ import { type ApiError, conflict, notFound } from "../../protocol/errors.ts";
 import { mcpKeyOf } from "../../protocol/mcp-url.ts";
 import type { CredentialSecret } from "../../vault/secrets.ts";
 
-export type CredentialRow = Omit<Credential, "type">;
+export interface CredentialRow extends Omit<Credential, "type" | "refresh_failure"> {
+  /** Null where the secret is not the one whose refresh has failed last. */
+  failure: string | null;
+  failures: number | null;
+  retry_at: string | null;
+}
 
-export const toCredential = ({ id, vault_id, ...row }: CredentialRow): Credential => ({
+export const toCredential = ({
+  id,
+  vault_id,
+  failure,
+  failures,
+  retry_at,
+  ...row
+}: CredentialRow): Credential => ({
   id,
   type: "vault_credential",
   vault_id,
   ...row,
+  ...(failure !== null &&
+    failures !== null &&
+    retry_at !== null && { refresh_failure: { message: failure, count: failures, retry_at } }),
 });
 
 /** Of `credential c`: what clients may see of it. */
-export const credentialColumns =
-  "c.id, c.vault_id, c.display_name, c.metadata, c.auth, c.created_at, c.updated_at, c.archived_at";
+export const credentialColumns = `c.id, c.vault_id, c.display_name, c.metadata, c.auth, c.created_at, c.updated_at,
+  c.archived_at, ${["failure", "failures"].map((name) => `${ofFailed(`c.refresh_${name}`)} as ${name}`).join(", ")},
+  ${ofFailed("c.refresh_rest_until")} as retry_at`;
+
+function ofFailed(column: string): string {
+  return `case when c.refresh_failed_version = c.secret_version and c.archived_at is null then ${column} end`;
+}
 
 /** What a credential is for: no two active ones of a vault have the same. */
 export function keyOf(auth: CredentialAuth): string {
