@@ -55,7 +55,7 @@ export async function signIn(page: Page, url: string, path = ""): Promise<void> 
   await page.goto(`${url}/console/${path}`);
   await page.getByLabel("API key").fill(testKey);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("link", { name: "Sessions" }).waitFor();
+  await page.getByRole("link", { name: "Drover" }).waitFor();
 }
 
 /** A window that has signed in and shows this page. */

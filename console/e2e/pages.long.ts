@@ -72,6 +72,17 @@ describe("every page of the console", { skip: noBrowser }, () => {
     }
   });
 
+  test("is reached from a narrow window by a menu, which says how much waits", async () => {
+    const { page } = await look(browser, api.url, "", { viewport: narrow });
+    await page.getByRole("button", { name: "Menu" }).click();
+    await page.getByRole("link", { name: "Home 2 wait for you" }).waitFor();
+    await page.getByRole("link", { name: "Usage" }).click();
+    await page.getByRole("heading", { level: 1, name: "Usage" }).waitFor();
+    await page.getByRole("link", { name: "Usage" }).waitFor({ state: "hidden" });
+    assert.equal(await page.title(), "Usage · Drover");
+    await page.context().close();
+  });
+
   test("teaches where there is nothing yet", async () => {
     const empty = await startTestServer();
     try {

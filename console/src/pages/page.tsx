@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { useTitle } from "../ui/title.ts";
 
 /** A page's heading, what can be done there, and its content. */
 export function Page({
@@ -10,6 +11,7 @@ export function Page({
   actions?: ReactNode;
   children: ReactNode;
 }) {
+  useTitle(title);
   return (
     <div className="mx-auto max-w-6xl p-4 md:p-6">
       <div className="mb-4 flex flex-wrap items-center gap-2">

@@ -11,6 +11,7 @@ import { Id } from "../ui/copy.tsx";
 import { cx } from "../ui/cx.ts";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Status } from "../ui/status.tsx";
+import { useTitle } from "../ui/title.ts";
 import { Composer } from "./session/composer.tsx";
 import { EventList } from "./session/event-list.tsx";
 import { SessionDetails } from "./session/session-details.tsx";
@@ -48,6 +49,8 @@ export function SessionPage() {
   const { tab = "transcript" } = route.useSearch();
   const log = useSessionLog(sessionId);
   const session = useQuery({ ...sessionOptions(sessionId), refetchInterval: 5_000 });
+  const title = session.data?.title || session.data?.agent.name || "Session";
+  useTitle(visible(title));
   const problem = log.problem ?? session.error;
   if (problem)
     return (
@@ -60,11 +63,9 @@ export function SessionPage() {
     <div className="flex h-[calc(100dvh-3.25rem)] flex-col md:h-dvh">
       <div className="border-line border-b px-4 pt-3">
         <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-          <h1 className="min-w-0 truncate text-base font-semibold">
-            {visible(session.data?.title || session.data?.agent.name || "Session")}
-          </h1>
+          <h1 className="min-w-0 truncate text-base font-semibold">{visible(title)}</h1>
           <Id id={sessionId} />
-          {session.data && <Status status={session.data.status} />}
+          {session.data && <Status session={session.data} />}
           <span className="grow" />
           {usage && (
             <span className="text-muted tabular-nums" title="Tokens in and out, and cost at list prices">

@@ -103,7 +103,7 @@ function Rows({ sessions, more }: { sessions: Session[]; more: (() => void) | nu
 }
 
 function Row({ session }: { session: Session }) {
-  const { id, title, agent, status, created_at, usage } = session;
+  const { id, title, agent, created_at, usage } = session;
   return (
     <div className="grid grid-cols-[1fr_auto] items-center gap-x-3 px-3 py-2 hover:bg-sunken md:grid-cols-[1fr_10rem_5rem_6rem]">
       <div className="min-w-0">
@@ -115,7 +115,7 @@ function Row({ session }: { session: Session }) {
           {title && <span className="truncate">{visible(agent.name)}</span>}
         </div>
       </div>
-      <Status status={status} />
+      <Status session={session} />
       <span className="hidden text-right text-muted tabular-nums md:block">
         {usage.list_cost ? money(Number(usage.list_cost.amount)) : ""}
       </span>

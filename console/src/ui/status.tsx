@@ -6,10 +6,11 @@ const looks = {
   rescheduling: ["bg-warn", "waits to try again"],
   idle: ["bg-muted", "idle"],
   terminated: ["bg-line", "ended"],
+  asking: ["bg-warn", "waits for you"],
 } as const;
 
-export function Status({ status }: { status: Session["status"] }) {
-  const [color, label] = looks[status];
+export function Status({ session: { status, waiting_for } }: { session: Session }) {
+  const [color, label] = looks[waiting_for?.type === "requires_action" ? "asking" : status];
   return (
     <span className="inline-flex items-center gap-1.5 whitespace-nowrap text-muted">
       <span
