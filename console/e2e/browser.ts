@@ -20,9 +20,9 @@ assert.ok(
 export const wide = { width: 1280, height: 800 };
 export const narrow = { width: 390, height: 800 };
 
-export const openBrowser = (): Promise<Browser> =>
+export const openBrowser = (...args: string[]): Promise<Browser> =>
   // Its own sandbox cannot be had by root.
-  chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] });
+  chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox", ...args] });
 
 export interface Look {
   page: Page;

@@ -2,7 +2,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { Problem } from "./api/request.ts";
+import { onSignedOut, Problem } from "./api/request.ts";
 import { router } from "./router.tsx";
 import "./style.css";
 import "./theme.ts";
@@ -18,9 +18,7 @@ const queries = new QueryClient({
   },
 });
 // Whoever is signed out, wherever that shows, is asked to sign in, and comes back to where they were.
-queries.getQueryCache().subscribe(({ query }) => {
-  const { error } = query.state;
-  if (!(error instanceof Problem) || error.status !== 401) return;
+onSignedOut(() => {
   const { pathname, href } = router.state.location;
   if (pathname !== "/sign-in") void router.navigate({ to: "/sign-in", search: { back: href } });
 });

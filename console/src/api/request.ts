@@ -79,9 +79,15 @@ export async function send(path: string, asked: Asked = {}): Promise<Response> {
     if (signal?.aborted) throw error;
     throw new Problem(0, "connection_error", "The server cannot be reached.", null);
   }
+  if (response.status === 401) for (const tell of signedOut) tell();
   if (!response.ok) throw await problemOf(response);
   return response;
 }
+
+const signedOut = new Set<() => void>();
+
+/** Told of every answer that says that nobody is signed in, whatever was asked. */
+export const onSignedOut = (listener: () => void) => signedOut.add(listener);
 
 export async function ask<Answer>(path: string, asked: Asked = {}): Promise<Answer> {
   return (await (await send(path, asked)).json()) as Answer;

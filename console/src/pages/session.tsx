@@ -37,7 +37,7 @@ function useSessionLog(sessionId: string): SessionLog {
     const leave = new AbortController();
     const fresh = new SessionLog();
     setLog(fresh);
-    void fresh.follow(sessionId, leave.signal);
+    void fresh.follow({ sessionId }, leave.signal);
     return () => leave.abort();
   }, [sessionId]);
   useSyncExternalStore(log.subscribe, log.snapshot);
@@ -51,7 +51,8 @@ export function SessionPage() {
   const session = useQuery({ ...sessionOptions(sessionId), refetchInterval: 5_000 });
   const title = session.data?.title || session.data?.agent.name || "Session";
   useTitle(visible(title));
-  const problem = log.problem ?? session.error;
+  // What was asked for again in vain has been there before.
+  const problem = log.problem ?? (session.data ? null : session.error);
   if (problem)
     return (
       <div className="p-4">

@@ -1,5 +1,5 @@
 import type { SessionEvent } from "../../../src/protocol/events.ts";
-import { type Connection, followSession } from "../api/follow.ts";
+import { type Connection, type Followed, followSession } from "../api/follow.ts";
 import type { Problem } from "../api/request.ts";
 import { Spans } from "./spans.ts";
 import { Transcript } from "./transcript.ts";
@@ -18,9 +18,9 @@ export class SessionLog {
   #telling = false;
 
   /** Follows it until `signal` is given up. */
-  async follow(sessionId: string, signal: AbortSignal): Promise<void> {
+  async follow(followed: Followed, signal: AbortSignal): Promise<void> {
     await followSession(
-      sessionId,
+      followed,
       {
         event: (event) => this.#event(event),
         preview: (preview) => {
