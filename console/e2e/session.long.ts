@@ -93,6 +93,40 @@ describe("in the console", { skip: noBrowser }, () => {
     await transcript(page).getByText("done ·").nth(4).waitFor();
   });
 
+  test("a call that is answered in one tab is in the other one, and of two answers one counts", async () => {
+    const { page } = await inSession("always_ask");
+    const second = await page.context().newPage();
+    second.setDefaultTimeout(20_000);
+    await second.goto(page.url());
+    const allow = (tab: Page) => tab.getByRole("button", { name: "Allow", exact: true });
+    await say(page, "bash echo one");
+    await allow(second).waitFor();
+    await allow(page).click();
+    await allow(second).waitFor({ state: "hidden" });
+    await transcript(second).getByText("done ·").first().waitFor();
+
+    await say(page, "bash echo two > /tmp/two");
+    await allow(second).waitFor();
+    await allow(page).waitFor();
+    // The second one says so before it can have heard of the first.
+    let held = () => {};
+    const isHeld = new Promise<void>((resolve) => {
+      held = resolve;
+    });
+    await second.route("**/events/stream**", () => {});
+    await second.route("**/events", async (route) => {
+      await isHeld;
+      await route.continue();
+    });
+    await second.getByRole("button", { name: "Deny", exact: true }).click();
+    await allow(page).click();
+    await transcript(page).getByText("done ·").nth(2).waitFor();
+    held();
+    await transcript(second)
+      .getByText("Your answer came too late: somebody else has allowed this call")
+      .waitFor();
+  });
+
   test("what waits is at home, oldest first, and leads there", async () => {
     const { id, page } = await inSession("always_ask");
     await say(page, "bash echo one");

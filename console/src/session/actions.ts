@@ -3,26 +3,20 @@ import { ask } from "../api/request.ts";
 
 /** What a person does in a session: each is one request, which the server takes whole or not at all. */
 
-const send = (sessionId: string, events: EventParams[]) =>
+export const send = (sessionId: string, events: EventParams[], key?: string) =>
   ask<{ data: SessionEvent[] }>(`/v1/sessions/${encodeURIComponent(sessionId)}/events`, {
     method: "POST",
     body: { events },
-    // Tried again after a lost answer it is the same request, not a second one.
-    headers: { "idempotency-key": crypto.randomUUID() },
+    ...(key !== undefined && { headers: { "idempotency-key": key } }),
   });
 
-const message = (text: string): EventParams => ({
-  type: "user.message",
-  content: [{ type: "text", text }],
-});
-
-export const say = (sessionId: string, text: string) => send(sessionId, [message(text)]);
+/** Browsers give out UUIDs over https only, and the server may be asked over http. */
+export const freshKey = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
 
 export const interrupt = (sessionId: string) => send(sessionId, [{ type: "user.interrupt" }]);
-
-/** Stops what the agent does, and has it do something else. */
-export const redirect = (sessionId: string, text: string) =>
-  send(sessionId, [{ type: "user.interrupt" }, message(text)]);
 
 export const confirm = (sessionId: string, ids: readonly string[], allow: boolean, why?: string) =>
   send(

@@ -7,7 +7,7 @@ function useCopy(text: () => string): { copied: boolean; copy(): void } {
   return {
     copied,
     copy: () =>
-      navigator.clipboard.writeText(text()).then(
+      copyText(text()).then(
         () => {
           setCopied(true);
           setTimeout(() => setCopied(false), 1_500);
@@ -15,6 +15,22 @@ function useCopy(text: () => string): { copied: boolean; copy(): void } {
         () => {},
       ),
   };
+}
+
+/** Over http browsers have no clipboard for scripts, but for what is selected. */
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea");
+  field.value = text;
+  // Within the dialog, if one is open: all else cannot be selected then.
+  const place = document.activeElement?.closest("dialog") ?? document.body;
+  const before = document.activeElement;
+  place.append(field);
+  field.select();
+  const copied = document.execCommand("copy");
+  field.remove();
+  if (before instanceof HTMLElement) before.focus();
+  if (!copied) throw new Error("the browser copies nothing");
 }
 
 /** A short id; a click copies the whole one. */

@@ -1,88 +1,187 @@
-import { type KeyboardEvent, useState } from "react";
+import { type ClipboardEvent, type DragEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import type { Session } from "../../../../src/protocol/sessions.ts";
-import { interrupt, redirect, say } from "../../session/actions.ts";
+import { Problem } from "../../api/request.ts";
+import { visible } from "../../format/text.ts";
+import { interrupt, send } from "../../session/actions.ts";
+import { changed, type Draft, emptyDraft, isEmpty, keepDraft, readDraft, sent } from "../../session/draft.ts";
 import type { SessionLog } from "../../session/session-log.ts";
 import { Button } from "../../ui/button.tsx";
+import { cx } from "../../ui/cx.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
+import { attachTo, isUnderWay, Uploads, useUploads } from "./attachments.tsx";
 
-/** Where a person speaks to the agent. What could not be sent stays where it was written. */
-export function Composer({
-  sessionId,
-  log,
-  session,
-}: {
+interface Props {
   sessionId: string;
   log: SessionLog;
   session: Session | undefined;
-}) {
-  const [text, setText] = useState("");
+}
+
+/** Where a person speaks to the agent. */
+export function Composer({ sessionId, log, session }: Props) {
+  return session?.archived_at || session?.status === "terminated" ? (
+    <p className="border-line border-t px-4 py-3 text-muted">
+      This session is over: it takes no more messages.
+    </p>
+  ) : (
+    <Writing key={sessionId} sessionId={sessionId} log={log} />
+  );
+}
+
+/** What could not be sent stays where it was written, and so does what was not when the page was loaded anew. */
+function Writing({ sessionId, log }: Omit<Props, "session">) {
+  const [draft, setDraft] = useState(() => readDraft(sessionId, Date.now()));
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const running = isRunning(log);
+  const [over, setOver] = useState(false);
+  const current = useRef(draft);
+  const input = useRef<HTMLInputElement>(null);
+  const keep = (next: Draft) => {
+    current.current = next;
+    keepDraft(sessionId, next);
+    setDraft(next);
+  };
+  const uploads = useUploads(async (file, progress, signal) => {
+    const attached = await attachTo(sessionId, file, progress, signal);
+    if ("mount_path" in attached)
+      return `lies at ${attached.mount_path} in the sandbox; the model is not shown it`;
+    keep(changed(current.current, { files: [...current.current.files, attached] }));
+    return null;
+  });
 
-  if (session?.archived_at || session?.status === "terminated")
-    return (
-      <p className="border-line border-t px-4 py-3 text-muted">
-        This session is over: it takes no more messages.
-      </p>
-    );
-
-  async function run(action: () => Promise<unknown>, clears: boolean) {
+  async function act(action: () => Promise<unknown>) {
     setBusy(true);
     setError(null);
     try {
       await action();
-      if (clears) setText("");
     } catch (problem) {
       setError(problem);
     } finally {
       setBusy(false);
     }
   }
-  const empty = text.trim() === "";
-  const submit = () => void run(() => say(sessionId, text), true);
+  async function give(redirect: boolean) {
+    const { draft: given, events } = sent(current.current, redirect, Date.now());
+    keep(given);
+    try {
+      await send(sessionId, events, given.sending?.key);
+      if (current.current === given) keep(emptyDraft);
+    } catch (problem) {
+      // What was refused has changed nothing; of what had no answer nobody knows.
+      const refused = problem instanceof Problem && problem.status >= 400 && problem.status < 500;
+      if (refused && current.current === given) keep({ ...given, sending: null });
+      throw problem;
+    }
+  }
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, with what the page was left with
+  useEffect(() => {
+    if (draft.sending) void act(() => give(draft.sending?.redirect ?? false));
+  }, []);
+
+  const running = isRunning(log);
+  const stopped = isEmpty(draft) || busy || uploads.some(isUnderWay);
+  const submit = () => void act(() => give(false));
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
-    if (!empty && !busy) submit();
+    if (!stopped) submit();
+  };
+  const attach = (files: FileList | null) => {
+    for (const file of files ?? []) uploads.begin(file);
+  };
+  const onDrop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    attach(event.dataTransfer.files);
+  };
+  const onPaste = (event: ClipboardEvent) => {
+    if (event.clipboardData.files.length === 0) return;
+    event.preventDefault();
+    attach(event.clipboardData.files);
   };
 
   return (
-    <div className="border-line border-t bg-raised p-3">
-      {error !== null && (
-        <div className="mb-2">
-          <ProblemNotice error={error} />
-        </div>
-      )}
-      <div className="mx-auto flex max-w-4xl items-end gap-2">
-        <textarea
-          aria-label="Message to the agent"
-          placeholder={running ? "Say something while it works…" : "What is to be done?"}
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-          onKeyDown={onKeyDown}
-          rows={Math.min(8, text.split("\n").length)}
-          className="min-h-9 grow resize-none rounded-md border border-line bg-page px-3 py-2"
-        />
-        {running && (
-          <>
-            <Button
-              disabled={busy || empty}
-              title="Stop what it does, and do this instead"
-              onClick={() => run(() => redirect(sessionId, text), true)}
-            >
-              Redirect
-            </Button>
-            <Button look="danger" disabled={busy} onClick={() => run(() => interrupt(sessionId), false)}>
-              Interrupt
-            </Button>
-          </>
+    <section
+      aria-label="Message"
+      className={cx("border-line border-t p-3", over ? "bg-accent-soft" : "bg-raised")}
+      onDrop={onDrop}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+    >
+      <div className="mx-auto max-w-4xl">
+        {error !== null && (
+          <div className="mb-2">
+            <ProblemNotice error={error} />
+            {draft.sending && (
+              <p className="mt-1 text-xs text-muted">
+                Perhaps it has arrived all the same. Sent again as it is, it is there once.
+              </p>
+            )}
+          </div>
         )}
-        <Button look="primary" disabled={empty} busy={busy} onClick={submit}>
-          Send
-        </Button>
+        <Uploads
+          uploads={uploads}
+          files={draft.files}
+          remove={(id) =>
+            keep(changed(current.current, { files: current.current.files.filter((file) => file.id !== id) }))
+          }
+        />
+        <div className="flex flex-wrap items-end gap-2">
+          <textarea
+            aria-label="Message to the agent"
+            aria-describedby="how-to-send"
+            placeholder={running ? "Say something while it works…" : "What is to be done?"}
+            value={draft.text}
+            onChange={(event) => keep(changed(current.current, { text: event.target.value }))}
+            onKeyDown={onKeyDown}
+            onPaste={onPaste}
+            readOnly={busy}
+            rows={Math.min(8, draft.text.split("\n").length)}
+            className="min-h-9 min-w-40 grow resize-none rounded-md border border-line bg-page px-3 py-2"
+          />
+          <span id="how-to-send" className="sr-only">
+            Enter sends it, Shift and Enter begins a new line. Files can be dropped or pasted here.
+          </span>
+          <input
+            ref={input}
+            type="file"
+            multiple
+            tabIndex={-1}
+            aria-hidden="true"
+            className="hidden"
+            onChange={(event) => {
+              attach(event.target.files);
+              event.target.value = "";
+            }}
+          />
+          <Button aria-label="Attach files" title="Attach files" onClick={() => input.current?.click()}>
+            <span aria-hidden="true">＋</span>
+          </Button>
+          {running && (
+            <>
+              <Button
+                disabled={stopped}
+                title="Stop what it does, and do this instead"
+                onClick={() => act(() => give(true))}
+              >
+                Redirect
+              </Button>
+              <Button look="danger" disabled={busy} onClick={() => act(() => interrupt(sessionId))}>
+                Interrupt
+              </Button>
+            </>
+          )}
+          <Button look="primary" disabled={stopped} busy={busy} onClick={submit}>
+            Send
+          </Button>
+        </div>
+        <p className="sr-only" aria-live="polite">
+          {visible(draft.files.map(({ name }) => `${name} is attached.`).join(" "))}
+        </p>
       </div>
-    </div>
+    </section>
   );
 }
 

@@ -5,7 +5,7 @@ import { answerTool, confirm } from "../../session/actions.ts";
 import type { Item } from "../../session/transcript.ts";
 import { Button } from "../../ui/button.tsx";
 import { cx } from "../../ui/cx.ts";
-import { ProblemNotice } from "../../ui/notice.tsx";
+import { Notice, ProblemNotice } from "../../ui/notice.tsx";
 import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Blocks } from "./blocks.tsx";
 
@@ -14,49 +14,68 @@ type Tool = Extract<Item, { kind: "tool" }>;
 /** A call, folded to one line: what was called with what, whether it may, what came of it and how long it took. */
 export function ToolView({ item, sessionId, waits }: { item: Tool; sessionId: string; waits: boolean }) {
   const { use, result } = item;
+  const answering = useAnswer();
+  const waitsStill = waits && !result;
   const custom = use.type === "agent.custom_tool_use";
   const name = use.type === "agent.mcp_tool_use" ? `${use.mcp_server_name}: ${use.name}` : use.name;
   const took =
     result?.processed_at && duration(Date.parse(result.processed_at) - Date.parse(use.processed_at));
+  const late = answering.error !== null && !waitsStill;
   return (
-    <details
-      className={cx("rounded-md border bg-raised", waits && !result ? "border-warn" : "border-line")}
-      open={waits && !result ? true : undefined}
-    >
-      <summary className="flex items-baseline gap-2 px-3 py-1.5">
-        <span className="font-mono font-medium">{visible(name)}</span>
-        <span className="min-w-0 grow truncate font-mono text-xs text-muted">{visible(gist(use.input))}</span>
-        <span className={cx("text-xs whitespace-nowrap", result?.is_error ? "text-bad" : "text-muted")}>
-          {state(item, waits)}
-          {took && ` · ${took}`}
-        </span>
-      </summary>
-      <div className="space-y-2 border-line border-t px-3 py-2">
-        <Labelled label="input">
-          <Preformatted className="max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap break-words">
-            {visible(JSON.stringify(use.input, null, 2))}
-          </Preformatted>
-        </Labelled>
-        {result && (
-          <Labelled label={result.is_error ? "error" : "result"}>
-            <Scroll className="max-h-96 overflow-auto font-mono text-xs">
-              <Blocks content={result.content ?? []} plain />
-            </Scroll>
+    <>
+      <details
+        className={cx("rounded-md border bg-raised", waitsStill ? "border-warn" : "border-line")}
+        open={waitsStill ? true : undefined}
+      >
+        <summary className="flex items-baseline gap-2 px-3 py-1.5">
+          <span className="font-mono font-medium">{visible(name)}</span>
+          <span className="min-w-0 grow truncate font-mono text-xs text-muted">
+            {visible(gist(use.input))}
+          </span>
+          <span className={cx("text-xs whitespace-nowrap", result?.is_error ? "text-bad" : "text-muted")}>
+            {state(item, waits)}
+            {took && ` · ${took}`}
+          </span>
+        </summary>
+        <div className="space-y-2 border-line border-t px-3 py-2">
+          <Labelled label="input">
+            <Preformatted className="max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap break-words">
+              {visible(JSON.stringify(use.input, null, 2))}
+            </Preformatted>
           </Labelled>
-        )}
-        {item.answer?.deny_message && (
-          <Labelled label="denied because">{visible(item.answer.deny_message)}</Labelled>
-        )}
-        {waits &&
-          !result &&
-          (custom ? (
-            <Answer id={use.id} sessionId={sessionId} />
-          ) : (
-            <Approve id={use.id} sessionId={sessionId} />
-          ))}
-      </div>
-    </details>
+          {result && (
+            <Labelled label={result.is_error ? "error" : "result"}>
+              <Scroll className="max-h-96 overflow-auto font-mono text-xs">
+                <Blocks content={result.content ?? []} plain />
+              </Scroll>
+            </Labelled>
+          )}
+          {item.answer?.deny_message && (
+            <Labelled label="denied because">{visible(item.answer.deny_message)}</Labelled>
+          )}
+          {waitsStill &&
+            (custom ? (
+              <Answer id={use.id} sessionId={sessionId} {...answering} />
+            ) : (
+              <Approve id={use.id} sessionId={sessionId} {...answering} />
+            ))}
+        </div>
+      </details>
+      {late && (
+        <Notice tone="warn" className="mt-1">
+          Your answer came too late: {outcome(item)}.
+        </Notice>
+      )}
+    </>
   );
+}
+
+/** Somebody else's answer, or what has come instead of one. */
+function outcome({ use, answer }: Tool): string {
+  if (answer) return `somebody else has ${answer.result === "allow" ? "allowed" : "denied"} this call`;
+  if (use.type === "agent.custom_tool_use")
+    return "somebody else has answered this call, or it was interrupted";
+  return "this call does not wait any more";
 }
 
 function state({ use, result, answer }: Tool, waits: boolean): string {
@@ -81,7 +100,13 @@ function Labelled({ label, children }: { label: string; children: React.ReactNod
   );
 }
 
-function useAnswer(): { busy: boolean; error: unknown; run(action: () => Promise<unknown>): void } {
+interface Answering {
+  busy: boolean;
+  error: unknown;
+  run(action: () => Promise<unknown>): void;
+}
+
+function useAnswer(): Answering {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   return {
@@ -97,8 +122,9 @@ function useAnswer(): { busy: boolean; error: unknown; run(action: () => Promise
   };
 }
 
-function Approve({ id, sessionId }: { id: string; sessionId: string }) {
-  const { busy, error, run } = useAnswer();
+type Asked = Answering & { id: string; sessionId: string };
+
+function Approve({ id, sessionId, busy, error, run }: Asked) {
   const [why, setWhy] = useState("");
   return (
     <div>
@@ -122,8 +148,7 @@ function Approve({ id, sessionId }: { id: string; sessionId: string }) {
   );
 }
 
-function Answer({ id, sessionId }: { id: string; sessionId: string }) {
-  const { busy, error, run } = useAnswer();
+function Answer({ id, sessionId, busy, error, run }: Asked) {
   const [text, setText] = useState("");
   return (
     <div>

@@ -1,9 +1,9 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState } from "react";
-import { confirm } from "../../session/actions.ts";
 import type { SessionLog } from "../../session/session-log.ts";
 import { Button } from "../../ui/button.tsx";
-import { Empty, ProblemNotice } from "../../ui/notice.tsx";
+import { Empty } from "../../ui/notice.tsx";
+import { Approvals } from "./approvals.tsx";
 import { ItemView } from "./item-view.tsx";
 
 /** Of the messages that wait; they are not many where people speak. */
@@ -86,42 +86,6 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
         </Button>
       )}
       <Approvals log={log} sessionId={sessionId} />
-    </div>
-  );
-}
-
-/** More than one call waits: one answer for all of them. */
-function Approvals({ log, sessionId }: { log: SessionLog; sessionId: string }) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const waiting = log.transcript.items.flatMap((item) =>
-    item.kind === "tool" &&
-    item.use.type !== "agent.custom_tool_use" &&
-    log.transcript.waiting.includes(item.id) &&
-    !item.result
-      ? [item.id]
-      : [],
-  );
-  if (waiting.length < 2) return null;
-  const answer = (allow: boolean) => {
-    setBusy(true);
-    setError(null);
-    confirm(sessionId, waiting, allow)
-      .catch(setError)
-      .finally(() => setBusy(false));
-  };
-  return (
-    <div className="border-line border-t bg-warn-soft px-4 py-2">
-      {error !== null && <ProblemNotice error={error} />}
-      <div className="mx-auto flex max-w-4xl flex-wrap items-center gap-2">
-        <span className="grow">{waiting.length} calls wait for your approval.</span>
-        <Button busy={busy} onClick={() => answer(false)}>
-          Deny all
-        </Button>
-        <Button look="primary" busy={busy} onClick={() => answer(true)}>
-          Allow all
-        </Button>
-      </div>
     </div>
   );
 }

@@ -1,0 +1,63 @@
+import { useState } from "react";
+import { confirm } from "../../session/actions.ts";
+import type { SessionLog } from "../../session/session-log.ts";
+import { Button } from "../../ui/button.tsx";
+import { ProblemNotice } from "../../ui/notice.tsx";
+
+/** More than one call waits: one answer for all of them. */
+export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: string }) {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const [why, setWhy] = useState("");
+  const { waiting, items } = log.transcript;
+  // Only while some wait is it worth looking through all that was said.
+  const calls =
+    waiting.length < 2
+      ? []
+      : items.flatMap((item) =>
+          item.kind === "tool" &&
+          item.use.type !== "agent.custom_tool_use" &&
+          waiting.includes(item.id) &&
+          !item.result
+            ? [item.id]
+            : [],
+        );
+  if (calls.length < 2 && error === null) return null;
+  const answer = (allow: boolean) => {
+    setBusy(true);
+    setError(null);
+    confirm(sessionId, calls, allow, why)
+      .catch(setError)
+      .finally(() => setBusy(false));
+  };
+  return (
+    <div className="border-line border-t bg-warn-soft px-4 py-2">
+      {error !== null && (
+        <div className="mx-auto mb-2 flex max-w-4xl items-center gap-2">
+          <div className="grow">
+            <ProblemNotice error={error} />
+          </div>
+          <Button onClick={() => setError(null)}>Close</Button>
+        </div>
+      )}
+      {calls.length > 1 && (
+        <div className="mx-auto flex max-w-4xl flex-wrap items-center gap-2">
+          <span>{calls.length} calls wait for your approval.</span>
+          <input
+            aria-label="Why all of them are denied"
+            placeholder="Say why, when you deny them"
+            value={why}
+            onChange={(event) => setWhy(event.target.value)}
+            className="min-w-40 grow rounded-md border border-line bg-page px-2 py-1"
+          />
+          <Button busy={busy} onClick={() => answer(false)}>
+            Deny all
+          </Button>
+          <Button look="primary" busy={busy} onClick={() => answer(true)}>
+            Allow all
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
