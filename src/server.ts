@@ -67,7 +67,7 @@ import { nanoPerDollar } from "./protocol/money.ts";
 import { defaultWorkspaceId } from "./protocol/principal.ts";
 import { createRepositories } from "./repositories/fetch.ts";
 import { openWorkingCopies } from "./repositories/working-copies.ts";
-import { consolePrincipal } from "./resources/console-sessions.ts";
+import { consolePrincipal, isStillSignedIn } from "./resources/console-sessions.ts";
 import { createBearers } from "./resources/credentials/bearers.ts";
 import { createRefreshing } from "./resources/credentials/refresh.ts";
 import { otherKeys } from "./resources/sealed/rotate.ts";
@@ -379,6 +379,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...(does("api") && {
       console: {
         principalOf: (token) => consolePrincipal(db, token, isKeyOf(keys)),
+        isStillSignedIn: (token) => isStillSignedIn(db, token, isKeyOf(keys)),
         attempts: createSignInAttempts(),
         folder: options.console_folder ?? builtConsole,
       },

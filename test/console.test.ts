@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { createSignInAttempts } from "../src/api/console/attempts.ts";
+import { addressOf, createSignInAttempts } from "../src/api/console/attempts.ts";
 import { limits } from "../src/limits.ts";
 import { beta, startTestServer, type TestServer, testKey } from "./harness/server.ts";
 import { newSession, prepare } from "./harness/session.ts";
@@ -22,6 +22,7 @@ writeFileSync(join(folder, "favicon.svg"), "<svg/>");
 writeFileSync(join(folder, ".hidden"), "secret");
 writeFileSync(join(outside, "secret.txt"), "secret");
 symlinkSync(join(outside, "secret.txt"), join(folder, "link.txt"));
+symlinkSync(join(outside, "secret.txt"), join(folder, "favicon.svg.br"));
 
 let api: TestServer;
 let second: TestServer;
@@ -107,6 +108,26 @@ describe("a browser", () => {
     for (const to of [api, second]) assert.equal((await raw("/v1/sessions", { headers, to })).status, 401);
   });
 
+  test("keeps nothing that it was answered, nor takes it for something else", async () => {
+    const { cookie } = await signIn();
+    const usage = "/v1/usage?starting_at=2026-01-01T00:00:00Z";
+    const paths = [
+      "/v1/pending_actions",
+      "/v1/pending_actions?x=1",
+      "/v1/none",
+      usage,
+      `${usage}&format=csv`,
+    ];
+    for (const path of paths) {
+      const { headers } = await raw(path, { headers: { cookie, ...own } });
+      assert.deepEqual(
+        [headers["cache-control"], headers["x-content-type-options"]],
+        ["no-store", "nosniff"],
+        path,
+      );
+    }
+  });
+
   test("has a cookie that is sent by https alone, where it came by that", async () => {
     assert.match((await signIn({ "x-forwarded-proto": "https" })).set, /; Secure$/);
     assert.match((await signIn({ origin: "https://drover.test" })).set, /; Secure$/);
@@ -138,6 +159,15 @@ describe("a browser", () => {
         (await raw("/v1/pending_actions", { headers: { cookie, "sec-fetch-site": site } })).status,
         403,
       );
+    // Of the same origin, but not to be run there: what an agent has made can have the type of a script.
+    for (const use of ["script", "style", "worker", "serviceworker", "iframe", "object", "embed"]) {
+      const headers = { cookie, "sec-fetch-site": "same-origin", "sec-fetch-dest": use };
+      assert.equal((await raw("/v1/pending_actions", { headers })).status, 403, use);
+    }
+    for (const use of ["empty", "document", "image"]) {
+      const headers = { cookie, "sec-fetch-site": "same-origin", "sec-fetch-dest": use };
+      assert.equal((await raw("/v1/pending_actions", { headers })).status, 200, use);
+    }
     const left = await raw("/console/session", {
       method: "DELETE",
       headers: { cookie, "sec-fetch-site": "same-site" },
@@ -148,6 +178,27 @@ describe("a browser", () => {
       headers: { cookie, "x-api-key": testKey, "sec-fetch-site": "cross-site" },
     });
     assert.equal(keyed.status, 200);
+  });
+
+  test("sees no more of a stream when it has signed out, on whichever server", {
+    timeout: 60_000,
+  }, async () => {
+    const facts = await prepare(api.client);
+    const { id } = await newSession(api.client, facts);
+    const path = `/v1/sessions/${id}/events/stream`;
+    const { cookie } = await signIn();
+    const headers = { cookie, ...own, "anthropic-beta": beta };
+    const streams = await Promise.all(
+      [api, second].map(({ url }) => fetch(`${url}${path}`, { headers: { cookie, "anthropic-beta": beta } })),
+    );
+    const kept = await fetch(`${api.url}${path}`, {
+      headers: { cookie, "x-api-key": testKey, "anthropic-beta": beta },
+    });
+    assert.equal((await raw("/console/session", { method: "DELETE", headers })).status, 200);
+    for (const stream of streams) await assert.rejects(stream.text());
+    // What a key has opened goes on, whatever the browser sends beside it.
+    await api.client.beta.sessions.archive(id);
+    assert.match(await kept.text(), /session.status_terminated/);
   });
 
   test("is signed out when its time is over, and when its key is removed", async () => {
@@ -230,6 +281,22 @@ test("failed sign-ins are counted for each address and for all, forgotten in tim
   assert.throws(() => attempts.mayTry("never seen"), /too many/);
 });
 
+test("of IPv6 the addresses of one network are one, however they are written", () => {
+  const same = [
+    ["2001:db8::1", "2001:db8::2", "2001:db8::1:2:3:4", "2001:db8:0:0:ffff::"],
+    ["2001:db8:1:2::", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::1%eth0"],
+    ["::1", "::2"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+  ];
+  const known = same.map((addresses) => new Set(addresses.map(addressOf)));
+  assert.deepEqual(
+    known.map(({ size }) => size),
+    [1, 1, 1, 1],
+  );
+  assert.equal(new Set(known.flatMap((one) => [...one])).size, 4);
+  assert.notEqual(addressOf("2001:db8:0:1::1"), addressOf("2001:db8::1"));
+});
+
 describe("the console's files", () => {
   const html = { accept: "text/html,*/*" };
 
@@ -294,6 +361,8 @@ describe("the console's files", () => {
       assert.ok(!/root:|secret/.test(text), path);
       assert.ok(status === 404 || text.includes("built"), `${path}: ${status}`);
     }
+    const compressed = await raw("/console/favicon.svg", { headers: { "accept-encoding": "br" } });
+    assert.deepEqual([compressed.text, compressed.headers["content-encoding"]], ["<svg/>", undefined]);
     assert.equal((await raw("/console/missing.js")).status, 404);
     assert.equal((await raw("/console/session")).status, 405);
     assert.equal((await raw("/console/", { method: "POST" })).status, 404);

@@ -2,12 +2,14 @@ import { type Context, Hono } from "hono";
 import { ApiError, notFound } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import type { Principal } from "../protocol/principal.ts";
-import { type Authenticate, principalOf, type SignedIn } from "./auth.ts";
+import { type Authenticate, principalOf, type SignedIn, tokenInsteadOfKey } from "./auth.ts";
 import { readJson } from "./body.ts";
 import { addressOf, type SignInAttempts } from "./console/attempts.ts";
 import { consoleFile } from "./console/files.ts";
+import { endWithSignIn } from "./console/streams.ts";
 import { errorResponse, type Log } from "./errors.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
+import { jsonHeaders } from "./json.ts";
 import { openApiDocument } from "./openapi.ts";
 import { requireReach } from "./reach.ts";
 import type { AppEnv, Route } from "./route.ts";
@@ -20,6 +22,7 @@ export interface AppParts {
   /** The web console: who has signed in, whose sign-ins fail, and the folder of its files. None: there is none. */
   console?: {
     principalOf: SignedIn["principalOf"];
+    isStillSignedIn(token: string): Promise<boolean>;
     attempts: SignInAttempts;
     folder: string;
   };
@@ -106,7 +109,7 @@ const honoPath = (path: string) => path.replaceAll(/\{(\w+)\}/g, ":$1");
 const json = (value: unknown, status: number, headers: AnswerHeaders) =>
   new Response(JSON.stringify(value), {
     status,
-    headers: { "content-type": "application/json", ...headers },
+    headers: { ...jsonHeaders, ...headers },
   });
 
 async function serve(
@@ -123,6 +126,11 @@ async function serve(
   await requireReach(parts.works.plain.db, principal, route, context.req.param());
   if (context.req.method === "HEAD" && route.answer.event_stream !== undefined) {
     throw methodNotAllowed("HEAD", [route.method]);
+  }
+  const token = tokenInsteadOfKey(headers);
+  if (parts.console && token !== null && route.answer.event_stream !== undefined) {
+    const { isStillSignedIn } = parts.console;
+    endWithSignIn(context.env.outgoing, () => isStillSignedIn(token));
   }
   const caller = {
     principal,

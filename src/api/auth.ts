@@ -50,6 +50,10 @@ function presentedKeys(headers: Headers): string[] {
   return [bearer, header].flatMap((key) => key || []);
 }
 
+/** The token of a browser that is signed in, where it is what says who asks: a key goes before it. */
+export const tokenInsteadOfKey = (headers: Headers): string | null =>
+  presentedKeys(headers).length === 0 ? consoleToken(headers) : null;
+
 /** A browser that is signed in shows a cookie instead of a key. */
 export interface SignedIn {
   method: string;
@@ -63,8 +67,8 @@ export async function principalOf(
   signedIn: SignedIn | null = null,
 ): Promise<Principal> {
   const keys = presentedKeys(headers);
-  const token = consoleToken(headers);
-  if (keys.length === 0 && token !== null && signedIn) {
+  const token = tokenInsteadOfKey(headers);
+  if (token !== null && signedIn) {
     requireSameOrigin(signedIn.method, headers);
     const principal = await signedIn.principalOf(token);
     if (principal) return inAskedWorkspace(principal, headers);

@@ -24,6 +24,7 @@ export const csvText = ({ columns, rows }: Table): string =>
 export const csvHeaders = ({ filename, next_page }: Table): Record<string, string> => ({
   "content-type": "text/csv; charset=utf-8; header=present",
   "content-disposition": `attachment; filename="${filename}"`,
+  "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   ...(next_page !== null && { "next-page": next_page }),
 });

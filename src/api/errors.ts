@@ -1,6 +1,7 @@
 import { DatabaseUnavailable } from "../db/errors.ts";
 import { FileStoreAway, FileStoreFull } from "../files/store.ts";
 import { ApiError } from "../protocol/errors.ts";
+import { jsonHeaders } from "./json.ts";
 
 export interface Log {
   warn(fields: object, message: string): void;
@@ -36,7 +37,7 @@ export function errorResponse(error: unknown, failure: Failure, log: Log): Respo
   };
   return new Response(JSON.stringify(body), {
     status: shown.status,
-    headers: { "content-type": "application/json", ...failure.headers, ...shown.headers },
+    headers: { ...jsonHeaders, ...failure.headers, ...shown.headers },
   });
 }
 

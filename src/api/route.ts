@@ -10,6 +10,7 @@ import { csvHeaders, csvText, type Table, wantsCsv } from "./csv.ts";
 import { type Download, downloadAnswer, sendDownload } from "./download.ts";
 import { type Discardable, type FormBounds, type FormFile, readForm } from "./form.ts";
 import { answerOnce, type Unrepeatable } from "./idempotency.ts";
+import { jsonHeaders } from "./json.ts";
 import { parse } from "./parse.ts";
 import { parseQuery } from "./query.ts";
 import type { Work, Works } from "./work.ts";
@@ -238,7 +239,7 @@ export function downloadRoute<Params extends ParamSchemas>(
 }
 
 const json = (text: string, headers: Record<string, string>) =>
-  new Response(text, { headers: { "content-type": "application/json", ...headers } });
+  new Response(text, { headers: { ...jsonHeaders, ...headers } });
 
 /** The path with its parameters filled in: the same however the client has escaped it. */
 const pathOf = (path: string, params: Record<string, string>) =>

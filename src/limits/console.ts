@@ -5,6 +5,8 @@ export const consoles = {
   /** How often it is noted that one was used, and how many that are over go with each new one. */
   console_noted_ms: 60_000,
   console_sweep_batch_max: 100,
+  /** How often a stream asks whether the sign-in that has opened it is over. */
+  console_stream_look_ms: 5_000,
   /** Sign-ins that may fail within this time, from one address and from all, by each process; and addresses remembered. */
   console_failures_ms: 5 * 60_000,
   console_failures_max: 20,

@@ -32,6 +32,12 @@ with noted as (
 select workspace_id, key_id from console_session where token_hash = $1 and not ${over}`,
 };
 
+// As `find`; but nobody has asked for anything.
+const look: Statement = {
+  name: "console_session_look",
+  text: `select workspace_id, key_id from console_session where token_hash = $1 and not ${over}`,
+};
+
 const end: Statement = {
   name: "console_session_end",
   text: "delete from console_session where token_hash = $1",
@@ -58,6 +64,16 @@ export async function consolePrincipal(
   const [row] = await db.query<{ workspace_id: string; key_id: string }>(find, [secretHash(token)]);
   if (!row || !isKey(row.key_id, row.workspace_id)) return undefined;
   return { kind: "api_key", id: row.key_id, workspaceId: row.workspace_id };
+}
+
+/** Whether a token that was taken would be taken still. It is no request: it does not put off the end. */
+export async function isStillSignedIn(
+  db: Database,
+  token: string,
+  isKey: (id: string, workspaceId: string) => boolean,
+): Promise<boolean> {
+  const [row] = await db.query<{ workspace_id: string; key_id: string }>(look, [secretHash(token)]);
+  return row !== undefined && isKey(row.key_id, row.workspace_id);
 }
 
 export async function endConsoleSession(db: Database, token: string): Promise<void> {

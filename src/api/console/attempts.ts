@@ -42,6 +42,13 @@ export function createSignInAttempts(now: () => number = () => performance.now()
 
 /** Of IPv6 the network that one customer has: its addresses are as many as anybody wants. */
 export function addressOf(remote: string | undefined): string {
-  const address = (remote ?? "").replace(/^::ffff:/, "");
-  return address.includes(":") ? address.split(":").slice(0, 4).join(":") : address;
+  const address = (remote ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+  if (!address.includes(":")) return address;
+  const [before = "", after] = address.replace(/%.*$/, "").split("::");
+  const parts = (text: string) => (text === "" ? [] : text.split(":"));
+  const left = parts(before);
+  const right = parts(after ?? "");
+  // Eight in all, of which `::` stands for those that are not there.
+  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
+  return [...left, ...zeros, ...right].slice(0, 4).join(":");
 }

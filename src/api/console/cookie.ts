@@ -24,6 +24,9 @@ export function setCookie(headers: Headers, token: string | null): string {
   return `${consoleCookie}=${token ?? ""}; Path=/; Max-Age=${age_s}; HttpOnly; SameSite=Strict${secure}`;
 }
 
+/** What the console does with answers: it reads them, saves them, and shows pictures. None is run, or shown as a page within it. */
+const uses = new Set(["empty", "document", "image", "audio", "video"]);
+
 const isSafe = (method: string) => method === "GET" || method === "HEAD" || method === "OPTIONS";
 
 /**
@@ -32,6 +35,13 @@ const isSafe = (method: string) => method === "GET" || method === "HEAD" || meth
  * from the same origin, and has the console's header.
  */
 export function requireSameOrigin(method: string, headers: Headers): void {
+  const use = headers.get("sec-fetch-dest") ?? "empty";
+  // The files of a workspace are of the console's origin, and so its content security policy would take them for scripts of its own.
+  if (!uses.has(use))
+    throw new ApiError(
+      "permission_error",
+      `a browser that is signed in may not load this as ${use.slice(0, 20)}`,
+    );
   const site = headers.get("sec-fetch-site");
   if (isSafe(method)) {
     if (site === null || site === "same-origin" || site === "none") return;

@@ -49,10 +49,10 @@ export async function consoleFile(folder: string, request: Request): Promise<Res
   const index = root && (await fileAt(root, ["index.html"]));
   if (!root || !index) return page(503, notBuilt);
   const found = parts && (await fileAt(root, parts));
-  if (found) return answer(found, request, isHashed(path));
+  if (parts && found) return answer(root, parts, found, request);
   // What has an ending was a file; a path without one is the page's own.
   if (!parts || extname(path) !== "") return page(404, "not found\n", "text/plain; charset=utf-8");
-  return answer(index, request, false);
+  return answer(root, ["index.html"], index, request);
 }
 
 /** Null for what leads elsewhere, or cannot be a name. */
@@ -85,10 +85,20 @@ async function fileAt(root: string, parts: readonly string[]): Promise<Found | n
   }
 }
 
+const withEnding = (parts: readonly string[], ending: string) => [
+  ...parts.slice(0, -1),
+  `${parts.at(-1)}${ending}`,
+];
+
 /** Its name changes with what it holds, as Vite names them. */
 const isHashed = (path: string) => /^assets\/[^/]*-[A-Za-z0-9_-]{8,}\.\w+$/.test(path);
 
-async function answer(found: Found, request: Request, immutable: boolean): Promise<Response> {
+async function answer(
+  root: string,
+  parts: readonly string[],
+  found: Found,
+  request: Request,
+): Promise<Response> {
   const accepted = (request.headers.get("accept-encoding") ?? "").split(",").flatMap((one) => {
     const [name, ...options] = one.split(";").map((part) => part.trim());
     return options.some((option) => /^q=0(\.0*)?$/.test(option)) ? [] : [name];
@@ -96,14 +106,15 @@ async function answer(found: Found, request: Request, immutable: boolean): Promi
   const headers: Record<string, string> = {
     ...headersOfAll,
     "content-type": types[extname(found.path)] ?? "application/octet-stream",
-    "cache-control": immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    "cache-control": isHashed(parts.join("/")) ? "public, max-age=31536000, immutable" : "no-cache",
     vary: "accept-encoding",
     etag: found.tag,
   };
   if (request.headers.get("if-none-match") === found.tag) return new Response(null, { status: 304, headers });
   for (const { name, ending } of encodings) {
-    const small = accepted.includes(name) ? await readFile(found.path + ending).catch(() => null) : null;
-    if (small) return new Response(small, { headers: { ...headers, "content-encoding": name } });
+    const small = accepted.includes(name) ? await fileAt(root, withEnding(parts, ending)) : null;
+    if (!small) continue;
+    return new Response(await readFile(small.path), { headers: { ...headers, "content-encoding": name } });
   }
   return new Response(await readFile(found.path), { headers });
 }

@@ -23,7 +23,6 @@ export const consoleRoutes: Route[] = [
     async handle({ db, principal, headers, context }): Promise<z.infer<typeof consoleSession>> {
       const { token, expires_at } = await beginConsoleSession(db, principal);
       headers["set-cookie"] = setCookie(context.req.raw.headers, token);
-      headers["cache-control"] = "no-store";
       return { type: "console_session", workspace_id: principal.workspaceId, expires_at };
     },
   }),
