@@ -26,7 +26,13 @@ const signIn = createRoute({
 
 const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
 
-const home = createRoute({ getParentRoute: () => shell, path: "/", component: HomePage });
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: "/",
+  validateSearch: ({ errors }: Record<string, unknown>): { errors?: "all" } =>
+    errors === "all" ? { errors } : {},
+  component: HomePage,
+});
 
 const statuses: readonly string[] = [
   "rescheduling",
@@ -37,17 +43,21 @@ const statuses: readonly string[] = [
 const isStatus = (value: unknown): value is SessionStatus =>
   typeof value === "string" && statuses.includes(value);
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+const time = (value: unknown) =>
+  typeof value === "string" && !Number.isNaN(Date.parse(value)) ? new Date(value).toISOString() : undefined;
+const isVersion = (value: unknown): value is number => Number.isInteger(value) && (value as number) > 0;
 
 const sessions = createRoute({
   getParentRoute: () => shell,
   path: "/sessions",
   validateSearch: (search: Record<string, unknown>): SessionFilters => ({
     agent_id: text(search.agent_id),
+    agent_version: isVersion(search.agent_version) ? search.agent_version : undefined,
     statuses: Array.isArray(search.statuses) ? search.statuses.filter(isStatus) : undefined,
     include_archived: search.include_archived === true ? true : undefined,
     order: search.order === "asc" ? "asc" : undefined,
-    created_after: text(search.created_after),
-    created_before: text(search.created_before),
+    created_after: time(search.created_after),
+    created_before: time(search.created_before),
   }),
   component: lazyRouteComponent(() => import("./pages/sessions.tsx"), "SessionsPage"),
 });
@@ -139,8 +149,9 @@ export type SessionTab = (typeof sessionTabs)[number];
 const session = createRoute({
   getParentRoute: () => shell,
   path: "/sessions/$sessionId",
-  validateSearch: ({ tab }: Record<string, unknown>): { tab?: SessionTab } => ({
+  validateSearch: ({ tab, event }: Record<string, unknown>): { tab?: SessionTab; event?: string } => ({
     tab: sessionTabs.find((name) => name === tab),
+    event: text(event),
   }),
   component: lazyRouteComponent(() => import("./pages/session.tsx"), "SessionPage"),
 });

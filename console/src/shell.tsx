@@ -54,7 +54,7 @@ export function Shell() {
               <Link
                 key={to}
                 to={to}
-                activeOptions={{ exact: to === "/" }}
+                activeOptions={{ exact: to === "/", includeSearch: false }}
                 className="flex items-center justify-between rounded-md px-2 py-1.5 text-muted hover:bg-sunken hover:text-ink"
                 activeProps={{ className: "bg-accent-soft !text-ink font-medium" }}
               >

@@ -25,20 +25,12 @@ export const oneOptions = <Item>(path: string) =>
 
 export interface SessionFilters {
   agent_id?: string;
+  agent_version?: number;
   statuses?: SessionStatus[];
   include_archived?: boolean;
   order?: "asc" | "desc";
   created_after?: string;
   created_before?: string;
 }
-
-export const sessionsOptions = ({ created_after, created_before, ...rest }: SessionFilters) => ({
-  ...listOptions<Session>("/v1/sessions", {
-    ...rest,
-    "created_at[gte]": created_after,
-    "created_at[lt]": created_before,
-  }),
-  refetchInterval: 3_000,
-});
 
 export const sessionOptions = (id: string) => oneOptions<Session>(`/v1/sessions/${encodeURIComponent(id)}`);

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { SessionEvent } from "../../../../src/protocol/events.ts";
 import { ask } from "../../api/request.ts";
 import { visible } from "../../format/text.ts";
@@ -13,10 +13,16 @@ import { Ago } from "../../ui/time.tsx";
 
 const rowPx = 32;
 
+const route = getRouteApi("/shell/sessions/$sessionId");
+
 /** The events as the API has them, to be searched and copied. */
 export function EventList({ events, sessionId }: { events: readonly SessionEvent[]; sessionId: string }) {
   const [search, setSearch] = useState("");
-  const [chosen, setChosen] = useState<string | null>(null);
+  // The address says which one is chosen.
+  const { event: chosen = null } = route.useSearch();
+  const navigate = route.useNavigate();
+  const setChosen = (event: string) =>
+    void navigate({ search: (before) => ({ ...before, event }), replace: true });
   const scroller = useRef<HTMLDivElement>(null);
   const count = events.length;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the list grows in place
@@ -32,6 +38,14 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
     estimateSize: () => rowPx,
     overscan: 20,
   });
+  // The one that the address has named is brought into sight, once it is there.
+  const sought = useRef(chosen);
+  const place = sought.current === null ? -1 : found.findIndex(({ id }) => id === sought.current);
+  useEffect(() => {
+    if (place < 0) return;
+    sought.current = null;
+    rows.scrollToIndex(place, { align: "center" });
+  }, [place, rows]);
   const shown = chosen === null ? undefined : events.find(({ id }) => id === chosen);
   return (
     <div className="flex h-full flex-col md:flex-row">

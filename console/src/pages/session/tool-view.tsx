@@ -2,6 +2,7 @@ import { useState } from "react";
 import { visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
 import { answerTool, confirm } from "../../session/actions.ts";
+import { gist } from "../../session/gist.ts";
 import type { Item } from "../../session/transcript.ts";
 import { Button } from "../../ui/button.tsx";
 import { cx } from "../../ui/cx.ts";
@@ -83,12 +84,6 @@ function state({ use, result, answer }: Tool, waits: boolean): string {
   if (waits) return use.type === "agent.custom_tool_use" ? "waits for its result" : "waits for approval";
   if (answer) return answer.result === "allow" ? "allowed" : "denied";
   return "running…";
-}
-
-/** What of an input says most in a line. */
-function gist(input: Record<string, unknown>): string {
-  const telling = input.command ?? input.path ?? input.file_path ?? input.pattern ?? input.url ?? input.query;
-  return (typeof telling === "string" ? telling : JSON.stringify(input)).slice(0, 300).replaceAll("\n", " ");
 }
 
 function Labelled({ label, children }: { label: string; children: React.ReactNode }) {
