@@ -122,6 +122,7 @@ const shape = {
     )
     .default("info"),
   DROVER_HELLO: z.enum(["0", "1"], "must be 0 or 1").default("1"),
+  DROVER_CONSOLE_BUILD: z.enum(["0", "1"], "must be 0 or 1").default("1"),
 };
 
 /** The settings of the server, and those that the command line alone reads. */
@@ -176,6 +177,8 @@ export interface Config {
   metrics: { host: string; port: number } | null;
   log_level: z.infer<typeof shape.DROVER_LOG>;
   hello: boolean;
+  /** Whether `up` builds the console where it is missing or of another version. */
+  console_build: boolean;
 }
 
 /** The most that may be spent at list prices, in US dollars; null is no cap. A day is one of UTC. */
@@ -299,6 +302,7 @@ export function readConfig(
     metrics: values.DROVER_METRICS ?? null,
     log_level: values.DROVER_LOG,
     hello: values.DROVER_HELLO === "1",
+    console_build: values.DROVER_CONSOLE_BUILD === "1",
   };
 }
 

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { createApp } from "./api/app.ts";
 import { apiKeys, firstOf, isKeyOf } from "./api/auth.ts";
 import { createSignInAttempts } from "./api/console/attempts.ts";
-import { builtConsole } from "./api/console/files.ts";
+import { builtConsole, type ConsoleFiles } from "./api/console/files.ts";
 import { createHttpServer } from "./api/http.ts";
 import { agentRoutes } from "./api/routes/agents.ts";
 import { consoleRoutes } from "./api/routes/console.ts";
@@ -131,8 +131,8 @@ export interface ServerOptions {
     runtime_price: number;
     caps: Caps;
   };
-  /** The built files of the web console; those that belong to the program, where it is not said. */
-  console_folder?: string;
+  /** The web console; as it lies in the program, where it is not said. */
+  console_files?: ConsoleFiles;
   /** As people may see them. */
   settings: readonly Setting[];
   logger: Logger;
@@ -381,7 +381,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         principalOf: (token) => consolePrincipal(db, token, isKeyOf(keys)),
         isStillSignedIn: (token) => isStillSignedIn(db, token, isKeyOf(keys)),
         attempts: createSignInAttempts(),
-        folder: options.console_folder ?? builtConsole,
+        files: options.console_files ?? { folder: builtConsole },
       },
     }),
     works,

@@ -46,6 +46,7 @@ const env = (dataDir: string, port: number) => ({
   DROVER_PORT: String(port),
   DROVER_LOG: "warn",
   DROVER_HELLO: "0",
+  DROVER_CONSOLE_BUILD: "0",
   DROVER_FILES_DOWNLOADABLE: "1",
 });
 const running = new Set<DroverCommand>();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ symlinkSync(join(outside, "secret.txt"), join(folder, "favicon.svg.br"));
 let api: TestServer;
 let second: TestServer;
 before(async () => {
-  api = await startTestServer({ console_folder: folder });
+  api = await startTestServer({ console_files: { folder } });
   second = await startTestServer({ beside: api });
 });
 after(async () => {
@@ -324,10 +324,10 @@ describe("the console's files", () => {
     assert.equal((await raw("/console/favicon.svg")).headers["content-type"], "image/svg+xml");
     const head = await raw("/console/favicon.svg", { method: "HEAD" });
     assert.deepEqual([head.status, head.text], [200, ""]);
-    const again = await raw("/console/favicon.svg", {
-      headers: { "if-none-match": String(head.headers.etag) },
-    });
-    assert.equal(again.status, 304);
+    for (const known of [head.headers.etag, `"other", ${head.headers.etag}`]) {
+      const again = await raw("/console/favicon.svg", { headers: { "if-none-match": String(known) } });
+      assert.equal(again.status, 304);
+    }
   });
 
   test("come compressed to who takes that", async () => {
@@ -368,13 +368,34 @@ describe("the console's files", () => {
     assert.equal((await raw("/console/", { method: "POST" })).status, 404);
   });
 
-  test("where they are not built, a page says how they are", async () => {
-    const bare = await startTestServer({ beside: api, console_folder: join(folder, "none") });
-    const { status, text, headers } = await raw("/console/sessions", { headers: html, to: bare });
-    assert.equal(status, 503);
-    assert.match(text, /npm run console/);
-    assert.equal(headers["cache-control"], "no-store");
-    assert.match(String(headers["content-security-policy"]), /default-src 'none'/);
+  test("where they are not built, a page says how they are, or that they soon will be", async () => {
+    const files = { folder: join(folder, "none"), build_state: join(outside, "state") };
+    const bare = await startTestServer({ beside: api, console_files: files });
+    const ask = async (path = "/console/sessions") => {
+      const answer = await raw(path, { headers: html, to: bare });
+      assert.equal(answer.status, 503);
+      assert.equal(answer.headers["cache-control"], "no-store");
+      assert.match(String(answer.headers["content-security-policy"]), /default-src 'none'/);
+      return answer;
+    };
+    assert.match((await ask()).text, /npm run console/);
+    writeFileSync(files.build_state, "building\n");
+    const soon = await ask();
+    assert.match(soon.text, /is being built.*/);
+    assert.match(soon.text, /<meta http-equiv="refresh" content="2">/);
+    assert.equal(soon.headers["retry-after"], "2");
+    // Of one that was killed long ago nothing is to be waited for.
+    utimesSync(files.build_state, 0, 0);
+    assert.match((await ask()).text, /npm run console/);
+    writeFileSync(files.build_state, "failed\n");
+    const { text, headers } = await ask();
+    assert.match(text, /could not be built: .*npm run console/s);
+    assert.doesNotMatch(text, /http-equiv/);
+    assert.equal(headers["retry-after"], undefined);
+    // It needs no other server to be there from now on.
+    mkdirSync(files.folder);
+    writeFileSync(join(files.folder, "index.html"), "<!doctype html><title>built</title>");
+    assert.equal((await raw("/console/sessions", { headers: html, to: bare })).status, 200);
     await bare.close();
   });
 });

@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "./harness/free-port.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "drover-clone-"));
@@ -72,6 +81,20 @@ test("two starts in a fresh clone install once, and one of them plays its sessio
   const [first] = starts.filter((each) => each !== other);
   assert.ok(first);
   await first.until("idle end_turn");
+  const page = () => fetch(`http://127.0.0.1:${env.DROVER_PORT}/console/sessions`);
+  const early = await page();
+  if (!first.said().includes("the console is built")) {
+    assert.equal(early.status, 503);
+    assert.match(await early.text(), /is being built/);
+  }
+  await first.until("the console is built");
+  const whole = await page();
+  assert.equal(whole.status, 200);
+  const [script = ""] = /\/console\/assets\/[^"]+\.js/.exec(await whole.text()) ?? [];
+  const asset = await fetch(new URL(script, whole.url));
+  assert.equal(asset.headers.get("content-encoding"), "br");
+  assert.match(asset.headers.get("cache-control") ?? "", /immutable/);
+  await asset.text();
   assert.equal(starts.filter((each) => each.said().includes("installing npm packages")).length, 1);
 
   const closed = once(first.child, "close");
@@ -83,9 +106,57 @@ test("two starts in a fresh clone install once, and one of them plays its sessio
 test("Ctrl-C, which npm passes on once more, leaves no process", async () => {
   const again = npm("start");
   await again.until("ready http");
-  assert.doesNotMatch(again.said(), /installing|turn running/);
+  assert.doesNotMatch(again.said(), /installing|building|being built|turn running/);
+  assert.equal((await fetch(`http://127.0.0.1:${env.DROVER_PORT}/console/`)).status, 200);
   const closed = once(again.child, "close");
   process.kill(-(again.child.pid ?? 0), "SIGINT");
   await closed;
   assert.deepEqual(left(), []);
+});
+
+interface Chunk {
+  file: string;
+  css?: string[];
+}
+
+/** Whatever is in the place of the built console is all of it. */
+function isWhole(): boolean {
+  const dist = join(clone, "console/dist");
+  if (!existsSync(dist)) return false;
+  for (const name of [".made-of", "index.html.br", "index.html.gz"])
+    assert.ok(existsSync(join(dist, name)), name);
+  const chunks = JSON.parse(readFileSync(join(dist, ".vite/manifest.json"), "utf8")) as Record<string, Chunk>;
+  for (const { file, css = [] } of Object.values(chunks))
+    for (const name of [file, ...css]) assert.ok(existsSync(join(dist, name)), name);
+  return true;
+}
+
+function build(): ChildProcess {
+  return spawn("scripts/console", ["--current"], { cwd: clone, env, detached: true, stdio: "ignore" });
+}
+
+test("a build that is killed leaves nothing half, and of two at once both end well", async () => {
+  assert.ok(isWhole());
+  for (let cut_ms = 100; ; cut_ms *= 1.5) {
+    appendFileSync(join(clone, "console/src/style.css"), "\n");
+    const child = build();
+    const ended = once(child, "close");
+    const first = await Promise.race([ended, pause(cut_ms, "cut" as const)]);
+    if (first === "cut") {
+      process.kill(-(child.pid ?? 0), "SIGKILL");
+      await ended;
+    }
+    isWhole();
+    if (first !== "cut") break;
+  }
+  assert.ok(isWhole());
+  appendFileSync(join(clone, "console/src/style.css"), "\n");
+  const codes = await Promise.all(
+    [build(), build()].map(async (child) => {
+      const [code] = (await once(child, "close")) as [number | null];
+      return code;
+    }),
+  );
+  assert.deepEqual(codes, [0, 0]);
+  assert.ok(isWhole());
 });

@@ -66,6 +66,7 @@ function up(env: NodeJS.ProcessEnv = {}): Up {
       DROVER_DATA_DIR: dataDir,
       DROVER_PORT: String(port),
       DROVER_LOG: "warn",
+      DROVER_CONSOLE_BUILD: "0",
       ...env,
     },
   });

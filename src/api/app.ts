@@ -5,7 +5,7 @@ import type { Principal } from "../protocol/principal.ts";
 import { type Authenticate, principalOf, type SignedIn, tokenInsteadOfKey } from "./auth.ts";
 import { readJson } from "./body.ts";
 import { addressOf, type SignInAttempts } from "./console/attempts.ts";
-import { consoleFile } from "./console/files.ts";
+import { type ConsoleFiles, consoleFile } from "./console/files.ts";
 import { endWithSignIn } from "./console/streams.ts";
 import { errorResponse, type Log } from "./errors.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
@@ -19,12 +19,12 @@ import type { Works } from "./work.ts";
 export interface AppParts {
   routes: Route[];
   authenticate: Authenticate;
-  /** The web console: who has signed in, whose sign-ins fail, and the folder of its files. None: there is none. */
+  /** The web console: who has signed in, whose sign-ins fail, and its files. None: there is none. */
   console?: {
     principalOf: SignedIn["principalOf"];
     isStillSignedIn(token: string): Promise<boolean>;
     attempts: SignInAttempts;
-    folder: string;
+    files: ConsoleFiles;
   };
   works: Works;
   /** Rejects while the server cannot do its work. */
@@ -80,8 +80,8 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
       answering((context) => otherMethod(context.req.method, methods)),
     );
   }
-  const { folder } = parts.console ?? {};
-  if (folder !== undefined) {
+  const { files } = parts.console ?? {};
+  if (files !== undefined) {
     const toConsole = (request: Request) => request.headers.get("accept")?.includes("text/html") === true;
     app.get(
       "/",
@@ -93,7 +93,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     app.get("/console", () => new Response(null, { status: 302, headers: { location: "/console/" } }));
     app.get(
       "/console/*",
-      answering(({ req }) => consoleFile(folder, req.raw)),
+      answering(({ req }) => consoleFile(files, req.raw)),
     );
   }
   app.notFound(

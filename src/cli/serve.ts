@@ -15,6 +15,7 @@ import { loadLibrary } from "../tools/mcp/connections.ts";
 import { createSeal } from "../vault/seal.ts";
 import { listenForEgress, type VaultListener } from "../vault/socket.ts";
 import { dropPrivileges, lifetime } from "./child.ts";
+import { consoleOf } from "./console-build.ts";
 import { explain } from "./explain.ts";
 import { prepareFileStore, prepareFolder, requireUsable } from "./file-store.ts";
 import { connectHosts } from "./hosts.ts";
@@ -115,6 +116,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
     prepareFileStore(config.files.store, options.runAs ?? null);
     prepareFolder(config.repositories.folder, options.runAs ?? null);
     const vault = await listenForVault(config, options, logger);
+    const console_files = consoleOf(config, options.runAs !== undefined);
     if (options.runAs) await dropPrivileges(options.runAs, loadLate);
     else if (isRoot()) logger.warn("serve runs as root; pass --run-as uid:gid, or start it with drover up");
     requireUsable(config.files.store);
@@ -145,6 +147,7 @@ async function serve(config: Config, databaseUrl: string, options: ServeOptions)
       prices,
       spending: { runtime_price: config.runtime_price, caps: config.caps },
       settings: shownSettings(process.env),
+      console_files,
       logger,
       version,
     });

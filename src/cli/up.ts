@@ -6,6 +6,7 @@ import { egressEnvironment, linkEnvironment } from "../config/egress.ts";
 import { mirrorsEnvironment } from "../config/mirrors.ts";
 import type { Config } from "../config.ts";
 import { type SystemUser, systemUser } from "../db/embedded/user.ts";
+import { consoleOf, consoleScript, provideConsole } from "./console-build.ts";
 import { explain } from "./explain.ts";
 import { lockDataDir } from "./lock.ts";
 import { logLines } from "./log-lines.ts";
@@ -85,6 +86,13 @@ async function up(config: Config, main: string, stop: AbortSignal): Promise<void
     return Promise.race([child.ready, aborted(signal)]);
   };
   try {
+    running.push(
+      provideConsole({
+        files: consoleOf(config, users !== null),
+        script: config.console_build ? consoleScript : null,
+        ...events,
+      }),
+    );
     let databaseUrl = config.database_url;
     if (databaseUrl === null) {
       const postgres = await keepPostgres(

@@ -1,4 +1,6 @@
 export const consoles = {
+  /** How long the console may take to be built, with what it is built with. */
+  console_build_ms: 15 * 60_000,
   /** A sign-in of a browser ends after so long without a request, and after so long in all. */
   console_idle_ms: 12 * 3_600_000,
   console_ms_max: 7 * 24 * 3_600_000,

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { z } from "zod";
 
 /** Prefix of each kind of id. The rest is `01` and 22 base62 characters. */
@@ -27,11 +26,11 @@ export type IdKind = keyof typeof idPrefix;
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/** A new random id, 131 bits of it random. */
+/** A new random id, 131 bits of it random. By what browsers have too: the console loads this file. */
 export function newId(kind: IdKind): string {
   let body = "";
   while (body.length < 22) {
-    for (const byte of randomBytes(32)) {
+    for (const byte of crypto.getRandomValues(new Uint8Array(32))) {
       // 248 is the largest multiple of 62 below 256: bytes above it would favour the first letters.
       if (byte < 248 && body.length < 22) body += base62[byte % 62];
     }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { pino } from "pino";
+import type { ConsoleFiles } from "../../src/api/console/files.ts";
 import type { FilesSettings } from "../../src/config/files.ts";
 import type { McpSettings } from "../../src/config/mcp.ts";
 import { type ModelsFile, modelsConfig } from "../../src/config/models.ts";
@@ -83,8 +84,8 @@ export interface TestServerOptions {
   work_lease_ms?: number;
   /** Where egress asks it for the credentials of sessions. */
   vault_socket?: string;
-  /** The built files of the web console. */
-  console_folder?: string;
+  /** The web console, instead of the one that is built. */
+  console_files?: ConsoleFiles;
   /** How the server reaches it, where that is not its own URL. */
   database_url?: string;
 }
@@ -129,7 +130,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     seal,
     settings: shownSettings({}),
-    ...(options.console_folder && { console_folder: options.console_folder }),
+    ...(options.console_files && { console_files: options.console_files }),
     work_lease_ms: options.work_lease_ms ?? limits.work_lease_ms,
     vault: options.vault_socket ? await listenForEgress({ socket_path: options.vault_socket }) : null,
     models: createModels(models),

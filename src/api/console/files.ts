@@ -1,5 +1,6 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
+import { limits } from "../../limits.ts";
 
 /** Where `npm run console` leaves it. */
 export const builtConsole = join(import.meta.dirname, "../../../console/dist");
@@ -35,19 +36,56 @@ const encodings = [
   { name: "gzip", ending: ".gz" },
 ];
 
-const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Drover</title>
-<h1>The console is not built</h1>
-<p>In the folder of the program: <code>npm run console</code>, then load this page again.</p>
+export interface ConsoleFiles {
+  folder: string;
+  /** What tells, while nothing is in the folder, whether somebody is at it. */
+  build_state?: string;
+}
+
+/** What stands in that file. Why it has failed may name what is nobody's business who has not signed in. */
+export type BuildState = "building" | "failed";
+/** In seconds: when a page that waits for the console looks again. */
+const lookAgain_s = 2;
+
+const notBuilt = (state: BuildState | null) => `<!doctype html><html lang="en"><meta charset="utf-8">${
+  state === "building" ? `<meta http-equiv="refresh" content="${lookAgain_s}">` : ""
+}<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>Drover</title>
+${
+  state === "building"
+    ? `<h1>The console is being built</h1>
+<p>That takes about half a minute, at the first start and after an update. It then appears here by itself.</p>`
+    : `<h1>The console is not built</h1>
+${state === "failed" ? "<p>It could not be built: what <code>drover up</code> has said, or its log, names the reason.</p>\n" : ""}<p>In the folder of the program: <code>npm run console</code>, then load this page again.</p>`
+}
 <p>The API works without it: <a href="/openapi.json">/openapi.json</a>.</p></html>
 `;
 
+async function noConsole({ build_state }: ConsoleFiles): Promise<Response> {
+  const state = build_state === undefined ? null : await stateIn(build_state);
+  const answer = page(503, notBuilt(state));
+  if (state === "building") answer.headers.set("retry-after", String(lookAgain_s));
+  return answer;
+}
+
+async function stateIn(file: string): Promise<BuildState | null> {
+  try {
+    const state = (await readFile(file, "utf8")).trim();
+    // Whoever was at it may have been killed.
+    const isOver = Date.now() - (await stat(file)).mtimeMs > limits.console_build_ms;
+    return state === "failed" || (state === "building" && !isOver) ? state : null;
+  } catch {
+    return null;
+  }
+}
+
 /** What a browser gets beneath `/console/`: a built file, or the page that shows what the path names. */
-export async function consoleFile(folder: string, request: Request): Promise<Response> {
+export async function consoleFile(files: ConsoleFiles, request: Request): Promise<Response> {
+  const { folder } = files;
   const path = new URL(request.url).pathname.slice("/console/".length);
   const parts = partsOf(path);
   const root = await realpath(folder).catch(() => null);
   const index = root && (await fileAt(root, ["index.html"]));
-  if (!root || !index) return page(503, notBuilt);
+  if (!root || !index) return noConsole(files);
   const found = parts && (await fileAt(root, parts));
   if (parts && found) return answer(root, parts, found, request);
   // What has an ending was a file; a path without one is the page's own.
@@ -78,7 +116,8 @@ async function fileAt(root: string, parts: readonly string[]): Promise<Found | n
     if (!path.startsWith(root + sep)) return null;
     const facts = await stat(path);
     return facts.isFile()
-      ? { path, tag: `"${facts.size.toString(36)}-${Math.round(facts.mtimeMs).toString(36)}"` }
+      ? // Weak: it stands for the file however it is compressed, and a proxy that compresses makes it so anyway.
+        { path, tag: `W/"${facts.size.toString(36)}-${Math.round(facts.mtimeMs).toString(36)}"` }
       : null;
   } catch {
     return null;
@@ -110,7 +149,8 @@ async function answer(
     vary: "accept-encoding",
     etag: found.tag,
   };
-  if (request.headers.get("if-none-match") === found.tag) return new Response(null, { status: 304, headers });
+  const known = request.headers.get("if-none-match")?.split(",");
+  if (known?.some((tag) => tag.trim() === found.tag)) return new Response(null, { status: 304, headers });
   for (const { name, ending } of encodings) {
     const small = accepted.includes(name) ? await fileAt(root, withEnding(parts, ending)) : null;
     if (!small) continue;
