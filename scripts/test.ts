@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -81,6 +81,24 @@ function otherVersions(copies: string): Binaries[] {
   return found.filter(({ major }, i) => found.findIndex((other) => other.major === major) === i);
 }
 
+/** As it is built from what lies here. */
+async function consoleTests(): Promise<void> {
+  process.stdout.write("\n== console\n");
+  const { status } = spawnSync("scripts/console", { stdio: "inherit" });
+  // One at a time: a browser alone takes more than a processor.
+  if (status === 0)
+    return tests("console in a browser", globSync("console/e2e/*.long.ts").toSorted(), {
+      each: 15,
+      all: 45,
+      at_a_time: 1,
+    });
+  if (existsSync("console/node_modules/.drover-installed")) {
+    process.stdout.write("\nconsole failed\n");
+    process.exitCode = 1;
+  } else
+    process.stdout.write("\nskipped: what the console is built with could not be installed, see above\n");
+}
+
 if (named.length > 0) await tests("tests", named, { each: 30, all: 60 });
 else if (!all) {
   step("types", "node_modules/.bin/tsc", ["--noEmit"]);
@@ -96,6 +114,7 @@ else if (!all) {
   await tests("tests", files, { each: 6, all: 25, at_a_time });
 } else {
   await tests("long tests", globSync("test/**/*.long.ts").toSorted(), { each: 20, all: 55 });
+  await consoleTests();
   const copies = mkdtempSync(join(tmpdir(), "drover-versions-"));
   chmodSync(copies, 0o711);
   const onDatabase = globSync(["src/{log,brain,api,resources}/**/*.test.ts"]).toSorted();

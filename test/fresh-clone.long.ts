@@ -83,11 +83,11 @@ test("two starts in a fresh clone install once, and one of them plays its sessio
   await first.until("idle end_turn");
   const page = () => fetch(`http://127.0.0.1:${env.DROVER_PORT}/console/sessions`);
   const early = await page();
-  if (!first.said().includes("the console is built")) {
+  if (!first.said().includes("the console is ready")) {
     assert.equal(early.status, 503);
     assert.match(await early.text(), /is being built/);
   }
-  await first.until("the console is built");
+  await first.until("the console is ready");
   const whole = await page();
   assert.equal(whole.status, 200);
   const [script = ""] = /\/console\/assets\/[^"]+\.js/.exec(await whole.text()) ?? [];

@@ -62,7 +62,7 @@ test("what is missing is built, and then served where serve looks for it", async
     scriptOf("echo 'drover: building the console' >&2; mkdir dist; printf new >dist/index.html"),
   );
   assert.equal(state(), "building\n");
-  await until("it is built", () => lines.includes("the console is built"));
+  await until("it is built", () => lines.includes("the console is ready"));
   assert.deepEqual([served(), state(), lines.length], ["new", null, 2]);
   await build.stop();
 });
@@ -117,7 +117,7 @@ test("the script sees no key", async () => {
   process.env.npm_config_of_this_test = "1";
   try {
     const build = provide(scriptOf("env >environment; echo 'drover: building' >&2"));
-    await until("it has ended", () => lines.includes("the console is built"));
+    await until("it has ended", () => lines.includes("the console is ready"));
     const environment = readFileSync(path("environment"), "utf8");
     assert.doesNotMatch(environment, /drover-key/);
     assert.match(environment, /npm_config_of_this_test=1/);

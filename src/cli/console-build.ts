@@ -108,7 +108,7 @@ export function provideConsole({ files, script, built = builtConsole, say, log }
   function done(): void {
     if (isBuilding) publish(built, files.folder);
     rmSync(files.build_state, { force: true });
-    if (isBuilding) say("the console is built");
+    if (isBuilding) say("the console is ready");
   }
   function failed(reason: string): void {
     setState("failed");
