@@ -182,14 +182,41 @@ describe("in the console", { skip: noBrowser }, () => {
     assert.equal(await transcript(page).getByText("Before.", { exact: true }).count(), 1);
   });
 
+  test("what is folded and far away is found by keyboard, and shown", async () => {
+    const { page } = await inSession();
+    const lines = Array.from({ length: 60 }, (_, n) => `say Line ${n} of them.`);
+    await say(page, `bash echo a-needle-in-a-haystack\nthen\n${lines.join("\nthen\n")}`);
+    await transcript(page).getByText("done ·").nth(1).waitFor();
+    await composer(page).press("Control+f");
+    const search = page.getByLabel("Search the transcript");
+    await search.waitFor();
+    await page.waitForFunction("document.activeElement.ariaLabel === 'Search the transcript'");
+    await search.fill("needle");
+    await page.getByText("2 of 2").waitFor();
+    await transcript(page).locator("pre", { hasText: "echo a-needle" }).waitFor();
+    assert.ok(await page.evaluate("CSS.highlights.get('found-now').size > 0"));
+    await search.press("Enter");
+    await page.getByText("1 of 2").waitFor();
+    await search.fill("nowhere at all");
+    await page.getByText(/^not in \d+ events$/).waitFor();
+    await search.press("Escape");
+    await page.getByRole("button", { name: "To the newest" }).click();
+    await transcript(page).getByText("done ·").last().waitFor();
+  });
+
   test("a session in which something hostile was said shows it as text", async () => {
     const { id, page } = await inSession();
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
     const hostile = [
       "<script>alert(1)</script><img src=x onerror=alert(1)>",
       "[a link](javascript:alert(1)) [another](data:text/html,<script>alert(1)</script>) ![p](https://example.org/p.png)",
-      "\u202egnirts\u0007 \u001b[31mred",
+      "\u202egnirts\u0007 \u001b[31mred \u{e0041}\u3164",
       `[${"x".repeat(5_000)}](https://example.org/${"y".repeat(5_000)})`,
       "```html\n<iframe srcdoc='<script>alert(1)</script>'></iframe>\n```",
+      "> ".repeat(4_000),
+      "a_b_".repeat(5_000),
+      "y".repeat(40_000),
     ];
     await api.client.beta.sessions.events.send(id, {
       events: [
@@ -210,7 +237,63 @@ describe("in the console", { skip: noBrowser }, () => {
       .locator("a")
       .evaluateAll((links) => links.map((link) => link.getAttribute("href"))))
       assert.match(href ?? "", /^https?:/);
-    assert.equal(await transcript(page).getByText("⟨U+202E⟩").count(), 2);
+    await transcript(page).evaluate((log) => log.scrollTo(0, 0));
+    assert.ok((await transcript(page).getByText("⟨U+202E⟩").count()) > 0);
+    assert.ok((await transcript(page).getByText("⟨U+E0041⟩⟨U+3164⟩").count()) > 0);
     assert.equal(await overflow(page), 0);
+    assert.deepEqual(
+      asked.filter((url) => !url.startsWith(api.url)),
+      [],
+    );
+  });
+
+  test("outputs of five megabytes, of colours, of one line and of pictures stay bounded", async () => {
+    const agent = await api.client.beta.agents.create({
+      name: "hostile tools",
+      model: "simulated",
+      tools: [
+        {
+          type: "custom",
+          name: "look",
+          description: "Looks.",
+          input_schema: { type: "object", properties: {} },
+        },
+      ],
+    });
+    const environment = await api.client.beta.environments.create({ name: "hostile tools" });
+    const { id } = await api.client.beta.sessions.create({ agent: agent.id, environment_id: environment.id });
+    const page = await opened(await look(browser, api.url, `sessions/${id}`));
+    const deep = `${'{"a":'.repeat(200)}1${"}".repeat(200)}`;
+    await say(page, `call look {"deep":${deep},"long":"${"z".repeat(30_000)}"}`);
+    await page.getByLabel("The result of the tool").waitFor();
+    const [call] = (await Array.fromAsync(api.client.beta.sessions.events.list(id))).filter(
+      ({ type }) => type === "agent.custom_tool_use",
+    );
+    const text = `\u001b[1;32mgreen\u001b[0m ${"0123456789".repeat(500_000)} the-end-of-it`;
+    await api.client.beta.sessions.events.send(id, {
+      events: [
+        {
+          type: "user.custom_tool_result",
+          custom_tool_use_id: call?.id ?? "",
+          content: [
+            { type: "text", text },
+            { type: "image", source: { type: "url", url: "https://example.org/huge.png" } },
+          ],
+        },
+      ],
+    });
+    await transcript(page).getByText("done ·").last().waitFor();
+    await transcript(page).getByText("look", { exact: true }).click();
+    await transcript(page).getByText("green 0123456789").waitFor();
+    assert.equal(await transcript(page).getByText("⟨U+001B⟩").count(), 0);
+    await transcript(page).getByText("4.7 MiB more").waitFor();
+    assert.equal(await transcript(page).locator("img").count(), 0);
+    assert.equal(await overflow(page), 0);
+    // It is searched whole, and what is shown of it is where it was found.
+    await page.keyboard.press("Control+f");
+    await page.getByLabel("Search the transcript").fill("the-end-of-it");
+    await transcript(page).getByText("the-end-of-it").waitFor();
+    const length = await transcript(page).evaluate((log) => (log.textContent ?? "").length);
+    assert.ok(length < 100_000, `${length} characters`);
   });
 });

@@ -1,5 +1,8 @@
+import { readableJson } from "../format/text.ts";
+
 /** What of a call's input says most in a line. */
 export function gist(input: Record<string, unknown>): string {
   const telling = input.command ?? input.path ?? input.file_path ?? input.pattern ?? input.url ?? input.query;
-  return (typeof telling === "string" ? telling : JSON.stringify(input)).slice(0, 300).replaceAll("\n", " ");
+  const text = typeof telling === "string" ? telling : readableJson(input);
+  return text.slice(0, 300).replace(/\s+/g, " ");
 }

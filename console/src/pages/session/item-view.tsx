@@ -1,4 +1,4 @@
-import { memo } from "react";
+import { Component, memo, type ReactNode } from "react";
 import { money, short } from "../../format/number.ts";
 import { visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
@@ -14,11 +14,34 @@ interface Props {
   item: Item;
   sessionId: string;
   /** It waits for a person. */
-  waits: boolean;
+  waits?: boolean;
+  /** It is what was searched for, and shows all that it has folded. */
+  found?: boolean;
 }
 
 /** One item of the transcript. Items are replaced when they change, so one that is the same looks the same. */
-export const ItemView = memo(function ItemView({ item, sessionId, waits }: Props) {
+export const ItemView = memo(function ItemView(props: Props) {
+  return (
+    <Guard key={props.item.kind}>
+      <Shown {...props} />
+    </Guard>
+  );
+});
+
+/** What cannot be shown takes nothing else with it. */
+class Guard extends Component<{ children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+  static getDerivedStateFromError = () => ({ failed: true });
+  override render() {
+    return this.state.failed ? (
+      <Notice tone="warn">This cannot be shown here. The raw events have it.</Notice>
+    ) : (
+      this.props.children
+    );
+  }
+}
+
+function Shown({ item, sessionId, waits = false, found = false }: Props) {
   switch (item.kind) {
     case "message":
       return <Message event={item.event} />;
@@ -31,10 +54,13 @@ export const ItemView = memo(function ItemView({ item, sessionId, waits }: Props
         </p>
       );
     case "tool":
-      return <ToolView item={item} sessionId={sessionId} waits={waits} />;
+      return <ToolView item={item} sessionId={sessionId} waits={waits} found={found} />;
     case "setup":
       return (
-        <details className="rounded-md border border-line bg-raised px-3 py-1.5" open={item.end?.is_error}>
+        <details
+          className="rounded-md border border-line bg-raised px-3 py-1.5"
+          open={item.end?.is_error || found || undefined}
+        >
           <summary className={cx(item.end?.is_error && "text-bad")}>
             {item.end
               ? item.end.is_error
@@ -65,7 +91,7 @@ export const ItemView = memo(function ItemView({ item, sessionId, waits }: Props
     case "turn_end":
       return <TurnEnd item={item} />;
   }
-});
+}
 
 const retryWords = {
   retrying: "It is tried again.",
@@ -83,7 +109,7 @@ const noteWords = {
 
 const between = (from: string, to: string) => duration(Date.parse(to) - Date.parse(from));
 
-function Rule({ children }: { children: React.ReactNode }) {
+function Rule({ children }: { children: ReactNode }) {
   return (
     <div className="flex items-center gap-3 text-xs text-muted">
       <span className="h-px grow bg-line" />
@@ -127,7 +153,7 @@ function Message({ event }: { event: Extract<Item, { kind: "message" }>["event"]
       )}
     >
       {system && <div className="text-xs text-muted">system</div>}
-      <Blocks content={event.content} plain />
+      <Blocks content={event.content} look="plain" />
       {!event.processed_at && <div className="text-xs text-muted">waits to be read</div>}
     </div>
   );

@@ -1,5 +1,5 @@
-import { useState } from "react";
-import { visible } from "../../format/text.ts";
+import { useMemo, useState } from "react";
+import { readableJson, visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
 import { answerTool, confirm } from "../../session/actions.ts";
 import { gist } from "../../session/gist.ts";
@@ -9,12 +9,24 @@ import { cx } from "../../ui/cx.ts";
 import { Notice, ProblemNotice } from "../../ui/notice.tsx";
 import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Blocks } from "./blocks.tsx";
+import { LongText } from "./long-text.tsx";
 
 type Tool = Extract<Item, { kind: "tool" }>;
 
 /** A call, folded to one line: what was called with what, whether it may, what came of it and how long it took. */
-export function ToolView({ item, sessionId, waits }: { item: Tool; sessionId: string; waits: boolean }) {
+export function ToolView({
+  item,
+  sessionId,
+  waits,
+  found,
+}: {
+  item: Tool;
+  sessionId: string;
+  waits: boolean;
+  found: boolean;
+}) {
   const { use, result } = item;
+  const input = useMemo(() => readableJson(use.input), [use.input]);
   const answering = useAnswer();
   const waitsStill = waits && !result;
   const custom = use.type === "agent.custom_tool_use";
@@ -26,13 +38,11 @@ export function ToolView({ item, sessionId, waits }: { item: Tool; sessionId: st
     <>
       <details
         className={cx("rounded-md border bg-raised", waitsStill ? "border-warn" : "border-line")}
-        open={waitsStill ? true : undefined}
+        open={waitsStill || found ? true : undefined}
       >
         <summary className="flex items-baseline gap-2 px-3 py-1.5">
           <span className="font-mono font-medium">{visible(name)}</span>
-          <span className="min-w-0 grow truncate font-mono text-xs text-muted">
-            {visible(gist(use.input))}
-          </span>
+          <span className="min-w-0 grow truncate font-mono text-xs text-muted">{visible(gist(use.input))}</span>
           <span className={cx("text-xs whitespace-nowrap", result?.is_error ? "text-bad" : "text-muted")}>
             {state(item, waits)}
             {took && ` · ${took}`}
@@ -41,13 +51,13 @@ export function ToolView({ item, sessionId, waits }: { item: Tool; sessionId: st
         <div className="space-y-2 border-line border-t px-3 py-2">
           <Labelled label="input">
             <Preformatted className="max-h-80 overflow-auto font-mono text-xs whitespace-pre-wrap break-words">
-              {visible(JSON.stringify(use.input, null, 2))}
+              <LongText text={input} />
             </Preformatted>
           </Labelled>
           {result && (
             <Labelled label={result.is_error ? "error" : "result"}>
               <Scroll className="max-h-96 overflow-auto font-mono text-xs">
-                <Blocks content={result.content ?? []} plain />
+                <Blocks content={result.content ?? []} look="output" />
               </Scroll>
             </Labelled>
           )}
