@@ -89,7 +89,7 @@ export const pagesOf = (all: Furnished): ConsolePage[] => [
   { name: "session", path: `sessions/${all.session_id}`, shows: "Here is what I found" },
   { name: "approval", path: `sessions/${all.waiting_id}`, shows: "Allow all" },
   { name: "timeline", path: `sessions/${all.session_id}?tab=timeline`, shows: "model request" },
-  { name: "events", path: `sessions/${all.session_id}?tab=events`, shows: "agent.tool_use" },
+  { name: "events", path: `sessions/${all.session_id}?tab=events`, shows: "bash mkdir -p" },
   { name: "outputs", path: `sessions/${all.session_id}?tab=files`, shows: "squares.csv" },
   { name: "details", path: `sessions/${all.session_id}?tab=details`, shows: "may reach" },
   { name: "agents", path: "agents", shows: "Analyst" },

@@ -45,9 +45,29 @@ describe(`a session of ${events} events`, { skip: noBrowser }, () => {
 
     await page.getByRole("link", { name: "Events" }).click();
     await page.getByLabel("Search the events").fill("note 7777 of many");
-    await page.getByText(/^[1-9] of \d+$/).waitFor();
-    await page.getByText("user.message").first().click();
+    await page.getByText(/^[1-9] of [\d,]+$/).waitFor();
+    await page.getByLabel("Of which type").selectOption("user.message");
+    await page.getByRole("option", { name: "user.message note 7777" }).click();
     await page.getByLabel("The chosen event").getByText("note 7777 of many").waitFor();
+    assert.ok((await elements()) < 1_500, `${await elements()} elements`);
+
+    await page.getByRole("link", { name: "Transcript" }).click();
+    await transcript(page)
+      .getByText(`note ${events - 1} of many`)
+      .first()
+      .waitFor();
+    await transcript(page).press("/");
+    const search = page.getByLabel("Search the transcript");
+    await search.fill("NOTE 4321 of");
+    await transcript(page).getByText("note 4321 of many").first().waitFor();
+    await page.getByText(/^\d of \d$/).waitFor();
+    await search.fill("of many");
+    await page.getByText(/^10,\d{3} of 10,\d{3}$/).waitFor();
+    await search.press("Enter");
+    await page.getByText(/^1 of 10,\d{3}$/).waitFor();
+    await transcript(page).getByText("note 0 of many").first().waitFor();
+    await search.press("Escape");
+    await search.waitFor({ state: "hidden" });
     assert.ok((await elements()) < 1_500, `${await elements()} elements`);
     assert.deepEqual(troubles, []);
   });

@@ -1,37 +1,55 @@
 import { useMutation } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  useCallback,
+  useDeferredValue,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import type { SessionEvent } from "../../../../src/protocol/events.ts";
 import { ask } from "../../api/request.ts";
-import { visible } from "../../format/text.ts";
+import { count as number } from "../../format/number.ts";
+import { readableJson, visible, visibleJson } from "../../format/text.ts";
+import { eventCurl } from "../../session/curl.ts";
+import { eventsWith, gistOf, wantedIn } from "../../session/search.ts";
 import { Button } from "../../ui/button.tsx";
 import { CopyButton, Id } from "../../ui/copy.tsx";
+import { endHighlight, highlight } from "../../ui/highlight.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
 import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Ago } from "../../ui/time.tsx";
-
-const rowPx = 32;
+import { LongText, Wanted } from "./long-text.tsx";
+import { useSearchKeys } from "./search-bar.tsx";
 
 const route = getRouteApi("/shell/sessions/$sessionId");
+const rowPx = 32;
 
 /** The events as the API has them, to be searched and copied. */
 export function EventList({ events, sessionId }: { events: readonly SessionEvent[]; sessionId: string }) {
-  const [search, setSearch] = useState("");
+  const [text, setText] = useState("");
+  const [type, setType] = useState<string | null>(null);
   // The address says which one is chosen.
   const { event: chosen = null } = route.useSearch();
   const navigate = route.useNavigate();
-  const setChosen = (event: string) =>
+  const setChosen = (event: string | undefined) =>
     void navigate({ search: (before) => ({ ...before, event }), replace: true });
+  const whole = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
+  const input = useRef<HTMLInputElement>(null);
+  useSearchKeys(
+    input,
+    useCallback(() => {}, []),
+  );
   const count = events.length;
+  const wanted = useDeferredValue(wantedIn(text));
   // biome-ignore lint/correctness/useExhaustiveDependencies: the list grows in place
-  const found = useMemo(() => {
-    const wanted = search.trim().toLowerCase();
-    return wanted === ""
-      ? events
-      : events.filter((event) => JSON.stringify(event).toLowerCase().includes(wanted));
-  }, [events, count, search]);
+  const types = useMemo(() => [...new Set(events.map((event) => event.type))].sort(), [events, count]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the list grows in place
+  const found = useMemo(() => eventsWith(events, wanted, type), [events, count, wanted, type]);
   const rows = useVirtualizer({
     count: found.length,
     getScrollElement: () => scroller.current,
@@ -47,71 +65,141 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
     rows.scrollToIndex(place, { align: "center" });
   }, [place, rows]);
   const shown = chosen === null ? undefined : events.find(({ id }) => id === chosen);
+  useEffect(() => {
+    if (whole.current) highlight(whole.current, null, wanted);
+    if (wanted === "") endHighlight();
+  });
+  useEffect(() => endHighlight, []);
+
+  const choose = (n: number) => {
+    const event = found[Math.max(0, Math.min(n, found.length - 1))];
+    if (!event) return;
+    setChosen(event.id);
+    rows.scrollToIndex(found.indexOf(event));
+  };
+  const step = (by: number) => choose(found.findIndex(({ id }) => id === chosen) + by);
+  const onListKey = (event: KeyboardEvent) => {
+    if (event.key === "ArrowDown") step(1);
+    else if (event.key === "ArrowUp") step(-1);
+    else if (event.key === "Home") choose(0);
+    else if (event.key === "End") choose(found.length - 1);
+    else return;
+    event.preventDefault();
+  };
+
   return (
-    <div className="flex h-full flex-col md:flex-row">
-      <div className="flex min-h-0 min-w-0 grow basis-1/2 flex-col">
-        <div className="flex items-center gap-2 border-line border-b p-2">
-          <input
-            type="search"
-            aria-label="Search the events"
-            placeholder="Search"
-            value={search}
-            onChange={(event) => setSearch(event.target.value)}
-            className="grow rounded-md border border-line bg-raised px-2 py-1"
-          />
-          <span className="text-muted tabular-nums" role="status">
-            {found.length === count ? count : `${found.length} of ${count}`}
-          </span>
-        </div>
-        <Scroll ref={scroller} className="min-h-0 grow overflow-auto">
-          <ol className="relative" style={{ height: rows.getTotalSize() }}>
-            {rows.getVirtualItems().map(({ index, key, start }) => {
-              const event = found[index];
-              return (
-                event && (
-                  <li
-                    key={key}
-                    className="absolute inset-x-0 top-0"
-                    style={{ height: rowPx, transform: `translateY(${start}px)` }}
-                  >
-                    <button
-                      type="button"
-                      aria-pressed={event.id === chosen}
+    <Wanted value={wanted}>
+      <div ref={whole} className="flex h-full flex-col md:flex-row">
+        <div className="flex min-h-0 min-w-0 grow basis-1/2 flex-col">
+          <search className="flex flex-wrap items-center gap-2 border-line border-b p-2">
+            <input
+              ref={input}
+              type="search"
+              aria-label="Search the events"
+              placeholder="Search"
+              value={text}
+              onChange={(event) => setText(event.target.value)}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter") return;
+                event.preventDefault();
+                step(event.shiftKey ? -1 : 1);
+              }}
+              className="min-w-28 grow rounded-md border border-line bg-raised px-2 py-1"
+            />
+            <select
+              aria-label="Of which type"
+              value={type ?? ""}
+              onChange={(event) => setType(event.target.value || null)}
+              className="max-w-44 rounded-md border border-line bg-raised px-2 py-1"
+            >
+              <option value="">all types</option>
+              {types.map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+            <span className="text-muted tabular-nums" role="status">
+              {found.length === count ? number(count) : `${number(found.length)} of ${number(count)}`}
+            </span>
+          </search>
+          <Scroll
+            ref={scroller}
+            role="listbox"
+            aria-label="Events"
+            aria-activedescendant={chosen ?? undefined}
+            onKeyDown={onListKey}
+            className="min-h-0 grow overflow-auto"
+          >
+            <div className="relative" role="presentation" style={{ height: rows.getTotalSize() }}>
+              {rows.getVirtualItems().map(({ index, key, start }) => {
+                const event = found[index];
+                return (
+                  event && (
+                    // biome-ignore lint/a11y/useKeyWithClickEvents: the list has the keys
+                    // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus
+                    <div
+                      key={key}
+                      id={event.id}
+                      role="option"
+                      aria-selected={event.id === chosen}
+                      aria-setsize={found.length}
+                      aria-posinset={index + 1}
                       onClick={() => setChosen(event.id)}
-                      className="flex h-full w-full items-center gap-3 px-3 text-left hover:bg-sunken aria-pressed:bg-accent-soft"
+                      className="absolute inset-x-0 top-0 flex cursor-pointer items-center gap-3 px-3 hover:bg-sunken aria-selected:bg-accent-soft"
+                      style={{ height: rowPx, transform: `translateY(${start}px)` }}
                     >
-                      <span className="truncate font-mono text-xs">{event.type}</span>
-                      <span className="grow" />
+                      <span className="shrink-0 font-mono text-xs">{event.type}</span>
+                      <span className="min-w-0 grow truncate text-xs text-muted">
+                        {visible(gistOf(event).slice(0, 200))}
+                      </span>
                       {"processed_at" in event && event.processed_at && (
                         <Ago at={event.processed_at} className="text-xs whitespace-nowrap text-muted" />
                       )}
-                    </button>
-                  </li>
-                )
-              );
-            })}
-          </ol>
-        </Scroll>
+                    </div>
+                  )
+                );
+              })}
+            </div>
+          </Scroll>
+        </div>
+        {shown && <OneEvent event={shown} sessionId={sessionId} close={() => setChosen(undefined)} />}
       </div>
-      {shown && (
-        <section
-          aria-label="The chosen event"
-          className="flex min-h-0 min-w-0 basis-1/2 flex-col border-line border-t md:border-t-0 md:border-l"
-        >
-          <div className="flex flex-wrap items-center gap-2 border-line border-b p-2">
-            <span className="font-mono text-xs">{shown.type}</span>
-            <Id id={shown.id} />
-            <span className="grow" />
-            <ForkButton sessionId={sessionId} eventId={shown.id} />
-            <CopyButton label="copy JSON" text={() => JSON.stringify(shown, null, 2)} />
-            <CopyButton label="copy curl" text={() => curl(sessionId)} />
-          </div>
-          <Preformatted className="min-h-0 grow overflow-auto p-3 font-mono text-xs break-words whitespace-pre-wrap">
-            {visible(JSON.stringify(shown, null, 2))}
-          </Preformatted>
-        </section>
-      )}
-    </div>
+    </Wanted>
+  );
+}
+
+function OneEvent({
+  event,
+  sessionId,
+  close,
+}: {
+  event: SessionEvent;
+  sessionId: string;
+  close: () => void;
+}) {
+  const json = useMemo(() => readableJson(event), [event]);
+  return (
+    <section
+      aria-label="The chosen event"
+      className="flex min-h-0 min-w-0 basis-1/2 flex-col border-line border-t md:border-t-0 md:border-l"
+    >
+      <div className="flex flex-wrap items-center gap-2 border-line border-b p-2">
+        <span className="font-mono text-xs">{event.type}</span>
+        <Id id={event.id} />
+        <span className="grow" />
+        <ForkButton sessionId={sessionId} eventId={event.id} />
+        <CopyButton label="copy JSON" text={() => visibleJson(event, 2)} />
+        <CopyButton label="copy curl" text={() => eventCurl(location.origin, sessionId, event)} />
+        <Button look="quiet" aria-label="Close the event" onClick={close}>
+          ✕
+        </Button>
+      </div>
+      <Preformatted
+        key={event.id}
+        className="min-h-0 grow overflow-auto p-3 font-mono text-xs break-words whitespace-pre-wrap"
+      >
+        <LongText text={json} />
+      </Preformatted>
+    </section>
   );
 }
 
@@ -135,11 +223,3 @@ function ForkButton({ sessionId, eventId }: { sessionId: string; eventId: string
     </>
   );
 }
-
-const curl = (sessionId: string) =>
-  [
-    `curl ${location.origin}/v1/sessions/${sessionId}/events`,
-    `  -H "x-api-key: $DROVER_API_KEY"`,
-    `  -H "anthropic-version: 2023-06-01"`,
-    `  -H "anthropic-beta: managed-agents-2026-04-01"`,
-  ].join(" \\\n");

@@ -42,7 +42,9 @@ export function ToolView({
       >
         <summary className="flex items-baseline gap-2 px-3 py-1.5">
           <span className="font-mono font-medium">{visible(name)}</span>
-          <span className="min-w-0 grow truncate font-mono text-xs text-muted">{visible(gist(use.input))}</span>
+          <span className="min-w-0 grow truncate font-mono text-xs text-muted">
+            {visible(gist(use.input))}
+          </span>
           <span className={cx("text-xs whitespace-nowrap", result?.is_error ? "text-bad" : "text-muted")}>
             {state(item, waits)}
             {took && ` · ${took}`}

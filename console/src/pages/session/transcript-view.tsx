@@ -1,10 +1,14 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { placesOf, wantedIn } from "../../session/search.ts";
 import type { SessionLog } from "../../session/session-log.ts";
 import { Button } from "../../ui/button.tsx";
+import { endHighlight, highlight } from "../../ui/highlight.ts";
 import { Empty } from "../../ui/notice.tsx";
 import { Approvals } from "./approvals.tsx";
 import { ItemView } from "./item-view.tsx";
+import { Wanted } from "./long-text.tsx";
+import { SearchBar, useSearchKeys } from "./search-bar.tsx";
 
 /** Of the messages that wait; they are not many where people speak. */
 const queuedShownMax = 20;
@@ -15,6 +19,7 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
   const scroller = useRef<HTMLDivElement>(null);
   const lastTop = useRef(0);
   const [following, setFollowing] = useState(true);
+  const search = useSearch(log);
   const rows = useVirtualizer({
     count: items.length,
     getScrollElement: () => scroller.current,
@@ -28,6 +33,27 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
     if (following) scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
   }, [following, height, queued.size]);
 
+  const { place, wanted } = search;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the rows are the same ones each time
+  useEffect(() => {
+    if (place === null) return;
+    setFollowing(false);
+    rows.scrollToIndex(place, { align: "center" });
+    // What is folded opens, and what is high is measured, before the word itself can be brought into sight.
+    const timer = setTimeout(() => {
+      const row = scroller.current?.querySelector(`[data-index="${place}"]`) ?? null;
+      const range = scroller.current && highlight(scroller.current, row, wanted);
+      range?.startContainer.parentElement?.scrollIntoView({ block: "center" });
+    }, 60);
+    return () => clearTimeout(timer);
+  }, [place, wanted, search.steps]);
+  // What is in sight changes with each look at it.
+  useEffect(() => {
+    if (wanted === "" || !scroller.current) return endHighlight();
+    highlight(scroller.current, scroller.current.querySelector(`[data-index="${place}"]`), wanted);
+  });
+  useEffect(() => endHighlight, []);
+
   if (items.length === 0 && queued.size === 0)
     return log.connection === "open" ? (
       <Empty title="Nothing has been said yet">Tell the agent below what is to be done.</Empty>
@@ -36,56 +62,129 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
     );
 
   return (
-    <div className="relative flex h-full flex-col">
-      <div
-        ref={scroller}
-        className="min-h-0 grow overflow-y-auto overflow-x-hidden"
-        role="log"
-        aria-label="Transcript"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
-        tabIndex={0}
-        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
-          // What grows beneath the reader is not scrolled away from: that is to go up.
-          if (scrollHeight - scrollTop - clientHeight < 40) setFollowing(true);
-          else if (scrollTop < lastTop.current) setFollowing(false);
-          lastTop.current = scrollTop;
-        }}
-      >
-        <div className="relative mx-auto w-full max-w-4xl" style={{ height }}>
-          {rows.getVirtualItems().map(({ index, key, start }) => {
-            const item = items[index];
-            return (
-              item && (
-                <div
-                  key={key}
-                  data-index={index}
-                  ref={rows.measureElement}
-                  className="absolute inset-x-0 top-0 px-4 py-1.5"
-                  style={{ transform: `translateY(${start}px)` }}
-                >
-                  <ItemView item={item} sessionId={sessionId} waits={waiting.includes(item.id)} />
-                </div>
-              )
-            );
-          })}
-        </div>
-        {[...queued.values()].slice(0, queuedShownMax).map((event) => (
-          <div key={event.id} className="mx-auto max-w-4xl px-4 py-1.5 opacity-60">
-            <ItemView item={{ kind: "message", id: event.id, event }} sessionId={sessionId} waits={false} />
+    <Wanted value={wanted}>
+      <div className="relative flex h-full flex-col">
+        {search.bar}
+        <div
+          ref={scroller}
+          className="min-h-0 grow overflow-y-auto overflow-x-hidden"
+          role="log"
+          aria-label="Transcript"
+          // It is told in words of its own: not each token, and not what is scrolled into sight.
+          aria-live="off"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+          tabIndex={0}
+          onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+            // What grows beneath the reader is not scrolled away from: that is to go up.
+            if (scrollHeight - scrollTop - clientHeight < 40) setFollowing(place === null);
+            else if (scrollTop < lastTop.current) setFollowing(false);
+            lastTop.current = scrollTop;
+          }}
+        >
+          <div className="relative mx-auto w-full max-w-4xl" style={{ height }}>
+            {rows.getVirtualItems().map(({ index, key, start }) => {
+              const item = items[index];
+              return (
+                item && (
+                  <div
+                    key={key}
+                    data-index={index}
+                    ref={rows.measureElement}
+                    className="absolute inset-x-0 top-0 px-4 py-1.5"
+                    style={{ transform: `translateY(${start}px)` }}
+                  >
+                    <ItemView
+                      item={item}
+                      sessionId={sessionId}
+                      waits={waiting.includes(item.id)}
+                      found={index === place}
+                    />
+                  </div>
+                )
+              );
+            })}
           </div>
-        ))}
-        {queued.size > queuedShownMax && (
-          <p className="mx-auto max-w-4xl px-4 py-1.5 text-muted">
-            and {queued.size - queuedShownMax} more that wait
-          </p>
+          {[...queued.values()].slice(0, queuedShownMax).map((event) => (
+            <div key={event.id} className="mx-auto max-w-4xl px-4 py-1.5 opacity-60">
+              <ItemView item={{ kind: "message", id: event.id, event }} sessionId={sessionId} />
+            </div>
+          ))}
+          {queued.size > queuedShownMax && (
+            <p className="mx-auto max-w-4xl px-4 py-1.5 text-muted">
+              and {queued.size - queuedShownMax} more that wait
+            </p>
+          )}
+        </div>
+        {!following && (
+          <Button
+            className="absolute right-4 bottom-3 shadow"
+            onClick={() => {
+              search.leave();
+              setFollowing(true);
+            }}
+          >
+            To the newest
+          </Button>
         )}
+        <Approvals log={log} sessionId={sessionId} />
       </div>
-      {!following && (
-        <Button className="absolute right-4 bottom-3 shadow" onClick={() => setFollowing(true)}>
-          To the newest
-        </Button>
-      )}
-      <Approvals log={log} sessionId={sessionId} />
-    </div>
+    </Wanted>
   );
+}
+
+interface Search {
+  wanted: string;
+  /** Of the item that is looked at, among all; null while none is. */
+  place: number | null;
+  /** Grows with each step, also to the same place. */
+  steps: number;
+  bar: React.ReactNode;
+  leave(): void;
+}
+
+function useSearch(log: SessionLog): Search {
+  const { items } = log.transcript;
+  const [text, setText] = useState<string | null>(null);
+  const [at, setAt] = useState(-1);
+  const [steps, setSteps] = useState(0);
+  const input = useRef<HTMLInputElement>(null);
+  useSearchKeys(
+    input,
+    useCallback(() => setText((before) => before ?? ""), []),
+  );
+  const wanted = useDeferredValue(wantedIn(text ?? ""));
+  const { length } = items;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the items are replaced in place, of which the version tells
+  const places = useMemo(() => placesOf(items, wanted), [items, wanted, length, log.events.length]);
+  // The newest is looked at first, as it is what is in sight.
+  const current = places.length === 0 ? -1 : at < 0 ? places.length - 1 : Math.min(at, places.length - 1);
+  const close = () => {
+    setText(null);
+    setAt(-1);
+  };
+  return {
+    wanted,
+    place: wanted === "" ? null : (places[current] ?? null),
+    steps,
+    leave: close,
+    bar: text !== null && (
+      <SearchBar
+        input={input}
+        label="Search the transcript"
+        text={text}
+        onText={(next) => {
+          setText(next);
+          setAt(-1);
+        }}
+        at={current}
+        found={places.length}
+        of={log.events.length}
+        step={(by) => {
+          setAt((current + by + places.length) % Math.max(1, places.length));
+          setSteps((n) => n + 1);
+        }}
+        close={close}
+      />
+    ),
+  };
 }
