@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, record, table } from "./table.ts";
+import { stripVTControlCharacters } from "node:util";
+import { ago, bytes, dollarsOf, record, table } from "./table.ts";
 
 const plain = { write: () => {} };
 const terminal = { write: () => {}, isTTY: true, columns: 24 };
@@ -23,7 +24,24 @@ test("a terminal has colours, and lines that it has room for", () => {
   const drawn = table(["id", "name"], [[{ text: "s", style: "red" }, "x".repeat(30)]], terminal);
   assert.match(
     drawn,
-    /^\u001b\[2mid\u001b\[22m {2}\u001b\[2mname\u001b\[22m\n\u001b\[31ms \u001b\[39m {2}x{19}…\n$/,
+    /^\u001b\[2mid\u001b\[22m {2}\u001b\[2mname\u001b\[22m\n\u001b\[31ms\u001b\[39m {3}x{19}…\n$/,
+  );
+});
+
+test("the widest column is cut first, never an id or a number, and columns stand beneath each other", () => {
+  const wide = { write: () => {}, isTTY: true, columns: 40 };
+  const rows = [
+    ["sesn_123456", "日本語".repeat(20), 12_345, "3m ago"],
+    ["sesn_2", "e\u0301", 7, "now"],
+  ];
+  assert.equal(
+    stripVTControlCharacters(table(["id", "title", "used", "changed"], rows, wide)),
+    [
+      "id           title         used  changed",
+      "sesn_123456  日本語日本…  12345  3m ago",
+      "sesn_2       e\u0301                7  now",
+      "",
+    ].join("\n"),
   );
 });
 
@@ -60,5 +78,15 @@ test("times are told by their distance, sizes by their magnitude", () => {
     "1.5 KiB",
     "293 KiB",
     "5.0 GiB",
+  ]);
+});
+
+test("money is told in dollars, of which the API has cents", () => {
+  assert.deepEqual(["150", "0", 2.34, "12.5", "250000"].map(dollarsOf), [
+    "$1.50",
+    "$0.00",
+    "$0.0234",
+    "$0.1250",
+    "$2500.00",
   ]);
 });
