@@ -10,6 +10,8 @@ import { byteProgress, mib } from "./byte-progress.ts";
 import { explain } from "./explain.ts";
 import { apiKeyFile, configOrExit, hasOwnFiles, hasOwnStorage } from "./machine.ts";
 import { openOwnPostgres } from "./own-postgres.ts";
+import type { Form } from "./print.ts";
+import { jsonText } from "./terminal.ts";
 import { version } from "./version.ts";
 
 export function backupCommand(): Command {
@@ -19,9 +21,10 @@ export function backupCommand(): Command {
     )
     .argument("<folder>", "a folder that does not exist yet, or is empty")
     .option("--with-master-key", "the key too that opens the secrets in the database")
-    .action(async (folder: string, { withMasterKey = false }: { withMasterKey?: boolean }) => {
+    .option("--json", "print what is in it as JSON")
+    .action(async (folder: string, { withMasterKey = false, json }: { withMasterKey?: boolean } & Form) => {
       try {
-        await backup(configOrExit(), resolve(folder), withMasterKey);
+        await backup(configOrExit(), resolve(folder), { withMasterKey, json });
       } catch (error) {
         process.stderr.write(`drover backup: ${explain(error)}\n`);
         process.exit(1);
@@ -29,7 +32,11 @@ export function backupCommand(): Command {
     });
 }
 
-async function backup(config: Config, folder: string, withMasterKey: boolean): Promise<void> {
+async function backup(
+  config: Config,
+  folder: string,
+  { withMasterKey, json }: { withMasterKey: boolean } & Form,
+): Promise<void> {
   if (config.database_url !== null)
     throw new Error(
       "DATABASE_URL names a database of your own: back it up with PostgreSQL's tools, as docs/DURABILITY.md says",
@@ -62,6 +69,11 @@ async function backup(config: Config, folder: string, withMasterKey: boolean): P
     });
     progress.clear();
     const out = process.stdout;
+    if (json) {
+      const left = { own_files: ownFiles, own_storage: ownStorage };
+      out.write(`${jsonText({ folder, files, bytes, api_key, master_key, ...left, left_out }, 2)}\n`);
+      return;
+    }
     out.write(`backup ${folder}\n`);
     out.write(`  ${files} files, ${mib(bytes)} MiB, read back and compared\n`);
     for (const { path, why } of left_out.slice(0, limits.backup_left_out_named_max))

@@ -4,8 +4,9 @@ import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import type { Pair } from "./certificates.ts";
 import { explain } from "./explain.ts";
+import { type Form, printDrawn } from "./print.ts";
 
-interface CertsOptions {
+interface CertsOptions extends Form {
   days: number;
   host?: string[];
   egress?: string[];
@@ -25,9 +26,12 @@ export function certsCommand(): Command {
       addName,
     )
     .option("--days <number>", "how long the certificates hold", days, 365)
+    .option("--json", "print what was made as an array of JSON")
     .action(async (folder: string, options: CertsOptions) => {
       try {
-        for (const line of await makeFiles(resolve(folder), options)) process.stdout.write(`${line}\n`);
+        printDrawn(options, await makeFiles(resolve(folder), options), (made) =>
+          made.map(({ certificate, key, what }) => `${certificate}  ${key}  ${what}\n`).join(""),
+        );
       } catch (error) {
         process.stderr.write(`drover certs: ${explain(error)}\n`);
         process.exitCode = 1;
@@ -47,21 +51,28 @@ function days(text: string): number {
   throw new InvalidArgumentError(`must be a whole number from 1 to ${caDays}`);
 }
 
-/** What was made, a line each. The serve's is made when it is missing, and again when nobody else is named. */
+interface Made {
+  certificate: string;
+  key: string;
+  /** In words. */
+  what: string;
+}
+
+/** What was made. The serve's is made when it is missing, and again when nobody else is named. */
 async function makeFiles(
   folder: string,
   { days, host: hosts = [], egress = [] }: CertsOptions,
-): Promise<string[]> {
+): Promise<Made[]> {
   // Loaded only here: no other command makes certificates.
   const { makeAuthority, makeCertificate } = await import("./certificates.ts");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const from = new Date(Date.now() - dayMs);
-  const said: string[] = [];
+  const said: Made[] = [];
   const path = (name: string, ending: "crt" | "key") => join(folder, `${name}.${ending}`);
   const write = (name: string, pair: Pair, what: string) => {
     writeFileSync(path(name, "key"), pair.key, { mode: 0o600, flush: true });
     writeFileSync(path(name, "crt"), pair.cert, { mode: 0o644, flush: true });
-    said.push(`${path(name, "crt")}  ${path(name, "key")}  ${what}`);
+    said.push({ certificate: path(name, "crt"), key: path(name, "key"), what });
   };
 
   if (existsSync(path("ca", "crt")) !== existsSync(path("ca", "key")))

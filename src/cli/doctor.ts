@@ -37,7 +37,7 @@ import {
   sayOwnStorage,
 } from "./machine.ts";
 import { modelsLine } from "./models.ts";
-import { painter } from "./terminal.ts";
+import { jsonText, painter, visibleLine } from "./terminal.ts";
 import { weakSettings } from "./weak-settings.ts";
 
 export function doctorCommand(): Command {
@@ -46,7 +46,7 @@ export function doctorCommand(): Command {
     .option("--json", "print the findings as JSON")
     .action(async ({ json }: { json?: boolean }) => {
       const findings = await examine(configOrExit());
-      if (json) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+      if (json) process.stdout.write(`${jsonText(findings, 2)}\n`);
       else print(findings);
       process.exitCode = findings.some((finding) => finding.level === "fail") ? 1 : 0;
     });
@@ -365,5 +365,5 @@ function print(findings: Finding[]): void {
   const paint = painter(process.stdout);
   const marks = { ok: paint("green", "ok  "), warn: paint("yellow", "warn"), fail: paint("red", "fail") };
   for (const { name, level, text } of findings)
-    process.stdout.write(`${marks[level]}  ${name.padEnd(9)} ${text}\n`);
+    process.stdout.write(`${marks[level]}  ${name.padEnd(9)} ${visibleLine(text)}\n`);
 }

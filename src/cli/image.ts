@@ -2,21 +2,21 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { buildImage } from "../hands/images/build.ts";
-import { type Images, openImages } from "../hands/images/images.ts";
+import { type Image, type Images, openImages } from "../hands/images/images.ts";
 import { importImage } from "../hands/images/import.ts";
 import { imageName } from "../protocol/environments.ts";
 import { byteProgress, mib } from "./byte-progress.ts";
 import { explain } from "./explain.ts";
 import { lineProgress } from "./line-progress.ts";
 import { configOrExit, prepareFolders } from "./machine.ts";
+import { type Form, printDrawn, printLine } from "./print.ts";
+import { visibleLine } from "./terminal.ts";
 
-interface BuildArguments {
+interface BuildArguments extends Form {
   suite: string;
   mirror: string;
   include: string[];
 }
-
-const out = process.stdout;
 
 /** What sandboxes of this machine can be made of, instead of the programs that it has itself. */
 export function imageCommand(): Command {
@@ -31,6 +31,7 @@ export function imageCommand(): Command {
         .option("--suite <name>", "the release's code name", word, "bookworm")
         .option("--mirror <url>", "where its packages come from", url, "http://deb.debian.org/debian")
         .option("--include <packages>", "packages to install in it, separated by commas", list, [])
+        .option("--json", "print the image as JSON")
         .action((name: string, options: BuildArguments) =>
           run("build", (...at) => build(name, options, ...at)),
         ),
@@ -40,23 +41,29 @@ export function imageCommand(): Command {
         .description("Make an image of an archive: an OCI image layout, or what `docker save` makes")
         .argument("<name>", "what environments call it", named)
         .argument("<archive>", "the .tar file")
-        .action((name: string, archive: string) =>
-          run("import", (...at) => importArchive(name, resolve(archive), ...at)),
+        .option("--json", "print the image as JSON")
+        .action((name: string, archive: string, form: Form) =>
+          run("import", (...at) => importArchive(name, resolve(archive), form, ...at)),
         ),
     )
     .addCommand(
       new Command("list")
+        .alias("ls")
         .description("List the images of this machine")
-        .action(() => run("list", async (images) => show(images))),
+        .option("--json", "print an array of JSON")
+        .action((form: Form) =>
+          run("list", async (images) => printDrawn(form, images.list().map(about), drawn)),
+        ),
     )
     .addCommand(
       new Command("remove")
         .description("Remove an image that no sandbox uses")
-        .argument("<name>")
-        .action((name: string) =>
+        .argument("<name>", "what environments call it")
+        .option("--json", "print its name as JSON")
+        .action((name: string, form: Form) =>
           run("remove", async (images) => {
             await images.remove(name);
-            out.write(`removed ${name}\n`);
+            printLine(form, { name, removed: true }, `removed ${name}`);
           }),
         ),
     );
@@ -94,7 +101,7 @@ async function build(
     const progress = { begin, passed() {}, say: lines.say };
     const image = await buildImage(images, { name, ...options }, { progress, signal });
     lines.clear();
-    out.write(`${image.name}: ${image.files} files, ${mib(image.bytes)} MiB, from ${image.origin}\n`);
+    printDrawn(options, about(image), madeLine);
   } finally {
     lines.clear();
   }
@@ -103,6 +110,7 @@ async function build(
 async function importArchive(
   name: string,
   archive: string,
+  form: Form,
   images: Images,
   signal: AbortSignal,
 ): Promise<void> {
@@ -111,20 +119,34 @@ async function importArchive(
   try {
     const { image, left_out } = await importImage(images, { name, archive }, { progress, signal });
     progress.clear();
-    out.write(`${image.name}: ${image.files} files, ${mib(image.bytes)} MiB, from ${image.origin}\n`);
-    if (left_out > 0) out.write(`  left out: ${left_out} devices and pipes, which no sandbox can have\n`);
+    printDrawn(form, { ...about(image), left_out }, (made) =>
+      left_out === 0
+        ? madeLine(made)
+        : `${madeLine(made)}  left out: ${left_out} devices and pipes, which no sandbox can have\n`,
+    );
   } finally {
     clearInterval(ticking);
     progress.clear();
   }
 }
 
-function show(images: Images): void {
-  const all = images.list();
-  if (all.length === 0) out.write("no images; sandboxes have the programs of this machine\n");
+type About = Omit<Image, "rootfs">;
+
+/** Where its files lie is the host's affair. */
+const about = ({ rootfs: _, ...image }: Image): About => image;
+
+const madeLine = ({ name, files, bytes, origin }: About): string =>
+  `${visibleLine(`${name}: ${files} files, ${mib(bytes)} MiB, from ${origin}`)}\n`;
+
+function drawn(all: About[]): string {
+  if (all.length === 0) return "no images; sandboxes have the programs of this machine\n";
   const width = Math.max(...all.map(({ name }) => name.length));
-  for (const { name, made_at, bytes, origin } of all)
-    out.write(`${name.padEnd(width)}  ${made_at.slice(0, 10)}  ${mib(bytes).padStart(6)} MiB  ${origin}\n`);
+  return all
+    .map(({ name, made_at, bytes, origin }) => {
+      const size = `${mib(bytes).padStart(6)} MiB`;
+      return `${visibleLine(`${name.padEnd(width)}  ${made_at.slice(0, 10)}  ${size}  ${origin}`)}\n`;
+    })
+    .join("");
 }
 
 function named(text: string): string {

@@ -3,7 +3,7 @@ import { isReady, type ModelsConfig, type ProviderConfig, resolveModel } from ".
 import { addressOf } from "../models/addresses.ts";
 import { type Reached, reach } from "../models/probe.ts";
 import { configOrExit } from "./machine.ts";
-import { painter } from "./terminal.ts";
+import { jsonText, painter, visibleLine } from "./terminal.ts";
 
 export function modelsCommand(): Command {
   return new Command("models")
@@ -18,9 +18,7 @@ export function modelsCommand(): Command {
         providers.map(async (provider) => ({ provider, reached: await reach(provider) })),
       );
       if (isTTY) process.stderr.write("\r\u001b[K");
-      process.stdout.write(
-        json ? `${JSON.stringify(asJson(listed, models), null, 2)}\n` : asText(listed, models),
-      );
+      process.stdout.write(json ? `${jsonText(asJson(listed, models), 2)}\n` : asText(listed, models));
       process.exitCode = listed.some(({ reached }) => reached.state === "unreachable") ? 1 : 0;
     });
 }
@@ -65,7 +63,7 @@ function wordsOf(reached: Reached): string {
     case "missing":
       return `: ${reached.setting} is not set`;
     case "unreachable":
-      return `: ${reached.reason}`;
+      return `: ${visibleLine(reached.reason)}`;
   }
 }
 

@@ -9,15 +9,18 @@ import { byteProgress } from "./byte-progress.ts";
 import { explain } from "./explain.ts";
 import { lockDataDir } from "./lock.ts";
 import { configOrExit, isRoot, prepareFolders } from "./machine.ts";
+import type { Form } from "./print.ts";
+import { jsonText } from "./terminal.ts";
 import { version } from "./version.ts";
 
 export function restoreCommand(): Command {
   return new Command("restore")
     .description("Make an empty data directory (DROVER_DATA_DIR) from a backup")
     .argument("<folder>", "as `drover backup` has written it")
-    .action(async (folder: string) => {
+    .option("--json", "print what it has now as JSON")
+    .action(async (folder: string, form: Form) => {
       try {
-        await restore(configOrExit(), resolve(folder));
+        await restore(configOrExit(), resolve(folder), form);
       } catch (error) {
         process.stderr.write(`drover restore: ${explain(error)}\n`);
         process.exit(1);
@@ -25,7 +28,7 @@ export function restoreCommand(): Command {
     });
 }
 
-async function restore(config: Config, folder: string): Promise<void> {
+async function restore(config: Config, folder: string, { json }: Form): Promise<void> {
   const { data_dir } = config;
   if (config.database_url !== null)
     throw new Error("DATABASE_URL names a database of your own: unset it to restore the embedded one");
@@ -48,6 +51,10 @@ async function restore(config: Config, folder: string): Promise<void> {
     });
     progress.clear();
     const out = process.stdout;
+    if (json) {
+      out.write(`${jsonText({ data_dir, ...restored }, 2)}\n`);
+      return;
+    }
     out.write(`restored ${data_dir}\n`);
     out.write(
       `  ${restored.sessions} sessions and ${restored.files} files, as they were at ${restored.made_at}\n`,

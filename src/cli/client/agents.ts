@@ -1,7 +1,7 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsAgent as Agent } from "@anthropic-ai/sdk/resources/beta/agents/agents";
 import { Command } from "commander";
-import { jsonText } from "../terminal.ts";
+import { type Form, printDrawn, printLine } from "../print.ts";
 import type { ApplyOptions } from "./agents-apply.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { howMany, type ListOptions, pageSize, printList, withList } from "./listed.ts";
@@ -42,10 +42,10 @@ export function agentsCommand(): Command {
     .argument("<agent>", "its id or name")
     .option("--version <n>", "as it was in this version", howMany)
     .action(
-      asking(async (client, named: string, { version, json }: { version?: number; json?: boolean }) => {
+      asking(async (client, named: string, { version, ...form }: { version?: number } & Form) => {
         const id = await agentId(client, named);
         const agent = await client.beta.agents.retrieve(id, version === undefined ? {} : { version });
-        process.stdout.write(json ? `${jsonText(agent, 2)}\n` : shown(agent));
+        printDrawn(form, agent, shown);
       }),
     );
 
@@ -70,9 +70,9 @@ export function agentsCommand(): Command {
   withJson(withServer(agents.command("archive").description("Make no new session of an agent")))
     .argument("<agent>", "its id or name")
     .action(
-      asking(async (client, named: string, { json }: { json?: boolean }) => {
+      asking(async (client, named: string, form: Form) => {
         const agent = await client.beta.agents.archive(await agentId(client, named));
-        process.stdout.write(json ? `${jsonText(agent, 2)}\n` : `${agent.id} is archived\n`);
+        printLine(form, agent, `${agent.id} is archived`);
       }),
     );
   return agents;

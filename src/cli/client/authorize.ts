@@ -3,12 +3,13 @@ import { authorize, type Consent, type Granted } from "../../authorize/authorize
 import type { Discovered } from "../../authorize/discover.ts";
 import { NotAuthorized, shown } from "../../authorize/failed.ts";
 import { listenForRedirect, type Redirect } from "../../authorize/redirect.ts";
+import { type Form, printLine } from "../print.ts";
 import { version } from "../version.ts";
 import { openPage } from "./open-page.ts";
 import { type ClientOptions, ownClient } from "./own-client.ts";
 import { findPlace, storeGranted } from "./store-granted.ts";
 
-export interface AuthorizeOptions extends ClientOptions {
+export interface AuthorizeOptions extends ClientOptions, Form {
   vault?: string;
   issuer?: string;
   name?: string;
@@ -61,7 +62,8 @@ export async function authorizeCommand(
     // It may be another one by now: somebody had time to give their consent.
     const now = await findPlace(client, server, place.vault_id);
     const stored = await storeGranted(client, now, { server, granted, name: options.name ?? null });
-    process.stdout.write(`credential ${stored.id} in vault ${stored.vault_id} for ${server.href}\n`);
+    const line = `credential ${stored.id} in vault ${stored.vault_id} for ${server.href}`;
+    printLine(options, stored, line);
     say(lifeOf(granted));
     return 0;
   } catch (error) {

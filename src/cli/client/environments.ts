@@ -3,7 +3,7 @@ import type { BetaEnvironment } from "@anthropic-ai/sdk/resources/beta/environme
 import { Command } from "commander";
 import type { CreatedEnvironmentKey, EnvironmentKey } from "../../protocol/environment-keys.ts";
 import type { Page } from "../../protocol/page.ts";
-import { jsonText } from "../terminal.ts";
+import { type Form, printDrawn, printLine } from "../print.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
@@ -36,9 +36,9 @@ export function environmentsCommand(): Command {
   withJson(withServer(environments.command("show").description("Show an environment")))
     .argument("<environment>", "its id or name")
     .action(
-      asking(async (client, named: string, { json }: { json?: boolean }) => {
+      asking(async (client, named: string, form: Form) => {
         const environment = await client.beta.environments.retrieve(await environmentId(client, named));
-        process.stdout.write(json ? `${jsonText(environment, 2)}\n` : shown(environment));
+        printDrawn(form, environment, shown);
       }),
     );
 
@@ -46,21 +46,21 @@ export function environmentsCommand(): Command {
     .argument("<name>", "what it is called")
     .option("--self-hosted", "its tools run with workers of your own: drover worker")
     .action(
-      asking(async (client, name: string, options: { selfHosted?: boolean; json?: boolean }) => {
+      asking(async (client, name: string, options: { selfHosted?: boolean } & Form) => {
         const made = await client.beta.environments.create({
           name,
           ...(options.selfHosted && { config: { type: "self_hosted" as const } }),
         });
-        process.stdout.write(options.json ? `${jsonText(made, 2)}\n` : `${made.id}\n`);
+        printLine(options, made, made.id);
       }),
     );
 
   withJson(withServer(environments.command("archive").description("Take no new session in an environment")))
     .argument("<environment>", "its id or name")
     .action(
-      asking(async (client, named: string, { json }: { json?: boolean }) => {
+      asking(async (client, named: string, form: Form) => {
         const environment = await client.beta.environments.archive(await environmentId(client, named));
-        process.stdout.write(json ? `${jsonText(environment, 2)}\n` : `${environment.id} is archived\n`);
+        printLine(form, environment, `${environment.id} is archived`);
       }),
     );
 
@@ -94,12 +94,12 @@ function keysCommand(): Command {
     .argument("<environment>", "its id or name")
     .option("--name <name>", "what it is for")
     .action(
-      asking(async (client, named: string, { name, json }: { name?: string; json?: boolean }) => {
+      asking(async (client, named: string, { name, ...form }: { name?: string } & Form) => {
         const environment = await environmentId(client, named);
         const body = name === undefined ? {} : { name };
         const made = await client.post<CreatedEnvironmentKey>(pathOf(environment), { body });
         process.stderr.write(`key ${made.id} of ${environment}; keep it, it is not shown again\n`);
-        process.stdout.write(json ? `${jsonText(made, 2)}\n` : `${made.key}\n`);
+        printLine(form, made, made.key);
       }),
     );
 
@@ -125,15 +125,17 @@ function keysCommand(): Command {
       }),
     );
 
-  withServer(
-    keys.command("revoke").description("Refuse a key from now on, and all that was given out for it"),
+  withJson(
+    withServer(
+      keys.command("revoke").description("Refuse a key from now on, and all that was given out for it"),
+    ),
   )
     .argument("<environment>", "its id or name")
     .argument("<key>", "the key's id, as list shows it")
     .action(
-      asking(async (client, named: string, id: string) => {
-        await client.delete(`${pathOf(await environmentId(client, named))}/${encodeURIComponent(id)}`);
-        process.stdout.write(`${id} is revoked\n`);
+      asking(async (client, named: string, id: string, form: Form) => {
+        const path = `${pathOf(await environmentId(client, named))}/${encodeURIComponent(id)}`;
+        printLine(form, await client.delete(path), `${id} is revoked`);
       }),
     );
   return keys;

@@ -1,14 +1,21 @@
 import { createReadStream } from "node:fs";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { FileMetadata } from "../../protocol/files.ts";
 import { exits, Failure } from "../exits.ts";
-import { jsonText } from "../terminal.ts";
+import { type Form, printDrawn, printLine } from "../print.ts";
+import { jsonText, visibleLine } from "../terminal.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { howMany, type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { pathIn } from "./outputs.ts";
 import { placeBeneath, saveFile } from "./saving.ts";
 import { sessionId } from "./sessions.ts";
 import { ago, bytes, record, when } from "./table.ts";
+
+interface Download extends Form {
+  output?: string;
+  force?: boolean;
+}
 
 const betas = ["managed-agents-2026-04-01"];
 
@@ -40,9 +47,9 @@ export function filesCommand(): Command {
   withJson(withServer(files.command("show").description("Show what is known of a file")))
     .argument("<file>", "its id")
     .action(
-      asking(async (client, id: string, { json }: { json?: boolean }) => {
+      asking(async (client, id: string, form: Form) => {
         const file = (await client.beta.files.retrieveMetadata(id, { betas })) as unknown as FileMetadata;
-        process.stdout.write(json ? `${jsonText(file, 2)}\n` : shown(file));
+        printDrawn(form, file, shown);
       }),
     );
 
@@ -53,26 +60,31 @@ export function filesCommand(): Command {
     .argument("<path...>", "files of this machine")
     .option("--expires-in <seconds>", "when their content goes", howMany)
     .action(
-      asking(async (client, paths: string[], { expiresIn, json }: { expiresIn?: number; json?: boolean }) => {
+      asking(async (client, paths: string[], { expiresIn, json }: { expiresIn?: number } & Form) => {
         for (const path of paths) {
           const file = await client.files.upload({
             file: createReadStream(path),
             ...(expiresIn !== undefined && { expires_in_seconds: expiresIn }),
           });
-          process.stdout.write(`${json ? jsonText(file) : file.id}\n`);
+          process.stdout.write(`${json ? jsonText(file) : visibleLine(file.id)}\n`);
         }
       }),
     );
 
-  withServer(files.command("download").description("Save a file that a session has made"))
+  withJson(
+    withServer(files.command("download").description("Save a file that a session has made")),
+    "print as JSON where it was saved",
+  )
     .argument("<file>", "its id")
     .addOption(
       new Option("-o, --output <path>", "where to; - is standard output (default: its own name, here)"),
     )
     .option("--force", "replace what is there")
     .action(
-      asking(async (client, id: string, { output, force }: { output?: string; force?: boolean }) => {
+      asking(async (client, id: string, { output, force, json }: Download) => {
         if (output === "-") {
+          if (json)
+            throw new Failure("--json says where the file was saved: name a place with -o", exits.usage);
           if (process.stdout.isTTY)
             throw new Failure("what a file holds is not for a terminal: name a place with -o", exits.usage);
           const { body } = await client.beta.files.download(id, { betas });
@@ -82,17 +94,21 @@ export function filesCommand(): Command {
         const place =
           output ?? placeBeneath(".", (await client.beta.files.retrieveMetadata(id, { betas })).filename);
         await saveFile(client, id, place, { force });
-        process.stderr.write(`${id} is saved as ${place}\n`);
+        if (json) printLine({ json }, { id, path: resolve(place) }, "");
+        else process.stderr.write(`${visibleLine(`${id} is saved as ${place}`)}\n`);
       }),
     );
 
-  withServer(files.command("delete").description("Delete files"))
+  withJson(
+    withServer(files.command("delete").description("Delete files")),
+    "print each answer as a line of JSON",
+  )
     .argument("<file...>", "their ids")
     .action(
-      asking(async (client, ids: string[]) => {
+      asking(async (client, ids: string[], { json }: Form) => {
         for (const id of ids) {
-          await client.beta.files.delete(id, { betas });
-          process.stdout.write(`${id} is deleted\n`);
+          const gone = await client.beta.files.delete(id, { betas });
+          process.stdout.write(`${json ? jsonText(gone) : visibleLine(`${id} is deleted`)}\n`);
         }
       }),
     );

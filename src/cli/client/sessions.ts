@@ -6,12 +6,12 @@ import type {
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Session } from "../../protocol/sessions.ts";
 import { exits, Failure } from "../exits.ts";
-import { jsonText, visibleLine } from "../terminal.ts";
+import { type Form, printDrawn, printLine } from "../print.ts";
 import { agentId } from "./agents.ts";
 import { asking, repeated, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, printList, take, watchItems, withList } from "./listed.ts";
 import type { EventsOptions, TailOptions } from "./session-events.ts";
-import { ago, type Cell, record, table, when } from "./table.ts";
+import { ago, type Cell, cellsLine, dollarsOf, record, table, when } from "./table.ts";
 
 const statuses = ["rescheduling", "running", "idle", "terminated"] as const;
 
@@ -27,7 +27,10 @@ export function sessionsCommand(): Command {
     "Work with sessions: agents at work. Where one is to be named, `last` is the newest",
   );
   const command = (name: string, description: string) =>
-    withServer(sessions.command(name).description(description)).argument("<session>", "its id, or last");
+    withJson(withServer(sessions.command(name).description(description))).argument(
+      "<session>",
+      "its id, or last",
+    );
 
   withList(sessions.command("list").alias("ls").description("List the sessions, newest first"))
     .option("--agent <agent>", "those of this agent, by its id or name")
@@ -40,10 +43,10 @@ export function sessionsCommand(): Command {
     .option("--watch", "show them as they change, until Ctrl-C")
     .action(asking(list));
 
-  withJson(command("show", "Show a session: what it does, what it waits for, what it has used"))
+  command("show", "Show a session: what it does, what it waits for, what it has used")
     .option("--watch", "show it as it changes, until Ctrl-C")
     .action(
-      asking(async (client, named: string, options: { json?: boolean; watch?: boolean }) => {
+      asking(async (client, named: string, options: Form & { watch?: boolean }) => {
         const id = await sessionId(client, named);
         const read = async () => ours(await client.beta.sessions.retrieve(id));
         if (options.watch)
@@ -51,19 +54,23 @@ export function sessionsCommand(): Command {
             {
               read: async () => [await read()],
               draw: ([session]) => (session ? shown(session) : ""),
-              line: (session) => row(session).map(textOfCell).join("  "),
+              line: (session) => cellsLine(row(session)),
             },
             options,
           );
-        const session = await read();
-        process.stdout.write(options.json ? `${jsonText(session, 2)}\n` : shown(session));
+        printDrawn(options, await read(), shown);
       }),
     );
 
   withJson(
-    command("tail", "Show a session's newest events, and those that come, until Ctrl-C"),
+    withServer(
+      sessions
+        .command("tail")
+        .description("Show a session's newest events, and those that come, until Ctrl-C"),
+    ),
     "print each event as a line of JSON",
   )
+    .argument("<session>", "its id, or last")
     .option("-n, --events <n>", "how many of those that are there already", "20")
     .option("--until-idle", "end when the turn does, with its exit code")
     .action(
@@ -83,7 +90,7 @@ export function sessionsCommand(): Command {
       }),
     );
 
-  withJson(command("fork", "Make a session that goes on from any event of this one, and print its id"))
+  command("fork", "Make a session that goes on from any event of this one, and print its id")
     .option("--event <id>", "the last event that it has (default: the newest)")
     .option("--title <text>", "what it is called")
     .action(
@@ -91,7 +98,7 @@ export function sessionsCommand(): Command {
         async (
           client,
           named: string,
-          { event, title, json }: { event?: string; title?: string; json?: boolean },
+          { event, title, ...form }: { event?: string; title?: string } & Form,
         ) => {
           const body = {
             ...(event !== undefined && { event_id: event }),
@@ -99,16 +106,16 @@ export function sessionsCommand(): Command {
           };
           const path = `/v1/sessions/${encodeURIComponent(await sessionId(client, named))}/fork`;
           const fork = await client.post<Session>(path, { body });
-          process.stdout.write(json ? `${jsonText(fork, 2)}\n` : `${fork.id}\n`);
+          printLine(form, fork, fork.id);
         },
       ),
     );
 
   command("interrupt", "Have the agent stop what it does").action(
-    asking(async (client, named: string) => {
+    asking(async (client, named: string, form: Form) => {
       const id = await sessionId(client, named);
-      await client.beta.sessions.events.send(id, { events: [{ type: "user.interrupt" }] });
-      process.stdout.write(`${id} is interrupted\n`);
+      const sent = await client.beta.sessions.events.send(id, { events: [{ type: "user.interrupt" }] });
+      printLine(form, sent.data, `${id} is interrupted`);
     }),
   );
 
@@ -119,34 +126,35 @@ export function sessionsCommand(): Command {
     );
     if (result === "deny") answer.option("--message <text>", "what the agent is told");
     answer.action(
-      asking(async (client, named: string, calls: string[], { message }: { message?: string }) => {
-        const id = await sessionId(client, named);
-        await client.beta.sessions.events.send(id, {
-          events: calls.map((tool_use_id) => ({
-            type: "user.tool_confirmation" as const,
-            tool_use_id,
-            result,
-            ...(message !== undefined && { deny_message: message }),
-          })),
-        });
-        process.stdout.write(`${calls.join(", ")}: ${result === "allow" ? "allowed" : "denied"}\n`);
-      }),
+      asking(
+        async (client, named: string, calls: string[], { message, ...form }: { message?: string } & Form) => {
+          const id = await sessionId(client, named);
+          const sent = await client.beta.sessions.events.send(id, {
+            events: calls.map((tool_use_id) => ({
+              type: "user.tool_confirmation" as const,
+              tool_use_id,
+              result,
+              ...(message !== undefined && { deny_message: message }),
+            })),
+          });
+          printLine(form, sent.data, `${calls.join(", ")}: ${result === "allow" ? "allowed" : "denied"}`);
+        },
+      ),
     );
   }
 
-  withJson(command("archive", "End a session; its history stays")).action(
-    asking(async (client, named: string, { json }: { json?: boolean }) => {
+  command("archive", "End a session; its history stays").action(
+    asking(async (client, named: string, form: Form) => {
       const session = await client.beta.sessions.archive(await sessionId(client, named));
-      process.stdout.write(json ? `${jsonText(session, 2)}\n` : `${session.id} is archived\n`);
+      printLine(form, session, `${session.id} is archived`);
     }),
   );
 
   command("delete", "Delete a session, its log and its files").action(
-    asking(async (client, id: string) => {
+    asking(async (client, id: string, form: Form) => {
       // Not the newest, whichever that may be by now.
       if (id === "last") throw new Failure("delete takes a session's id", exits.usage);
-      await client.beta.sessions.delete(id);
-      process.stdout.write(`${id} is deleted\n`);
+      printLine(form, await client.beta.sessions.delete(id), `${id} is deleted`);
     }),
   );
   return sessions;
@@ -173,7 +181,7 @@ async function list(client: Anthropic, options: ListSessions): Promise<void> {
     {
       read: async () => (await take(all(), options)).items,
       draw: (items) => table(head, items.map(row), process.stdout),
-      line: (session) => row(session).map(textOfCell).join("  "),
+      line: (session) => cellsLine(row(session)),
     },
     options,
   );
@@ -181,8 +189,6 @@ async function list(client: Anthropic, options: ListSessions): Promise<void> {
 
 /** With the fields that the official API does not have; against another server they are not there. */
 const ours = (session: ListedSession) => session as unknown as Session;
-
-const textOfCell = (cell: Cell) => visibleLine(typeof cell === "string" ? cell : cell.text);
 
 function statusOf({ status, archived_at, waiting_for }: Session): Cell {
   if (archived_at !== null) return { text: "archived", style: "dim" };
@@ -217,7 +223,7 @@ function shown(session: Session): string {
       ["vaults", session.vault_ids.join(", ")],
       ["resources", session.resources.map(({ id, type }) => `${id} (${type})`).join(", ")],
       ["tokens", `${tokens} in, ${usage.output_tokens ?? 0} out`],
-      ["list cost", cost ? `${cost.amount} ${cost.currency}` : null],
+      ["list cost", cost ? dollarsOf(cost.amount) : null],
       ["worked", stats.active_seconds === undefined ? null : `${stats.active_seconds} s`],
       ["forked from", from ? `${from.session_id} at ${from.event_id ?? "its beginning"}` : null],
       ["created", when(session.created_at)],

@@ -1,7 +1,7 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import type { Skill } from "@anthropic-ai/sdk/resources/skills/skills";
 import { Command } from "commander";
-import { jsonText } from "../terminal.ts";
+import { type Form, printLine } from "../print.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
@@ -54,24 +54,20 @@ export function skillsCommand(): Command {
     .argument("<folder>", "the folder with SKILL.md")
     .option("--name <text>", "what people see of a new skill as its name")
     .action(
-      asking(async (client, folder: string, { name, json }: { name?: string; json?: boolean }) => {
+      asking(async (client, folder: string, { name, ...form }: { name?: string } & Form) => {
         const { pushSkill } = await import("./skills-push.ts");
         const { skill_id, version_id, is_new } = await pushSkill(client, folder, name);
-        process.stdout.write(
-          json
-            ? `${jsonText({ skill_id, version_id, is_new }, 2)}\n`
-            : `${skill_id} ${is_new ? "is made" : "has a new version"}: ${version_id}\n`,
-        );
+        const line = `${skill_id} ${is_new ? "is made" : "has a new version"}: ${version_id}`;
+        printLine(form, { skill_id, version_id, is_new }, line);
       }),
     );
 
-  withServer(skills.command("delete").description("Delete a skill with all of its versions"))
+  withJson(withServer(skills.command("delete").description("Delete a skill with all of its versions")))
     .argument("<skill>", "its id or display name")
     .action(
-      asking(async (client, named: string) => {
+      asking(async (client, named: string, form: Form) => {
         const id = await skillId(client, named);
-        await client.skills.delete(id);
-        process.stdout.write(`${id} is deleted\n`);
+        printLine(form, await client.skills.delete(id), `${id} is deleted`);
       }),
     );
   return skills;

@@ -4,8 +4,8 @@ import type { BetaManagedAgentsVault as Vault } from "@anthropic-ai/sdk/resource
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "../../limits.ts";
 import { isScope } from "../../tools/mcp/challenge.ts";
+import { type Form, printDrawn, printLine } from "../print.ts";
 import { serverUrl } from "../server-url.ts";
-import { jsonText } from "../terminal.ts";
 import { asking, repeated, withJson, withServer } from "./at-server.ts";
 import type { AuthorizeOptions } from "./authorize.ts";
 import { type ListOptions, pageSize, printList, withList } from "./listed.ts";
@@ -41,22 +41,20 @@ export function vaultsCommand(): Command {
   withJson(withServer(vaults.command("show").description("Show a vault and its credentials, never a secret")))
     .argument("<vault>", "its id or name")
     .action(
-      asking(async (client, named: string, { json }: { json?: boolean }) => {
+      asking(async (client, named: string, form: Form) => {
         const id = await vaultId(client, named);
         const vault = await client.beta.vaults.retrieve(id);
         const credentials = await Array.fromAsync(client.beta.vaults.credentials.list(id));
-        process.stdout.write(
-          json ? `${jsonText({ ...vault, credentials }, 2)}\n` : shown(vault, credentials),
-        );
+        printDrawn(form, { ...vault, credentials }, shown);
       }),
     );
 
   withJson(withServer(vaults.command("create").description("Make a vault, and print its id")))
     .argument("<name>", "what it is called")
     .action(
-      asking(async (client, display_name: string, { json }: { json?: boolean }) => {
+      asking(async (client, display_name: string, form: Form) => {
         const vault = await client.beta.vaults.create({ display_name });
-        process.stdout.write(json ? `${jsonText(vault, 2)}\n` : `${vault.id}\n`);
+        printLine(form, vault, vault.id);
       }),
     );
 
@@ -86,15 +84,11 @@ export function vaultsCommand(): Command {
       "\n  printenv STRIPE_KEY | drover vaults set Alice STRIPE_KEY --host api.stripe.com\n  drover vaults set Alice https://mcp.example.com/mcp",
     )
     .action(
-      asking(async (client, named: string, what: string, options: SetOptions & { json?: boolean }) => {
+      asking(async (client, named: string, what: string, options: SetOptions & Form) => {
         const { setSecret } = await import("./vaults-set.ts");
         const vault = await vaultId(client, named);
         const { credential, is_new } = await setSecret(client, vault, what, options);
-        process.stdout.write(
-          options.json
-            ? `${jsonText(credential, 2)}\n`
-            : `${credential.id} ${is_new ? "is in" : "is changed in"} ${vault}\n`,
-        );
+        printLine(options, credential, `${credential.id} ${is_new ? "is in" : "is changed in"} ${vault}`);
       }),
     );
 
@@ -112,28 +106,35 @@ export function vaultsCommand(): Command {
       }),
     );
 
-  withServer(
-    vaults
-      .command("archive")
-      .description("Destroy the secrets of a vault, or of one credential, and keep the record"),
+  withJson(
+    withServer(
+      vaults
+        .command("archive")
+        .description("Destroy the secrets of a vault, or of one credential, and keep the record"),
+    ),
   )
     .argument("<vault>", "its id or name")
     .argument("[credential]", "the credential's id, as show has it")
     .action(
-      asking(async (client, named: string, credential: string | undefined) => {
+      asking(async (client, named: string, credential: string | undefined, form: Form) => {
         const vault_id = await vaultId(client, named);
-        if (credential === undefined) await client.beta.vaults.archive(vault_id);
-        else await client.beta.vaults.credentials.archive(credential, { vault_id });
-        process.stdout.write(`${credential ?? vault_id} is archived\n`);
+        const archived =
+          credential === undefined
+            ? await client.beta.vaults.archive(vault_id)
+            : await client.beta.vaults.credentials.archive(credential, { vault_id });
+        printLine(form, archived, `${archived.id} is archived`);
       }),
     );
 
-  withServer(
-    vaults
-      .command("authorize")
-      .description(
-        "Have an MCP server authorized in the browser, and put the credential into a vault. It replaces the one that is there",
-      ),
+  withJson(
+    withServer(
+      vaults
+        .command("authorize")
+        .description(
+          "Have an MCP server authorized in the browser, and put the credential into a vault. It replaces the one that is there",
+        ),
+    ),
+    "print the credential as JSON",
   )
     .argument("<mcp-url>", "the MCP server's address, as agents have it", serverUrl)
     .option("--vault <vault>", "where to (default: the one that there is, or a new one)")
@@ -191,7 +192,13 @@ export const vaultId = (client: Anthropic, named: string): Promise<string> =>
       yield { id, name: display_name };
   });
 
-function shown({ id, display_name, archived_at, created_at }: Vault, credentials: Credential[]): string {
+function shown({
+  id,
+  display_name,
+  archived_at,
+  created_at,
+  credentials,
+}: Vault & { credentials: Credential[] }): string {
   const about = record(
     [
       ["id", id],
