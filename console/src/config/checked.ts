@@ -1,4 +1,8 @@
 import type { z } from "zod";
+import { problemsWith } from "../../../src/protocol/problems.ts";
+import { Problem } from "../api/request.ts";
+import { brokenAt } from "./json-place.ts";
+import { isObject } from "./merge.ts";
 
 /** A request's body as it is written by hand: JSON, held against the server's own schema. */
 
@@ -6,31 +10,51 @@ export interface Mistake {
   /** Such as `tools.0.name`; empty for the whole. */
   path: string;
   message: string;
+  /** Where the text is no JSON. */
+  at?: number;
 }
 
 export type Body = Record<string, unknown>;
 
 export const written = (body: unknown): string => JSON.stringify(body, null, 2);
 
-/** `body` is null when the text is no object of JSON. */
-export function checked(text: string, schema: z.ZodType): { body: Body | null; mistakes: Mistake[] } {
+/** `body` is null when the text is no object of JSON. Without a schema, only that is looked at. */
+export function checked(text: string, schema: z.ZodType | null): { body: Body | null; mistakes: Mistake[] } {
   let body: unknown;
   try {
     body = JSON.parse(text);
-  } catch (error) {
-    return { body: null, mistakes: [{ path: "", message: (error as Error).message }] };
+  } catch {
+    return { body: null, mistakes: [{ path: "", ...(brokenAt(text) ?? { message: "is no JSON" }) }] };
   }
-  if (typeof body !== "object" || body === null || Array.isArray(body))
-    return { body: null, mistakes: [{ path: "", message: "must be an object" }] };
-  const { error } = schema.safeParse(body);
-  return {
-    body: body as Body,
-    mistakes: (error?.issues ?? []).map(({ path, message }) => ({ path: path.join("."), message })),
-  };
+  if (!isObject(body)) return { body: null, mistakes: [{ path: "", message: "must be an object" }] };
+  const mistakes = schema
+    ? problemsWith(schema, body).map(({ path, message }) => ({ path: path.join("."), message }))
+    : [];
+  return { body, mistakes };
 }
 
-export const mistakeAt = (mistakes: readonly Mistake[], path: string): string | undefined =>
-  mistakes.find((one) => one.path === path || one.path.startsWith(`${path}.`))?.message;
+export const isAt = (path: string, place: string): boolean => path === place || path.startsWith(`${place}.`);
+
+/** What is said of a field; of what lies within it, with where. */
+export function mistakeAt(mistakes: readonly Mistake[], place: string): string | undefined {
+  const said = mistakes
+    .filter(({ path }) => isAt(path, place))
+    .map(({ path, message }) => (path === place ? message : `${path.slice(place.length + 1)}: ${message}`));
+  return said.length > 0 ? said.join("; ") : undefined;
+}
+
+/** What the server has refused, at the fields that it names; null where it names none. */
+export function refusedFields(error: unknown, fields: readonly string[]): Mistake[] | null {
+  if (!(error instanceof Problem) || error.status !== 400) return null;
+  const mistakes = error.message.split("; ").map((text) => {
+    const [, path, message] = /^([a-z_]\w*(?:\.[^\s:]+)*): (.*)$/s.exec(text) ?? [];
+    return path !== undefined && message !== undefined && fields.includes(path.split(".")[0] ?? "")
+      ? { path, message }
+      : null;
+  });
+  const found = mistakes.flatMap((mistake) => mistake ?? []);
+  return found.length > 0 && found.length === mistakes.length ? found : null;
+}
 
 /** What a client would send to make a thing as it is: `fields` of it, without those that say nothing. */
 export function bodyOf(thing: object, fields: readonly string[]): Body {
@@ -43,12 +67,23 @@ export function bodyOf(thing: object, fields: readonly string[]): Body {
   );
 }
 
-/** An update that leaves the thing as `after` says: what was there before and is not any more is cleared. */
-export const updateOf = (before: Body, after: Body): Body => ({
-  ...Object.fromEntries(
-    Object.keys(before)
-      .filter((name) => !(name in after))
+/** The names of `before` that are not in `after`, each with null: what an update clears. */
+const cleared = (before: unknown, after: unknown): Body =>
+  Object.fromEntries(
+    Object.keys(isObject(before) ? before : {})
+      .filter((name) => !isObject(after) || !(name in after))
       .map((name) => [name, null]),
-  ),
-  ...after,
-});
+  );
+
+/** An update that leaves the thing as `after` says: what was there before and is not any more is cleared, of its metadata too. */
+export function updateOf(before: Body, after: Body): Body {
+  const { metadata } = after;
+  return {
+    ...cleared(before, after),
+    ...after,
+    ...((metadata === undefined || isObject(metadata)) &&
+      (before.metadata !== undefined || metadata !== undefined) && {
+        metadata: { ...cleared(before.metadata, metadata), ...(isObject(metadata) ? metadata : {}) },
+      }),
+  };
+}

@@ -1,96 +1,122 @@
-import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Agent } from "../../../src/protocol/agents.ts";
 import { agentFields } from "../agent/agent-config.ts";
 import { startScratch } from "../agent/scratch.ts";
-import { listOptions, oneOptions } from "../api/resources.ts";
-import { bodyOf, written } from "../config/checked.ts";
+import { ask } from "../api/request.ts";
+import { oneOptions } from "../api/resources.ts";
+import { type Body, bodyOf, written } from "../config/checked.ts";
 import { visible } from "../format/text.ts";
 import { Button } from "../ui/button.tsx";
+import { ConfirmButton } from "../ui/confirm.tsx";
 import { Id } from "../ui/copy.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Preformatted } from "../ui/scroll.tsx";
 import { Ago } from "../ui/time.tsx";
 import { AgentEditor } from "./agent/agent-editor.tsx";
-import { Difference } from "./agent/difference.tsx";
+import { Versions } from "./agent/versions.tsx";
 import { Page } from "./page.tsx";
 
 const route = getRouteApi("/shell/agents/$agentId");
 
 export function AgentPage() {
   const { agentId } = route.useParams();
+  // Whoever goes to another agent begins with a page of its own.
+  return <AgentView key={agentId} agentId={agentId} />;
+}
+
+function AgentView({ agentId }: { agentId: string }) {
   const path = `/v1/agents/${encodeURIComponent(agentId)}`;
+  const queries = useQueryClient();
   const agent = useQuery(oneOptions<Agent>(path));
   const [saved, setSaved] = useState<number | null>(null);
+  const [offered, setOffered] = useState<Body | null>(null);
   const navigate = useNavigate();
   const scratch = useMutation({
     mutationFn: () => startScratch(agentId),
     onSuccess: ({ id }) => navigate({ to: "/sessions/$sessionId", params: { sessionId: id } }),
   });
-  if (agent.error) return <ProblemNotice error={agent.error} retry={() => agent.refetch()} />;
-  if (!agent.data) return <p className="p-4 text-muted">Loading…</p>;
+  if (!agent.data)
+    return agent.error ? (
+      <div className="p-4">
+        <ProblemNotice error={agent.error} retry={() => agent.refetch()} />
+      </div>
+    ) : (
+      <p className="p-4 text-muted">Loading…</p>
+    );
+  const { name, version, archived_at, updated_at } = agent.data;
   return (
     <Page
-      title={visible(agent.data.name)}
+      title={visible(name)}
       actions={
         <>
           <Id id={agentId} />
+          <span className="text-muted">
+            version {version}, <Ago at={updated_at} />
+          </span>
           <Link to="/sessions" search={{ agent_id: agentId }} className="text-accent underline">
             Its sessions
           </Link>
-          <Button busy={scratch.isPending} onClick={() => scratch.mutate()}>
-            Try it
-          </Button>
+          {archived_at === null && (
+            <>
+              <Button busy={scratch.isPending} onClick={() => scratch.mutate()}>
+                Try it
+              </Button>
+              <ConfirmButton
+                label="Archive"
+                title={`Archive ${visible(name)}?`}
+                confirmLabel="Archive it"
+                act={async () => {
+                  const archived = await ask<Agent>(`${path}/archive`, { method: "POST", body: {} });
+                  queries.setQueryData([path], archived);
+                  void queries.invalidateQueries({ queryKey: ["/v1/agents"] });
+                }}
+              >
+                <p>
+                  It starts no more sessions and cannot be changed any more. Sessions that have it go on, and
+                  its versions can still be read. This cannot be taken back.
+                </p>
+              </ConfirmButton>
+            </>
+          )}
         </>
       }
     >
-      {scratch.error && <ProblemNotice error={scratch.error} />}
-      {saved !== null && <Notice className="mb-3">Saved as version {saved}. New sessions use it.</Notice>}
-      {agent.data.archived_at ? (
-        <Notice tone="warn">
-          This agent is archived: it starts no more sessions, and cannot be changed.
-        </Notice>
+      {scratch.error && (
+        <div className="mb-3">
+          <ProblemNotice error={scratch.error} />
+        </div>
+      )}
+      {saved !== null && (
+        <Notice className="mb-3">Saved as version {saved}. New sessions use it; “Try it” starts one.</Notice>
+      )}
+      {archived_at !== null ? (
+        <>
+          <Notice tone="warn">
+            This agent was archived <Ago at={archived_at} />: it starts no more sessions, and cannot be
+            changed.
+          </Notice>
+          <Preformatted className="mt-3 max-h-[70dvh] overflow-auto rounded-md border border-line bg-raised p-3 font-mono text-xs">
+            {visible(written(bodyOf(agent.data, agentFields)))}
+          </Preformatted>
+        </>
       ) : (
-        <AgentEditor
-          key={agent.data.version}
-          agent={agent.data}
-          onSaved={({ version }) => setSaved(version)}
-        />
+        <AgentEditor agent={agent.data} offered={offered} onSaved={({ version: made }) => setSaved(made)} />
       )}
-      <Versions path={path} />
+      <Versions
+        path={path}
+        current={version}
+        offer={
+          archived_at === null
+            ? (body) => {
+                setOffered(body);
+                setSaved(null);
+                window.scrollTo({ top: 0 });
+              }
+            : null
+        }
+      />
     </Page>
-  );
-}
-
-function Versions({ path }: { path: string }) {
-  const versions = useInfiniteQuery(listOptions<Agent>(`${path}/versions`));
-  const [chosen, setChosen] = useState<number | null>(null);
-  const all = versions.data ?? [];
-  const place = all.findIndex(({ version }) => version === chosen);
-  const shown = all[place];
-  const before = all[place + 1];
-  return (
-    <section className="mt-8">
-      <h2 className="mb-2 font-semibold">Versions</h2>
-      <ul className="flex flex-wrap gap-1">
-        {all.map(({ version, updated_at }) => (
-          <li key={version}>
-            <Button
-              aria-pressed={version === chosen}
-              onClick={() => setChosen(version === chosen ? null : version)}
-            >
-              v{version} <Ago at={updated_at} className="text-muted" />
-            </Button>
-          </li>
-        ))}
-      </ul>
-      {shown && (
-        <Difference
-          before={before ? written(bodyOf(before, agentFields)) : ""}
-          after={written(bodyOf(shown, agentFields))}
-          label={before ? `What version ${shown.version} changed` : `Version ${shown.version}`}
-        />
-      )}
-    </section>
   );
 }

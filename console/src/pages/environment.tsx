@@ -1,11 +1,17 @@
-import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Environment } from "../../../src/protocol/environments.ts";
+import { ask } from "../api/request.ts";
 import { oneOptions } from "../api/resources.ts";
+import { written } from "../config/checked.ts";
+import { environmentBody } from "../environment/environment-config.ts";
 import { visible } from "../format/text.ts";
+import { ConfirmButton } from "../ui/confirm.tsx";
 import { Id } from "../ui/copy.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Preformatted } from "../ui/scroll.tsx";
+import { Ago } from "../ui/time.tsx";
 import { EnvironmentEditor } from "./environment/environment-editor.tsx";
 import { WorkQueue } from "./environment/work-queue.tsx";
 import { WorkerKeys } from "./environment/worker-keys.tsx";
@@ -15,28 +21,80 @@ const route = getRouteApi("/shell/environments/$environmentId");
 
 export function EnvironmentPage() {
   const { environmentId } = route.useParams();
-  const environment = useQuery(
-    oneOptions<Environment>(`/v1/environments/${encodeURIComponent(environmentId)}`),
-  );
+  return <EnvironmentView key={environmentId} environmentId={environmentId} />;
+}
+
+function EnvironmentView({ environmentId }: { environmentId: string }) {
+  const path = `/v1/environments/${encodeURIComponent(environmentId)}`;
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const environment = useQuery(oneOptions<Environment>(path));
   const [saved, setSaved] = useState(false);
-  if (environment.error)
-    return <ProblemNotice error={environment.error} retry={() => environment.refetch()} />;
-  if (!environment.data) return <p className="p-4 text-muted">Loading…</p>;
+  if (!environment.data)
+    return environment.error ? (
+      <div className="p-4">
+        <ProblemNotice error={environment.error} retry={() => environment.refetch()} />
+      </div>
+    ) : (
+      <p className="p-4 text-muted">Loading…</p>
+    );
+  const { name, archived_at, updated_at, config } = environment.data;
+  const changed = () => queries.invalidateQueries({ queryKey: ["/v1/environments"] });
   return (
-    <Page title={visible(environment.data.name)} actions={<Id id={environmentId} />}>
+    <Page
+      title={visible(name)}
+      actions={
+        <>
+          <Id id={environmentId} />
+          <span className="text-muted">
+            changed <Ago at={updated_at} />
+          </span>
+          {archived_at === null && (
+            <ConfirmButton
+              label="Archive"
+              title={`Archive ${visible(name)}?`}
+              confirmLabel="Archive it"
+              act={async () => {
+                queries.setQueryData([path], await ask(`${path}/archive`, { method: "POST", body: {} }));
+                await changed();
+              }}
+            >
+              <p>
+                It takes no more sessions and cannot be changed any more; those that have it go on. This
+                cannot be taken back.
+              </p>
+            </ConfirmButton>
+          )}
+          <ConfirmButton
+            label="Delete"
+            title={`Delete ${visible(name)}?`}
+            confirmLabel="Delete it"
+            act={async () => {
+              await ask(path, { method: "DELETE" });
+              await changed();
+              await navigate({ to: "/environments" });
+            }}
+          >
+            <p>Only one that no session refers to can be deleted; any other one can be archived.</p>
+          </ConfirmButton>
+        </>
+      }
+    >
       {saved && <Notice className="mb-3">Saved. Sandboxes that start from now on are as it says.</Notice>}
-      {environment.data.archived_at ? (
-        <Notice tone="warn">
-          This environment is archived: it takes no more sessions, and cannot be changed.
-        </Notice>
+      {archived_at !== null ? (
+        <>
+          <Notice tone="warn">
+            This environment was archived <Ago at={archived_at} />: it takes no more sessions, and cannot be
+            changed.
+          </Notice>
+          <Preformatted className="mt-3 max-h-[70dvh] overflow-auto rounded-md border border-line bg-raised p-3 font-mono text-xs">
+            {visible(written(environmentBody(environment.data)))}
+          </Preformatted>
+        </>
       ) : (
-        <EnvironmentEditor
-          key={environment.data.updated_at}
-          environment={environment.data}
-          onSaved={() => setSaved(true)}
-        />
+        <EnvironmentEditor environment={environment.data} onSaved={() => setSaved(true)} />
       )}
-      {environment.data.config.type === "self_hosted" && (
+      {config.type === "self_hosted" && (
         <>
           <WorkQueue environmentId={environmentId} />
           <WorkerKeys environmentId={environmentId} />

@@ -5,6 +5,7 @@ import type { Vault } from "../../../src/protocol/vaults.ts";
 import { ask } from "../api/request.ts";
 import { listOptions } from "../api/resources.ts";
 import { visible } from "../format/text.ts";
+import { WithArchived } from "../ui/archived.tsx";
 import { Button } from "../ui/button.tsx";
 import { Id } from "../ui/copy.tsx";
 import { Dialog } from "../ui/dialog.tsx";
@@ -15,7 +16,8 @@ import { Ago } from "../ui/time.tsx";
 import { Page } from "./page.tsx";
 
 export function VaultsPage() {
-  const list = useInfiniteQuery(listOptions<Vault>("/v1/vaults"));
+  const [archived, setArchived] = useState(false);
+  const list = useInfiniteQuery(listOptions<Vault>("/v1/vaults", archived ? { include_archived: true } : {}));
   const [making, setMaking] = useState(false);
   const create = (
     <Button look="primary" onClick={() => setMaking(true)}>
@@ -23,16 +25,24 @@ export function VaultsPage() {
     </Button>
   );
   return (
-    <Page title="Vaults" actions={create}>
+    <Page
+      title="Vaults"
+      actions={
+        <>
+          <WithArchived value={archived} onChange={setArchived} />
+          {create}
+        </>
+      }
+    >
       {list.error && <ProblemNotice error={list.error} retry={() => list.refetch()} />}
-      {list.data?.length === 0 && (
+      {list.data?.length === 0 && !archived && (
         <Empty title="No vaults yet">
           A vault holds credentials that sessions use and never see: for MCP servers, for hosts that commands
           call, for git. Nobody can read one back.
         </Empty>
       )}
       <ul className="divide-y divide-line rounded-lg border border-line bg-raised empty:hidden">
-        {list.data?.map(({ id, display_name, updated_at }) => (
+        {list.data?.map(({ id, display_name, updated_at, archived_at }) => (
           <li key={id} className="flex items-center gap-3 px-3 py-2 hover:bg-sunken">
             <div className="min-w-0 grow">
               <Link to="/vaults/$vaultId" params={{ vaultId: id }} className="block truncate font-medium">
@@ -40,6 +50,7 @@ export function VaultsPage() {
               </Link>
               <Id id={id} className="-ml-1" />
             </div>
+            {archived_at !== null && <span className="text-muted">archived</span>}
             <Ago at={updated_at} className="text-muted" />
           </li>
         ))}

@@ -24,7 +24,7 @@ export function Dialog({
       ref={ref}
       aria-labelledby={titleId}
       onClose={onClose}
-      className="w-full max-w-lg rounded-lg border border-line bg-raised p-0 text-ink shadow-xl backdrop:bg-black/40"
+      className="w-[calc(100%-1.5rem)] max-w-lg rounded-lg border border-line bg-raised p-0 text-ink shadow-xl backdrop:bg-black/40"
     >
       {open && (
         <div className="p-4">

@@ -1,4 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
+import { useMemo } from "react";
 import type { Agent } from "../../../../src/protocol/agents.ts";
 import { agentFields } from "../../agent/agent-config.ts";
 import { ask } from "../../api/request.ts";
@@ -12,34 +13,45 @@ const schema = async () => (await import("../../../../src/protocol/agents.ts")).
 export function AgentEditor({
   agent,
   initial,
+  offered,
   onSaved,
 }: {
   /** The one that is changed; null for a new one. */
   agent: Agent | null;
   /** Of a new one. */
   initial?: Body;
+  offered?: Body | null;
   onSaved: (agent: Agent) => void;
 }) {
   const queries = useQueryClient();
-  const before = agent ? bodyOf(agent, agentFields) : (initial ?? {});
+  const stored = useMemo(() => agent && storedOf(agent), [agent]);
   return (
     <ConfigEditor
-      initial={before}
+      stored={stored}
+      initial={initial}
+      fields={agentFields}
       schema={schema}
       form={(props) => <AgentForm {...props} />}
       saveLabel={agent ? `Save as version ${agent.version + 1}` : "Create"}
-      save={async (body) => {
+      offered={offered}
+      look={agent ? () => queries.invalidateQueries({ queryKey: [`/v1/agents/${agent.id}`] }) : undefined}
+      save={async (body, base) => {
         const saved = agent
           ? // Nobody else's change is written over: the server compares the version.
             await ask<Agent>(`/v1/agents/${agent.id}`, {
               method: "POST",
-              body: { ...updateOf(before, body), version: agent.version },
+              body: { ...updateOf(base.body, body), version: base.mark },
             })
           : await ask<Agent>("/v1/agents", { method: "POST", body });
+        const key = [`/v1/agents/${saved.id}`];
+        await queries.cancelQueries({ queryKey: key });
+        queries.setQueryData(key, saved);
         void queries.invalidateQueries({ queryKey: ["/v1/agents"] });
-        queries.setQueryData([`/v1/agents/${saved.id}`], saved);
-        onSaved(saved);
+        void queries.invalidateQueries({ queryKey: [`/v1/agents/${saved.id}/versions`] });
+        return { stored: storedOf(saved), onceSaved: () => onSaved(saved) };
       }}
     />
   );
 }
+
+const storedOf = (agent: Agent) => ({ body: bodyOf(agent, agentFields), mark: agent.version });

@@ -1,9 +1,11 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Work, WorkQueueStats } from "../../../../src/protocol/work.ts";
+import { ask } from "../../api/request.ts";
 import { listOptions, oneOptions } from "../../api/resources.ts";
 import { count } from "../../format/number.ts";
 import { shortId, visible } from "../../format/text.ts";
+import { ConfirmButton } from "../../ui/confirm.tsx";
 import { More } from "../../ui/more.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
 import { Table } from "../../ui/table.tsx";
@@ -34,7 +36,7 @@ export function WorkQueue({ environmentId }: { environmentId: string }) {
       )}
       {list.data && list.data.length > 0 && (
         <Table
-          head={["session", "state", "worker", "heard", "made"]}
+          head={["session", "state", "worker", "heard", "made", ""]}
           rows={list.data.map(
             ({ id, data: { id: sessionId }, state, worker_id, worker_seen_at, created_at }) => ({
               key: id,
@@ -51,10 +53,36 @@ export function WorkQueue({ environmentId }: { environmentId: string }) {
                 visible(worker_id ?? ""),
                 worker_seen_at && <Ago key="seen" at={worker_seen_at} />,
                 <Ago key="made" at={created_at} />,
+                state === "active" || state === "starting" ? (
+                  <ConfirmButton
+                    key="stop"
+                    label="Stop"
+                    name={`Stop the work of ${shortId(sessionId)}`}
+                    title="Ask the worker to stop?"
+                    confirmLabel="Ask it to stop"
+                    act={async () => {
+                      await ask(`${path}/${id}/stop`, { method: "POST", body: {} });
+                      await list.refetch();
+                    }}
+                  >
+                    <p>
+                      It ends what it does for the session, and gives it back. The session waits for a worker
+                      when it has calls again.
+                    </p>
+                  </ConfirmButton>
+                ) : (
+                  ""
+                ),
               ],
             }),
           )}
         />
+      )}
+      {list.data?.length === 0 && (
+        <p className="text-muted">
+          A session of this environment is here as soon as it has something to do. Make a key below, and start
+          a worker with it: <code className="font-mono">drover worker --environment {environmentId}</code>
+        </p>
       )}
       <More list={list} />
     </section>
