@@ -94,7 +94,7 @@ export const pagesOf = (all: Furnished): ConsolePage[] => [
   { name: "details", path: `sessions/${all.session_id}?tab=details`, shows: "may reach" },
   { name: "agents", path: "agents", shows: "Analyst" },
   { name: "agent", path: `agents/${all.agent_id}`, shows: "Save as version" },
-  { name: "new-agent", path: "agents/new", shows: "As JSON" },
+  { name: "new-agent", path: "agents/new", shows: "System prompt" },
   { name: "environments", path: "environments", shows: "our own machines" },
   { name: "environment", path: `environments/${all.environment_id}`, shows: "The network reaches" },
   { name: "self-hosted", path: `environments/${all.self_hosted_id}`, shows: "Keys of workers" },
