@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -80,6 +81,32 @@ test("a key goes to its own server and to no other", async () => {
     assert.deepEqual(await drover.json([...list, "--base-url", `${api.url}/`]), []);
   } finally {
     other.close();
+  }
+});
+
+test("a key is not taken along to where its server redirects", async () => {
+  const heard: unknown[] = [];
+  const elsewhere = createServer((request, response) => {
+    heard.push(request.headers);
+    response.end("{}");
+  }).listen(0, "127.0.0.1");
+  const redirecting = createServer((_, response) => {
+    const { port } = elsewhere.address() as AddressInfo;
+    response.writeHead(307, { location: `http://localhost:${port}/v1/agents` }).end();
+  }).listen(0, "127.0.0.1");
+  await Promise.all([elsewhere, redirecting].map((server) => once(server, "listening")));
+  const url = `http://127.0.0.1:${(redirecting.address() as AddressInfo).port}`;
+  try {
+    const { code, out, err } = await drover([...list, "--base-url", url], {
+      env: { DROVER_API_KEY: testKey },
+    });
+    assert.deepEqual([code, out, heard], [1, "", []]);
+    assert.match(
+      err,
+      /^The server at http\S+ redirects to http:\/\/localhost:\S+: name the address that it has\.\n$/,
+    );
+  } finally {
+    for (const server of [elsewhere, redirecting]) server.close();
   }
 });
 
