@@ -1,35 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
+import { findings } from "./axe.ts";
 import { look, narrow, noBrowser, openBrowser, openWindow, overflow, wide } from "./browser.ts";
 import { type Furnished, furnish, pagesOf } from "./furnish.ts";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-interface Finding {
-  id: string;
-  impact: string;
-  nodes: { html: string }[];
-}
-
-/** What axe finds that is serious or worse. */
-async function findings(page: Page): Promise<string[]> {
-  // The page's own policy lets nobody add a script; this one comes from outside of it.
-  await page.evaluate(axe);
-  const violations = await page.evaluate<Finding[]>("axe.run().then(({ violations }) => violations)");
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(
-      ({ id, nodes }) =>
-        `${id}: ${nodes
-          .map(({ html }) => html)
-          .join(" ")
-          .slice(0, 500)}`,
-    );
-}
 
 describe("every page of the console", { skip: noBrowser }, () => {
   let api: TestServer;

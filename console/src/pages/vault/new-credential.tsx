@@ -1,100 +1,139 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { ask } from "../../api/request.ts";
+import { type Mistake, refusedFields } from "../../config/checked.ts";
 import { Button } from "../../ui/button.tsx";
 import { Field, inputClass } from "../../ui/field.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
-import { Select } from "../../ui/select.tsx";
+import { type Answers, createBody, type Kind, kinds, noAnswers } from "../../vault/credential-auth.ts";
+import { AnswerField, RefreshFields } from "./secret-fields.tsx";
 
-const kinds = {
-  environment_variable: "a variable that commands in sandboxes use",
-  static_bearer: "a token of an MCP server",
-} as const;
-type Kind = keyof typeof kinds;
+const targets: Record<Kind, { label: string; placeholder: string; path: string }> = {
+  environment_variable: { label: "Variable", placeholder: "GITHUB_TOKEN", path: "auth.secret_name" },
+  static_bearer: {
+    label: "Address of the MCP server",
+    placeholder: "https://mcp.example.com/",
+    path: "auth.mcp_server_url",
+  },
+  mcp_oauth: {
+    label: "Address of the MCP server",
+    placeholder: "https://mcp.example.com/",
+    path: "auth.mcp_server_url",
+  },
+};
+const secretPaths: Record<Kind, string> = {
+  environment_variable: "auth.secret_value",
+  static_bearer: "auth.token",
+  mcp_oauth: "auth.access_token",
+};
 
 /** A secret goes to the server and is not kept here: what is shown of it later is that it is there. */
 export function NewCredential({ path, onMade }: { path: string; onMade: () => void }) {
   const [kind, setKind] = useState<Kind>("environment_variable");
-  const [name, setName] = useState("");
-  const [target, setTarget] = useState("");
-  const [hosts, setHosts] = useState("");
-  const [secret, setSecret] = useState("");
+  const [answers, setAnswers] = useState(noAnswers);
+  const [mistakes, setMistakes] = useState<readonly Mistake[]>([]);
   const create = useMutation({
-    mutationFn: () =>
-      ask(`${path}/credentials`, {
-        method: "POST",
-        body: { ...(name && { display_name: name }), auth: authOf(kind, target, hosts, secret) },
-      }),
-    onSuccess() {
-      setSecret("");
+    mutationFn: async () => {
+      const body = createBody(kind, answers);
+      const found = await problemsOf(body);
+      setMistakes(found);
+      if (found.length > 0) return;
+      await ask(`${path}/credentials`, { method: "POST", body });
+      setAnswers(noAnswers);
       onMade();
     },
+    onError: (error) => setMistakes(refusedFields(error, ["auth", "display_name"]) ?? []),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     create.mutate();
   };
+  const set = (changed: Partial<Answers>) => setAnswers((before) => ({ ...before, ...changed }));
+  const props = { answers, mistakes, set };
   const isVariable = kind === "environment_variable";
   return (
     <form onSubmit={submit} className="space-y-3" autoComplete="off">
-      {create.error && <ProblemNotice error={create.error} />}
-      <Select label="Kind" value={kind} choices={kinds} onChange={setKind} />
-      <Field label={isVariable ? "Variable" : "Address of the MCP server"}>
-        {(props) => (
-          <input
-            {...props}
-            required
-            className={`${inputClass} font-mono`}
-            placeholder={isVariable ? "GITHUB_TOKEN" : "https://mcp.example.com/"}
-            value={target}
-            onChange={(event) => setTarget(event.target.value)}
-          />
-        )}
-      </Field>
-      {isVariable && (
-        <Field
-          label="Hosts that it may be sent to"
-          hint="With spaces between them. Without one: to any host."
-        >
-          {(props) => (
-            <input
-              {...props}
-              className={`${inputClass} font-mono`}
-              placeholder="api.github.com"
-              value={hosts}
-              onChange={(event) => setHosts(event.target.value)}
-            />
-          )}
-        </Field>
-      )}
-      <Field label="Secret" hint="It cannot be read back.">
-        {(props) => (
-          <input
-            {...props}
-            required
-            type="password"
-            autoComplete="new-password"
-            className={`${inputClass} font-mono`}
-            value={secret}
-            onChange={(event) => setSecret(event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label="Name" hint="What it is called in lists.">
-        {(props) => (
-          <input
-            {...props}
-            maxLength={255}
+      {create.error && mistakes.length === 0 && <ProblemNotice error={create.error} />}
+      <Field label="Kind">
+        {(about) => (
+          <select
+            {...about}
             className={inputClass}
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-          />
+            value={kind}
+            onChange={(event) => {
+              setKind(event.target.value as Kind);
+              setMistakes([]);
+            }}
+          >
+            {Object.entries(kinds).map(([name, label]) => (
+              <option key={name} value={name}>
+                {label}
+              </option>
+            ))}
+          </select>
         )}
       </Field>
-      <p className="text-muted">
-        An MCP server that wants OAuth is authorized by{" "}
-        <code className="font-mono">drover vaults authorize</code>.
-      </p>
+      <AnswerField {...props} required name="target" {...targets[kind]} />
+      {isVariable && (
+        <>
+          <AnswerField
+            {...props}
+            name="hosts"
+            path="auth.networking"
+            label="Hosts that it may be sent to"
+            hint="With spaces between them. Without one: to any host, which a program that is led astray can name too."
+            placeholder="api.github.com"
+          />
+          <fieldset>
+            <legend className="mb-1 font-medium">Where in a request it may stand</legend>
+            <div className="flex gap-4">
+              {(["in_header", "in_body"] as const).map((name) => (
+                <label key={name} className="flex items-center gap-2">
+                  <input
+                    type="checkbox"
+                    checked={answers[name]}
+                    onChange={(event) => set({ [name]: event.target.checked })}
+                  />
+                  {name === "in_header" ? "headers" : "body"}
+                </label>
+              ))}
+            </div>
+          </fieldset>
+        </>
+      )}
+      <AnswerField
+        {...props}
+        required
+        name="secret"
+        path={secretPaths[kind]}
+        label={kind === "mcp_oauth" ? "Access token" : "Secret"}
+        hint="It cannot be read back."
+        kind="secret"
+      />
+      {kind === "mcp_oauth" && (
+        <>
+          <AnswerField
+            {...props}
+            name="expires_at"
+            path="auth.expires_at"
+            label="Expires"
+            hint="May be left out where nobody knows."
+            kind="datetime-local"
+          />
+          <RefreshFields {...props} />
+          <p className="text-muted">
+            <code className="font-mono">drover vaults authorize</code> gets all of this by itself, with a
+            browser.
+          </p>
+        </>
+      )}
+      <AnswerField
+        {...props}
+        name="display_name"
+        path="display_name"
+        label="Name"
+        hint="What it is called in lists."
+      />
       <Button type="submit" look="primary" busy={create.isPending}>
         Put it into the vault
       </Button>
@@ -102,13 +141,14 @@ export function NewCredential({ path, onMade }: { path: string; onMade: () => vo
   );
 }
 
-function authOf(kind: Kind, target: string, hosts: string, secret: string) {
-  if (kind === "static_bearer") return { type: kind, mcp_server_url: target, token: secret };
-  const allowed_hosts = hosts.split(/[\s,]+/).filter((host) => host !== "");
-  return {
-    type: kind,
-    secret_name: target,
-    secret_value: secret,
-    networking: allowed_hosts.length > 0 ? { type: "limited", allowed_hosts } : { type: "unrestricted" },
-  };
+/** In the words of the server, before anything is sent; no message has anything of a secret. */
+async function problemsOf(body: object): Promise<Mistake[]> {
+  const [{ createCredentialBody }, { problemsWith }] = await Promise.all([
+    import("../../../../src/protocol/credentials.ts"),
+    import("../../../../src/protocol/problems.ts"),
+  ]);
+  return problemsWith(createCredentialBody, body).map(({ path, message }) => ({
+    path: path.join("."),
+    message,
+  }));
 }
