@@ -1,6 +1,5 @@
 /** Those that take longest, each half a minute and more by itself: one that begins last would run on alone. */
 export const longest: readonly string[] = [
-  "test/work-races.test.ts",
   "src/cli/doctor.test.ts",
   "test/crash.test.ts",
   "test/stream.test.ts",
