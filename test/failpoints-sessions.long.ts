@@ -1,0 +1,3 @@
+import { testSessionDeaths } from "./harness/session-deaths.ts";
+
+testSessionDeaths();
