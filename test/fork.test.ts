@@ -9,6 +9,7 @@ import { noCaps } from "../src/config.ts";
 import { listPrices } from "../src/models/price-table.ts";
 import type { ForkSession, Session } from "../src/protocol/sessions.ts";
 import { answerReply, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
+import { isLong } from "./harness/long.ts";
 import { assertExtends } from "./harness/prefix.ts";
 import { startTestServer } from "./harness/server.ts";
 import {
@@ -352,7 +353,11 @@ describe("a fork", () => {
     following.close();
     const events = await listed(client, id);
     assert.ok(events.length > 40, "too little has happened");
+    // Of every kind of event the first one, unless there is time for all.
+    const kinds = new Set<string>();
     for (const [i, event] of events.entries()) {
+      if (!isLong && kinds.has(event.type)) continue;
+      kinds.add(event.type);
       const made = await fork(id, { event_id: event.id });
       const rows = await snapshotOf(api.db, made.id);
       assertRows(rows);

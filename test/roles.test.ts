@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { answerEvents, type FakeAnthropic, sse, startFakeAnthropic, textReply } from "./fakes/anthropic.ts";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { freePort } from "./harness/free-port.ts";
+import { longTest } from "./harness/long.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import { roll } from "./harness/rolling.ts";
@@ -121,7 +122,7 @@ describe("a brain that is stopped gives its sessions back, in the middle of", ()
     return { id, client };
   }
 
-  test("an answer: what was asked is closed, and the next one asks again", async () => {
+  longTest("an answer: what was asked is closed, and the next one asks again", async () => {
     const old = await brain();
     const asked = upstream.requests.length;
     const begun = answerEvents({ blocks: [{ type: "text", text: ["Half an ans"] }] }).slice(0, 4);
@@ -160,7 +161,7 @@ describe("a brain that is stopped gives its sessions back, in the middle of", ()
     await next.stop();
   });
 
-  test("an approval: the call runs once it is allowed, by the next one", async () => {
+  longTest("an approval: the call runs once it is allowed, by the next one", async () => {
     const old = await brain();
     const asking = await prepare(api.client, "simulated", "always_ask");
     const session = await begin(asking, "bash echo run >> runs; cat runs\nthen\nsay done");
@@ -175,16 +176,19 @@ describe("a brain that is stopped gives its sessions back, in the middle of", ()
   });
 });
 
-test("brains that are restarted one after the other hand their sessions over in the middle of turns", async () => {
-  const brains = [await brain(), await brain()];
-  await roll({
-    db: processes.db,
-    servers: [api],
-    async restart(n) {
-      const old = brains[n];
-      brains[n] = await brain();
-      assert.equal(await old?.stop(), 0);
-    },
-  });
-  for (const each of brains) await each.stop();
-});
+longTest(
+  "brains that are restarted one after the other hand their sessions over in the middle of turns",
+  async () => {
+    const brains = [await brain(), await brain()];
+    await roll({
+      db: processes.db,
+      servers: [api],
+      async restart(n) {
+        const old = brains[n];
+        brains[n] = await brain();
+        assert.equal(await old?.stop(), 0);
+      },
+    });
+    for (const each of brains) await each.stop();
+  },
+);

@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { connect } from "../src/cli/client/connection.ts";
 import { playTurn } from "../src/cli/client/session.ts";
 import { freePort } from "./harness/free-port.ts";
+import { longTest } from "./harness/long.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { testKey } from "./harness/server.ts";
 import {
@@ -138,7 +139,7 @@ test("a task is drawn as a tree, and exits 0", async () => {
   assert.equal(code, 0);
 });
 
-test("an environment that is set up shows in the tree", async () => {
+longTest("an environment that is set up shows in the tree", async () => {
   const { environment_id } = await prepareWithSetup(serve.client, talksUntilReleased);
   const run = drover(["--environment", environment_id, "bash echo hello\nthen\nsay done"]);
   await run.line(/setup still here/);
@@ -189,7 +190,7 @@ test("--session goes on in the same session, and draws the new turn alone", asyn
   assert.equal(second.code, 0);
 });
 
-test("colours are for terminals without NO_COLOR, and change nothing else", async () => {
+longTest("colours are for terminals without NO_COLOR, and change nothing else", async () => {
   const task = "bash echo hello\nthen\nsay done";
   const plain = await drover([task]).ended;
   const colourless = await droverOnTerminal(task, { NO_COLOR: "1" }).ended;
@@ -204,7 +205,7 @@ test("colours are for terminals without NO_COLOR, and change nothing else", asyn
   assert.deepEqual(drawn(colourless.out), drawn(plain.out));
 });
 
-test("no output of a tool and no name of one can move the cursor", async () => {
+longTest("no output of a tool and no name of one can move the cursor", async () => {
   const output = "printf '\\033[2J\\033]0;title\\007\\r\\b\\302\\2332J\\177'";
   const task = `bash ${output}\ncall \u001b[2Jtool {"path":"\u009b2J"}\nthen\nsay \u001b[1A`;
   for (const { out } of [await drover([task]).ended, await droverOnTerminal(task, { NO_COLOR: "1" }).ended]) {
@@ -217,7 +218,7 @@ test("no output of a tool and no name of one can move the cursor", async () => {
   assert.ok(json.out.some((line) => JSON.stringify(JSON.parse(line)).includes("\u009b2J\u007f")));
 });
 
-test("serve is killed with -9 and started again: the run finishes and exits 0", async () => {
+longTest("serve is killed with -9 and started again: the run finishes and exits 0", async () => {
   const run = drover([`bash ${heldCommand}\nthen\nsay done`]);
   const workspace = processes.workspace(sessionIn(await run.line(/^session/)));
   await workspace.written("runs");
@@ -257,7 +258,7 @@ test("a turn that ended while the connection was broken is drawn to its end", as
   await elsewhere.kill();
 });
 
-test("a server that does not come back is named as what is missing", async () => {
+longTest("a server that does not come back is named as what is missing", async () => {
   const { id } = await newSession(serve.client, await prepare(serve.client));
   const lost = playTurn(connect(serve.url, testKey), id, `bash ${heldCommand}`, () => {}, { patience_ms: 0 });
   lost.catch(() => {});
@@ -278,7 +279,7 @@ test("Ctrl-C interrupts the agent, and the run ends with its turn", async () => 
   assert.equal((await serve.client.beta.sessions.retrieve(session)).status, "idle");
 });
 
-test("a second Ctrl-C leaves at once, whatever the server does", async () => {
+longTest("a second Ctrl-C leaves at once, whatever the server does", async () => {
   const run = drover([`bash ${heldCommand}`]);
   await processes.workspace(sessionIn(await run.line(/^session/))).written("runs");
   serve.freeze();
@@ -333,7 +334,7 @@ test("what stands in the way is one line, and not an exit with 0", async () => {
   }
 });
 
-test("a setting that is wrong is named, with what is wrong about it", async () => {
+longTest("a setting that is wrong is named, with what is wrong about it", async () => {
   const wrong: [NodeJS.ProcessEnv, string][] = [
     [{ DROVER_LGO: "x" }, "DROVER_LGO: is not a setting; did you mean DROVER_LOG?"],
     [{ DROVER_PORT: "99999" }, "DROVER_PORT: must be a port from 1 to 65535"],

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { startFakeS3 } from "../../test/fakes/s3.ts";
+import { longTest } from "../../test/harness/long.ts";
 import { readConfig } from "../config.ts";
 import { type TestDatabase, testDatabase } from "../db/testing.ts";
 import { vaultRows } from "../resources/session-pass/testing.ts";
@@ -68,7 +69,7 @@ test("a machine in order passes, and a port that is taken is only a warning", as
   assert.equal(code, 0);
 });
 
-test("whether egress answers is said where sandboxes run", async () => {
+longTest("whether egress answers is said where sandboxes run", async () => {
   const own = { DROVER_DATA_DIR: join(folder, "data"), XDG_RUNTIME_DIR: folder };
   const { runtime_dir } = readConfig(own, thisMachine());
   const sockets = { hands: createServer(), egress: createServer() };
@@ -92,7 +93,7 @@ test("whether egress answers is said where sandboxes run", async () => {
   for (const socket of Object.values(sockets)) socket.close();
 });
 
-test("the search provider is named, and that there is none is said", async () => {
+longTest("the search provider is named, and that there is none is said", async () => {
   const { said } = await unsetDoctor();
   assert.match(said, /ok {4}search {4}none, so web_search is not offered to agents; set DROVER_SEARCH/);
   const given = await doctor({ DROVER_SEARCH: "searxng", DROVER_SEARCH_URL: "http://127.0.0.1:8080/" });
@@ -111,7 +112,7 @@ test("a data directory that cannot be used fails, and names the folder in the wa
   assert.equal(code, 1);
 });
 
-test("a storage that is shared is looked at, and that a host has none is said", async () => {
+longTest("a storage that is shared is looked at, and that a host has none is said", async () => {
   const shared = join(folder, "shared");
   const missing = await doctor({ DROVER_STORAGE: shared });
   assert.match(missing.said, new RegExp(`warn {2}storage {3}${shared} is not there: mount it`));
@@ -123,7 +124,7 @@ test("a storage that is shared is looked at, and that a host has none is said", 
   assert.match(host.said, /warn {2}storage {3}.*no other host finds them: set DROVER_STORAGE/);
 });
 
-test("where files lie is looked at, unless that is the data directory", async () => {
+longTest("where files lie is looked at, unless that is the data directory", async () => {
   assert.doesNotMatch((await unsetDoctor()).said, / files /);
   const shared = join(folder, "files");
   const missing = await doctor({ DROVER_FILES: shared });

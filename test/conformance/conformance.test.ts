@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { freePort } from "../harness/free-port.ts";
+import { longTest } from "../harness/long.ts";
 import { checklist } from "./checklist.ts";
 import type { Target } from "./context.ts";
 import { readArguments } from "./options.ts";
@@ -37,7 +38,7 @@ describe("a started server", () => {
     }
   });
 
-  test("does the same with models behind the Messages API", async () => {
+  longTest("does the same with models behind the Messages API", async () => {
     const some = [36, 44, 48, 49, 50, 51, 54, 56, 60, 64, 82];
     const groups = checklist.map(({ title, items }) => ({
       title,

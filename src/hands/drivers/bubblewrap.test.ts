@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { longTest } from "../../../test/harness/long.ts";
 import { driverSpec } from "../driver.spec.ts";
 import { sh, testFolder, testSpec } from "../testing.ts";
 import { bubblewrap } from "./bubblewrap.ts";
@@ -39,11 +40,15 @@ test("an ordinary user has the same sandboxes", {
 
 for (const name of ["bubblewrap", "hostile"]) {
   const skip = (!asRoot && "needs root") || (forbidden && "this is such a place");
-  test(`where user namespaces are forbidden, root has the same sandboxes: ${name}`, { skip }, async () => {
-    const file = fileURLToPath(import.meta.resolve(`./${name}.test.ts`));
-    const { code, output } = await withoutUserNamespaces([process.execPath, file]);
-    assert.equal(code, 0, output);
-  });
+  longTest(
+    `where user namespaces are forbidden, root has the same sandboxes: ${name}`,
+    { skip },
+    async () => {
+      const file = fileURLToPath(import.meta.resolve(`./${name}.test.ts`));
+      const { code, output } = await withoutUserNamespaces([process.execPath, file]);
+      assert.equal(code, 0, output);
+    },
+  );
 }
 
 test("says by which way sandboxes come up", {
