@@ -4,6 +4,7 @@ import { type Figure, meetsBar, table } from "./figure.ts";
 import { cache } from "./measures/cache.ts";
 import { checkpoint } from "./measures/checkpoint.ts";
 import { commit } from "./measures/commit.ts";
+import { consolePage } from "./measures/console.ts";
 import { credentials } from "./measures/credentials.ts";
 import { firstToken } from "./measures/first-token.ts";
 import { idle } from "./measures/idle.ts";
@@ -34,6 +35,7 @@ const measures: Record<string, (rig: Rig) => Promise<Figure[]>> = {
   wake,
   recovery,
   idle,
+  console: consolePage,
 };
 
 const usage = `Usage: npm run bench -- [--json] [measure ...]

@@ -39,6 +39,7 @@ export interface Target {
 /** A `serve` that is a process of its own. */
 export interface ServeProcess extends Target {
   pid: number;
+  url: string;
   /** SIGKILL, and waits until it is gone. */
   kill(): Promise<void>;
   freeze(): void;
@@ -48,6 +49,8 @@ export interface Rig {
   /** A connection of the bench's own, for what no client can do. */
   db: DatabasePool;
   postgres: string;
+  /** The one that its servers accept. */
+  apiKey: string;
   hands: OneHost;
   handsPid: number;
   /** Where the files of sandboxes are. */
@@ -111,6 +114,7 @@ export async function startRig(): Promise<Rig> {
   return {
     db,
     postgres: postgres.version,
+    apiKey,
     hands,
     handsPid: host.pid ?? 0,
     handsFolder: join(folder, "hands"),
@@ -118,9 +122,11 @@ export async function startRig(): Promise<Rig> {
     async serve(more = {}) {
       const port = await freePort();
       const child = await start("serve", ["--hands", socket], { ...more, DROVER_PORT: String(port) });
-      const client = connectClient(`http://127.0.0.1:${port}`, apiKey);
+      const url = `http://127.0.0.1:${port}`;
+      const client = connectClient(url, apiKey);
       return {
         pid: child.pid ?? 0,
+        url,
         client,
         async kill() {
           client.close();

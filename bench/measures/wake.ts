@@ -94,7 +94,7 @@ async function stepsOf(client: Client, models: RecordingModels, session: string)
 }
 
 /** A log that real turns have written. */
-async function play(rig: Rig, client: Client, length: number): Promise<string> {
+export async function play(rig: Rig, client: Client, length: number): Promise<string> {
   const session = await rig.newSession(client);
   const stream = await client.stream(session);
   for (;;) {
@@ -110,7 +110,7 @@ async function play(rig: Rig, client: Client, length: number): Promise<string> {
 }
 
 /** The first turns of a log, up to about `length` entries, as the log of a new session. */
-async function copyLog(rig: Rig, from: string, to: string, length: number): Promise<void> {
+export async function copyLog(rig: Rig, from: string, to: string, length: number): Promise<void> {
   await rig.db.query(
     {
       name: "bench_copy",
