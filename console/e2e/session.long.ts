@@ -216,6 +216,7 @@ describe("in the console", { skip: noBrowser }, () => {
       "```html\n<iframe srcdoc='<script>alert(1)</script>'></iframe>\n```",
       "> ".repeat(4_000),
       "a_b_".repeat(5_000),
+      `${"|a".repeat(1_000)}|\n${"|-".repeat(1_000)}|\n${"a\n".repeat(3_000)}a`,
       "y".repeat(40_000),
     ];
     await api.client.beta.sessions.events.send(id, {

@@ -1,5 +1,6 @@
-import { lexer, type MarkedToken, type Token, type Tokens } from "marked";
+import type { MarkedToken, Token, Tokens } from "marked";
 import { createElement, Fragment, memo, type ReactNode } from "react";
+import { readMarkdown } from "../../format/markdown.ts";
 import { visible } from "../../format/text.ts";
 import { Preformatted } from "../../ui/scroll.tsx";
 import { LongText } from "./long-text.tsx";
@@ -9,7 +10,7 @@ import { LongText } from "./long-text.tsx";
  * nowhere: the text is a model's, or of whoever it has read.
  */
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
-  const tokens = read(text);
+  const tokens = readMarkdown(text);
   if (!tokens)
     return (
       <div className="break-words whitespace-pre-wrap">
@@ -18,31 +19,6 @@ export const Markdown = memo(function Markdown({ text }: { text: string }) {
     );
   return <div className="space-y-2 break-words">{blocks(tokens)}</div>;
 });
-
-const charsMax = 50_000;
-const depthMax = 24;
-/** Of the marks that hold what is in them: with more of them in a line it takes longer and longer to read. */
-const marksMax = 400;
-
-/** Null for what no writer means: nested so deep that a browser cannot lay it out, or that takes too long to read. */
-function read(text: string): Token[] | null {
-  if (text.length > charsMax || /[^\n]{20000}/.test(text)) return null;
-  for (const line of text.split("\n")) if ((line.match(/[[\]<>*_~`!]/g)?.length ?? 0) > marksMax) return null;
-  try {
-    const tokens = lexer(text, { gfm: true, breaks: true });
-    return isFlat(tokens) ? tokens : null;
-  } catch {
-    return null;
-  }
-}
-
-function isFlat(tokens: readonly Token[], depth = 0): boolean {
-  if (depth > depthMax) return false;
-  return tokens.every((token) => {
-    const { tokens: inner = [], items = [] } = token as { tokens?: Token[]; items?: Token[] };
-    return isFlat(inner, depth + 1) && isFlat(items, depth + 1);
-  });
-}
 
 /** Parts of a text have no ids, and never move: each is where it is. */
 const inOrder = <Item,>(items: readonly Item[], show: (item: Item) => ReactNode): ReactNode =>
