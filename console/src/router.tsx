@@ -143,15 +143,27 @@ const system = createRoute({
   component: lazyRouteComponent(() => import("./pages/system.tsx"), "SystemPage"),
 });
 
-export const sessionTabs = ["transcript", "timeline", "events", "files", "details"] as const;
+const newSession = createRoute({
+  getParentRoute: () => shell,
+  path: "/sessions/new",
+  validateSearch: ({ agent: id }: Record<string, unknown>): { agent?: string } => ({ agent: text(id) }),
+  component: lazyRouteComponent(() => import("./pages/new-session.tsx"), "NewSessionPage"),
+});
+
+export const sessionTabs = ["transcript", "timeline", "events", "threads", "files", "details"] as const;
 export type SessionTab = (typeof sessionTabs)[number];
 
 const session = createRoute({
   getParentRoute: () => shell,
   path: "/sessions/$sessionId",
-  validateSearch: ({ tab, event }: Record<string, unknown>): { tab?: SessionTab; event?: string } => ({
+  validateSearch: ({
+    tab,
+    event,
+    thread,
+  }: Record<string, unknown>): { tab?: SessionTab; event?: string; thread?: string } => ({
     tab: sessionTabs.find((name) => name === tab),
     event: text(event),
+    thread: text(thread),
   }),
   component: lazyRouteComponent(() => import("./pages/session.tsx"), "SessionPage"),
 });
@@ -162,6 +174,7 @@ export const router = createRouter({
     shell.addChildren([
       home,
       sessions,
+      newSession,
       session,
       agents,
       newAgent,

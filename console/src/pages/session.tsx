@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useState, useSyncExternalStore } from "react";
+import type { ReactNode } from "react";
 import type { Session } from "../../../src/protocol/sessions.ts";
 import { sessionOptions } from "../api/resources.ts";
 import { money, short } from "../format/number.ts";
 import { visible } from "../format/text.ts";
 import { type SessionTab, sessionTabs } from "../router.tsx";
-import { SessionLog } from "../session/session-log.ts";
+import type { SessionLog } from "../session/session-log.ts";
+import { useSessionLog } from "../session/use-session-log.ts";
 import { Id } from "../ui/copy.tsx";
 import { cx } from "../ui/cx.ts";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
@@ -17,6 +18,7 @@ import { EventList } from "./session/event-list.tsx";
 import { SessionDetails } from "./session/session-details.tsx";
 import { SessionFiles } from "./session/session-files.tsx";
 import { SessionMenu } from "./session/session-menu.tsx";
+import { Threads } from "./session/threads.tsx";
 import { TranscriptView } from "./session/transcript-view.tsx";
 import { Waterfall } from "./session/waterfall.tsx";
 
@@ -26,23 +28,10 @@ const names: Record<SessionTab, string> = {
   transcript: "Transcript",
   timeline: "Timeline",
   events: "Events",
+  threads: "Threads",
   files: "Files",
   details: "Details",
 };
-
-/** The log of a session for as long as its page is open. */
-function useSessionLog(sessionId: string): SessionLog {
-  const [log, setLog] = useState(() => new SessionLog());
-  useEffect(() => {
-    const leave = new AbortController();
-    const fresh = new SessionLog();
-    setLog(fresh);
-    void fresh.follow({ sessionId }, leave.signal);
-    return () => leave.abort();
-  }, [sessionId]);
-  useSyncExternalStore(log.subscribe, log.snapshot);
-  return log;
-}
 
 export function SessionPage() {
   const { sessionId } = route.useParams();
@@ -112,6 +101,8 @@ function view(tab: SessionTab, log: SessionLog, sessionId: string, session: Sess
       return <Waterfall spans={log.spans.spans} />;
     case "events":
       return <EventList events={log.events} sessionId={sessionId} />;
+    case "threads":
+      return <Threads sessionId={sessionId} />;
     case "files":
       return <SessionFiles sessionId={sessionId} />;
     case "details":

@@ -40,9 +40,14 @@ export function SessionsPage() {
     <Page
       title="Sessions"
       actions={
-        <span className="text-muted tabular-nums" role="status">
-          {sessions && `${count(sessions.length)}${list.hasNextPage ? " and more" : ""}`}
-        </span>
+        <>
+          <span className="text-muted tabular-nums" role="status">
+            {sessions && `${count(sessions.length)}${list.hasNextPage ? " and more" : ""}`}
+          </span>
+          <LinkButton look="primary" to="/sessions/new">
+            New session
+          </LinkButton>
+        </>
       }
     >
       <SessionFilters filters={filters} />

@@ -9,8 +9,12 @@ const looks = {
   asking: ["bg-warn", "waits for you"],
 } as const;
 
-export function Status({ session: { status, waiting_for } }: { session: Session }) {
-  const [color, label] = looks[waiting_for?.type === "requires_action" ? "asking" : status];
+export const Status = ({ session: { status, waiting_for } }: { session: Session }) => (
+  <StatusOf status={waiting_for?.type === "requires_action" ? "asking" : status} />
+);
+
+export function StatusOf({ status }: { status: keyof typeof looks }) {
+  const [color, label] = looks[status];
   return (
     <span className="inline-flex items-center gap-1.5 whitespace-nowrap text-muted">
       <span

@@ -1,0 +1,286 @@
+import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { type FormEvent, useEffect, useRef, useState } from "react";
+import type { FileMetadata } from "../../../src/protocol/files.ts";
+import { ask } from "../api/request.ts";
+import { listOptions } from "../api/resources.ts";
+import { uploadFile } from "../api/upload.ts";
+import { shortId, visible } from "../format/text.ts";
+import { freshKey } from "../session/actions.ts";
+import { Button } from "../ui/button.tsx";
+import { DropArea } from "../ui/drop-area.tsx";
+import { Field, inputClass, TextField } from "../ui/field.tsx";
+import { ProblemNotice } from "../ui/notice.tsx";
+import { Page } from "./page.tsx";
+
+const route = getRouteApi("/shell/sessions/new");
+
+interface Named {
+  id: string;
+  name?: string;
+  display_name?: string;
+}
+
+interface Given {
+  agent: string;
+  environment_id: string;
+  title: string;
+  task: string;
+  dollars: string;
+  vault_ids: readonly string[];
+  files: readonly { id: string; name: string }[];
+  /** One address a line. */
+  repositories: string;
+}
+
+/** What the server is asked for: nothing is named that was left empty. */
+const bodyOf = ({ agent, environment_id, title, task, dollars, vault_ids, files, repositories }: Given) => {
+  const resources = [
+    ...files.map(({ id }) => ({ type: "file", file_id: id })),
+    ...repositories
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((url) => url !== "")
+      .map((url) => ({ type: "github_repository", url })),
+  ];
+  return {
+    agent,
+    environment_id,
+    ...(title.trim() !== "" && { title: title.trim() }),
+    ...(vault_ids.length > 0 && { vault_ids }),
+    ...(resources.length > 0 && { resources }),
+    ...(dollars !== "" && {
+      budget: {
+        type: "limit",
+        max_list_cost: { amount: String(Math.round(Number(dollars) * 100)), currency: "USD" },
+      },
+    }),
+    ...(task.trim() !== "" && {
+      initial_events: [{ type: "user.message", content: [{ type: "text", text: task }] }],
+    }),
+  };
+};
+
+/** An agent is put to work: where, with what, and on what. */
+export function NewSessionPage() {
+  const { agent = "" } = route.useSearch();
+  const navigate = useNavigate();
+  const [given, setGiven] = useState<Given>({
+    agent,
+    environment_id: "",
+    title: "",
+    task: "",
+    dollars: "",
+    vault_ids: [],
+    files: [],
+    repositories: "",
+  });
+  const change = (part: Partial<Given>) => setGiven((before) => ({ ...before, ...part }));
+  const agents = useAll("/v1/agents");
+  const environments = useAll("/v1/environments");
+  const vaults = useAll("/v1/vaults");
+  const [firstAgent] = agents.items;
+  const [firstEnvironment] = environments.items;
+  const chosen = {
+    ...given,
+    agent: given.agent || (firstAgent?.id ?? ""),
+    environment_id: given.environment_id || (firstEnvironment?.id ?? ""),
+  };
+  // Asked again after a lost answer it is the same session, and after a change another one.
+  const body = JSON.stringify(bodyOf(chosen));
+  const key = useRef({ body: "", key: "" });
+  const create = useMutation({
+    mutationFn: () => {
+      if (key.current.body !== body) key.current = { body, key: freshKey() };
+      return ask<{ id: string }>("/v1/sessions", {
+        method: "POST",
+        body: JSON.parse(body),
+        headers: { "idempotency-key": key.current.key },
+      });
+    },
+    onSuccess: ({ id }) => navigate({ to: "/sessions/$sessionId", params: { sessionId: id } }),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    create.mutate();
+  };
+  const problem = agents.error ?? environments.error ?? vaults.error;
+
+  return (
+    <Page title="New session">
+      <form onSubmit={submit} className="max-w-2xl space-y-4">
+        {problem && <ProblemNotice error={problem} />}
+        <Choice
+          label="Agent"
+          all={agents}
+          value={chosen.agent}
+          onChange={(id) => change({ agent: id })}
+          none={
+            <>
+              There is none yet: <Link to="/agents/new">make one</Link> first.
+            </>
+          }
+        />
+        <Choice
+          label="Environment"
+          all={environments}
+          value={chosen.environment_id}
+          onChange={(id) => change({ environment_id: id })}
+          none={
+            <>
+              There is none yet: <Link to="/environments/new">make one</Link> first.
+            </>
+          }
+        />
+        <Field label="What is to be done" hint="The first message. The session waits for one if it is empty.">
+          {(props) => (
+            <textarea
+              {...props}
+              rows={4}
+              className={inputClass}
+              value={given.task}
+              onChange={(event) => change({ task: event.target.value })}
+            />
+          )}
+        </Field>
+        <TextField label="Title" value={given.title} onChange={(title) => change({ title })} />
+        <fieldset>
+          <legend className="mb-1 font-medium">Vaults</legend>
+          {vaults.items.length === 0 && <p className="text-muted">None.</p>}
+          {vaults.items.map((vault) => (
+            <label key={vault.id} className="flex items-center gap-2 py-0.5">
+              <input
+                type="checkbox"
+                checked={given.vault_ids.includes(vault.id)}
+                onChange={({ target: { checked } }) =>
+                  change({
+                    vault_ids: checked
+                      ? [...given.vault_ids, vault.id]
+                      : given.vault_ids.filter((id) => id !== vault.id),
+                  })
+                }
+              />
+              {nameOf(vault)}
+            </label>
+          ))}
+        </fieldset>
+        <div>
+          <h2 className="mb-1 font-medium">Files</h2>
+          <DropArea
+            label="Drop files here, or choose them: they lie beneath /mnt in the sandbox"
+            upload={async (file, progress, signal) => {
+              const { id, filename } = await uploadFile<FileMetadata>(
+                "/v1/files",
+                [["file", file]],
+                progress,
+                signal,
+              );
+              setGiven((before) => ({ ...before, files: [...before.files, { id, name: filename }] }));
+            }}
+          />
+          <ul className="mt-1">
+            {given.files.map(({ id, name }) => (
+              <li key={id} className="flex items-center gap-2">
+                <span className="min-w-0 truncate">{visible(name)}</span>
+                <Button
+                  look="quiet"
+                  aria-label={`Leave ${name} out`}
+                  onClick={() => change({ files: given.files.filter((file) => file.id !== id) })}
+                >
+                  ✕
+                </Button>
+              </li>
+            ))}
+          </ul>
+        </div>
+        <Field label="Repositories" hint="One address a line. Each is cloned into the sandbox.">
+          {(props) => (
+            <textarea
+              {...props}
+              rows={2}
+              className={inputClass}
+              value={given.repositories}
+              onChange={(event) => change({ repositories: event.target.value })}
+            />
+          )}
+        </Field>
+        <Field
+          label="Budget"
+          hint="What it may cost, in dollars at list prices. Without one it has no limit."
+        >
+          {(props) => (
+            <input
+              {...props}
+              type="number"
+              min="0.01"
+              step="0.01"
+              className={inputClass}
+              value={given.dollars}
+              onChange={(event) => change({ dollars: event.target.value })}
+            />
+          )}
+        </Field>
+        {create.error && <ProblemNotice error={create.error} />}
+        <Button
+          type="submit"
+          look="primary"
+          busy={create.isPending}
+          disabled={chosen.agent === "" || chosen.environment_id === ""}
+        >
+          Start
+        </Button>
+      </form>
+    </Page>
+  );
+}
+
+interface All {
+  items: Named[];
+  error: Error | null;
+  pending: boolean;
+}
+
+/** Every page of a list: what can be chosen. */
+function useAll(path: string): All {
+  const list = useInfiniteQuery(listOptions<Named>(path));
+  const { hasNextPage, isFetching, fetchNextPage } = list;
+  useEffect(() => {
+    if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [hasNextPage, isFetching, fetchNextPage]);
+  return { items: list.data ?? [], error: list.error, pending: list.isPending };
+}
+
+const nameOf = ({ id, name, display_name }: Named) => visible(name || display_name || shortId(id));
+
+function Choice({
+  label,
+  all: { items, pending },
+  value,
+  onChange,
+  none,
+}: {
+  label: string;
+  all: All;
+  value: string;
+  onChange: (id: string) => void;
+  none: React.ReactNode;
+}) {
+  return (
+    <Field label={label} hint={!pending && items.length === 0 ? none : undefined}>
+      {(props) => (
+        <select
+          {...props}
+          className={inputClass}
+          value={value}
+          onChange={(event) => onChange(event.target.value)}
+        >
+          {items.map((item) => (
+            <option key={item.id} value={item.id}>
+              {nameOf(item)} ({shortId(item.id)})
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
