@@ -1,4 +1,4 @@
-import type { SessionEvent } from "../../../src/protocol/events.ts";
+import type { Recovery, SessionEvent } from "../../../src/protocol/events.ts";
 
 /** What took time in a session: a row of the waterfall. */
 export interface Span {
@@ -66,9 +66,11 @@ export class Spans {
         return;
       case "agent.tool_result":
       case "user.tool_result":
+        if (event.recovery) this.#lost(event.tool_use_id, event.recovery);
         this.#close(event.tool_use_id, at, event.is_error === true);
         return;
       case "agent.mcp_tool_result":
+        if (event.recovery) this.#lost(event.mcp_tool_use_id, event.recovery);
         this.#close(event.mcp_tool_use_id, at, event.is_error);
         return;
       case "user.custom_tool_result":
@@ -77,6 +79,15 @@ export class Spans {
       default:
         return;
     }
+  }
+
+  /** The server, or what ran it, was restarted meanwhile. */
+  #lost(key: string, { type, replays }: Recovery): void {
+    const place = this.#open.get(key);
+    const span = place === undefined ? undefined : this.spans[place];
+    if (place === undefined || !span) return;
+    const what = type === "run_again" ? `lost, run again ${replays}×` : "lost in a restart";
+    this.spans[place] = { ...span, label: `${span.label} (${what})` };
   }
 
   #begin(key: string, span: Omit<Span, "end" | "failed">): void {

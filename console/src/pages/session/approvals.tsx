@@ -48,7 +48,7 @@ export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: stri
             placeholder="Say why, when you deny them"
             value={why}
             onChange={(event) => setWhy(event.target.value)}
-            className="min-w-40 grow rounded-md border border-line bg-page px-2 py-1"
+            className="min-w-40 grow basis-full rounded-md sm:basis-0 border border-line bg-page px-2 py-1"
           />
           <Button busy={busy} onClick={() => answer(false)}>
             Deny all

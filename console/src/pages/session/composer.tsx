@@ -157,7 +157,7 @@ function Writing({ sessionId, log }: Omit<Props, "session">) {
             }}
           />
           <Button aria-label="Attach files" title="Attach files" onClick={() => input.current?.click()}>
-            <span aria-hidden="true">＋</span>
+            <span aria-hidden="true">+</span>
           </Button>
           {running && (
             <>

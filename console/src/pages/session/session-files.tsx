@@ -3,15 +3,17 @@ import { useState } from "react";
 import type { FileMetadata } from "../../../../src/protocol/files.ts";
 import { send } from "../../api/request.ts";
 import { listOptions } from "../../api/resources.ts";
+import { mayShow } from "../../format/image-size.ts";
 import { bytes } from "../../format/number.ts";
-import { visible } from "../../format/text.ts";
+import { fromTerminal, visible } from "../../format/text.ts";
 import { Button, buttonClass } from "../../ui/button.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { More } from "../../ui/more.tsx";
 import { Empty, ProblemNotice } from "../../ui/notice.tsx";
-import { Scroll } from "../../ui/scroll.tsx";
+import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Table } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
+import { LongText } from "./long-text.tsx";
 
 /** What the session has made. */
 export function SessionFiles({ sessionId }: { sessionId: string }) {
@@ -61,31 +63,42 @@ const contentOf = (file: FileMetadata) => `/v1/files/${file.id}/content`;
 const previewBytesMax = 256 << 10;
 const imageBytesMax = 10 << 20;
 const images = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+/** Pages and drawings too, which are programs: they are shown as they are written. */
 const isText = ({ mime_type }: FileMetadata) =>
-  mime_type.startsWith("text/") || /^application\/(json|xml|yaml|x-sh|javascript)/.test(mime_type);
+  mime_type.startsWith("text/") ||
+  /^application\/(json|xml|yaml|x-sh|javascript)|^image\/svg/.test(mime_type);
 const isShown = (file: FileMetadata) =>
   isText(file) || (images.has(file.mime_type) && file.size_bytes <= imageBytesMax);
 
 /** Its beginning as text, whatever it is a text of, or a picture of a kind that holds no script. */
 function Preview({ file }: { file: FileMetadata }) {
-  const text = useQuery({
+  const head = useQuery({
     queryKey: ["preview", file.id],
-    enabled: isText(file),
+    staleTime: Number.POSITIVE_INFINITY,
     queryFn: async ({ signal }) => {
       const range = { range: `bytes=0-${previewBytesMax - 1}` };
-      return (
-        await send(contentOf(file), { signal, ...(file.size_bytes > previewBytesMax && { headers: range }) })
-      ).text();
+      const response = await send(contentOf(file), {
+        signal,
+        ...(file.size_bytes > previewBytesMax && { headers: range }),
+      });
+      return new Uint8Array(await response.arrayBuffer());
     },
   });
+  if (head.error) return <ProblemNotice error={head.error} />;
+  if (!head.data) return <p className="text-muted">Loading…</p>;
   if (!isText(file))
-    return <img src={contentOf(file)} alt={visible(file.filename)} className="max-h-[70vh] max-w-full" />;
-  if (text.error) return <ProblemNotice error={text.error} />;
+    return mayShow(head.data) ? (
+      <img src={contentOf(file)} alt={visible(file.filename)} className="max-h-[70vh] max-w-full" />
+    ) : (
+      <p className="text-muted">
+        This picture is larger than a browser can hold, or does not say how large it is. It can be downloaded.
+      </p>
+    );
   return (
     <>
-      <pre className="max-h-[70vh] overflow-auto font-mono text-xs break-words whitespace-pre-wrap">
-        {text.data === undefined ? "Loading…" : visible(text.data)}
-      </pre>
+      <Preformatted className="max-h-[70vh] overflow-auto font-mono text-xs break-words whitespace-pre-wrap">
+        <LongText text={fromTerminal(new TextDecoder().decode(head.data))} />
+      </Preformatted>
       {file.size_bytes > previewBytesMax && <p className="text-muted">The first {bytes(previewBytesMax)}.</p>}
     </>
   );

@@ -1,4 +1,7 @@
 import { useMemo, useState } from "react";
+import type { Recovery } from "../../../../src/protocol/events.ts";
+import type { NetworkUse } from "../../../../src/protocol/network-use.ts";
+import { bytes, count } from "../../format/number.ts";
 import { readableJson, visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
 import { answerTool, confirm } from "../../session/actions.ts";
@@ -31,8 +34,10 @@ export function ToolView({
   const waitsStill = waits && !result;
   const custom = use.type === "agent.custom_tool_use";
   const name = use.type === "agent.mcp_tool_use" ? `${use.mcp_server_name}: ${use.name}` : use.name;
-  const took =
-    result?.processed_at && duration(Date.parse(result.processed_at) - Date.parse(use.processed_at));
+  // Until somebody has allowed it, it has waited, and not run.
+  const began = item.answer?.processed_at ?? use.processed_at;
+  const took = result?.processed_at && duration(Date.parse(result.processed_at) - Date.parse(began));
+  const { recovery, network } = (result ?? {}) as { recovery?: Recovery; network?: NetworkUse };
   const late = answering.error !== null && !waitsStill;
   return (
     <>
@@ -47,6 +52,7 @@ export function ToolView({
           </span>
           <span className={cx("text-xs whitespace-nowrap", result?.is_error ? "text-bad" : "text-muted")}>
             {state(item, waits)}
+            {recovery && " · was lost"}
             {took && ` · ${took}`}
           </span>
         </summary>
@@ -63,9 +69,16 @@ export function ToolView({
               </Scroll>
             </Labelled>
           )}
-          {item.answer?.deny_message && (
-            <Labelled label="denied because">{visible(item.answer.deny_message)}</Labelled>
+          {recovery && (
+            <Labelled label="it was lost while it ran">
+              {visible(recovery.reason)}:{" "}
+              {recovery.type === "run_again"
+                ? `it was run again, ${count(recovery.replays)} ${recovery.replays === 1 ? "time" : "times"}`
+                : "what it has done is not known"}
+            </Labelled>
           )}
+          {network && <Network {...network} />}
+          {!custom && <Labelled label="permission">{permission(item, waitsStill)}</Labelled>}
           {waitsStill &&
             (custom ? (
               <Answer id={use.id} sessionId={sessionId} {...answering} />
@@ -96,6 +109,51 @@ function state({ use, result, answer }: Tool, waits: boolean): string {
   if (waits) return use.type === "agent.custom_tool_use" ? "waits for its result" : "waits for approval";
   if (answer) return answer.result === "allow" ? "allowed" : "denied";
   return "running…";
+}
+
+/** Which policy has decided, and who after it. */
+function permission({ use, answer }: Tool, waits: boolean): string {
+  if (use.type === "agent.custom_tool_use") return "";
+  const { evaluated_permission: evaluated, evaluation } = use;
+  const policy = evaluation ? policies[evaluation.type] : null;
+  const judged = evaluation?.type === "auto" ? evaluation.evaluated_permission : null;
+  const first = [
+    { allow: "allowed", ask: "asks a person", deny: "refused" }[evaluated],
+    policy && `by ${policy}`,
+    judged && judged.type !== "allow" && `(${visible(judged.reason_code)})`,
+  ];
+  const then =
+    answer &&
+    [
+      answer.result === "allow" ? "allowed" : "denied",
+      answer.deny_message && `because: ${visible(answer.deny_message)}`,
+    ]
+      .filter(Boolean)
+      .join(" ");
+  return [first.filter(Boolean).join(" "), waits ? "waits" : then].filter(Boolean).join("; ");
+}
+
+const policies = { always_allow: "its policy", always_ask: "its policy", auto: "the judge" } as const;
+
+function Network({ connections, bytes_sent, bytes_received, refused, refused_more }: NetworkUse) {
+  if (connections + refused.length + refused_more === 0) return null;
+  return (
+    <Labelled label="network">
+      {count(connections)} {connections === 1 ? "connection" : "connections"}, {bytes(bytes_sent)} sent,{" "}
+      {bytes(bytes_received)} received
+      {refused.length > 0 && (
+        <ul className="text-bad">
+          {refused.map(({ host, port, reason, count: times }) => (
+            <li key={`${host} ${port} ${reason}`}>
+              refused {visible(`${host || "(unnamed)"}:${port}`)}, {visible(reason)}
+              {times > 1 && `, ${count(times)} times`}
+            </li>
+          ))}
+          {refused_more > 0 && <li>and {count(refused_more)} more</li>}
+        </ul>
+      )}
+    </Labelled>
+  );
 }
 
 function Labelled({ label, children }: { label: string; children: React.ReactNode }) {

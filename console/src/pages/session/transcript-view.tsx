@@ -1,5 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import type { SessionEvent } from "../../../../src/protocol/events.ts";
+import { visible } from "../../format/text.ts";
 import { placesOf, wantedIn } from "../../session/search.ts";
 import type { SessionLog } from "../../session/session-log.ts";
 import { Button } from "../../ui/button.tsx";
@@ -20,6 +22,7 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
   const lastTop = useRef(0);
   const [following, setFollowing] = useState(true);
   const search = useSearch(log);
+  const told = useTold(log);
   const rows = useVirtualizer({
     count: items.length,
     getScrollElement: () => scroller.current,
@@ -127,9 +130,53 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
           </Button>
         )}
         <Approvals log={log} sessionId={sessionId} />
+        <p className="sr-only" aria-live="polite">
+          {told}
+        </p>
       </div>
     </Wanted>
   );
+}
+
+/** What was there before the page is not told. It has come when nothing has come for so long. */
+const oldMs = 1_000;
+const toldCharsMax = 500;
+
+/** What a reader of screens is told: messages once they are whole, what waits, and how it ended. */
+function useTold(log: SessionLog): string {
+  const [told, setTold] = useState("");
+  const known = useRef<number | null>(null);
+  const count = log.events.length;
+  useEffect(() => {
+    if (known.current === null) {
+      const timer = setTimeout(() => {
+        known.current = log.events.length;
+      }, oldMs);
+      return () => clearTimeout(timer);
+    }
+    const words = log.events.slice(known.current, count).flatMap(wordsOf).join(" ");
+    known.current = count;
+    if (words !== "") setTold(visible(words.slice(0, toldCharsMax)));
+    return undefined;
+  }, [log, count]);
+  return told;
+}
+
+function wordsOf(event: SessionEvent): string[] {
+  switch (event.type) {
+    case "agent.message":
+      return event.content.flatMap((block) => (block.type === "text" ? [block.text] : []));
+    case "session.error":
+      return [`An error: ${event.error.message}`];
+    case "session.status_idle":
+      return [
+        event.stop_reason.type === "requires_action"
+          ? "The agent waits for your answer."
+          : "The turn has ended.",
+      ];
+    default:
+      return [];
+  }
 }
 
 interface Search {
