@@ -1,5 +1,7 @@
-import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { files as fileLimits } from "../../../src/limits/files.ts";
 import type { FileMetadata } from "../../../src/protocol/files.ts";
 import { ask } from "../api/request.ts";
 import { listOptions } from "../api/resources.ts";
@@ -7,78 +9,71 @@ import { uploadFile } from "../api/upload.ts";
 import { bytes } from "../format/number.ts";
 import { shortId, visible } from "../format/text.ts";
 import { Button, buttonClass } from "../ui/button.tsx";
+import { ConfirmButton } from "../ui/confirm.tsx";
 import { Id } from "../ui/copy.tsx";
-import { DropArea } from "../ui/drop-area.tsx";
+import { Dialog } from "../ui/dialog.tsx";
+import { DropArea, type Upload } from "../ui/drop-area.tsx";
 import { More } from "../ui/more.tsx";
 import { ProblemNotice } from "../ui/notice.tsx";
 import { Table } from "../ui/table.tsx";
 import { Ago } from "../ui/time.tsx";
 import { Page } from "./page.tsx";
+import { isShown, Preview } from "./session/session-files.tsx";
 
 export function FilesPage() {
   const list = useInfiniteQuery(listOptions<FileMetadata>("/v1/files"));
-  const remove = useMutation({
-    mutationFn: (id: string) => ask(`/v1/files/${id}`, { method: "DELETE" }),
-    onSuccess: () => list.refetch(),
-  });
-  const error = list.error ?? remove.error;
+  const [shown, setShown] = useState<FileMetadata | null>(null);
+  const upload: Upload = async ({ files }, progress, signal) => {
+    const [{ file, path } = { file: new Blob(), path: "" }] = files;
+    await uploadFile("/v1/files", [["file", file, path]], progress, signal);
+    await list.refetch();
+  };
   return (
     <Page title="Files">
-      <DropArea
-        label="Drop files here, or choose them"
-        upload={async (file, progress, signal) => {
-          await uploadFile("/v1/files", [["file", file]], progress, signal);
-          await list.refetch();
-        }}
-      />
-      {error && <ProblemNotice error={error} />}
+      <DropArea label="Drop files here" bytesMax={fileLimits.file_bytes_max} upload={upload} />
+      {list.error && <ProblemNotice error={list.error} retry={() => list.refetch()} />}
       {list.data && list.data.length > 0 && (
         <div className="mt-4">
           <Table
             head={["file", "size", "type", "of", "made", ""]}
-            rows={list.data.map(
-              ({ id, filename, size_bytes, mime_type, scope, created_at, downloadable }) => ({
-                key: id,
-                cells: [
-                  <div key="file">
-                    {visible(filename)} <Id id={id} />
-                  </div>,
-                  bytes(size_bytes),
-                  visible(mime_type),
-                  scope ? (
-                    <Link
-                      key="scope"
-                      to="/sessions/$sessionId"
-                      params={{ sessionId: scope.id }}
-                      className="font-mono text-xs hover:underline"
-                    >
-                      {shortId(scope.id)}
-                    </Link>
-                  ) : (
-                    "uploaded"
-                  ),
-                  <Ago key="made" at={created_at} />,
-                  <span key="acts" className="flex gap-1">
-                    {downloadable && (
-                      <a
-                        className={buttonClass("plain")}
-                        href={`/v1/files/${id}/content`}
-                        download={filename}
-                      >
-                        Download
-                      </a>
-                    )}
-                    <Button
-                      look="danger"
-                      busy={remove.isPending && remove.variables === id}
-                      onClick={() => remove.mutate(id)}
-                    >
-                      Delete
-                    </Button>
-                  </span>,
-                ],
-              }),
-            )}
+            rows={list.data.map((file) => ({
+              key: file.id,
+              cells: [
+                <div key="file" className="min-w-40">
+                  <span className="break-all">{visible(file.path ?? file.filename)}</span> <Id id={file.id} />
+                </div>,
+                <span key="size" className="whitespace-nowrap">
+                  {bytes(file.size_bytes)}
+                </span>,
+                visible(file.mime_type),
+                file.scope ? (
+                  <Link
+                    key="scope"
+                    to="/sessions/$sessionId"
+                    params={{ sessionId: file.scope.id }}
+                    className="font-mono text-xs underline"
+                  >
+                    {shortId(file.scope.id)}
+                  </Link>
+                ) : (
+                  "uploaded"
+                ),
+                <span key="made" className="whitespace-nowrap">
+                  <Ago at={file.created_at} />
+                  {file.expires_at && (
+                    <span className="block text-muted text-xs">
+                      goes <Ago at={file.expires_at} />
+                    </span>
+                  )}
+                </span>,
+                <FileActs
+                  key="acts"
+                  file={file}
+                  look={() => setShown(file)}
+                  onDeleted={() => list.refetch()}
+                />,
+              ],
+            }))}
           />
         </div>
       )}
@@ -89,6 +84,52 @@ export function FilesPage() {
         </p>
       )}
       <More list={list} />
+      <Dialog open={shown !== null} onClose={() => setShown(null)} title={visible(shown?.filename ?? "")}>
+        {shown && <Preview file={shown} />}
+      </Dialog>
     </Page>
+  );
+}
+
+function FileActs({
+  file,
+  look,
+  onDeleted,
+}: {
+  file: FileMetadata;
+  look: () => void;
+  onDeleted: () => unknown;
+}) {
+  const name = visible(file.filename);
+  return (
+    <span className="flex gap-1">
+      {file.downloadable && isShown(file) && (
+        <Button aria-label={`Look at ${name}`} onClick={look}>
+          Look
+        </Button>
+      )}
+      {file.downloadable && (
+        <a
+          className={buttonClass("plain")}
+          href={`/v1/files/${file.id}/content`}
+          download={file.filename}
+          aria-label={`Download ${name}`}
+        >
+          Download
+        </a>
+      )}
+      <ConfirmButton
+        label="Delete"
+        name={`Delete ${name}`}
+        title={`Delete ${name}?`}
+        confirmLabel="Delete it"
+        act={async () => {
+          await ask(`/v1/files/${file.id}`, { method: "DELETE" });
+          await onDeleted();
+        }}
+      >
+        <p>It is gone then, and cannot be given to sessions any more.</p>
+      </ConfirmButton>
+    </span>
   );
 }

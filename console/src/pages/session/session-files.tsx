@@ -67,11 +67,11 @@ const images = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 const isText = ({ mime_type }: FileMetadata) =>
   mime_type.startsWith("text/") ||
   /^application\/(json|xml|yaml|x-sh|javascript)|^image\/svg/.test(mime_type);
-const isShown = (file: FileMetadata) =>
+export const isShown = (file: FileMetadata) =>
   isText(file) || (images.has(file.mime_type) && file.size_bytes <= imageBytesMax);
 
 /** Its beginning as text, whatever it is a text of, or a picture of a kind that holds no script. */
-function Preview({ file }: { file: FileMetadata }) {
+export function Preview({ file }: { file: FileMetadata }) {
   const head = useQuery({
     queryKey: ["preview", file.id],
     staleTime: Number.POSITIVE_INFINITY,
