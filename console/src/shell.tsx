@@ -33,7 +33,7 @@ export function Shell() {
       >
         Skip to the content
       </a>
-      <header className="border-line border-b bg-raised px-3 py-2 md:sticky md:top-0 md:flex md:h-dvh md:w-48 md:flex-col md:border-r md:border-b-0 md:p-3">
+      <header className="border-line border-b bg-raised px-3 py-2 md:sticky md:top-0 md:flex md:h-dvh md:w-48 md:shrink-0 md:flex-col md:border-r md:border-b-0 md:p-3">
         <div className="flex items-center justify-between md:mb-3">
           <Link to="/" className="text-base font-semibold tracking-tight md:px-2">
             Drover
