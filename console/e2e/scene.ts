@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { toFile } from "@anthropic-ai/sdk";
 import type { FakeRequest } from "../../test/fakes/anthropic.ts";
 import { answerReply, errorReply, type FakeBlock, type FakeReply } from "../../test/fakes/anthropic.ts";
@@ -168,7 +169,7 @@ const csv = (rows: (string | undefined)[][]) =>
   Buffer.from(`${rows.map((row) => row.join(",")).join("\n")}\n`);
 
 /** Plays the provider: what it answers follows from the newest task and how much of it is answered. */
-export function provider({ path, body }: FakeRequest): FakeReply {
+export async function provider({ path, body }: FakeRequest): Promise<FakeReply> {
   if (!path.startsWith("/v1/messages")) return errorReply(404, "not_found_error", "There is no such path.");
   const said = body.messages.map(({ role, content }) => ({
     role,
@@ -189,6 +190,8 @@ export function provider({ path, body }: FakeRequest): FakeReply {
     tokens: tokens ?? [400, 900, 80],
   };
   const [input, cached, output] = answer.tokens;
+  // So that a model request has its part of the time, as with a real one.
+  if (known) await pause(2 * output);
   const blocks: FakeBlock[] = [
     ...(answer.thinks ? [{ type: "thinking" as const, thinking: [answer.thinks], signature: "c2ln" }] : []),
     ...(answer.says ? [{ type: "text" as const, text: [answer.says] }] : []),
@@ -360,7 +363,7 @@ async function moveBack(
     );
   for (const [table, names] of Object.entries(columns))
     await run(table, names.map((name) => `${name} = ${name} - ${by}`).join(", "));
-  await run("usage_hour", "active_us = greatest(active_us, 50000) * 4000");
+  if ("days" in ago) await run("usage_hour", "active_us = greatest(active_us, 50000) * 4000");
 }
 
 export const pictures = (scene: Scene) => [
