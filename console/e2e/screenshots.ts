@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { startFakeAnthropic } from "../../test/fakes/anthropic.ts";
-import { startTestServer } from "../../test/harness/server.ts";
+import { freePort } from "../../test/harness/free-port.ts";
+import { startProcesses } from "../../test/harness/processes.ts";
 import { look, narrow, noBrowser, openBrowser, wide } from "./browser.ts";
 import { pictures, playScene, provider } from "./scene.ts";
 
@@ -38,10 +39,13 @@ const looks = [
 ] as const;
 
 const upstream = await startFakeAnthropic(provider);
-const api = await startTestServer({ anthropic_url: upstream.url });
+const processes = await startProcesses({ anthropic_url: upstream.url });
 const browser = await openBrowser();
 try {
-  const all = pictures(await playScene(api));
+  await processes.egress();
+  await processes.hands();
+  const api = await processes.serve(await freePort());
+  const all = pictures(await playScene({ client: api.client, db: processes.db }));
   for (const { suffix, only, options } of looks) {
     const { page } = await look(browser, api.url, "", options);
     for (const { name, path, shows } of all) {
@@ -72,6 +76,6 @@ ${all.map(section).join("\n")}`,
   );
 } finally {
   await browser.close();
-  await api.close();
+  await processes.close();
   await upstream.close();
 }
