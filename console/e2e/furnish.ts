@@ -51,6 +51,16 @@ export async function furnish(client: Anthropic): Promise<Furnished> {
   await waitingFor.until(({ type }) => type === "session.status_idle");
   waitingFor.close();
 
+  const failing = await client.beta.sessions.create({
+    agent: agent_id,
+    environment_id,
+    title: "Report of the night",
+  });
+  const failed = await follow(client, failing.id);
+  await send(client, failing.id, message("fail billing"));
+  await failed.until(({ type }) => type === "session.status_idle");
+  failed.close();
+
   const vault = await client.beta.vaults.create({ display_name: "Alice" });
   await client.beta.vaults.credentials.create(vault.id, {
     display_name: "GitHub",
@@ -102,6 +112,6 @@ export const pagesOf = (all: Furnished): ConsolePage[] => [
   { name: "vault", path: `vaults/${all.vault_id}`, shows: "GITHUB_TOKEN" },
   { name: "files", path: "files", shows: "table.csv" },
   { name: "skills", path: "skills", shows: "A skill is a folder" },
-  { name: "usage", path: "usage?measure=tokens", shows: "tokens out" },
+  { name: "usage", path: "usage?measure=tokens", shows: "share of cache" },
   { name: "system", path: "system", shows: "Sandbox hosts" },
 ];

@@ -69,6 +69,15 @@ describe(`a list of ${sessions} sessions`, { skip: noBrowser }, () => {
     assert.equal(new Set(pages.map(String)).size, pages.length);
     assert.ok((await page.evaluate<number>("document.querySelectorAll('*').length")) < 1_500);
 
+    // Whoever has looked at one comes back to where they were, and the list is not asked for anew.
+    await last.click();
+    await page.getByRole("heading", { level: 1, name: `number ${sessions - 1}` }).waitFor();
+    asked.length = 0;
+    await page.goBack();
+    await last.waitFor();
+    assert.ok((await page.evaluate<number>("scrollY")) > 100_000);
+    assert.ok(asked.every((url) => !url.searchParams.has("page")));
+
     // Whatever the list has come to, one look at it is one request for what is in sight.
     asked.length = 0;
     await page.waitForRequest((request) => new URL(request.url()).pathname === "/v1/sessions");

@@ -8,10 +8,10 @@ import {
 import type { SessionStatus } from "../../src/protocol/sessions.ts";
 import type { SessionFilters } from "./api/resources.ts";
 import { HomePage } from "./pages/home.tsx";
-import type { Group, Range } from "./pages/usage.tsx";
 import { Shell } from "./shell.tsx";
 import { Empty, ProblemNotice } from "./ui/notice.tsx";
-import { type Measure, measures } from "./usage/series.ts";
+import { groups, ranges, type UsageSearch } from "./usage/range.ts";
+import { measures } from "./usage/series.ts";
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({});
 
@@ -122,17 +122,20 @@ const skills = createRoute({
   component: lazyRouteComponent(() => import("./pages/skills.tsx"), "SkillsPage"),
 });
 
+const oneOf = <Name extends string>(
+  names: Readonly<Record<Name, unknown>>,
+  value: unknown,
+): Name | undefined =>
+  typeof value === "string" && Object.hasOwn(names, value) ? (value as Name) : undefined;
+
 const usage = createRoute({
   getParentRoute: () => shell,
   path: "/usage",
-  validateSearch: ({
-    range,
-    group,
-    measure,
-  }: Record<string, unknown>): { range?: Range; group?: Group; measure?: Measure } => ({
-    range: range === "24h" || range === "31d" ? range : undefined,
-    group: group === "model" ? group : undefined,
-    measure: typeof measure === "string" && measure in measures ? (measure as Measure) : undefined,
+  validateSearch: ({ range, group, measure, until }: Record<string, unknown>): UsageSearch => ({
+    range: oneOf(ranges, range),
+    group: oneOf(groups, group),
+    measure: oneOf(measures, measure),
+    until: time(until),
   }),
   component: lazyRouteComponent(() => import("./pages/usage.tsx"), "UsagePage"),
 });
@@ -192,6 +195,8 @@ export const router = createRouter({
   ]),
   basepath: "/console",
   defaultPreload: "intent",
+  // Whoever comes back to a long list comes back to where they were in it.
+  scrollRestoration: true,
   defaultErrorComponent: ({ error, reset }) => (
     <div className="p-4">
       <ProblemNotice error={error} retry={reset} />

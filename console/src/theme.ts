@@ -20,3 +20,20 @@ function show(chosen: Theme): void {
 }
 
 show(theme());
+
+/** Calls `changed` whenever another theme is shown, until what it answers is called. */
+export function followTheme(changed: () => void): () => void {
+  const chosen = new MutationObserver(changed);
+  chosen.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  system.addEventListener("change", changed);
+  return () => {
+    chosen.disconnect();
+    system.removeEventListener("change", changed);
+  };
+}
+
+/** Which theme is shown now. */
+export const shownTheme = (): string =>
+  document.documentElement.dataset.theme ??
+  (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");

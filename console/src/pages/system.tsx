@@ -1,66 +1,143 @@
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import type { System } from "../../../src/protocol/system.ts";
+import { Problem } from "../api/request.ts";
 import { oneOptions } from "../api/resources.ts";
-import { bytes, count } from "../format/number.ts";
+import { count } from "../format/number.ts";
 import { visible } from "../format/text.ts";
 import { duration } from "../format/time.ts";
+import { type Health, healthOf, isSilent, type Part } from "../system/health.ts";
 import { cx } from "../ui/cx.ts";
-import { ProblemNotice } from "../ui/notice.tsx";
+import { inputClass } from "../ui/field.tsx";
+import { LinkButton } from "../ui/link-button.tsx";
+import { Empty, Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Table } from "../ui/table.tsx";
 import { Ago } from "../ui/time.tsx";
 import { Page } from "./page.tsx";
 
-/** How the server is. */
+const lookMs = 5_000;
+
+/** How the server is: for those who run it. */
 export function SystemPage() {
-  const { data, error, refetch } = useQuery({ ...oneOptions<System>("/v1/system"), refetchInterval: 5_000 });
-  if (error && !data)
+  const { data, error, refetch } = useQuery({
+    ...oneOptions<System>("/v1/system"),
+    refetchInterval: ({ state }) => (isForbidden(state.error) ? false : lookMs),
+  });
+  if (isForbidden(error))
     return (
       <Page title="System">
-        <ProblemNotice error={error} retry={() => refetch()} />
+        <Empty title="This is for who runs the server">
+          How the server is, only keys of the administrator's workspace may ask; yours is of another one. What
+          your workspace has used is on the page of its usage.
+          <div className="mt-4">
+            <LinkButton to="/usage">Usage</LinkButton>
+          </div>
+        </Empty>
       </Page>
     );
-  if (!data) return <p className="p-4 text-muted">Loading…</p>;
-  const { database, storage, queue, work, brains, sandbox_hosts, slow_statements, settings } = data;
+  if (!data)
+    return (
+      <Page title="System">
+        {error ? (
+          <ProblemNotice error={error} retry={() => refetch()} />
+        ) : (
+          <p className="text-muted">Loading…</p>
+        )}
+      </Page>
+    );
   return (
     <Page title="System" actions={<span className="text-muted">Drover {data.version}</span>}>
-      {error && <ProblemNotice error={error} retry={() => refetch()} />}
-      <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-4">
-        <Part name="Database" good>
-          {database.version}, {bytes(database.size_bytes)}, {database.latency_ms.toFixed(1)} ms
-        </Part>
-        <Part name="File store" good={storage.status === "ok"}>
-          {storage.status === "ok" ? `${bytes(storage.file_bytes)} in files` : "cannot be reached"}
-        </Part>
-        <Part name="Queue" good={queue.oldest_seconds < 10}>
-          {queue.waiting === 0
-            ? "nobody waits"
-            : `${count(queue.waiting)} wait, the first for ${duration(queue.oldest_seconds * 1_000)}`}
-        </Part>
-        <Part name="Work of self-hosted environments" good={work.oldest_seconds < 60}>
-          {count(work.waiting)} wait, {count(work.held)} held
-        </Part>
+      {error && (
+        <Notice tone="warn" className="mb-3">
+          The server has not answered just now ({visible(error.message)}): what stands here is from before. It
+          is asked again by itself.
+        </Notice>
+      )}
+      <ul aria-label="Parts" className="grid gap-2 sm:grid-cols-2 lg:grid-cols-4">
+        {healthOf(data).map((part) => (
+          <PartCard key={part.name} part={part} />
+        ))}
+      </ul>
+      <Processes system={data} />
+      <Hosts system={data} />
+      <SlowStatements system={data} />
+      <Settings settings={data.settings} />
+    </Page>
+  );
+}
+
+const isForbidden = (error: unknown) => error instanceof Problem && error.status === 403;
+
+const looks: Record<Health, [border: string, text: string, word: string]> = {
+  good: ["border-line", "text-good", "well"],
+  warn: ["border-warn", "text-warn", "look at it"],
+  bad: ["border-bad", "text-bad", "not well"],
+};
+
+function PartCard({ part: { name, health, says, todo } }: { part: Part }) {
+  const [border, color, word] = looks[health];
+  return (
+    <li className={cx("min-w-0 rounded-lg border bg-raised px-3 py-2", border)}>
+      <div className="flex items-baseline justify-between gap-2">
+        <h2 className="font-medium">{name}</h2>
+        <span className={cx("text-xs whitespace-nowrap", color)}>
+          <span aria-hidden="true">● </span>
+          {word}
+        </span>
       </div>
-      <Section title="Brains">
+      <p className="break-words text-muted">{visible(says)}</p>
+      {todo && <p className="mt-1 break-words">{visible(todo)}</p>}
+    </li>
+  );
+}
+
+function Processes({ system }: { system: System }) {
+  return (
+    <Section title="Processes of drover serve">
+      <Table
+        head={["process", "version", "roles", "sessions", "started", "heard of"]}
+        rows={system.brains.map(({ id, version, roles, sessions, started_at, beat_at, answers }) => ({
+          key: String(id),
+          cells: [
+            `${id}${answers ? " (answers you)" : ""}`,
+            version,
+            roles.join(", "),
+            count(sessions),
+            <Ago key="started" at={started_at} />,
+            <span key="beat" className={cx(isSilent(system, beat_at) && "text-bad")}>
+              <Ago at={beat_at} />
+            </span>,
+          ],
+        }))}
+      />
+      <p className="mt-1 text-xs text-muted">
+        {count(system.queue.waiting)} in the queue
+        {system.queue.waiting > 0 && `, the first for ${duration(system.queue.oldest_seconds * 1_000)}`}.
+        Sessions that rest need no process.
+      </p>
+    </Section>
+  );
+}
+
+function Hosts({ system }: { system: System }) {
+  return (
+    <Section title="Sandbox hosts">
+      {system.sandbox_hosts.length === 0 ? (
+        <p className="text-muted">None is connected.</p>
+      ) : (
         <Table
-          head={["process", "version", "roles", "sessions", "started", "heard"]}
-          rows={brains.map(({ id, version, roles, sessions, started_at, beat_at, answers }) => ({
-            key: String(id),
-            cells: [
-              `${id}${answers ? " (answers you)" : ""}`,
-              version,
-              roles.join(", "),
-              count(sessions),
-              <Ago key="started" at={started_at} />,
-              <Ago key="beat" at={beat_at} />,
-            ],
-          }))}
-        />
-      </Section>
-      <Section title="Sandbox hosts">
-        <Table
-          head={["address", "status", "driver", "sandboxes", "egress", "heard"]}
-          rows={sandbox_hosts.map((host) => ({
+          head={[
+            "address",
+            "status",
+            "driver",
+            "sandboxes",
+            "in use",
+            "room",
+            "egress",
+            "workspaces",
+            "heard of",
+          ]}
+          rows={system.sandbox_hosts.map((host) => ({
             key: host.address,
             cells: [
               visible(host.address),
@@ -68,39 +145,77 @@ export function SystemPage() {
                 {host.status}
               </span>,
               [host.driver, host.version].filter(Boolean).join(" "),
-              `${host.sandboxes ?? "?"} of ${host.sandboxes_max ?? "?"}`,
-              host.egress === null ? "" : host.egress ? "up" : "down",
-              `${duration(host.unheard_seconds * 1_000)} ago`,
+              host.sandboxes ?? "?",
+              host.sandboxes_in_use ?? "?",
+              host.sandboxes_max ?? "?",
+              host.egress === null ? "–" : host.egress ? "up" : "down",
+              host.checkpoints_failing === null ? "–" : host.checkpoints_failing ? "not kept" : "kept",
+              host.unheard_seconds < 1 ? "now" : `${duration(host.unheard_seconds * 1_000)} ago`,
             ],
           }))}
         />
-      </Section>
-      <Section title="Slow statements">
-        {slow_statements.length === 0 ? (
-          <p className="text-muted">None has taken 200 ms or more since this process began.</p>
-        ) : (
-          <Table
-            head={["statement", "times", "worst", "in all", "last"]}
-            rows={slow_statements.map(({ name, text, count: times, worst_ms, total_ms, last_at }) => ({
-              key: text,
-              cells: [
-                <details key="text">
-                  <summary>{name}</summary>
-                  <pre className="max-w-xl overflow-auto font-mono text-xs whitespace-pre-wrap">{text}</pre>
-                </details>,
-                count(times),
-                duration(worst_ms),
-                duration(total_ms),
-                <Ago key="last" at={last_at} />,
-              ],
-            }))}
-          />
-        )}
-      </Section>
-      <Section title="Settings">
+      )}
+    </Section>
+  );
+}
+
+function SlowStatements({ system: { slow_statements } }: { system: System }) {
+  return (
+    <Section title="Slow statements">
+      {slow_statements.length === 0 ? (
+        <p className="text-muted">None has taken 200 ms or more since the process that answers began.</p>
+      ) : (
+        <Table
+          head={["statement", "times", "worst", "in all", "last"]}
+          rows={slow_statements.map(({ name, text, count: times, worst_ms, total_ms, last_at }) => ({
+            key: name,
+            cells: [
+              <details key="text">
+                <summary>{name}</summary>
+                <pre className="max-w-xl font-mono text-xs break-words whitespace-pre-wrap">{text}</pre>
+              </details>,
+              count(times),
+              duration(worst_ms),
+              duration(total_ms),
+              <Ago key="last" at={last_at} />,
+            ],
+          }))}
+        />
+      )}
+    </Section>
+  );
+}
+
+function Settings({ settings }: { settings: System["settings"] }) {
+  const [search, setSearch] = useState("");
+  const [all, setAll] = useState(false);
+  const wanted = search.trim().toLowerCase();
+  const shown = settings.filter(
+    ({ name, source }) => (all || source !== "default") && name.toLowerCase().includes(wanted),
+  );
+  return (
+    <Section title="Settings">
+      <div className="mb-2 flex flex-wrap items-center gap-3">
+        <input
+          type="search"
+          aria-label="Search the settings"
+          placeholder="Search"
+          value={search}
+          onChange={(event) => setSearch(event.target.value)}
+          className={cx(inputClass, "max-w-60")}
+        />
+        <label className="flex items-center gap-1.5">
+          <input type="checkbox" checked={all} onChange={({ target }) => setAll(target.checked)} />
+          also what nobody has set
+        </label>
+        <span className="text-muted" role="status">
+          {shown.length} of {settings.length}
+        </span>
+      </div>
+      {shown.length > 0 && (
         <Table
           head={["setting", "value", "from"]}
-          rows={settings.map(({ name, value, is_set, source }) => ({
+          rows={shown.map(({ name, value, is_set, source }) => ({
             key: name,
             cells: [
               <span key="name" className="font-mono text-xs">
@@ -108,7 +223,7 @@ export function SystemPage() {
               </span>,
               value === null ? (
                 <span key="value" className="text-muted">
-                  {is_set ? "set" : "not set"}
+                  {is_set ? "set, and not shown" : "not set"}
                 </span>
               ) : (
                 visible(value)
@@ -117,17 +232,13 @@ export function SystemPage() {
             ],
           }))}
         />
-      </Section>
-    </Page>
+      )}
+      <p className="mt-1 text-xs text-muted">
+        Those of the process that answers. Of what can hold a secret it is only told that it is set.
+      </p>
+    </Section>
   );
 }
-
-const Part = ({ name, good, children }: { name: string; good: boolean; children: ReactNode }) => (
-  <div className={cx("rounded-lg border bg-raised px-3 py-2", good ? "border-line" : "border-warn")}>
-    <div className="text-muted">{name}</div>
-    <div className={cx(!good && "text-warn")}>{children}</div>
-  </div>
-);
 
 const Section = ({ title, children }: { title: string; children: ReactNode }) => (
   <section className="mt-6">

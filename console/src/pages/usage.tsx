@@ -1,111 +1,133 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { useMemo } from "react";
-import type { Agent } from "../../../src/protocol/agents.ts";
-import type { UsageReport, UsageResult } from "../../../src/protocol/usage.ts";
-import { pathWith } from "../api/request.ts";
-import { listOptions, oneOptions } from "../api/resources.ts";
-import { count, money, short } from "../format/number.ts";
-import { visible } from "../format/text.ts";
+import { useCallback, useMemo } from "react";
+import type { UsageResult } from "../../../src/protocol/usage.ts";
+import { count, short } from "../format/number.ts";
+import { shortId, visible } from "../format/text.ts";
 import { duration } from "../format/time.ts";
-import { buttonClass } from "../ui/button.tsx";
+import { Button } from "../ui/button.tsx";
 import { Empty, ProblemNotice } from "../ui/notice.tsx";
 import { Select } from "../ui/select.tsx";
-import { Table } from "../ui/table.tsx";
 import { BarChart } from "../usage/bar-chart.tsx";
-import { cacheShare, chartOf, type Measure, measures, readTokens } from "../usage/series.ts";
+import {
+  bucketName,
+  earlier,
+  type Group,
+  groups,
+  later,
+  ranges,
+  spanOf,
+  type UsageSearch,
+  zoneNote,
+} from "../usage/range.ts";
+import { agentNamesOptions, csvOf, queryOf, usageOptions } from "../usage/report.ts";
+import { chartOf, type Measure, measures } from "../usage/series.ts";
 import { Page } from "./page.tsx";
+import { ChartTable, percent, UsageTable } from "./usage/usage-table.tsx";
 
 const route = getRouteApi("/shell/usage");
 
-export const ranges = { "24h": "24 hours", "7d": "7 days", "31d": "31 days" } as const;
-export type Range = keyof typeof ranges;
-const groups = { agent_id: "by agent", model: "by model" } as const;
-export type Group = keyof typeof groups;
-
-const dayMs = 86_400_000;
-const daysOf: Record<Range, number> = { "24h": 1, "7d": 7, "31d": 31 };
-
-function queryOf(range: Range, group: Group) {
-  const from = new Date(Date.now() - (daysOf[range] - (range === "24h" ? 0 : 1)) * dayMs);
-  return {
-    starting_at: `${from.toISOString().slice(0, 13)}:00:00Z`,
-    bucket_width: range === "24h" ? "1h" : "1d",
-    limit: range === "24h" ? 25 : daysOf[range],
-    group_by: [group],
-  };
-}
-
 const dollars = (value: number) => `$${value.toFixed(value < 1 ? 3 : 2)}`;
+const seconds = (value: number) => duration(value * 1_000);
 
-/** Tokens, cost and time, per hour or day, by agent or by model. */
+const formatOf = (measure: Measure): ((value: number) => string) =>
+  measure === "cost" ? dollars : measure === "active" ? seconds : measure === "share" ? percent : short;
+
+const keyOf: Record<Group, ((result: UsageResult) => string) | null> = {
+  agent_id: ({ agent_id }) => agent_id ?? "",
+  model: ({ model }) => model ?? "",
+  none: null,
+};
+
+/** Tokens, the share of the cache, cost and time, per hour or day, by agent or by model. */
 export function UsagePage() {
-  const { range = "7d", group = "agent_id", measure = "cost" } = route.useSearch();
+  const { range = "7d", group = "agent_id", measure = "cost", until } = route.useSearch();
   const navigate = route.useNavigate();
-  const path = pathWith("/v1/usage", queryOf(range, group));
-  const usage = useQuery(oneOptions<UsageReport>(path));
-  const agents = useInfiniteQuery(listOptions<Agent>("/v1/agents", { include_archived: true }));
-  const names = useMemo(() => new Map(agents.data?.map(({ id, name }) => [id, name])), [agents.data]);
-  const buckets = usage.data?.data;
-  const nameOf = useMemo(
-    () => (result: UsageResult) =>
+  const set = (changed: UsageSearch) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: true, resetScroll: false });
+
+  const { from, to, width } = spanOf(range, until);
+  const span = { from, to, width };
+  const query = queryOf(span, group === "none" ? null : group);
+  const usage = useQuery(usageOptions(query));
+  const names = useQuery({ ...agentNamesOptions, enabled: group === "agent_id" });
+  const buckets = usage.data;
+  const nameOf = useCallback(
+    (key: string) =>
       visible(
-        group === "model"
-          ? (result.model ?? "no model")
-          : (names.get(result.agent_id ?? "") ?? result.agent_id ?? "no agent"),
+        group === "model" ? key || "no model" : (names.data?.get(key) ?? (key ? shortId(key) : "no agent")),
       ),
-    [group, names],
+    [group, names.data],
   );
-  const chart = useMemo(() => chartOf(buckets ?? [], measure, nameOf), [buckets, measure, nameOf]);
+  const chart = useMemo(
+    () => chartOf(buckets ?? [], measure, keyOf[group], nameOf),
+    [buckets, measure, group, nameOf],
+  );
+  const timeName = useCallback((time: number) => bucketName(width, time * 1_000), [width]);
   const results = buckets?.flatMap((bucket) => bucket.results) ?? [];
-  const set = (changed: { range?: Range; group?: Group; measure?: Measure }) =>
-    navigate({ search: (before) => ({ ...before, ...changed }), replace: true });
+  const unpriced = results.reduce((all, { unpriced_uses }) => all + unpriced_uses, 0);
+  const spanName = `${bucketName("1d", from)} – ${bucketName("1d", to - 1)}`;
 
   return (
-    <Page
-      title="Usage"
-      actions={
-        <>
-          <Select
-            label="What"
-            value={measure}
-            choices={namesOf(measures)}
-            onChange={(value) => set({ measure: value })}
-          />
-          <Select label="By" value={group} choices={groups} onChange={(value) => set({ group: value })} />
-          <Select label="Time" value={range} choices={ranges} onChange={(value) => set({ range: value })} />
-          <a className={buttonClass("plain")} href={`${path}&format=csv`} download="usage.csv">
-            CSV
-          </a>
-        </>
-      }
-    >
+    <Page title="Usage" actions={<Csv query={query} name={`usage ${spanName.replaceAll(" ", "-")}.csv`} />}>
+      <div className="mb-3 flex flex-wrap items-center gap-2">
+        <Select
+          label="What"
+          value={measure}
+          choices={measureNames}
+          onChange={(value) => set({ measure: value })}
+        />
+        <Select label="By" value={group} choices={groups} onChange={(value) => set({ group: value })} />
+        <Select
+          label="Time"
+          value={range}
+          choices={ranges}
+          onChange={(value) => set({ range: value, until: undefined })}
+        />
+        <div className="flex items-center gap-1">
+          <Button look="quiet" aria-label="Earlier" onClick={() => set({ until: earlier(span) })}>
+            ←
+          </Button>
+          <span className="text-muted whitespace-nowrap" role="status">
+            {spanName}
+          </span>
+          <Button
+            look="quiet"
+            aria-label="Later"
+            disabled={until === undefined}
+            onClick={() => set({ until: later(range, span) })}
+          >
+            →
+          </Button>
+        </div>
+      </div>
       {usage.error && <ProblemNotice error={usage.error} retry={() => usage.refetch()} />}
+      {usage.isPending && <p className="p-3 text-muted">Loading…</p>}
       {buckets && results.length === 0 && (
-        <Empty title="Nothing was used in this time">Once agents work, what they use stands here.</Empty>
+        <Empty title="Nothing was used in this time">
+          Once agents work, what they use stands here. Look at an earlier time by the arrow above.
+        </Empty>
       )}
-      {results.length > 0 && (
+      {buckets && results.length > 0 && (
         <>
           <BarChart
             chart={chart}
-            format={measure === "cost" ? dollars : short}
-            label={`${measures[measure].name} ${groups[group]} in the last ${ranges[range]}; the table below has the sums`}
+            format={formatOf(measure)}
+            nameOf={timeName}
+            label={`${measures[measure].name} ${groups[group]}, ${spanName}`}
           />
+          <p className="mt-2 text-xs text-muted">
+            {zoneNote(width)}
+            {unpriced > 0 &&
+              ` ${count(unpriced)} uses of models that have no list price are in no cost: give their prices in the configuration.`}
+          </p>
+          <ChartTable chart={chart} buckets={buckets} format={formatOf(measure)} nameOf={timeName} />
           <div className="mt-4">
-            <Table
-              head={[
-                group === "model" ? "model" : "agent",
-                "cost",
-                "tokens in",
-                "from the cache",
-                "tokens out",
-                "requests",
-                "active",
-              ]}
-              rows={[...grouped(results, nameOf)].map(([name, own]) => ({
-                key: name,
-                cells: cellsOf(name, own),
-              }))}
+            <UsageTable
+              results={results}
+              heading={group === "model" ? "model" : group === "agent_id" ? "agent" : ""}
+              keyOf={keyOf[group]}
+              nameOf={nameOf}
             />
           </div>
         </>
@@ -114,22 +136,29 @@ export function UsagePage() {
   );
 }
 
-const namesOf = (of: typeof measures) =>
-  Object.fromEntries(Object.entries(of).map(([key, { name }]) => [key, name])) as Record<Measure, string>;
+const measureNames = Object.fromEntries(
+  Object.entries(measures).map(([key, { name }]) => [key, name]),
+) as Record<Measure, string>;
 
-const grouped = (results: readonly UsageResult[], nameOf: (result: UsageResult) => string) =>
-  Map.groupBy(results, nameOf);
-
-function cellsOf(name: string, results: readonly UsageResult[]) {
-  const sum = (of: (result: UsageResult) => number) => results.reduce((all, result) => all + of(result), 0);
-  const share = cacheShare(results);
-  return [
-    name,
-    money(sum((result) => Number(result.list_cost.amount))),
-    count(sum(readTokens)),
-    share === null ? "" : `${Math.round(share * 100)}%`,
-    count(sum((result) => result.output_tokens)),
-    count(sum((result) => result.model_requests)),
-    duration(sum((result) => result.active_seconds) * 1_000),
-  ];
+/** What is shown, with all that was used, in numbers. */
+function Csv({ query, name }: { query: Parameters<typeof csvOf>[0]; name: string }) {
+  const download = useMutation({
+    mutationFn: () => csvOf(query),
+    onSuccess(table) {
+      const url = URL.createObjectURL(new Blob([table], { type: "text/csv" }));
+      const link = document.createElement("a");
+      link.href = url;
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    },
+  });
+  return (
+    <>
+      {download.error && <ProblemNotice error={download.error} />}
+      <Button busy={download.isPending} onClick={() => download.mutate()}>
+        CSV
+      </Button>
+    </>
+  );
 }

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import type { UsageResult } from "../../../src/protocol/usage.ts";
 import { cacheShare, chartOf } from "./series.ts";
 
+const keyOf = ({ agent_id }: UsageResult) => agent_id ?? "";
+
 const result = (agent_id: string, model_requests: number, cached = 0): UsageResult => ({
   agent_id,
   model: null,
@@ -27,7 +29,7 @@ test("a chart has the largest by name, a nought where one has nothing, and the o
   const few = chartOf(
     [bucket(1, [result("a", 1)]), bucket(2, [result("b", 5), result("a", 2)])],
     "requests",
-    ({ agent_id }) => agent_id ?? "",
+    keyOf,
   );
   assert.deepEqual(few.series, [
     { name: "b", values: [0, 5] },
@@ -42,7 +44,7 @@ test("a chart has the largest by name, a nought where one has nothing, and the o
       ),
     ],
     "requests",
-    ({ agent_id }) => agent_id ?? "",
+    keyOf,
   );
   assert.equal(many.series.length, 6);
   assert.deepEqual(many.series.at(-1), { name: "4 others", values: [6] });
@@ -51,4 +53,35 @@ test("a chart has the largest by name, a nought where one has nothing, and the o
 test("the share of the cache is of all that was read", () => {
   assert.equal(cacheShare([]), null);
   assert.equal(cacheShare([result("a", 1, 30)]), 0.75);
+});
+
+test("all tokens together are shown by their kinds, and all else as one", () => {
+  const buckets = [bucket(1, [result("a", 1, 30), result("b", 2)]), bucket(2, [])];
+  assert.deepEqual(
+    chartOf(buckets, "tokens", null).series.map(({ values }) => values),
+    [
+      [20, 0],
+      [30, 0],
+      [0, 0],
+      [0, 0],
+    ],
+  );
+  assert.deepEqual(chartOf(buckets, "requests", null).series, [{ name: "Model requests", values: [3, 0] }]);
+});
+
+test("where nothing was read there is no share of the cache; a share is not stacked", () => {
+  const chart = chartOf([bucket(1, [result("a", 1, 30)]), bucket(2, [result("b", 1)])], "share", keyOf);
+  assert.equal(chart.stacked, false);
+  assert.deepEqual(chart.series, [
+    { name: "a", values: [0.75, null] },
+    { name: "b", values: [null, 0] },
+  ]);
+});
+
+test("two of one name are two", () => {
+  const chart = chartOf([bucket(1, [result("a", 1), result("b", 2)])], "requests", keyOf, () => "Analyst");
+  assert.deepEqual(chart.series, [
+    { name: "Analyst", values: [2] },
+    { name: "Analyst", values: [1] },
+  ]);
 });

@@ -43,7 +43,11 @@ export function Failed() {
             type="checkbox"
             checked={all}
             onChange={({ target }) =>
-              void navigate({ search: { errors: target.checked ? "all" : undefined }, replace: true })
+              void navigate({
+                search: { errors: target.checked ? "all" : undefined },
+                replace: true,
+                resetScroll: false,
+              })
             }
           />
           also what was tried again

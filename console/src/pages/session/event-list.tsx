@@ -36,7 +36,7 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
   const { event: chosen = null } = route.useSearch();
   const navigate = route.useNavigate();
   const setChosen = (event: string | undefined) =>
-    void navigate({ search: (before) => ({ ...before, event }), replace: true });
+    void navigate({ search: (before) => ({ ...before, event }), replace: true, resetScroll: false });
   const whole = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const input = useRef<HTMLInputElement>(null);
