@@ -86,4 +86,29 @@ describe("every page of the console", { skip: noBrowser }, () => {
     await page.goto(`${api.url}/console/sign-in?back=https://example.org/`);
     await page.getByLabel("API key").waitFor();
   });
+
+  test("shows nothing of what was seen to whoever goes back after a sign-out, in any tab", async () => {
+    const { name } = await api.client.beta.agents.create({ name: "Of before", model: "simulated" });
+    const { page } = await look(browser, api.url, "agents");
+    const other = await page.context().newPage();
+    for (const each of [page, other]) {
+      await each.goto(`${api.url}/console/agents`);
+      await each.getByText(name).first().waitFor();
+    }
+    await page.evaluate(`sessionStorage.setItem("drover.draft.sesn_1", "{}")`);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("API key").waitFor();
+    assert.equal(await page.evaluate(`sessionStorage.getItem("drover.draft.sesn_1")`), null);
+    // The other one hears of it as soon as it asks for anything.
+    await other.getByRole("link", { name: "Sessions", exact: true }).click();
+    await other.getByLabel("API key").waitFor();
+    for (const each of [page, other]) {
+      await each.route("**/v1/**", () => {});
+      await each.goBack();
+      await each.getByRole("link", { name: "Agents", exact: true }).waitFor();
+      await each.getByRole("link", { name: "Agents", exact: true }).click();
+      await each.getByRole("heading", { name: "Agents" }).waitFor();
+      assert.equal(await each.getByText(name).count(), 0);
+    }
+  });
 });

@@ -17,10 +17,12 @@ const queries = new QueryClient({
     },
   },
 });
-// Whoever is signed out, wherever that shows, is asked to sign in, and comes back to where they were.
+// Whoever is signed out, wherever that shows, is asked to sign in, and comes back to where they were. Until then nothing of
+// what they have seen is there for whoever goes back.
 onSignedOut(() => {
   const { pathname, href } = router.state.location;
-  if (pathname !== "/sign-in") void router.navigate({ to: "/sign-in", search: { back: href } });
+  if (pathname === "/sign-in") return;
+  void router.navigate({ to: "/sign-in", search: { back: href } }).then(() => queries.clear());
 });
 
 const root = document.getElementById("root");

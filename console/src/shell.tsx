@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import type { PendingAction } from "../../src/protocol/pending-actions.ts";
 import { send } from "./api/request.ts";
 import { listOptions } from "./api/resources.ts";
+import { forgetDrafts } from "./session/draft.ts";
 import { chooseTheme, type Theme, theme } from "./theme.ts";
 import { cx } from "./ui/cx.ts";
 
@@ -120,6 +121,7 @@ function SignOut() {
       className={quiet}
       onClick={async () => {
         await send("/console/session", { method: "DELETE" });
+        forgetDrafts();
         queries.clear();
         await navigate({ to: "/sign-in" });
       }}

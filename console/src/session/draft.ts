@@ -73,7 +73,8 @@ export const changed = (draft: Draft, change: Partial<Pick<Draft, "text" | "file
 
 export const isEmpty = ({ text, files }: Draft): boolean => text.trim() === "" && files.length === 0;
 
-const nameOf = (sessionId: string) => `drover.draft.${sessionId}`;
+const prefix = "drover.draft.";
+const nameOf = (sessionId: string) => `${prefix}${sessionId}`;
 
 export function readDraft(sessionId: string, now: number): Draft {
   try {
@@ -93,5 +94,15 @@ export function keepDraft(sessionId: string, draft: Draft): void {
     else sessionStorage.setItem(nameOf(sessionId), JSON.stringify(draft));
   } catch {
     // Where nothing can be kept, a reload loses it.
+  }
+}
+
+/** Of all sessions: whoever sits at this browser next has written none of them. */
+export function forgetDrafts(): void {
+  try {
+    for (const name of Object.keys(sessionStorage))
+      if (name.startsWith(prefix)) sessionStorage.removeItem(name);
+  } catch {
+    // Where nothing can be kept, nothing is there.
   }
 }
