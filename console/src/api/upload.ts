@@ -1,3 +1,5 @@
+import type { FileMetadata } from "../../../src/protocol/files.ts";
+import type { Dropped } from "../ui/dropped.ts";
 import { Problem } from "./request.ts";
 
 /** Sends a form, and tells how much of it is on its way, from 0 to 1: `fetch` says nothing of that. */
@@ -40,4 +42,14 @@ function parsed(text: string): unknown {
   } catch {
     return null;
   }
+}
+
+/** A file that was dropped or chosen becomes one of the workspace. */
+export function uploadDropped(
+  { name, files: [first] }: Dropped,
+  progress: (share: number) => void,
+  signal: AbortSignal,
+): Promise<FileMetadata> {
+  if (!first) throw new Error(`${name} is no file.`);
+  return uploadFile("/v1/files", [["file", first.file, first.path]], progress, signal);
 }

@@ -5,7 +5,7 @@ import { files as fileLimits } from "../../../src/limits/files.ts";
 import type { FileMetadata } from "../../../src/protocol/files.ts";
 import { ask } from "../api/request.ts";
 import { listOptions } from "../api/resources.ts";
-import { uploadFile } from "../api/upload.ts";
+import { uploadDropped } from "../api/upload.ts";
 import { bytes } from "../format/number.ts";
 import { shortId, visible } from "../format/text.ts";
 import { Button, buttonClass } from "../ui/button.tsx";
@@ -23,9 +23,8 @@ import { isShown, Preview } from "./session/session-files.tsx";
 export function FilesPage() {
   const list = useInfiniteQuery(listOptions<FileMetadata>("/v1/files"));
   const [shown, setShown] = useState<FileMetadata | null>(null);
-  const upload: Upload = async ({ files }, progress, signal) => {
-    const [{ file, path } = { file: new Blob(), path: "" }] = files;
-    await uploadFile("/v1/files", [["file", file, path]], progress, signal);
+  const upload: Upload = async (dropped, progress, signal) => {
+    await uploadDropped(dropped, progress, signal);
     await list.refetch();
   };
   return (

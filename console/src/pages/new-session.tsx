@@ -1,10 +1,10 @@
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useRef, useState } from "react";
-import type { FileMetadata } from "../../../src/protocol/files.ts";
+import { files as fileLimits } from "../../../src/limits/files.ts";
 import { ask } from "../api/request.ts";
 import { listOptions } from "../api/resources.ts";
-import { uploadFile } from "../api/upload.ts";
+import { uploadDropped } from "../api/upload.ts";
 import { shortId, visible } from "../format/text.ts";
 import { freshKey } from "../session/actions.ts";
 import { Button } from "../ui/button.tsx";
@@ -167,14 +167,10 @@ export function NewSessionPage() {
         <div>
           <h2 className="mb-1 font-medium">Files</h2>
           <DropArea
-            label="Drop files here, or choose them: they lie beneath /mnt in the sandbox"
-            upload={async (file, progress, signal) => {
-              const { id, filename } = await uploadFile<FileMetadata>(
-                "/v1/files",
-                [["file", file]],
-                progress,
-                signal,
-              );
+            label="Drop files here: they lie beneath /mnt in the sandbox"
+            bytesMax={fileLimits.file_bytes_max}
+            upload={async (dropped, progress, signal) => {
+              const { id, filename } = await uploadDropped(dropped, progress, signal);
               setGiven((before) => ({ ...before, files: [...before.files, { id, name: filename }] }));
             }}
           />
