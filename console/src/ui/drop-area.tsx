@@ -132,6 +132,7 @@ export function DropArea({
               <input
                 id={`${id} ${what}`}
                 type="file"
+                aria-label={`Choose ${what}: ${label}`}
                 multiple
                 accept={accepted}
                 {...(what !== "files" && { webkitdirectory: "" })}
