@@ -134,6 +134,45 @@ describe("the console over a network that fails", { skip: noBrowser }, () => {
     await first.context().close();
   });
 
+  test("a tab that nobody sees has no stream, and shows what has come once it is seen", async () => {
+    const { id } = await newSession(api.client, facts);
+    const { page, troubles } = await look(browser, api.url, `sessions/${id}`);
+    await say(page, "say Before.");
+    await whole(page, "Before.").waitFor();
+    const see = (state: string) =>
+      page.evaluate(`
+        Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "${state}" });
+        document.dispatchEvent(new Event("visibilitychange"));
+      `);
+    const ended = page.waitForEvent("requestfailed", (request) => request.url().includes("/events/stream"));
+    await see("hidden");
+    await ended;
+    await send(api.client, id, message("say Meanwhile."));
+    await see("visible");
+    await whole(page, "Meanwhile.").waitFor();
+    await say(page, "say After.");
+    await whole(page, "After.").waitFor();
+    for (const text of ["Before.", "Meanwhile."]) assert.equal(await whole(page, text).count(), 1);
+    assert.equal(await page.getByText("The connection to the server is lost").count(), 0);
+    assert.deepEqual(troubles, []);
+    await page.context().close();
+  });
+
+  test("a session that has ended is shown whole, and as no lost connection", async () => {
+    const { id } = await newSession(api.client, facts);
+    const { page } = await look(browser, api.url, `sessions/${id}`);
+    await say(page, "say The last words.");
+    await whole(page, "The last words.").waitFor();
+    await transcript(page).getByText("done ·").waitFor();
+    await api.client.beta.sessions.archive(id);
+    await page.getByText("This session is over").waitFor();
+    await page.reload();
+    await whole(page, "The last words.").waitFor();
+    await page.waitForTimeout(3_000);
+    assert.equal(await page.getByText("The connection to the server is lost").count(), 0);
+    await page.context().close();
+  });
+
   test("a server that is reached over http by its name: messages are sent, ids copied", async () => {
     const named = await openBrowser("--host-resolver-rules=MAP drover.test 127.0.0.1");
     try {

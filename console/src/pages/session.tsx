@@ -33,6 +33,9 @@ const names: Record<SessionTab, string> = {
   details: "Details",
 };
 
+/** In a narrow window the row of them is longer than it is. */
+const inSight = (link: HTMLElement | null) => link?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 export function SessionPage() {
   const { sessionId } = route.useParams();
   const { tab = "transcript" } = route.useSearch();
@@ -74,6 +77,7 @@ export function SessionPage() {
               to="/sessions/$sessionId"
               search={{ tab: name === "transcript" ? undefined : name }}
               aria-current={name === tab ? "page" : undefined}
+              ref={name === tab ? inSight : undefined}
               className={cx(
                 "border-b-2 pb-2",
                 name === tab ? "border-accent font-medium" : "border-transparent text-muted hover:text-ink",

@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef } from "react";
 import { visible } from "../../format/text.ts";
@@ -37,7 +38,7 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
       <p className="mb-2 text-muted">
         {spans.length} spans in {duration(whole)}, from {exactly(first)}
       </p>
-      <ol className="relative min-w-md" style={{ height: rows.getTotalSize() }}>
+      <ol className="relative" style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map(({ index, key, start: top }) => {
           const span = spans[index];
           if (!span) return null;
@@ -45,19 +46,23 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
           return (
             <li
               key={key}
-              className="absolute inset-x-0 top-0 grid grid-cols-[minmax(7rem,14rem)_1fr_5rem] items-center gap-2"
+              className="absolute inset-x-0 top-0 grid grid-cols-[8rem_1fr_4rem] md:grid-cols-[14rem_1fr_5rem] items-center gap-2"
               style={{ height: rowPx, transform: `translateY(${top}px)` }}
             >
-              <span
+              <Link
+                from="/sessions/$sessionId"
+                to="/sessions/$sessionId"
+                search={{ tab: "events", event: span.id }}
+                title={`${visible(span.label)}: the event that it began with`}
                 className={cx(
-                  "truncate",
+                  "truncate hover:underline",
                   span.kind === "turn" ? "font-medium" : "pl-3",
                   span.failed && "text-bad",
                 )}
               >
                 {visible(span.label)}
                 {span.failed && " (failed)"}
-              </span>
+              </Link>
               <span className="relative h-3 rounded bg-sunken">
                 <span
                   className={cx(
