@@ -35,10 +35,13 @@ settle(program);
 /** What completion in shells asks; the words are those after `--`. */
 async function complete(): Promise<void> {
   const { candidates } = await import("./cli/completion.ts");
+  const known = async (noun: string, words: readonly string[]) =>
+    (await import("./cli/client/known.ts")).knownOf(noun, words);
   const found = await candidates(
     process.argv.slice(4),
     all.map(({ name }) => name),
     async (word) => (await all.find(({ name }) => name === (aliases[word] ?? word))?.make()) ?? null,
+    known,
   );
   process.stdout.write(found.map((each) => `${each}\n`).join(""));
 }

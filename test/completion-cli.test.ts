@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { droverOf } from "./harness/drover.ts";
+import { testKey } from "./harness/headers.ts";
+import { startTestServer } from "./harness/server.ts";
+import { completedIn } from "./harness/shells.ts";
 
-const drover = droverOf(null);
-after(() => drover.close());
-const main = join(import.meta.dirname, "../src/main.ts");
+const api = await startTestServer();
+const drover = droverOf({ url: api.url, key: testKey });
+after(async () => {
+  drover.close();
+  await api.close();
+});
 const completed = async (...words: string[]) =>
   (await drover.done(["complete", "--", ...words])).split("\n").filter((word) => word !== "");
 
@@ -17,23 +20,28 @@ test("commands, their subcommands, options and choices are completed", async () 
   assert.deepEqual(await completed("envs", "keys", "re"), ["revoke"]);
   assert.deepEqual(await completed("agents", "--profile", "work", "apply", "--dry"), ["--dry-run"]);
   assert.deepEqual(await completed("completion", ""), ["bash", "zsh", "fish"]);
-  assert.deepEqual(await completed("sessions", "show", "sesn"), []);
   assert.deepEqual(await completed("nonsense", ""), []);
 });
 
+test("ids and names come from the server, and none that a shell would take for more than a word", async () => {
+  const agent = await api.client.beta.agents.create({ name: "clerk", model: "simulated" });
+  await api.client.beta.agents.create({ name: "$(touch owned)", model: "simulated" });
+  const environment = await api.client.beta.environments.create({ name: "cellar" });
+  const session = await api.client.beta.sessions.create({
+    agent: agent.id,
+    environment_id: environment.id,
+  });
+  assert.deepEqual(await completed("sessions", "show", ""), ["last", session.id]);
+  assert.deepEqual(await completed("agents", "show", "cl"), ["clerk"]);
+  assert.ok((await completed("chat", "")).every((word) => /^\w+$/.test(word)));
+  assert.deepEqual(await completed("run", "--environment", "ce"), ["cellar"]);
+  assert.deepEqual(await completed("run", "--file", ""), []);
+  const down = await drover(["complete", "--", "sessions", "show", ""], {
+    env: { DROVER_BASE_URL: "http://127.0.0.1:9" },
+  });
+  assert.deepEqual(down, { code: 0, out: "", err: "" });
+});
+
 test("bash asks for them", async () => {
-  const shim = join(drover.folder, "drover");
-  writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`);
-  chmodSync(shim, 0o755);
-  const script = `${await drover.done(["completion", "bash"])}
-COMP_WORDS=(drover vaults s); COMP_CWORD=2; _drover; printf "%s\n" "\${COMPREPLY[@]}"`;
-  const env = { ...drover.env, PATH: `${drover.folder}:${process.env.PATH}` };
-  assert.equal(
-    execFileSync("bash", ["--norc", "-c", script], {
-      env,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "inherit"],
-    }).trim(),
-    "show\nset",
-  );
+  assert.deepEqual(await completedIn("bash", drover), ["set", "show"]);
 });

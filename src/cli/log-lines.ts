@@ -1,4 +1,4 @@
-import { painter, type Terminal, visible } from "./terminal.ts";
+import { jsonText, painter, type Terminal, visible } from "./terminal.ts";
 
 const names: Record<number, string> = {
   10: "trace",
@@ -33,7 +33,7 @@ export function logLines(out: Terminal): (from: string, line: string) => void {
     const { level, time, msg, err, pid: _, hostname: __, ...fields } = parsed;
     const name = names[level] ?? String(level);
     const shown = level >= 50 ? paint("red", name) : level >= 40 ? paint("yellow", name) : paint("dim", name);
-    const rest = Object.entries(fields).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+    const rest = Object.entries(fields).map(([key, value]) => `${key}=${jsonText(value)}`);
     const clock = new Date(time).toISOString().slice(11, 19);
     const words = [
       paint("dim", clock),

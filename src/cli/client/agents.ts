@@ -2,7 +2,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsAgent as Agent } from "@anthropic-ai/sdk/resources/beta/agents/agents";
 import { Command } from "commander";
 import { type Form, printDrawn, printLine } from "../print.ts";
-import type { ApplyOptions } from "./agents-apply.ts";
+import type { ApplyOptions } from "./apply.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { howMany, type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
@@ -62,8 +62,11 @@ export function agentsCommand(): Command {
     .option("--dry-run", "show what would change, and change nothing")
     .action(
       asking(async (client, options: ApplyOptions) => {
-        const { applyAgents } = await import("./agents-apply.ts");
-        await applyAgents(client, options);
+        const [{ apply }, { agentKind }] = await Promise.all([
+          import("./apply.ts"),
+          import("./applied-kinds.ts"),
+        ]);
+        await apply(agentKind(client), options);
       }),
     );
 

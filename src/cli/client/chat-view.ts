@@ -1,5 +1,6 @@
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import type { SetupEvent } from "../../protocol/events.ts";
+import { cut, displayWidth } from "../display-width.ts";
 import { painter, type Terminal, visible, visibleLine } from "../terminal.ts";
 import { inputText, reasonText, textOf } from "./tree.ts";
 
@@ -47,8 +48,11 @@ export function chatView(out: Terminal): ChatView {
   };
   const begun = (id: string, name: string, input: string, started: string, is_custom = false) => {
     calls.set(id, { id, name, input, is_custom, started: Date.parse(started), result: null });
-    const room = Math.max(20, (out.columns || 100) - name.length - 4);
-    line(`${paint("blue", `▸ ${visibleLine(name)}`)} ${paint("dim", visibleLine(input).slice(0, room))}`);
+    const shown = visibleLine(name);
+    const room = out.isTTY
+      ? Math.max(20, (out.columns || 100) - displayWidth(shown) - 4)
+      : Number.POSITIVE_INFINITY;
+    line(`${paint("blue", `▸ ${shown}`)} ${paint("dim", cut(visibleLine(input), room))}`);
   };
   const ended = (id: string, content: Parameters<typeof textOf>[0], is_error: boolean, at: string | null) => {
     const call = calls.get(id);
@@ -60,8 +64,9 @@ export function chatView(out: Terminal): ChatView {
     const more =
       lines.length > shown.length ? paint("dim", ` (+${lines.length - shown.length} lines: /show)`) : "";
     const mark = paint(is_error ? "red" : "dim", `${is_error ? "failed" : "done"}${took}`);
-    const room = view.folded ? Math.max(20, (out.columns || 100) - 30) : Number.POSITIVE_INFINITY;
-    const [first = "", ...rest] = shown.map((each) => paint("dim", visibleLine(each).slice(0, room)));
+    const room =
+      view.folded && out.isTTY ? Math.max(20, (out.columns || 100) - 30) : Number.POSITIVE_INFINITY;
+    const [first = "", ...rest] = shown.map((each) => paint("dim", cut(visibleLine(each), room)));
     line(`  ${mark}${first === "" ? "" : ` ${first}`}${more}`);
     for (const each of rest) line(`    ${each}`);
   };
@@ -136,7 +141,7 @@ export function chatView(out: Terminal): ChatView {
         case "span.environment_setup_start":
           return line(paint("dim", "the environment is being set up"));
         case "session.error":
-          return line(`${paint("red", event.error.type)} ${visibleLine(event.error.message)}`);
+          return line(`${paint("red", visibleLine(event.error.type))} ${visibleLine(event.error.message)}`);
         case "session.status_rescheduled":
           return line(paint("yellow", "waiting to try again"));
         case "session.status_terminated":

@@ -1,5 +1,5 @@
 import { createInterface, emitKeypressEvents, type Interface } from "node:readline";
-import type Anthropic from "@anthropic-ai/sdk";
+import { type Anthropic, APIError } from "@anthropic-ai/sdk";
 import type {
   BetaManagedAgentsEventParams as EventParams,
   BetaManagedAgentsStreamSessionEvents as StreamEvent,
@@ -47,7 +47,7 @@ export async function converse(
     else if (stdout.isTTY) waiting.after(event);
   };
 
-  stdout.write(`session ${session}\n`);
+  stdout.write(`session ${visibleLine(session)}\n`);
   let opened = () => {};
   const isOpen = new Promise<void>((resolve) => {
     opened = resolve;
@@ -108,11 +108,20 @@ export async function converse(
       if (last?.type === "session.status_terminated") return isTalk ? exits.done : exitAfter(last);
       const asks = last?.type === "session.status_idle" && last.stop_reason.type === "requires_action";
       if (asks && isTalk) {
-        const answers: EventParams[] = [];
-        for (const id of last.stop_reason.type === "requires_action" ? last.stop_reason.event_ids : [])
-          answers.push(await answerTo(view.calls.get(id), id, input));
+        const ids = last.stop_reason.type === "requires_action" ? last.stop_reason.event_ids : [];
+        const answers = await answersTo(ids, view, input);
+        if (answers === null) {
+          process.stderr.write(`the session stays: drover chat --session ${session}\n`);
+          return exits.done;
+        }
+        // Somebody else has answered meanwhile.
+        if (turns.latest() !== last || turns.working) continue;
         turns.begins();
-        await send(...answers);
+        await send(...answers).catch((error) => {
+          if (!(error instanceof APIError) || ![400, 409].includes(error.status ?? 0)) throw error;
+          process.stderr.write(`${explainAt(client.baseURL, error)}\n`);
+          if (turns.latest() === last) turns.ends(last);
+        });
         continue;
       }
       if (asks) return exits.waits;
@@ -182,6 +191,7 @@ function turnsOf() {
       turns.working = false;
       wake();
     },
+    latest: () => last,
     async over(): Promise<StreamEvent | null> {
       while (turns.working)
         await new Promise<void>((resolve) => {
@@ -196,8 +206,8 @@ function turnsOf() {
 interface Input {
   /** Null where there is nothing more. */
   line(): Promise<string | null>;
-  /** One of these keys. */
-  key(question: string, keys: string): Promise<string>;
+  /** One of these keys; null where there is nothing more. */
+  key(question: string, keys: string): Promise<string | null>;
   close(): void;
 }
 
@@ -245,10 +255,11 @@ function keyboard(prompt: string): Input {
         stdout.write(question);
         const onAnswer = (text: string | undefined) => {
           const key = text?.toLowerCase() ?? "";
-          if (key === "" || !keys.includes(key)) return;
+          const isEnd = key === "\u0004";
+          if (key === "" || !(isEnd || keys.includes(key))) return;
           stdin.off("keypress", onAnswer);
-          stdout.write(`${key}\n`);
-          resolve(key);
+          stdout.write(`${isEnd ? "" : key}\n`);
+          resolve(isEnd ? null : key);
         };
         stdin.on("keypress", onAnswer);
       }),
@@ -274,7 +285,22 @@ async function piped(): Promise<Input> {
   };
 }
 
-async function answerTo(call: Call | undefined, id: string, input: Input): Promise<EventParams> {
+/** Null where who was asked leaves. */
+async function answersTo(
+  ids: readonly string[],
+  view: ChatView,
+  input: Input,
+): Promise<EventParams[] | null> {
+  const answers: EventParams[] = [];
+  for (const id of ids) {
+    const answer = await answerTo(view.calls.get(id), id, input);
+    if (answer === null) return null;
+    answers.push(answer);
+  }
+  return answers;
+}
+
+async function answerTo(call: Call | undefined, id: string, input: Input): Promise<EventParams | null> {
   const { stdout } = process;
   const paint = painter(stdout);
   stdout.write(
@@ -282,10 +308,12 @@ async function answerTo(call: Call | undefined, id: string, input: Input): Promi
   );
   if (call?.is_custom) {
     stdout.write("what came of it?\n");
-    const text = (await input.line()) ?? "";
+    const text = await input.line();
+    if (text === null) return null;
     return { type: "user.custom_tool_result", custom_tool_use_id: id, content: [{ type: "text", text }] };
   }
   const key = await input.key("allow it? [y]es, [n]o, no and [w]hy: ", "ynw");
+  if (key === null) return null;
   if (key === "y") return { type: "user.tool_confirmation", tool_use_id: id, result: "allow" };
   const deny_message = key === "w" ? await input.line() : null;
   return {
@@ -310,7 +338,7 @@ async function obey(text: string, view: ChatView, files: () => ReturnType<typeof
   } else if (word === "files") {
     const made = await files();
     for (const file of made)
-      stdout.write(`${visibleLine(pathIn(file))}  ${bytes(file.size_bytes)}  ${file.id}\n`);
+      stdout.write(`${visibleLine(pathIn(file))}  ${bytes(file.size_bytes)}  ${visibleLine(file.id)}\n`);
     if (made.length === 0) stdout.write("it has made none\n");
   } else stdout.write(help);
 }

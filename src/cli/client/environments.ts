@@ -4,6 +4,7 @@ import { Command } from "commander";
 import type { CreatedEnvironmentKey, EnvironmentKey } from "../../protocol/environment-keys.ts";
 import type { Page } from "../../protocol/page.ts";
 import { type Form, printDrawn, printLine } from "../print.ts";
+import type { ApplyOptions } from "./apply.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
@@ -52,6 +53,30 @@ export function environmentsCommand(): Command {
           ...(options.selfHosted && { config: { type: "self_hosted" as const } }),
         });
         printLine(options, made, made.id);
+      }),
+    );
+
+  withJson(
+    withServer(
+      environments
+        .command("apply")
+        .description(
+          "Make the environment that a file describes, or change the one of its name into it, and show what changes",
+        ),
+    ),
+  )
+    .requiredOption(
+      "-f, --filename <file>",
+      "YAML or JSON, as the API has an environment; - is standard input",
+    )
+    .option("--dry-run", "show what would change, and change nothing")
+    .action(
+      asking(async (client, options: ApplyOptions) => {
+        const [{ apply }, { environmentKind }] = await Promise.all([
+          import("./apply.ts"),
+          import("./applied-kinds.ts"),
+        ]);
+        await apply(environmentKind(client), options);
       }),
     );
 

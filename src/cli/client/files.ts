@@ -6,6 +6,7 @@ import { exits, Failure } from "../exits.ts";
 import { type Form, printDrawn, printLine } from "../print.ts";
 import { jsonText, visibleLine } from "../terminal.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
+import { uploading } from "./connection.ts";
 import { howMany, type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { pathIn } from "./outputs.ts";
 import { placeBeneath, saveFile } from "./saving.ts";
@@ -62,10 +63,13 @@ export function filesCommand(): Command {
     .action(
       asking(async (client, paths: string[], { expiresIn, json }: { expiresIn?: number } & Form) => {
         for (const path of paths) {
-          const file = await client.files.upload({
-            file: createReadStream(path),
-            ...(expiresIn !== undefined && { expires_in_seconds: expiresIn }),
-          });
+          const file = await client.files.upload(
+            {
+              file: createReadStream(path),
+              ...(expiresIn !== undefined && { expires_in_seconds: expiresIn }),
+            },
+            uploading,
+          );
           process.stdout.write(`${json ? jsonText(file) : visibleLine(file.id)}\n`);
         }
       }),

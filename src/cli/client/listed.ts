@@ -1,6 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
+import { APIError } from "@anthropic-ai/sdk";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { jsonText } from "../terminal.ts";
+import { cut, displayWidth } from "../display-width.ts";
+import { canRedraw, jsonText } from "../terminal.ts";
 import { withJson, withServer } from "./at-server.ts";
 import { type Cell, table } from "./table.ts";
 
@@ -63,6 +66,8 @@ export interface Watched<Item> {
 
 /** How often a server is asked for what is watched. */
 const watch_ms = 2_000;
+/** How long a server that was there is waited for. */
+const patience_ms = 60_000;
 
 /** Shows things as they change, until Ctrl-C: drawn anew on a terminal, else a line for each change. */
 export async function watchItems<Item extends { id: string }>(
@@ -72,12 +77,14 @@ export async function watchItems<Item extends { id: string }>(
   const { stdout: out } = process;
   const shown = new Map<string, string>();
   let drawn = 0;
-  for (;;) {
-    const items = await read();
-    if (out.isTTY && !json) {
-      const text = draw(items);
-      out.write(`${drawn > 0 ? `\u001b[${drawn}A` : ""}\r\u001b[J${text}`);
-      drawn = text.split("\n").length - 1;
+  for (let isFirst = true; ; isFirst = false) {
+    const items = await (isFirst ? read() : untilRead(read));
+    if (canRedraw(out) && !json) {
+      const drawing = draw(items).trimEnd().split("\n");
+      const lines = withinRows(drawing, out.rows || 24).map((line) => inOneRow(line, out.columns || 80));
+      const up = drawn > 0 ? `\u001b[${drawn}A\r` : "";
+      out.write(`${up}${lines.map((line) => `${line}\u001b[K\n`).join("")}\u001b[J`);
+      drawn = lines.length;
     } else {
       for (const item of items) {
         const text = jsonText(item);
@@ -85,6 +92,30 @@ export async function watchItems<Item extends { id: string }>(
         shown.set(item.id, text);
         out.write(`${json ? text : line(item)}\n`);
       }
+    }
+    await pause(watch_ms);
+  }
+}
+
+/** What has left the screen at its top cannot be drawn anew. */
+const withinRows = (lines: string[], rows: number): string[] =>
+  lines.length < rows ? lines : [...lines.slice(0, rows - 2), `... ${lines.length - rows + 2} more`];
+
+/** A line that went on in the next row would be counted as one. */
+function inOneRow(line: string, columns: number): string {
+  const plain = stripVTControlCharacters(line);
+  return displayWidth(plain) <= columns ? line : cut(plain, columns);
+}
+
+/** A server that was there is waited for when it starts anew. */
+async function untilRead<Items>(read: () => Promise<Items>): Promise<Items> {
+  const until = Date.now() + patience_ms;
+  for (;;) {
+    try {
+      return await read();
+    } catch (error) {
+      const isPassing = error instanceof APIError && (error.status === undefined || error.status >= 500);
+      if (!isPassing || Date.now() > until) throw error;
     }
     await pause(watch_ms);
   }

@@ -4,6 +4,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsFileResourceParams as FileResource } from "@anthropic-ai/sdk/resources/beta/sessions/sessions";
 import { exits, Failure } from "../exits.ts";
 import { agentId } from "./agents.ts";
+import { uploading } from "./connection.ts";
 import { environmentId } from "./environments.ts";
 import { findOrCreateAgent, findOrCreateEnvironment } from "./session.ts";
 import { vaultId } from "./vaults.ts";
@@ -61,7 +62,7 @@ export function requireFiles(paths: readonly string[]): void {
 export async function uploaded(client: Anthropic, paths: readonly string[]): Promise<FileResource[]> {
   const resources: FileResource[] = [];
   for (const path of paths) {
-    const { id } = await client.files.upload({ file: createReadStream(path) });
+    const { id } = await client.files.upload({ file: createReadStream(path) }, uploading);
     resources.push({ type: "file", file_id: id, mount_path: basename(path) });
   }
   return resources;

@@ -74,7 +74,7 @@ async function run(client: Anthropic, task: string, options: RunOptions): Promis
     if (event.type === "agent.tool_use") worked = true;
     waiting.after(event);
   };
-  if (!options.json) process.stdout.write(`session ${session}\n`);
+  if (!options.json) process.stdout.write(`session ${visibleLine(session)}\n`);
   const stop = interruptible(client, session);
   try {
     const last = await playTurn(client, session, task, show, {
@@ -111,7 +111,7 @@ async function tellOf(
     if (json) process.stdout.write(`${jsonText(file)}\n`);
     else
       process.stdout.write(
-        `${paint("green", "file")} ${visibleLine(pathIn(file))}  ${bytes(file.size_bytes)}  ${paint("dim", file.id)}\n`,
+        `${paint("green", "file")} ${visibleLine(pathIn(file))}  ${bytes(file.size_bytes)}  ${paint("dim", visibleLine(file.id))}\n`,
       );
     if (outputs === undefined) return;
     try {

@@ -5,6 +5,7 @@ import Anthropic, { toFile } from "@anthropic-ai/sdk";
 import { ZipFile } from "yazl";
 import { frontMatterOf } from "../../skills/front-matter.ts";
 import { exits, Failure } from "../exits.ts";
+import { uploading } from "./connection.ts";
 
 export interface Pushed {
   skill_id: string;
@@ -24,13 +25,13 @@ export async function pushSkill(client: Anthropic, folder: string, display_name?
   const zip = await toFile(await zipped(root), `${basename(root)}.zip`);
   const named = display_name === undefined ? {} : { display_name };
   try {
-    const made = await client.skills.create({ files: [zip], ...named });
+    const made = await client.skills.create({ files: [zip], ...named }, uploading);
     return { skill_id: made.id, version_id: made.latest_version_id, is_new: true };
   } catch (error) {
     if (!(error instanceof Anthropic.ConflictError)) throw error;
     const skill_id = await withSlug(client, slug);
     if (skill_id === null) throw error;
-    const version = await client.skills.versions.create(skill_id, { files: [zip] });
+    const version = await client.skills.versions.create(skill_id, { files: [zip] }, uploading);
     return { skill_id, version_id: version.id, is_new: false };
   }
 }

@@ -1,6 +1,7 @@
 import type { BetaManagedAgentsStreamSessionEvents } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import type { SetupEvent } from "../../protocol/events.ts";
-import { painter, type Terminal, visible } from "../terminal.ts";
+import { cut } from "../display-width.ts";
+import { painter, type Terminal, visible, visibleLine } from "../terminal.ts";
 import { workerCalls } from "./worker-calls.ts";
 
 type StreamEvent = BetaManagedAgentsStreamSessionEvents | SetupEvent;
@@ -11,7 +12,7 @@ type StreamEvent = BetaManagedAgentsStreamSessionEvents | SetupEvent;
  */
 export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
   const paint = painter(out);
-  const width = () => Math.max(40, out.columns ?? 100);
+  const width = () => (out.isTTY ? Math.max(40, out.columns || 100) : Number.POSITIVE_INFINITY);
   const started = new Map<string, number>();
   const toolNames = new Map<string, string>();
   const ofWorkers = workerCalls();
@@ -20,7 +21,7 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
   const line = (branch: string, name: string, text = "") => {
     const lines = text === "" ? [""] : visible(text).split("\n");
     const room = width() - branch.length - 2;
-    const shown = lines.slice(0, linesMax).map((part) => part.slice(0, Math.max(20, room)));
+    const shown = lines.slice(0, linesMax).map((part) => cut(part, Math.max(20, room)));
     if (lines.length > linesMax) shown.push(paint("dim", `... ${lines.length - linesMax} more lines`));
     const [first = "", ...rest] = shown;
     out.write(`${branch} ${name}${first === "" ? "" : ` ${first}`}\n`);
@@ -79,18 +80,18 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
         case "agent.tool_use":
           started.set(event.id, Date.parse(event.processed_at));
           toolNames.set(event.id, event.name);
-          line("├─", paint("blue", visible(event.name)), inputText(event.input));
+          line("├─", paint("blue", visibleLine(event.name)), inputText(event.input));
           return;
         case "agent.mcp_tool_use": {
           started.set(event.id, Date.parse(event.processed_at));
-          const name = `${paint("blue", visible(event.name))} ${paint("dim", `of ${visible(event.mcp_server_name)}`)}`;
+          const name = `${paint("blue", visibleLine(event.name))} ${paint("dim", `of ${visibleLine(event.mcp_server_name)}`)}`;
           line("├─", name, inputText(event.input));
           return;
         }
         case "agent.custom_tool_use":
           line(
             "├─",
-            `${paint("blue", visible(event.name))} ${paint("dim", "for the client")}`,
+            `${paint("blue", visibleLine(event.name))} ${paint("dim", "for the client")}`,
             inputText(event.input),
           );
           return;
@@ -98,7 +99,8 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           line("│  ", paint("cyan", "answered"), textOf(event.content ?? []));
           return;
         case "user.tool_confirmation":
-          if (event.processed_at) line("│  ", paint("cyan", event.result), event.deny_message ?? "");
+          if (event.processed_at)
+            line("│  ", paint("cyan", visibleLine(event.result)), event.deny_message ?? "");
           return;
         case "user.tool_result":
         case "agent.tool_result":
@@ -110,7 +112,7 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
           return;
         }
         case "session.error":
-          line("├─", paint("red", event.error.type), event.error.message);
+          line("├─", paint("red", visibleLine(event.error.type)), event.error.message);
           return;
         case "session.status_rescheduled":
           line("├─", paint("yellow", "waiting to try again"));
