@@ -41,7 +41,8 @@ describe("the queue", () => {
     const place = { environment_id: own.environmentId };
     const shown = await own.client.beta.environments.work.retrieve(work.id, place);
     assert.deepEqual(shown, { ...work, secret: null });
-    assert.deepEqual((await own.worker.beta.environments.work.list(own.environmentId)).data, [shown]);
+    for (const who of [own.worker, own.client])
+      assert.deepEqual((await who.beta.environments.work.list(own.environmentId)).data, [shown]);
     const acknowledged = await own.worker.beta.environments.work.ack(work.id, place);
     assert.equal(acknowledged.secret, null);
     assert.equal(acknowledged.state, "starting");

@@ -74,14 +74,15 @@ export function workRoutes({ bells, lease_ms, stop }: WorkParts): Route[] {
     }),
     route({
       ...common,
-      by: ["environment_key"],
+      by: ["api_key", "environment_key"],
       method: "GET",
       path: "/v1/environments/{environment_id}/work",
       summary: "List the work of an environment, newest first",
       params: ofEnvironment,
       query: listWorkQuery,
       response: pageOf(work),
-      handle: ({ db, params, query }) => listWork(db, params.environment_id, query),
+      handle: ({ db, principal, params, query }) =>
+        listWork(db, principal.workspaceId, params.environment_id, query),
     }),
     route({
       ...common,

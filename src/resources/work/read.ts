@@ -53,15 +53,21 @@ export function updateWork(db: Database, place: Place, patch: MetadataPatch): Pr
 const selectPage: Statement = {
   name: "work_page",
   text: `select ${workColumns} from work_item w
-    where w.environment_id = $1 and (w.created_at, w.id) < ($2::timestamptz, $3)
+    where w.environment_id = (select id from environment where id = $1 and workspace_id = $5)
+      and (w.created_at, w.id) < ($2::timestamptz, $3)
     order by w.created_at desc, w.id desc limit $4`,
 };
 
 /** Newest first. */
-export async function listWork(db: Database, environmentId: string, query: ListWork): Promise<Page<Work>> {
+export async function listWork(
+  db: Database,
+  workspaceId: string,
+  environmentId: string,
+  query: ListWork,
+): Promise<Page<Work>> {
   const scope = { list: `work ${environmentId}`, order: "desc" } as const;
   const after = decodeCursor(query.page, scope, timePosition)?.position;
-  const values = [environmentId, after?.at ?? "infinity", after?.id ?? "", query.limit + 1];
+  const values = [environmentId, after?.at ?? "infinity", after?.id ?? "", query.limit + 1, workspaceId];
   const rows = await db.query<WorkRow>(selectPage, values);
   const positionOf = ({ created_at, id }: WorkRow) => ({ at: created_at, id });
   return pageFrom(rows, query.limit, scope, positionOf, (row) => toWork(row));
