@@ -8,16 +8,17 @@ import { type Packing, packBelow } from "./pack.ts";
  */
 export function packSandboxes(packing: Packing, hands: string, wanted: (path: string) => boolean): void {
   const sandboxes = join(hands, "sandboxes");
-  const inUse = attachedFiles();
-  const isInUse = (id: string) => inUse.has(join(sandboxes, id, "disk.img"));
+  const inUse = disksInUse(sandboxes);
+  const isInUse = (id: string) => inUse.has(id);
   packBelow(packing, "hands", hands, (path) => {
     const [, id = "", what = ""] = /^sandboxes\/([^/]+)\/(disk(?:\/|\.img$))/.exec(path) ?? [];
     return wanted(path) && what !== "disk/" && !(what === "disk.img" && isInUse(id));
   });
   for (const id of existsSync(sandboxes) ? readdirSync(sandboxes).filter(isInUse) : []) {
-    const disk = join(sandboxes, id, "disk");
-    const isHere = statSync(disk).dev !== statSync(join(sandboxes, id)).dev;
-    if (isHere) packBelow(packing, `hands/sandboxes/${id}`, disk, (path) => sandboxFolder.test(path));
+    if (isMounted(sandboxes, id))
+      packBelow(packing, `hands/sandboxes/${id}`, join(sandboxes, id, "disk"), (path) =>
+        sandboxFolder.test(path),
+      );
     else
       packing.leftOut.push({
         path: `hands/sandboxes/${id}/disk`,
@@ -27,6 +28,25 @@ export function packSandboxes(packing: Packing, hands: string, wanted: (path: st
 }
 
 const sandboxFolder = /^(workspace|home|outputs)(\/|$)/;
+
+const letGoMsMax = 3_000;
+const pollMs = 50;
+
+/** Sandboxes whose disk somebody has. The kernel lets go of one a moment after it was unmounted. */
+function disksInUse(sandboxes: string): Set<string> {
+  const until = Date.now() + letGoMsMax;
+  for (;;) {
+    const attached = attachedFiles();
+    const ids = (existsSync(sandboxes) ? readdirSync(sandboxes) : []).filter((id) =>
+      attached.has(join(sandboxes, id, "disk.img")),
+    );
+    if (ids.every((id) => isMounted(sandboxes, id)) || Date.now() >= until) return new Set(ids);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pollMs);
+  }
+}
+
+const isMounted = (sandboxes: string, id: string): boolean =>
+  statSync(join(sandboxes, id, "disk")).dev !== statSync(join(sandboxes, id)).dev;
 
 /** What the machine's loop devices hold. */
 function attachedFiles(): Set<string> {

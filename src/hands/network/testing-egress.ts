@@ -27,7 +27,11 @@ export async function fakeEgress(
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => {});
+    // Who only looks whether anybody is here says nothing.
+    const leave = () => socket.destroy();
+    socket.once("end", leave);
     const { text, rest } = await firstLine(socket);
+    socket.off("end", leave);
     const line = egressLine.parse(JSON.parse(text));
     if (line.type === "watch") {
       socket.resume();
