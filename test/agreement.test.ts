@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type Anthropic from "@anthropic-ai/sdk";
 import { freePort } from "./harness/free-port.ts";
+import { longTest } from "./harness/long.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import {
   type Facts,
@@ -104,7 +105,7 @@ test("as soon as an event is on a stream, lists and GETs of another server have 
   );
 });
 
-test("and while a third server that drives some of the sessions is killed", async () => {
+longTest("and while a third server that drives some of the sessions is killed", async () => {
   const doomed = await processes.serve(await freePort());
   const sent: Promise<unknown>[] = [];
   const sessions = await Promise.all(Array.from({ length: 6 }, () => newSession(asked.client, facts)));

@@ -9,6 +9,7 @@ import { after, afterEach, beforeEach, describe, test } from "node:test";
 import { type FakeOAuth, startFakeOAuth } from "./fakes/oauth.ts";
 import { type DroverCommand, startCommand } from "./harness/command.ts";
 import { freePort } from "./harness/free-port.ts";
+import { longTest } from "./harness/long.ts";
 import { testKey } from "./harness/headers.ts";
 import { calling, errorsIn, mcpTexts, sessionWith } from "./harness/mcp.ts";
 import { oauthOf } from "./harness/oauth.ts";
@@ -124,7 +125,7 @@ describe("an MCP server is authorized in the browser", () => {
     assert.equal(fake.refreshes[0]?.form.get("scope"), null);
   });
 
-  test("which is opened, as one argument, where there is one", async () => {
+  longTest("which is opened, as one argument, where there is one", async () => {
     const folder = mkdtempSync(join(tmpdir(), "drover-browser-"));
     after(() => rmSync(folder, { recursive: true }));
     const opener = join(folder, "xdg-open");
@@ -164,7 +165,7 @@ describe("nothing is stored", () => {
     assert.equal(fake.authorization.tokens.length, 0);
   });
 
-  test("when it is interrupted while Drover does not answer", async () => {
+  longTest("when it is interrupted while Drover does not answer", async () => {
     const silent = createServer().listen(0, "127.0.0.1");
     await once(silent, "listening");
     const { port } = silent.address() as AddressInfo;
@@ -181,13 +182,13 @@ describe("nothing is stored", () => {
     assert.match(await ends(command, 1), /nobody has come back from the browser in 1 s/);
   });
 
-  test("when no credential can be called so", async () => {
+  longTest("when no credential can be called so", async () => {
     for (const name of ["", "x".repeat(256)])
       assert.match(await ends(begin(["--name", name]), 2), /must be 1 to 255 characters/);
     assert.equal(fake.calls.length, 0);
   });
 
-  test("when the port is taken", async () => {
+  longTest("when the port is taken", async () => {
     const port = await freePort();
     const other = createServer().listen(port, "127.0.0.1");
     await new Promise((resolve) => other.once("listening", resolve));
@@ -214,7 +215,7 @@ test("a session is told which scope is missing, and has it after another authori
   assert.deepEqual((await look()).texts, ["it is there"]);
 });
 
-test("a credential that is archived while the browser is open is no hindrance", async () => {
+longTest("a credential that is archived while the browser is open is no hindrance", async () => {
   const known = ["--client-id", "me"];
   const { id } = await authorized(known);
   const command = begin(known);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { assertLogsWhole, assertOneActor } from "./harness/actors.ts";
 import { freePort } from "./harness/free-port.ts";
+import { longTest } from "./harness/long.ts";
 import { type Processes, type Running, type Serve, startProcesses } from "./harness/processes.ts";
 import { type Reconnecting, reconnecting } from "./harness/reconnecting.ts";
 import { startTestServer } from "./harness/server.ts";
@@ -195,7 +196,7 @@ describe("in the middle of a set-up", () => {
     return readFileSync(processes.workspace(id).path("order"), "utf8");
   }
 
-  test("the server is killed: it goes on, and the next one waits for it", async () => {
+  longTest("the server is killed: it goes on, and the next one waits for it", async () => {
     const session = await begin();
     await serve.kill();
     serve = await processes.serve(port);
@@ -204,7 +205,7 @@ describe("in the middle of a set-up", () => {
     assert.equal(readFileSync(processes.workspace(session.id).path("runs"), "utf8"), "run\n");
   });
 
-  test("the sandbox host is killed: the command whose end nobody saw is run again, and no other", async () => {
+  longTest("the sandbox host is killed: the command whose end nobody saw is run again, and no other", async () => {
     const session = await begin();
     await hands.kill();
     hands = await processes.hands();

@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import type Anthropic from "@anthropic-ai/sdk";
 import { APIError } from "@anthropic-ai/sdk";
 import { type GitServer, startGitServer } from "./fakes/git-server.ts";
+import { longTest } from "./harness/long.ts";
 import { beta, startTestServer, type TestServer } from "./harness/server.ts";
 import {
   type Facts,
@@ -161,7 +162,7 @@ describe("a repository", () => {
     assert.equal(results[1], "two");
   });
 
-  test("goes with a fork, whose workspace has it as it was", async () => {
+  longTest("goes with a fork, whose workspace has it as it was", async () => {
     git.create("team/forked", { a: "1" });
     git.protect("team/forked", token);
     const session = await sessionWith(repository("team/forked", { authorization_token: token }));
@@ -199,7 +200,7 @@ describe("a repository that cannot be had", () => {
     assert.ok(events.some(({ type }) => type === "session.status_idle"));
   });
 
-  test("is tried again with a new token, in the next turn, and not without one", async () => {
+  longTest("is tried again with a new token, in the next turn, and not without one", async () => {
     git.create("team/rotated", { a: "1" });
     git.protect("team/rotated", token);
     const session = await sessionWith(repository("team/rotated", { authorization_token: "ghp_old" }));
@@ -243,7 +244,7 @@ describe("a repository that cannot be had", () => {
     assert.ok(!(results[0] ?? "").includes("read"), "the model hears nothing of what it said");
   });
 
-  test("is tried again by itself where that may help, but not for ever", async () => {
+  longTest("is tried again by itself where that may help, but not for ever", async () => {
     git.create("team/flaky", { a: "1" });
     git.behave("team/flaky", { status: 500 });
     const session = await sessionWith(repository("team/flaky"));
@@ -335,7 +336,7 @@ describe("a clone that is interrupted", () => {
     assert.deepEqual([results, errorsIn(events)], [["1"], []]);
   });
 
-  test("by the end of the server is finished by the next one, once", async () => {
+  longTest("by the end of the server is finished by the next one, once", async () => {
     git.create("team/handed", { a: "1" });
     const hosts = { repository_hosts: [{ url: git.url, private_network: true }] };
     const first = await startTestServer(hosts);
