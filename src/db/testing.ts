@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -72,6 +74,7 @@ export interface TestCluster {
 export async function startCluster(binaries?: Binaries): Promise<TestCluster> {
   const folder = mkdtempSync(join(tmpdir(), "drover-pg-"));
   chmodSync(folder, 0o711);
+  const watched = endWithThisProcess(folder, folder);
   const server = await startPostgres({
     data_dir: folder,
     socket_dir: join(folder, "socket"),
@@ -85,6 +88,26 @@ export async function startCluster(binaries?: Binaries): Promise<TestCluster> {
     async stop() {
       await server.stop();
       rmSync(folder, { recursive: true, force: true });
+      watched();
     },
   };
+}
+
+/**
+ * A test that is killed ends no PostgreSQL: what reads from a pipe of this process until that is closed, however it ends, stops
+ * the one with this data and removes the folder. The returned function says that it is done.
+ */
+export function endWithThisProcess(folder: string, data_dir: string): () => void {
+  const script = `cat; pid=$(head -n 1 "$2/postgres/postmaster.pid") && kill -QUIT "$pid" && while kill -0 "$pid"; do sleep 0.1; done
+    umount "$2"; rm -rf "$1"`;
+  const child = spawn("sh", ["-c", script, "sh", folder, data_dir], {
+    cwd: "/",
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  child.unref();
+  const { stdin } = child;
+  stdin.on("error", () => {});
+  if (stdin instanceof Socket) stdin.unref();
+  return () => stdin.end();
 }

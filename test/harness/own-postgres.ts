@@ -7,7 +7,7 @@ import { openDatabase } from "../../src/db/database.ts";
 import { startPostgres } from "../../src/db/embedded/server.ts";
 import { systemUser } from "../../src/db/embedded/user.ts";
 import { migrate, readMigrations } from "../../src/db/migrate.ts";
-import type { TestDatabase } from "../../src/db/testing.ts";
+import { endWithThisProcess, type TestDatabase } from "../../src/db/testing.ts";
 
 /** A PostgreSQL of a test's own, to be done harm. The server under test has no special rights in it. */
 export interface OwnPostgres {
@@ -50,6 +50,7 @@ export async function startOwnPostgres(options: { disk: boolean }): Promise<OwnP
       // Room for its log is not what is tested first.
       settings: { fsync: "off", min_wal_size: "32MB", max_wal_size: "64MB" },
     });
+  const watched = endWithThisProcess(folder, data_dir);
   let server = await start();
   const { url } = server;
   const adminUrl = server.admin_url.replace("/postgres?", "/drover?");
@@ -86,6 +87,7 @@ export async function startOwnPostgres(options: { disk: boolean }): Promise<OwnP
       await server.stop();
       if (options.disk) run("umount", data_dir);
       rmSync(folder, { recursive: true, force: true });
+      watched();
     },
   };
 }
