@@ -115,7 +115,7 @@ else if (!all) {
     process.env.TMPDIR = memory.path;
     process.once("exit", memory.remove);
   }
-  await tests("tests", usualFiles(), { each: 6, all: 25, at_a_time });
+  await tests("tests", usualFiles(), { each: 4, all: 25, at_a_time });
 } else {
   // Of some files `npm test` leaves a part out.
   const partly = usualFiles().filter((file) => readFileSync(file, "utf8").includes("/harness/long.ts"));

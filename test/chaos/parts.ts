@@ -203,7 +203,9 @@ export async function startParts({ serves, hosts, host_gone_seconds, file }: Par
       await Promise.all([...links.values()].map((each) => each.close()));
       await database.close();
       await postgres.stop();
-      for (const path of [folder, ...runtimes]) rmSync(path, { recursive: true, force: true });
+      // What ran in a sandbox may still write.
+      for (const path of [folder, ...runtimes])
+        rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     },
   };
 }

@@ -202,8 +202,9 @@ export async function startProcesses(
     async close() {
       await Promise.all([...running].map((child) => child.kill()));
       await db.close();
+      // What ran in a sandbox may still write.
       for (const path of [dataDir, configDir, hostsDir, ...runtimes])
-        rmSync(path, { recursive: true, force: true });
+        rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     },
   };
 }
