@@ -205,14 +205,17 @@ describe("in the middle of a set-up", () => {
     assert.equal(readFileSync(processes.workspace(session.id).path("runs"), "utf8"), "run\n");
   });
 
-  longTest("the sandbox host is killed: the command whose end nobody saw is run again, and no other", async () => {
-    const session = await begin();
-    await hands.kill();
-    hands = await processes.hands();
-    processes.workspace(session.id).release();
-    assert.equal(await outcome(session), "before\nafter\n");
-    assert.equal(readFileSync(processes.workspace(session.id).path("runs"), "utf8"), "run\nrun\n");
-  });
+  longTest(
+    "the sandbox host is killed: the command whose end nobody saw is run again, and no other",
+    async () => {
+      const session = await begin();
+      await hands.kill();
+      hands = await processes.hands();
+      processes.workspace(session.id).release();
+      assert.equal(await outcome(session), "before\nafter\n");
+      assert.equal(readFileSync(processes.workspace(session.id).path("runs"), "utf8"), "run\nrun\n");
+    },
+  );
 
   test("both are", async () => {
     const session = await begin();
