@@ -252,7 +252,14 @@ describe("a configuration", { skip: noBrowser }, () => {
       name: "own",
       config: { type: "self_hosted" },
     });
+    const agent = await newAgent();
+    const session = await api.client.beta.sessions.create({ agent: agent.id, environment_id: id });
+    await api.client.beta.sessions.events.send(session.id, {
+      events: [{ type: "user.message", content: [{ type: "text", text: "bash ls" }] }],
+    });
     const page = await opened(`environments/${id}`);
+    await page.getByRole("cell", { name: "queued" }).waitFor();
+    assert.equal(await page.getByRole("alert").count(), 0);
     await page.getByRole("button", { name: "New key" }).click();
     await page.getByRole("dialog").getByLabel("Name").fill("first worker");
     await page.keyboard.press("Enter");
