@@ -72,9 +72,9 @@ export function SessionsPage() {
           </Empty>
         ) : (
           <Empty title="No sessions here">
-            A session is an agent at work on a task. They are listed here once one is made: try an agent.
+            A session is an agent at work on a task. They are listed here once one is made.
             <div className="mt-4">
-              <LinkButton to="/agents">Agents</LinkButton>
+              <LinkButton to="/sessions/new">Begin one</LinkButton>
             </div>
           </Empty>
         ))}

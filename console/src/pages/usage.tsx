@@ -125,7 +125,7 @@ export function UsagePage() {
           <div className="mt-4">
             <UsageTable
               results={results}
-              heading={group === "model" ? "model" : group === "agent_id" ? "agent" : ""}
+              heading={group === "model" ? "model" : group === "agent_id" ? "agent" : "of"}
               keyOf={keyOf[group]}
               nameOf={nameOf}
             />

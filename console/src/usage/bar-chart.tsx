@@ -179,6 +179,7 @@ function optionsOf(
     axes: [
       {
         ...axis,
+        size: 30,
         grid: { show: false },
         splits: () => times,
         values: (plot, splits) => {
