@@ -262,7 +262,7 @@ describe("a program of a session with a credential", () => {
 describe("a secret that is archived or changed while a program takes its time", () => {
   const until = (done: () => boolean) =>
     new Promise<void>((resolve) => {
-      const look = () => (done() ? resolve() : void setImmediate(look));
+      const look = () => (done() ? resolve() : void setTimeout(look, 5));
       look();
     });
   const gone = () =>

@@ -38,7 +38,7 @@ const runs = (mark: string): boolean =>
   });
 
 async function ended(mark: string): Promise<void> {
-  while (runs(mark)) await new Promise(setImmediate);
+  while (runs(mark)) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 describe("the environment of a session", async () => {

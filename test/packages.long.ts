@@ -70,7 +70,7 @@ test("a host that ends while packages are installed leaves nothing of them", { s
   });
   const said: SetupLine[] = [];
   const ended = failureOf(prepare(specOf({ apt: ["drover-slow"] }), said));
-  while (!said.some(({ line }) => line === "begun")) await new Promise(setImmediate);
+  while (!said.some(({ line }) => line === "begun")) await new Promise((resolve) => setTimeout(resolve, 5));
   await driver.close();
   assert.match((await ended).message, /shutting down/);
   assert.deepEqual([...layers(), ...left()], []);

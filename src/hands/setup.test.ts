@@ -103,12 +103,12 @@ test("a command that takes too long is ended, and so is one that nobody waits fo
   const { run, destroy, close } = host();
   const waiting = run("left", ["touch begun; sleep 1000"], "true");
   const begun = join(folder.path, "sandboxes", "sbx_left", "workspace", "begun");
-  while (!existsSync(begun)) await new Promise(setImmediate);
+  while (!existsSync(begun)) await new Promise((resolve) => setTimeout(resolve, 5));
   await destroy("sbx_left", { ...remove, session_id: "sesn_left" });
   assert.equal((await waiting).status, "unavailable");
   const stop = new AbortController();
   const cancelled = run("left", ["touch begun; sleep 1000"], "true", stop.signal);
-  while (!existsSync(begun)) await new Promise(setImmediate);
+  while (!existsSync(begun)) await new Promise((resolve) => setTimeout(resolve, 5));
   stop.abort();
   assert.equal((await cancelled).status, "finished");
   await close();

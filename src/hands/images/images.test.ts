@@ -164,6 +164,6 @@ test("what a killed process has left is removed", async (t) => {
   const left = join(folder.path, "images", ".staging", "999999999.1");
   mkdirSync(left, { recursive: true });
   const staging = images.stage("small");
-  while (existsSync(left)) await new Promise(setImmediate);
+  while (existsSync(left)) await new Promise((resolve) => setTimeout(resolve, 5));
   await staging.discard();
 });

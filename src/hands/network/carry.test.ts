@@ -143,7 +143,7 @@ test("an egress process that dies breaks its connections, and the next ones reac
   later.write(get);
   assert.match(await text(later), /200 OK/);
   second.refuse({ session_id: "sesn_a", sandbox_id: "sbx_a", host: "b.example", port: 1, reason: "told" });
-  while (refused.length === 0) await new Promise(setImmediate);
+  while (refused.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(refused, ["told"]);
 });
 
