@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
+import { findings } from "./axe.ts";
 import { composer, type Look, look, narrow, noBrowser, openBrowser } from "./browser.ts";
 
 /** Agents and environments are made and changed in the console: as a form, as JSON, and by two people at once. */
@@ -125,6 +126,7 @@ describe("a configuration", { skip: noBrowser }, () => {
     await page.getByText("Somebody else has saved").waitFor();
     await page.getByText("What they have changed").waitFor();
     await page.getByText("+ theirs", { exact: true }).waitFor();
+    assert.deepEqual(await findings(page), []);
     await page.getByRole("button", { name: "Put mine onto theirs" }).click();
     await page.getByText("yours stands: system").waitFor();
     await page.getByRole("button", { name: "Save as version 3" }).click();
@@ -148,6 +150,7 @@ describe("a configuration", { skip: noBrowser }, () => {
     await away.click();
     const dialog = page.getByRole("dialog", { name: "Leave without saving?" });
     await dialog.waitFor();
+    assert.deepEqual(await findings(page), []);
     await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "hidden" });
     assert.equal(await page.getByRole("textbox", { name: "Description" }).inputValue(), "not yet");

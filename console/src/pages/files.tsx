@@ -50,7 +50,7 @@ export function FilesPage() {
                     key="scope"
                     to="/sessions/$sessionId"
                     params={{ sessionId: file.scope.id }}
-                    className="font-mono text-xs underline"
+                    className="whitespace-nowrap font-mono text-xs underline"
                   >
                     {shortId(file.scope.id)}
                   </Link>

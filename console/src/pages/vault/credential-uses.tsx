@@ -47,7 +47,7 @@ export function CredentialUses({ path }: { path: string }) {
                   {session_title ? (
                     visible(session_title)
                   ) : (
-                    <span className="font-mono text-xs">{shortId(session_id)}</span>
+                    <span className="whitespace-nowrap font-mono text-xs">{shortId(session_id)}</span>
                   )}
                 </Link>,
                 host === "*" ? "several more" : visible(host),
