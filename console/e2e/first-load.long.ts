@@ -74,9 +74,16 @@ describe("a browser", { skip: noBrowser }, () => {
       }));
     const sum = () => loaded().reduce((all, { bytes }) => all + bytes, 0);
 
+    // The page always listens to something.
+    const allLoaded = async () => {
+      for (const deadline = Date.now() + 30_000; [...urls.keys()].some((id) => !sizes.has(id)); )
+        if (Date.now() > deadline) throw new Error(`not loaded: ${JSON.stringify(loaded())}`);
+        else await page.waitForTimeout(50);
+    };
+
     await signIn(page, api.url);
     await page.getByRole("heading", { level: 1 }).waitFor();
-    await page.waitForLoadState("networkidle");
+    await allLoaded();
     const first = loaded();
     assert.ok(sum() > 50_000 && sum() < bytes_max, JSON.stringify(first));
     const plain = first.filter(({ path, encoding }) => /\.(js|css)$/.test(path) && encoding === undefined);
@@ -86,7 +93,7 @@ describe("a browser", { skip: noBrowser }, () => {
     await page.goto("about:blank");
     await page.goto(`${api.url}/console/`);
     await page.getByRole("heading", { level: 1 }).waitFor();
-    await page.waitForLoadState("networkidle");
+    await allLoaded();
     assert.ok(loaded().length > 2);
     const again = loaded().filter(({ cached }) => !cached);
     assert.ok(
