@@ -88,18 +88,18 @@ describe("the views of a session", { skip: noBrowser }, () => {
     },
     async "the menu"(page, url) {
       await page.goto(`${url}/sessions/${budgeted}`);
-      await page.getByRole("button", { name: "Session", exact: true }).click();
+      await page.getByRole("button", { name: "Actions", exact: true }).click();
       await page.getByRole("menuitem", { name: "Archive" }).waitFor();
     },
     async "the budget"(page, url) {
       await page.goto(`${url}/sessions/${budgeted}`);
-      await page.getByRole("button", { name: "Session", exact: true }).click();
+      await page.getByRole("button", { name: "Actions", exact: true }).click();
       await page.getByRole("menuitem", { name: "Change the budget" }).click();
       await page.getByLabel("It may cost").waitFor();
     },
     async "the question whether to archive"(page, url) {
       await page.goto(`${url}/sessions/${budgeted}`);
-      await page.getByRole("button", { name: "Session", exact: true }).click();
+      await page.getByRole("button", { name: "Actions", exact: true }).click();
       await page.getByRole("menuitem", { name: "Archive" }).click();
       await page.getByRole("button", { name: "Keep it" }).waitFor();
     },

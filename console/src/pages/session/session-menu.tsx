@@ -32,7 +32,7 @@ export function SessionMenu({ session }: { session: Session }) {
   return (
     <>
       <DropdownMenu.Root modal={false}>
-        <DropdownMenu.Trigger className={buttonClass("plain")}>Session</DropdownMenu.Trigger>
+        <DropdownMenu.Trigger className={buttonClass("plain")}>Actions</DropdownMenu.Trigger>
         <DropdownMenu.Portal>
           <DropdownMenu.Content
             align="end"

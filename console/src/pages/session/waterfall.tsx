@@ -3,6 +3,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef } from "react";
 import { visible } from "../../format/text.ts";
 import { duration, exactly } from "../../format/time.ts";
+import { axisOf } from "../../session/axis.ts";
 import type { Span } from "../../session/spans.ts";
 import { cx } from "../../ui/cx.ts";
 import { Empty } from "../../ui/notice.tsx";
@@ -18,7 +19,7 @@ const colors: Record<Span["kind"], string> = {
 };
 const rowPx = 28;
 
-/** What took time, each in a row, along one axis. */
+/** What took time, each in a row, along one axis that passes over pauses. */
 export function Waterfall({ spans }: { spans: readonly Span[] }) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
@@ -31,12 +32,12 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
   if (first === undefined)
     return <Empty title="Nothing has run yet">Once the agent works, what took how long stands here.</Empty>;
   const now = Date.now();
-  const last = spans.reduce((max, { start, end }) => Math.max(max, end ?? now, start), first);
-  const whole = Math.max(1, last - first);
+  const axis = axisOf(spans, now);
   return (
     <Scroll ref={scroller} className="h-full overflow-auto p-4">
       <p className="mb-2 text-muted">
-        {spans.length} spans in {duration(whole)}, from {exactly(first)}
+        {spans.length} spans in {duration(axis.busy_ms)} of work, from {exactly(first)}. Pauses are drawn
+        short.
       </p>
       <ol className="relative" style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map(({ index, key, start: top }) => {
@@ -70,9 +71,10 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
                     span.failed ? "bg-bad" : colors[span.kind],
                     span.end === null && "animate-pulse",
                   )}
+                  title={`from ${exactly(span.start)}`}
                   style={{
-                    left: `${((span.start - first) / whole) * 100}%`,
-                    width: `${((end - span.start) / whole) * 100}%`,
+                    left: `${axis.at(span.start) * 100}%`,
+                    width: `${(axis.at(end) - axis.at(span.start)) * 100}%`,
                   }}
                 />
               </span>
