@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { droverOf } from "./harness/drover.ts";
 import { testKey } from "./harness/headers.ts";
+import { onTerminal } from "./harness/on-terminal.ts";
 import { startTestServer } from "./harness/server.ts";
 import { follow, prepare } from "./harness/session.ts";
-import { waiting } from "./harness/waiting.ts";
 
 const api = await startTestServer();
 const drover = droverOf({ url: api.url, key: testKey });
@@ -17,48 +14,10 @@ after(async () => {
 });
 const free = await prepare(api.client);
 const asking = await prepare(api.client, "simulated", "always_ask");
-const main = join(import.meta.dirname, "../src/main.ts");
-
-/** `drover chat` on a terminal of its own, which shows both outputs. */
-function onTerminal(...args: string[]) {
-  const child = spawn("script", ["-qfec", `exec "$NODE" "$MAIN" chat ${args.join(" ")}`, "/dev/null"], {
-    env: { ...drover.env, NODE: process.execPath, MAIN: main, TERM: "xterm" },
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const { ring, until } = waiting();
-  let text = "";
-  let over = false;
-  child.stdout.on("data", (chunk) => {
-    text += chunk;
-    ring();
-  });
-  const ended = once(child, "close").then(([code]) => {
-    over = true;
-    ring();
-    return code as number | null;
-  });
-  let from = 0;
-  return {
-    ended,
-    said: () => text,
-    type: (keys: string) => child.stdin.write(keys),
-    /** Resolves when it has shown that, after what was waited for before. */
-    async shows(pattern: RegExp): Promise<string> {
-      return until(() => {
-        const found = pattern.exec(text.slice(from));
-        if (found) {
-          from += found.index + found[0].length;
-          return found[0];
-        }
-        if (over) throw new Error(`it ended without ${pattern}:\n${text}`);
-        return undefined;
-      });
-    },
-  };
-}
+const chatOf = (...args: string[]) => onTerminal(["chat", ...args], drover);
 
 test("words come, calls are folded and shown, and the conversation is gone on with", async () => {
-  const chat = onTerminal(free.agent_id);
+  const chat = chatOf(free.agent_id);
   const id = /sesn_\w+/.exec(await chat.shows(/session sesn_\w+/))?.[0] ?? "";
   await chat.shows(/› /);
   chat.type("bash seq 3; printf '\\033[2J'\r");
@@ -72,7 +31,7 @@ test("words come, calls are folded and shown, and the conversation is gone on wi
   await chat.shows(new RegExp(`the session stays: drover chat --session ${id}`));
   assert.equal(await chat.ended, 0);
 
-  const again = onTerminal("--session", id);
+  const again = chatOf("--session", id);
   await again.shows(/bash seq 3/);
   await again.shows(/› /);
   again.type("/exit\r");
@@ -80,7 +39,7 @@ test("words come, calls are folded and shown, and the conversation is gone on wi
 });
 
 test("a call is allowed or denied by a key", async () => {
-  const chat = onTerminal(asking.agent_id);
+  const chat = chatOf(asking.agent_id);
   await chat.shows(/› /);
   chat.type("bash echo once\r");
   await chat.shows(/the agent asks:.*bash/);
@@ -103,7 +62,7 @@ test("a call is allowed or denied by a key", async () => {
 });
 
 test("Ctrl-C interrupts once, and leaves at the second time", async () => {
-  const chat = onTerminal(free.agent_id);
+  const chat = chatOf(free.agent_id);
   const id = /sesn_\w+/.exec(await chat.shows(/session sesn_\w+/))?.[0] ?? "";
   await chat.shows(/› /);
   const watched = await follow(api.client, id);
@@ -127,4 +86,42 @@ test("without a terminal each line is a message, and what must be asked ends it"
   assert.match(waits.out, /▸ bash true\n$/);
   const refused = await drover(["chat", free.agent_id], { env: { DROVER_API_KEY: "not-the-key" } });
   assert.deepEqual([refused.code, refused.err], [4, `The server at ${api.url} refuses the API key.\n`]);
+});
+
+test("the terminal is left as it was found, however a conversation ends", async () => {
+  const endings: [string, (chat: ReturnType<typeof chatOf>) => void, number][] = [
+    ["Ctrl-D", (chat) => chat.type("\u0004"), 0],
+    ["Ctrl-C", (chat) => chat.type("\u0003"), 130],
+    ["kill -TERM", (chat) => chat.kill("SIGTERM"), 143],
+  ];
+  for (const [name, end, code] of endings) {
+    const chat = chatOf(free.agent_id);
+    await chat.shows(/› /);
+    end(chat);
+    assert.equal(await chat.ended, code, name);
+    chat.isAsItWas();
+  }
+});
+
+test("a secret that is asked for is not shown, and the terminal is left as it was", async () => {
+  await api.client.beta.vaults.create({ display_name: "Alice" });
+  const set = ["vaults", "set", "Alice", "STRIPE_KEY", "--any-host"];
+  const given = onTerminal(set, drover);
+  await given.shows(/STRIPE_KEY \(not shown\): /);
+  given.type("hush-hush\r");
+  await given.shows(/vcrd_\w+ is in vlt_/);
+  assert.equal(await given.ended, 0);
+  assert.doesNotMatch(given.said(), /hush/);
+  given.isAsItWas();
+  const left = onTerminal(set, drover);
+  await left.shows(/not shown\): /);
+  left.type("hush\u0003");
+  assert.equal(await left.ended, 130);
+  assert.doesNotMatch(left.said(), /hush/);
+  left.isAsItWas();
+  const killed = onTerminal(set, drover);
+  await killed.shows(/not shown\): /);
+  killed.kill("SIGTERM");
+  assert.equal(await killed.ended, 143);
+  killed.isAsItWas();
 });

@@ -2,6 +2,7 @@ import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { exits, Failure } from "../exits.ts";
+import { visibleLine } from "../terminal.ts";
 
 /** A secret from a prompt that shows nothing of it, or from standard input; never from an argument, which others can see. */
 export async function readSecret(what: string): Promise<string> {
@@ -14,10 +15,11 @@ export async function readSecret(what: string): Promise<string> {
 }
 
 function prompted(what: string): Promise<string> {
-  process.stderr.write(`${what} (not shown): `);
   // The terminal's echo is off while readline has it, and what readline echoes itself goes nowhere.
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output, terminal: true });
+  // Who types as soon as it is asked for is not shown either.
+  process.stderr.write(`${visibleLine(what)} (not shown): `);
   return new Promise((resolve, reject) => {
     const end = () => {
       lines.close();

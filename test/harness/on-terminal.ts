@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Drover } from "./drover.ts";
+import { waiting } from "./waiting.ts";
+
+const main = join(import.meta.dirname, "../../src/main.ts");
+
+/** Notes how the terminal is set before and after, and which process it is that runs there. */
+const noted = `stty -g > "$NOTES.before"
+sh -c 'echo $$ > "$NOTES.pid"; exec "$NODE" "$MAIN" "$@"' sh ARGS
+code=$?
+stty -g > "$NOTES.after"
+exit $code`;
+
+/** `drover ...` on a terminal of its own, which shows both outputs. Its arguments are words. */
+export function onTerminal(args: string[], drover: Drover) {
+  const notes = join(drover.folder, randomUUID());
+  const child = spawn("script", ["-qfec", noted.replace("ARGS", args.join(" ")), "/dev/null"], {
+    env: { ...drover.env, NODE: process.execPath, MAIN: main, NOTES: notes, TERM: "xterm" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const { ring, until } = waiting();
+  let text = "";
+  let over = false;
+  child.stdout.on("data", (chunk) => {
+    text += chunk;
+    ring();
+  });
+  const ended = once(child, "close").then(([code]) => {
+    over = true;
+    ring();
+    return code as number | null;
+  });
+  let from = 0;
+  const note = (name: string) => readFileSync(`${notes}.${name}`, "utf8").trim();
+  return {
+    ended,
+    said: () => text,
+    type: (keys: string) => child.stdin.write(keys),
+    kill: (signal: NodeJS.Signals) => process.kill(Number(note("pid")), signal),
+    /** When it has ended. */
+    isAsItWas: () => assert.equal(note("after"), note("before")),
+    /** Resolves when it has shown that, after what was waited for before. */
+    async shows(pattern: RegExp): Promise<string> {
+      return until(() => {
+        const found = pattern.exec(text.slice(from));
+        if (found) {
+          from += found.index + found[0].length;
+          return found[0];
+        }
+        if (over) throw new Error(`it ended without ${pattern}:\n${text}`);
+        return undefined;
+      });
+    },
+  };
+}
