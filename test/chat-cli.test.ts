@@ -61,6 +61,46 @@ test("a call is allowed or denied by a key", async () => {
   assert.equal(await chat.ended, 130);
 });
 
+test("results are shown whole from /fold on, files are named, and what a tool of the client returns is typed", async () => {
+  const { id } = await api.client.beta.agents.create({
+    name: "asker",
+    model: "simulated",
+    tools: [
+      { type: "agent_toolset_20260401" },
+      {
+        type: "custom",
+        name: "weather",
+        description: "of a place",
+        input_schema: { type: "object", properties: {} },
+      },
+    ],
+  });
+  const chat = chatOf(id);
+  await chat.shows(/› /);
+  chat.type("/fold\r");
+  await chat.shows(/results are shown whole/);
+  await chat.shows(/› /);
+  chat.type("bash seq 2 3; mkdir -p /mnt/session/outputs; echo a > /mnt/session/outputs/made.txt\r");
+  await chat.shows(/done.*2\S*\r\n {4}\S*3\S*\r\n/);
+  await chat.shows(/› /);
+  chat.type("/files\r");
+  await chat.shows(/made\.txt {2}2 B {2}file_/);
+  await chat.shows(/› /);
+  chat.type('call weather {"place": "Oslo"}\r');
+  await chat.shows(/the agent asks:.*weather/);
+  await chat.shows(/what came of it\?/);
+  await chat.shows(/› /);
+  chat.type("rain\r");
+  await chat.shows(/Done\./);
+  await chat.shows(/› /);
+  chat.type('call weather {"place": "Bergen"}\r');
+  await chat.shows(/what came of it\?/);
+  await chat.shows(/› /);
+  chat.type("\u0004");
+  await chat.shows(/the session stays/);
+  assert.equal(await chat.ended, 0);
+});
+
 test("Ctrl-C interrupts once, and leaves at the second time", async () => {
   const chat = chatOf(free.agent_id);
   const id = /sesn_\w+/.exec(await chat.shows(/session sesn_\w+/))?.[0] ?? "";

@@ -32,7 +32,7 @@ const everybody: PrincipalKind[] = ["api_key", "environment_key", "work_token"];
 /** Who may ask for what; whatever is not named here, an API key alone. */
 const matrix: Asked[] = [
   { method: "GET", path: `${work}/poll`, by: ["environment_key"] },
-  { method: "GET", path: work, by: ["api_key", "environment_key"] },
+  { method: "GET", path: work, by: ["environment_key"] },
   { method: "POST", path: `${work}/{work_id}/ack`, by: ["environment_key"] },
   { method: "POST", path: `${work}/{work_id}/heartbeat`, by: ["environment_key", "work_token"] },
   { method: "GET", path: `${work}/stats`, by: ["api_key", "environment_key"] },

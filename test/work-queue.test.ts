@@ -41,8 +41,10 @@ describe("the queue", () => {
     const place = { environment_id: own.environmentId };
     const shown = await own.client.beta.environments.work.retrieve(work.id, place);
     assert.deepEqual(shown, { ...work, secret: null });
-    for (const who of [own.worker, own.client])
-      assert.deepEqual((await who.beta.environments.work.list(own.environmentId)).data, [shown]);
+    assert.deepEqual((await own.worker.beta.environments.work.list(own.environmentId)).data, [shown]);
+    const ofClient = (id: string) => own.client.get<{ data: unknown[] }>(`/v1/environments/${id}/work_items`);
+    assert.deepEqual((await ofClient(own.environmentId)).data, [shown]);
+    await assert.rejects(ofClient("env_01AAAAAAAAAAAAAAAAAAAAAA"), { status: 404 });
     const acknowledged = await own.worker.beta.environments.work.ack(work.id, place);
     assert.equal(acknowledged.secret, null);
     assert.equal(acknowledged.state, "starting");

@@ -72,12 +72,24 @@ export function workRoutes({ bells, lease_ms, stop }: WorkParts): Route[] {
       response: workQueueStats,
       handle: ({ db, principal, params }) => workStats(db, principal.workspaceId, params.environment_id),
     }),
+    // It refuses an API key, as the official one does.
     route({
       ...common,
-      by: ["api_key", "environment_key"],
+      by: ["environment_key"],
       method: "GET",
       path: "/v1/environments/{environment_id}/work",
       summary: "List the work of an environment, newest first",
+      params: ofEnvironment,
+      query: listWorkQuery,
+      response: pageOf(work),
+      handle: ({ db, principal, params, query }) =>
+        listWork(db, principal.workspaceId, params.environment_id, query),
+    }),
+    route({
+      beta: null,
+      method: "GET",
+      path: "/v1/environments/{environment_id}/work_items",
+      summary: "List the work of an environment for a client, newest first",
       params: ofEnvironment,
       query: listWorkQuery,
       response: pageOf(work),

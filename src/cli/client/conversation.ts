@@ -4,11 +4,12 @@ import type {
   BetaManagedAgentsEventParams as EventParams,
   BetaManagedAgentsStreamSessionEvents as StreamEvent,
 } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import type { FileMetadata } from "../../protocol/files.ts";
 import { type Exit, exits } from "../exits.ts";
 import { painter, visible, visibleLine } from "../terminal.ts";
 import { type Call, type ChatView, chatView } from "./chat-view.ts";
 import { explainAt } from "./connection.ts";
-import { outputsOf, pathIn } from "./outputs.ts";
+import { pathIn, tellOfOutputs } from "./outputs.ts";
 import { progress } from "./progress.ts";
 import { endsTurn, exitAfter } from "./session.ts";
 import { bytes } from "./table.ts";
@@ -132,7 +133,7 @@ export async function converse(
       }
       if (text.trim() === "") continue;
       if (isTalk && text.startsWith("/")) {
-        await obey(text, view, () => outputsOf(client, session));
+        await obey(text, view, (tell) => tellOfOutputs(client, session, new Set(), tell));
         continue;
       }
       turns.begins();
@@ -325,7 +326,11 @@ async function answerTo(call: Call | undefined, id: string, input: Input): Promi
 }
 
 /** What a line says that begins with a slash. */
-async function obey(text: string, view: ChatView, files: () => ReturnType<typeof outputsOf>): Promise<void> {
+async function obey(
+  text: string,
+  view: ChatView,
+  eachFile: (tell: (file: FileMetadata) => void) => Promise<void>,
+): Promise<void> {
   const { stdout } = process;
   const [word = "", which = "1"] = text.slice(1).split(/\s+/);
   if (word === "show") {
@@ -336,10 +341,12 @@ async function obey(text: string, view: ChatView, files: () => ReturnType<typeof
     view.folded = !view.folded;
     stdout.write(view.folded ? "results are folded\n" : "results are shown whole\n");
   } else if (word === "files") {
-    const made = await files();
-    for (const file of made)
+    let made = 0;
+    await eachFile((file) => {
+      made += 1;
       stdout.write(`${visibleLine(pathIn(file))}  ${bytes(file.size_bytes)}  ${visibleLine(file.id)}\n`);
-    if (made.length === 0) stdout.write("it has made none\n");
+    });
+    if (made === 0) stdout.write("it has made none\n");
   } else stdout.write(help);
 }
 

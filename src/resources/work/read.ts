@@ -58,6 +58,11 @@ const selectPage: Statement = {
     order by w.created_at desc, w.id desc limit $4`,
 };
 
+const selectEnvironment: Statement = {
+  name: "work_environment",
+  text: "select id from environment where id = $1 and workspace_id = $2",
+};
+
 /** Newest first. */
 export async function listWork(
   db: Database,
@@ -69,6 +74,10 @@ export async function listWork(
   const after = decodeCursor(query.page, scope, timePosition)?.position;
   const values = [environmentId, after?.at ?? "infinity", after?.id ?? "", query.limit + 1, workspaceId];
   const rows = await db.query<WorkRow>(selectPage, values);
+  if (rows.length === 0) {
+    const [environment] = await db.query<{ id: string }>(selectEnvironment, [environmentId, workspaceId]);
+    if (!environment) throw notFound(`environment ${environmentId} not found`);
+  }
   const positionOf = ({ created_at, id }: WorkRow) => ({ at: created_at, id });
   return pageFrom(rows, query.limit, scope, positionOf, (row) => toWork(row));
 }

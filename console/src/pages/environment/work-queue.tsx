@@ -15,7 +15,7 @@ import { Ago } from "../../ui/time.tsx";
 export function WorkQueue({ environmentId }: { environmentId: string }) {
   const path = `/v1/environments/${encodeURIComponent(environmentId)}/work`;
   const stats = useQuery({ ...oneOptions<WorkQueueStats>(`${path}/stats`), refetchInterval: 3_000 });
-  const list = useInfiniteQuery({ ...listOptions<Work>(path), refetchInterval: 3_000 });
+  const list = useInfiniteQuery({ ...listOptions<Work>(`${path}_items`), refetchInterval: 3_000 });
   const error = stats.error ?? list.error;
   const { data } = stats;
   return (
