@@ -92,7 +92,7 @@ async function consoleTests(): Promise<void> {
   const { status } = spawnSync("scripts/console", { stdio: "inherit" });
   // One at a time: a browser alone takes more than a processor.
   if (status === 0)
-    return tests("console in a browser", globSync("console/e2e/*.long.ts").toSorted(), {
+    return tests("console in a browser", globSync("console/{e2e,src}/**/*.long.ts").toSorted(), {
       each: 15,
       all: 45,
       at_a_time: 1,

@@ -240,6 +240,7 @@ const connects: Record<string, string> = {
   "hands/network/egress-there.ts": "processes of Drover",
   "hands/drivers/docker/engine.ts": "the machine's container engine",
   "cli/machine.ts": "this machine",
+  "cli/client/connection.ts": "the server that a person names to the command line",
   "authorize/ask.ts": "the machine of a person, who runs the command; no server does",
   "files/s3/requests.ts": "the administrator's storage",
   "tools/web/search-provider.ts": "the administrator's search engine",
