@@ -176,6 +176,19 @@ describe("the views of a session", { skip: noBrowser }, () => {
     await page.context().close();
   });
 
+  test("what is typed at once after the key that searches is searched for, letter by letter", async () => {
+    const { agent_id, environment_id } = await prepare(api.client);
+    const { id } = await api.client.beta.sessions.create({ agent: agent_id, environment_id });
+    const { page } = await look(browser, api.url, `sessions/${id}`);
+    await say(page, "say numbers");
+    await transcript(page).getByText("done ·").waitFor();
+    await transcript(page).press("/");
+    await page.keyboard.type("numbers");
+    await page.getByText("2 of 2").waitFor();
+    assert.equal(await page.getByLabel("Search the transcript").inputValue(), "numbers");
+    await page.context().close();
+  });
+
   test("a reader of screens is told what was said, once it is whole", async () => {
     const { agent_id, environment_id } = await prepare(api.client, "simulated/200");
     const { id } = await api.client.beta.sessions.create({ agent: agent_id, environment_id });

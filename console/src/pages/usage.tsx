@@ -27,7 +27,12 @@ import { ChartTable, percent, UsageTable } from "./usage/usage-table.tsx";
 
 const route = getRouteApi("/shell/usage");
 
-const dollars = (value: number) => `$${value.toFixed(value < 1 ? 3 : 2)}`;
+const currency = new Intl.NumberFormat("en", {
+  style: "currency",
+  currency: "USD",
+  maximumFractionDigits: 4,
+});
+const dollars = (value: number) => currency.format(value);
 const seconds = (value: number) => duration(value * 1_000);
 
 const formatOf = (measure: Measure): ((value: number) => string) =>

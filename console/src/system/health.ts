@@ -55,10 +55,9 @@ function files({ storage: { place, status, file_bytes, contents, strays } }: Sys
       todo: "Uploads fail, and so do sessions that need their files, until it is back. Look whether the disk or the bucket is there, and whether this process may use it: drover doctor says.",
     };
   const left = strays > 0 ? `, ${count(strays)} to be removed` : "";
-  return good(
-    "Files",
-    `${bytes(file_bytes)} in about ${many(contents, "content", "contents")}${left}, at ${place}`,
-  );
+  // The database has not counted them yet.
+  const about = contents > 0 ? ` in about ${many(contents, "content", "contents")}` : "";
+  return good("Files", `${bytes(file_bytes)}${about}${left}, at ${place}`);
 }
 
 /** Against the newest beat: the clocks of this browser and of the database may differ. */

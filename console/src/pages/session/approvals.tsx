@@ -42,13 +42,13 @@ export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: stri
       )}
       {calls.length > 1 && (
         <div className="mx-auto flex max-w-4xl flex-wrap items-center gap-2">
-          <span>{calls.length} calls wait for your approval.</span>
+          <span className="basis-full sm:basis-auto">{calls.length} calls wait for your approval.</span>
           <input
             aria-label="Why all of them are denied"
             placeholder="Say why, when you deny them"
             value={why}
             onChange={(event) => setWhy(event.target.value)}
-            className="min-w-40 grow basis-full rounded-md sm:basis-0 border border-line bg-page px-2 py-1"
+            className="min-w-0 grow basis-0 rounded-md border border-line bg-page px-2 py-1"
           />
           <Button busy={busy} onClick={() => answer(false)}>
             Deny all

@@ -2,6 +2,7 @@ import type { MarkedToken, Token, Tokens } from "marked";
 import { createElement, Fragment, memo, type ReactNode } from "react";
 import { readMarkdown } from "../../format/markdown.ts";
 import { visible } from "../../format/text.ts";
+import { cx } from "../../ui/cx.ts";
 import { Preformatted } from "../../ui/scroll.tsx";
 import { LongText } from "./long-text.tsx";
 
@@ -126,8 +127,12 @@ function Table({ token: { header, rows } }: { token: Tokens.Table }): ReactNode 
   );
 }
 
+const alignments = { left: "text-left", center: "text-center", right: "text-right" } as const;
+
 const Cell = ({ of: Name, cell }: { of: "th" | "td"; cell: Tokens.TableCell }): ReactNode => (
-  <Name className="border border-line px-2 py-1 text-left align-top">{blocks(cell.tokens)}</Name>
+  <Name className={cx("border border-line px-2 py-1 align-top", alignments[cell.align ?? "left"])}>
+    {blocks(cell.tokens)}
+  </Name>
 );
 
 /** Where it leads is said in words: a text can name another place. */

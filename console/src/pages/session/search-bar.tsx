@@ -1,4 +1,5 @@
 import { type KeyboardEvent, type RefObject, useEffect } from "react";
+import { flushSync } from "react-dom";
 import { count } from "../../format/number.ts";
 import { Button } from "../../ui/button.tsx";
 
@@ -15,12 +16,10 @@ export function useSearchKeys(input: RefObject<HTMLInputElement | null>, open: (
       if ((!finds && !slash) || document.querySelector("dialog[open]")) return;
       if (finds && input.current !== null && document.activeElement === input.current) return;
       event.preventDefault();
-      open();
-      // It may only now be there.
-      requestAnimationFrame(() => {
-        input.current?.focus();
-        input.current?.select();
-      });
+      // It may only now be there, and what is typed next is for it.
+      flushSync(open);
+      input.current?.focus();
+      input.current?.select();
     };
     addEventListener("keydown", onKeyDown);
     return () => removeEventListener("keydown", onKeyDown);

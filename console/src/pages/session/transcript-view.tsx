@@ -28,6 +28,7 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
     getScrollElement: () => scroller.current,
     estimateSize: () => 64,
     overscan: 8,
+    paddingStart: 12,
     getItemKey: (n) => items[n]?.id ?? n,
   });
   const height = rows.getTotalSize();

@@ -65,7 +65,7 @@ function figures(results: readonly UsageResult[]): string[] {
     share === null ? "–" : percent(share),
     count(sum(results, (result) => result.output_tokens)),
     count(sum(results, (result) => result.model_requests)),
-    duration(sum(results, (result) => result.active_seconds) * 1_000),
+    duration(sum(results, (result) => result.active_seconds) * 1_000).replaceAll(" ", "\u00a0"),
   ];
 }
 
