@@ -75,9 +75,7 @@ export interface Effects {
     call: Call,
     signal: AbortSignal,
     asking: { agent: AgentFacts; mcp_servers: readonly McpServerState[]; thread: Thread } & Restoring,
-  ): Promise<
-    Omit<Extract<Outcome, { type: "tool_finished" }>, "type" | "thread_id" | "tool_use_id" | "call_before">
-  >;
+  ): Promise<Omit<Extract<Outcome, { type: "tool_finished" }>, "type" | "thread_id" | "tool_use_id">>;
   /**
    * The server's cap that this session's next model request would break, if any, as said to the client. `unwritten` was
    * spent too, in billionths of a dollar, and is not in the log yet.
@@ -188,12 +186,11 @@ export async function drive(
         thread: state.threads.get(thread.id) ?? thread,
         ...restoring(state),
       };
-      const { sandbox_call: call_before } = state;
       start(toolEffect(call), async (signal) => {
         failpoint("tool_asked");
         const result = await effects.runTool(call, signal, asking);
         failpoint("tool_answered");
-        return { type: "tool_finished", thread_id: thread.id, tool_use_id: call.id, call_before, ...result };
+        return { type: "tool_finished", thread_id: thread.id, tool_use_id: call.id, ...result };
       });
     }
   }

@@ -31,7 +31,7 @@ export function outcomeDrafts(outcome: Outcome, state: State, pen: Pen): Drafts 
       }
       const note = {
         type: "text",
-        text: restoredNote(restored, outcome.call_before, state.restore_known),
+        text: restoredNote(restored, state.sandbox_call, state.restore_known),
       } as const;
       const hidden = writer(thread, pen, "internal");
       return {

@@ -84,8 +84,6 @@ export type Outcome =
       restored?: Restored;
       /** What the sandbox used of the network, since it was told of last. */
       network?: NetworkUse | undefined;
-      /** The newest call in the sandbox before this one began. */
-      call_before?: string | undefined;
       /** Searches of the web that the call has made; none where it says nothing. */
       web_searches?: number;
       /** A model that the call has asked. */

@@ -30,8 +30,8 @@ export const restoring = (state: State): Restoring => ({
 });
 
 /**
- * What the model is told of it, and of those before it that nobody was told of. `lastCall` is the newest call before, and
- * `known` the restore that was told last.
+ * What the model is told of it, and of those before it that nobody was told of. `lastCall` is the newest call that has ended,
+ * also beside this one: as nobody was told of the restore, it ran before that. `known` is the restore that was told last.
  */
 export function restoredNote(restored: Restored, lastCall: string | undefined, known?: string): string {
   const { checkpoint, skipped, untold } = restored;
