@@ -241,7 +241,12 @@ describe("a configuration", { skip: noBrowser }, () => {
     await save(page).click();
     await page.getByText("Somebody else has saved").waitFor();
     await page.getByRole("button", { name: "Put mine onto theirs" }).click();
+    // The heading is theirs already.
+    const saved = page.waitForResponse(
+      (answer) => answer.request().method() === "POST" && answer.url().endsWith(id),
+    );
     await save(page).click();
+    assert.equal((await saved).status(), 200);
     await page.getByRole("heading", { name: "theirs" }).waitFor();
     assert.equal((await api.client.beta.environments.retrieve(id)).description, "mine");
     await page.getByRole("button", { name: "Delete" }).click();
