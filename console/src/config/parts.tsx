@@ -33,6 +33,29 @@ interface Labelled {
   mistake?: string | undefined;
 }
 
+const codeClass = `${inputClass} font-mono text-xs`;
+
+/** Lines that are no prose. */
+const CodeArea = ({
+  rows,
+  text,
+  onText,
+  ...field
+}: Labelled & { rows: number; text: string; onText: (text: string) => void }) => (
+  <Field {...field}>
+    {(about) => (
+      <textarea
+        {...about}
+        rows={rows}
+        spellCheck={false}
+        className={codeClass}
+        value={text}
+        onChange={(event) => onText(event.target.value)}
+      />
+    )}
+  </Field>
+);
+
 /** A list of words: one in a line, or with spaces or commas between them. */
 export function WordsField({
   value,
@@ -47,17 +70,18 @@ export function WordsField({
     (typed) => typed.split(/[\s,]+/).filter((word) => word !== ""),
     onChange,
   );
-  const props = {
-    className: `${inputClass} font-mono text-xs`,
-    spellCheck: false,
-    value: text,
-    onChange: (event: { target: { value: string } }) => setText(event.target.value),
-  };
+  if (rows > 1) return <CodeArea {...field} rows={rows} text={text} onText={setText} />;
   return (
     <Field {...field}>
-      {(about) =>
-        rows > 1 ? <textarea {...about} {...props} rows={rows} /> : <input {...about} {...props} />
-      }
+      {(about) => (
+        <input
+          {...about}
+          spellCheck={false}
+          className={codeClass}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
+      )}
     </Field>
   );
 }
@@ -75,20 +99,7 @@ export function LinesField({
     (typed) => typed.split("\n").filter((line) => line.trim() !== ""),
     onChange,
   );
-  return (
-    <Field {...field}>
-      {(about) => (
-        <textarea
-          {...about}
-          rows={rows}
-          spellCheck={false}
-          className={`${inputClass} font-mono text-xs`}
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-        />
-      )}
-    </Field>
-  );
+  return <CodeArea {...field} rows={rows} text={text} onText={setText} />;
 }
 
 /** What is too special for a form. A text that is no JSON is a string for the time being, which the schema then refuses. */
@@ -111,20 +122,7 @@ export function JsonField({
     },
     onChange,
   );
-  return (
-    <Field {...field}>
-      {(about) => (
-        <textarea
-          {...about}
-          rows={rows}
-          spellCheck={false}
-          className={`${inputClass} font-mono text-xs`}
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-        />
-      )}
-    </Field>
-  );
+  return <CodeArea {...field} rows={rows} text={text} onText={setText} />;
 }
 
 /** Names and values. */
