@@ -23,7 +23,8 @@ describe("the console's first page", { skip: noBrowser }, () => {
       await page.getByText("See an agent at work").waitFor();
       assert.equal(await page.getByLabel("Model").inputValue(), "simulated");
       await page.getByRole("button", { name: "Make the agent and start" }).click();
-      await transcript(page).getByText("That was a real command").waitFor();
+      // The task has these words too.
+      await transcript(page).getByRole("paragraph").filter({ hasText: "That was a real command" }).waitFor();
       await transcript(page).getByText("Hello from the sandbox").first().waitFor({ state: "attached" });
       await page.goto(`${empty.url}/console/`);
       await page.getByText("No turn has ended by an error").waitFor();
