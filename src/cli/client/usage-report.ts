@@ -173,10 +173,10 @@ const bold = (cell: Cell): Cell =>
 const share = (cached: number, input: number): string =>
   input === 0 ? "" : `${Math.round((100 * cached) / input)}%`;
 
-function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60
-    ? `${minutes}m ${Math.round(seconds % 60)}s`
-    : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
+/** "4.2 s", "3m 20s", "2h 5m". */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds < 10 ? seconds.toFixed(1) : whole} s`;
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes}m ${whole % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
