@@ -1,42 +1,21 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { startTestServer, type TestServer } from "../../test/harness/server.ts";
+import { describe, test } from "node:test";
+import type { Page } from "playwright-core";
 import { findings } from "./axe.ts";
-import { composer, type Look, look, narrow, noBrowser, openBrowser } from "./browser.ts";
+import { composer, narrow, noBrowser } from "./browser.ts";
+import { setStage } from "./stage.ts";
 
 /** Agents and environments are made and changed in the console: as a form, as JSON, and by two people at once. */
 describe("a configuration", { skip: noBrowser }, () => {
-  let api: TestServer;
-  let browser: Browser;
-  before(async () => {
-    api = await startTestServer();
-    browser = await openBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await api?.close();
-  });
-  const looks: Look[] = [];
-  afterEach(async () => {
-    for (const { page, troubles } of looks.splice(0)) {
-      assert.deepEqual(troubles, []);
-      await page.context().close();
-    }
-  });
-  const opened = async (path: string, viewport?: typeof narrow): Promise<Page> => {
-    const one = await look(browser, api.url, path, viewport && { viewport });
-    looks.push(one);
-    return one.page;
-  };
+  const stage = setStage();
   const newAgent = (fields: object = {}) =>
-    api.client.beta.agents.create({ name: "Analyst", model: "simulated", ...fields });
+    stage.api.client.beta.agents.create({ name: "Analyst", model: "simulated", ...fields });
   const json = (page: Page) => page.getByLabel("As JSON");
   const written = async (page: Page) => JSON.parse(await json(page).inputValue());
   const save = (page: Page) => page.getByRole("button", { name: /^Save/ });
 
   test("is the same as a form and as JSON, and what the form does not know is kept", async () => {
-    const page = await opened("agents/new");
+    const page = await stage.opened("agents/new");
     await page.getByLabel("Name", { exact: true }).fill("Counter");
     assert.equal((await written(page)).name, "Counter");
     const body = {
@@ -78,7 +57,7 @@ describe("a configuration", { skip: noBrowser }, () => {
     await json(page).fill(JSON.stringify(rest));
     await page.getByRole("button", { name: "Create" }).click();
     await page.getByRole("heading", { name: "From JSON" }).waitFor();
-    const agent = await api.client.beta.agents.retrieve(page.url().split("/").at(-1) ?? "");
+    const agent = await stage.api.client.beta.agents.retrieve(page.url().split("/").at(-1) ?? "");
     assert.equal(agent.metadata.team, "a");
     assert.ok(agent.tools[0]?.type === "agent_toolset_20260401");
     assert.equal(agent.tools[0].configs.find(({ name }) => name === "read")?.enabled, false);
@@ -86,7 +65,7 @@ describe("a configuration", { skip: noBrowser }, () => {
 
   test("that is no JSON says where, and the form waits with what was there", async () => {
     const { id } = await newAgent();
-    const page = await opened(`agents/${id}`);
+    const page = await stage.opened(`agents/${id}`);
     await json(page).fill('{\n  "name": "x",\n  "model": simulated\n}');
     await page.getByRole("button", { name: "line 3, column 12" }).waitFor();
     assert.ok(await page.getByLabel("Name", { exact: true }).isDisabled());
@@ -98,7 +77,7 @@ describe("a configuration", { skip: noBrowser }, () => {
 
   test("that the server refuses is said at its field", async () => {
     const { id } = await newAgent();
-    const page = await opened(`agents/${id}`);
+    const page = await stage.opened(`agents/${id}`);
     await page.getByRole("button", { name: "Add an MCP server" }).click();
     await page.getByLabel("Address of server 1").fill("https://mcp.example.com/");
     const body = await written(page);
@@ -112,16 +91,16 @@ describe("a configuration", { skip: noBrowser }, () => {
     await page.getByRole("button", { name: "Let it use the tools" }).click();
     await page.keyboard.press("Control+s");
     await page.getByText("Saved as version 2").waitFor();
-    assert.equal((await api.client.beta.agents.retrieve(id)).mcp_servers.length, 1);
+    assert.equal((await stage.api.client.beta.agents.retrieve(id)).mcp_servers.length, 1);
   });
 
   test("that somebody else saves meanwhile: both see what changed, and nothing is lost", async () => {
     const { id } = await newAgent({ system: "one", metadata: { a: "1", b: "2" } });
-    const page = await opened(`agents/${id}`);
+    const page = await stage.opened(`agents/${id}`);
     await page.getByRole("textbox", { name: "Description" }).fill("mine");
     await page.getByLabel("System prompt").fill("mine too");
     await page.getByRole("button", { name: "Remove pair 2 of Metadata" }).click();
-    await api.client.beta.agents.update(id, { version: 1, name: "Theirs", system: "theirs" });
+    await stage.api.client.beta.agents.update(id, { version: 1, name: "Theirs", system: "theirs" });
     await save(page).click();
     await page.getByText("Somebody else has saved").waitFor();
     await page.getByText("What they have changed").waitFor();
@@ -131,20 +110,20 @@ describe("a configuration", { skip: noBrowser }, () => {
     await page.getByText("yours stands: system").waitFor();
     await page.getByRole("button", { name: "Save as version 3" }).click();
     await page.getByText("Saved as version 3").waitFor();
-    const { name, description, system, metadata } = await api.client.beta.agents.retrieve(id);
+    const { name, description, system, metadata } = await stage.api.client.beta.agents.retrieve(id);
     assert.deepEqual(
       { name, description, system, metadata },
       { name: "Theirs", description: "mine", system: "mine too", metadata: { a: "1" } },
     );
     // Whoever has changed nothing sees the new one.
-    await api.client.beta.agents.update(id, { version: 3, name: "Again" });
+    await stage.api.client.beta.agents.update(id, { version: 3, name: "Again" });
     await page.reload();
     await page.getByRole("heading", { name: "Again" }).waitFor();
   });
 
   test("that is not saved is not lost by a click", async () => {
     const { id } = await newAgent();
-    const page = await opened(`agents/${id}`);
+    const page = await stage.opened(`agents/${id}`);
     await page.getByRole("textbox", { name: "Description" }).fill("not yet");
     const away = page.getByRole("link", { name: "Vaults" });
     await away.click();
@@ -164,9 +143,9 @@ describe("a configuration", { skip: noBrowser }, () => {
 
   test("has versions, any two of which are compared, and an old one comes back", async () => {
     const { id } = await newAgent({ system: "first\nsame" });
-    await api.client.beta.agents.update(id, { version: 1, system: "second\nsame" });
-    await api.client.beta.agents.update(id, { version: 2, name: "Third" });
-    const page = await opened(`agents/${id}`);
+    await stage.api.client.beta.agents.update(id, { version: 1, system: "second\nsame" });
+    await stage.api.client.beta.agents.update(id, { version: 2, name: "Third" });
+    const page = await stage.opened(`agents/${id}`);
     await page.getByRole("button", { name: /^v3 / }).click();
     await page.getByText("From version 2 to version 3").waitFor();
     await page.getByLabel("Version 3 compared with").selectOption("1");
@@ -177,7 +156,7 @@ describe("a configuration", { skip: noBrowser }, () => {
     assert.equal((await written(page)).system, "first\nsame");
     await page.getByRole("button", { name: "Save as version 4" }).click();
     await page.getByText("Saved as version 4").waitFor();
-    assert.equal((await api.client.beta.agents.retrieve(id)).name, "Analyst");
+    assert.equal((await stage.api.client.beta.agents.retrieve(id)).name, "Analyst");
 
     await page.getByRole("button", { name: "Try it" }).click();
     await composer(page).waitFor();
@@ -191,7 +170,7 @@ describe("a configuration", { skip: noBrowser }, () => {
   });
 
   test("of an environment is the same in both, and what is taken out is gone", async () => {
-    const page = await opened("environments");
+    const page = await stage.opened("environments");
     await page.getByRole("link", { name: "New environment" }).first().click();
     const config = {
       type: "cloud",
@@ -229,7 +208,7 @@ describe("a configuration", { skip: noBrowser }, () => {
     await page.getByLabel("Set-up commands").fill("");
     await save(page).click();
     await page.getByText("Saved. Sandboxes").waitFor();
-    const { config: stored } = await api.client.beta.environments.retrieve(id);
+    const { config: stored } = await stage.api.client.beta.environments.retrieve(id);
     assert.ok(stored.type === "cloud");
     assert.deepEqual(
       [stored.packages.npm, stored.packages.pip, "resources" in stored, "setup" in stored],
@@ -237,7 +216,7 @@ describe("a configuration", { skip: noBrowser }, () => {
     );
 
     await page.getByRole("textbox", { name: "Description" }).fill("mine");
-    await api.client.beta.environments.update(id, { name: "theirs" });
+    await stage.api.client.beta.environments.update(id, { name: "theirs" });
     await save(page).click();
     await page.getByText("Somebody else has saved").waitFor();
     await page.getByRole("button", { name: "Put mine onto theirs" }).click();
@@ -248,24 +227,24 @@ describe("a configuration", { skip: noBrowser }, () => {
     await save(page).click();
     assert.equal((await saved).status(), 200);
     await page.getByRole("heading", { name: "theirs" }).waitFor();
-    assert.equal((await api.client.beta.environments.retrieve(id)).description, "mine");
+    assert.equal((await stage.api.client.beta.environments.retrieve(id)).description, "mine");
     await page.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("button", { name: "Delete it" }).click();
     await page.getByRole("heading", { name: "Environments", level: 1 }).waitFor();
-    await assert.rejects(api.client.beta.environments.retrieve(id), { status: 404 });
+    await assert.rejects(stage.api.client.beta.environments.retrieve(id), { status: 404 });
   });
 
   test("of workers has keys, each shown once, and revoked when that is confirmed", async () => {
-    const { id } = await api.client.beta.environments.create({
+    const { id } = await stage.api.client.beta.environments.create({
       name: "own",
       config: { type: "self_hosted" },
     });
     const agent = await newAgent();
-    const session = await api.client.beta.sessions.create({ agent: agent.id, environment_id: id });
-    await api.client.beta.sessions.events.send(session.id, {
+    const session = await stage.api.client.beta.sessions.create({ agent: agent.id, environment_id: id });
+    await stage.api.client.beta.sessions.events.send(session.id, {
       events: [{ type: "user.message", content: [{ type: "text", text: "bash ls" }] }],
     });
-    const page = await opened(`environments/${id}`);
+    const page = await stage.opened(`environments/${id}`);
     await page.getByRole("cell", { name: "queued" }).waitFor();
     assert.equal(await page.getByRole("alert").count(), 0);
     await page.getByRole("button", { name: "New key" }).click();
@@ -285,7 +264,7 @@ describe("a configuration", { skip: noBrowser }, () => {
 
   test("is edited on a narrow screen, one after the other", async () => {
     const { id } = await newAgent();
-    const page = await opened(`agents/${id}`, narrow);
+    const page = await stage.opened(`agents/${id}`, { viewport: narrow });
     await page.getByRole("textbox", { name: "Description" }).fill("small");
     await page.getByRole("button", { name: "JSON" }).click();
     assert.equal((await written(page)).description, "small");

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { startTestServer, type TestServer } from "../../test/harness/server.ts";
-import { noBrowser, openBrowser, openWindow, signIn } from "./browser.ts";
+import { describe, test } from "node:test";
+import { noBrowser, openWindow, signIn } from "./browser.ts";
+import { setStage } from "./stage.ts";
 
 const dist = join(import.meta.dirname, "../dist");
 const bytes_max = 300_000;
@@ -39,19 +38,10 @@ test("the sign-in and home take less than 300 KB, however they are compressed", 
 });
 
 describe("a browser", { skip: noBrowser }, () => {
-  let api: TestServer;
-  let browser: Browser;
-  before(async () => {
-    api = await startTestServer();
-    browser = await openBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await api?.close();
-  });
+  const stage = setStage();
 
   test("loads less than 300 KB until home is there, and the next time only asks for the page", async () => {
-    const { page } = await openWindow(browser);
+    const { page } = await openWindow(stage.browser);
     const cdp = await page.context().newCDPSession(page);
     await cdp.send("Network.enable");
     const urls = new Map<string, { path: string; encoding: string | undefined; cached: boolean }>();
@@ -81,7 +71,7 @@ describe("a browser", { skip: noBrowser }, () => {
         else await page.waitForTimeout(50);
     };
 
-    await signIn(page, api.url);
+    await signIn(page, stage.api.url);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await allLoaded();
     const first = loaded();
@@ -91,7 +81,7 @@ describe("a browser", { skip: noBrowser }, () => {
 
     urls.clear();
     await page.goto("about:blank");
-    await page.goto(`${api.url}/console/`);
+    await page.goto(`${stage.api.url}/console/`);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await allLoaded();
     assert.ok(loaded().length > 2);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
+import { startCuttingProxy } from "../../test/harness/cutting-proxy.ts";
 import { testKey } from "../../test/harness/headers.ts";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
 import { type Facts, message, newSession, prepare, send } from "../../test/harness/session.ts";
 import { composer, look, noBrowser, openBrowser, openWindow, say, signIn, transcript } from "./browser.ts";
-import { startSwitchedProxy } from "./switched-proxy.ts";
 
 describe("the console over a network that fails", { skip: noBrowser }, () => {
   let api: TestServer;
@@ -27,7 +27,7 @@ describe("the console over a network that fails", { skip: noBrowser }, () => {
   const whole = (page: Page, text: string) => transcript(page).getByText(text, { exact: true });
 
   test("a network that breaks in the middle of an answer: nothing is missing, nothing twice", async () => {
-    const network = await startSwitchedProxy(api.url);
+    const network = await startCuttingProxy(api.url);
     try {
       const { id } = await newSession(api.client, slow);
       const { page, troubles } = await look(browser, network.url, `sessions/${id}`);
@@ -91,7 +91,7 @@ describe("the console over a network that fails", { skip: noBrowser }, () => {
   });
 
   test("whoever is signed out in the middle of it signs in and is back, with what they were writing", async () => {
-    const network = await startSwitchedProxy(api.url);
+    const network = await startCuttingProxy(api.url);
     try {
       const { id } = await newSession(api.client, facts);
       const path = `sessions/${id}?tab=transcript`;

@@ -1,58 +1,26 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { startTestServer, type TestServer } from "../../test/harness/server.ts";
+import { describe, test } from "node:test";
+import type { Page } from "playwright-core";
 import { newSession, prepare } from "../../test/harness/session.ts";
-import {
-  composer,
-  type Look,
-  look,
-  noBrowser,
-  openBrowser,
-  openWindow,
-  overflow,
-  say,
-  signIn,
-  transcript,
-} from "./browser.ts";
+import { composer, noBrowser, openWindow, overflow, say, signIn, transcript } from "./browser.ts";
+import { setStage } from "./stage.ts";
 
 describe("in the console", { skip: noBrowser }, () => {
-  let api: TestServer;
-  let browser: Browser;
-  before(async () => {
-    api = await startTestServer();
-    browser = await openBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await api?.close();
-  });
-
-  const looks: Look[] = [];
-  afterEach(async () => {
-    for (const { page, troubles } of looks.splice(0)) {
-      assert.deepEqual(troubles, []);
-      await page.context().close();
-    }
-  });
-  const opened = async (look: Look): Promise<Page> => {
-    looks.push(look);
-    return look.page;
-  };
+  const stage = setStage();
   const inSession = async (policy: "always_allow" | "always_ask" = "always_allow", model = "simulated") => {
-    const { id } = await newSession(api.client, await prepare(api.client, model, policy));
-    const page = await opened(await look(browser, api.url, `sessions/${id}`));
+    const { id } = await newSession(stage.api.client, await prepare(stage.api.client, model, policy));
+    const page = await stage.opened(`sessions/${id}`);
     await composer(page).waitFor();
     return { id, page };
   };
   const messages = async (id: string) =>
-    (await Array.fromAsync(api.client.beta.sessions.events.list(id))).filter(
+    (await Array.fromAsync(stage.api.client.beta.sessions.events.list(id))).filter(
       ({ type }) => type === "agent.message",
     );
 
   test("the first run comes to a first answer, by keys alone from the sign-in on", async () => {
-    const page = await opened(await openWindow(browser));
-    await signIn(page, api.url);
+    const page = stage.kept(await openWindow(stage.browser));
+    await signIn(page, stage.api.url);
     await page.getByRole("link", { name: "Agents", exact: true }).first().click();
     await page.getByRole("link", { name: "New agent" }).first().click();
     await page.getByRole("button", { name: "Create" }).click();
@@ -64,8 +32,8 @@ describe("in the console", { skip: noBrowser }, () => {
   });
 
   test("a wrong key is told, and nothing is let in", async () => {
-    const page = await opened(await openWindow(browser));
-    await page.goto(`${api.url}/console/sessions`);
+    const page = stage.kept(await openWindow(stage.browser));
+    await page.goto(`${stage.api.url}/console/sessions`);
     await page.getByLabel("API key").fill("wrong");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").waitFor();
@@ -174,8 +142,8 @@ describe("in the console", { skip: noBrowser }, () => {
     await page.context().setOffline(true);
     await page.reload().catch(() => {});
     await page.context().setOffline(false);
-    await page.goto(`${api.url}/console/sessions/${id}`);
-    await api.client.beta.sessions.events.send(id, {
+    await page.goto(`${stage.api.url}/console/sessions/${id}`);
+    await stage.api.client.beta.sessions.events.send(id, {
       events: [{ type: "user.message", content: [{ type: "text", text: "say Meanwhile." }] }],
     });
     await transcript(page).getByText("Meanwhile.", { exact: true }).waitFor();
@@ -219,7 +187,7 @@ describe("in the console", { skip: noBrowser }, () => {
       `${"|a".repeat(1_000)}|\n${"|-".repeat(1_000)}|\n${"a\n".repeat(3_000)}a`,
       "y".repeat(40_000),
     ];
-    await api.client.beta.sessions.events.send(id, {
+    await stage.api.client.beta.sessions.events.send(id, {
       events: [
         {
           type: "user.message",
@@ -243,13 +211,13 @@ describe("in the console", { skip: noBrowser }, () => {
     assert.ok((await transcript(page).getByText("⟨U+E0041⟩⟨U+3164⟩").count()) > 0);
     assert.equal(await overflow(page), 0);
     assert.deepEqual(
-      asked.filter((url) => !url.startsWith(api.url)),
+      asked.filter((url) => !url.startsWith(stage.api.url)),
       [],
     );
   });
 
   test("outputs of five megabytes, of colours, of one line and of pictures stay bounded", async () => {
-    const agent = await api.client.beta.agents.create({
+    const agent = await stage.api.client.beta.agents.create({
       name: "hostile tools",
       model: "simulated",
       tools: [
@@ -261,17 +229,20 @@ describe("in the console", { skip: noBrowser }, () => {
         },
       ],
     });
-    const environment = await api.client.beta.environments.create({ name: "hostile tools" });
-    const { id } = await api.client.beta.sessions.create({ agent: agent.id, environment_id: environment.id });
-    const page = await opened(await look(browser, api.url, `sessions/${id}`));
+    const environment = await stage.api.client.beta.environments.create({ name: "hostile tools" });
+    const { id } = await stage.api.client.beta.sessions.create({
+      agent: agent.id,
+      environment_id: environment.id,
+    });
+    const page = await stage.opened(`sessions/${id}`);
     const deep = `${'{"a":'.repeat(200)}1${"}".repeat(200)}`;
     await say(page, `call look {"deep":${deep},"long":"${"z".repeat(30_000)}"}`);
     await page.getByLabel("The result of the tool").waitFor();
-    const [call] = (await Array.fromAsync(api.client.beta.sessions.events.list(id))).filter(
+    const [call] = (await Array.fromAsync(stage.api.client.beta.sessions.events.list(id))).filter(
       ({ type }) => type === "agent.custom_tool_use",
     );
     const text = `\u001b[1;32mgreen\u001b[0m ${"0123456789".repeat(500_000)} the-end-of-it`;
-    await api.client.beta.sessions.events.send(id, {
+    await stage.api.client.beta.sessions.events.send(id, {
       events: [
         {
           type: "user.custom_tool_result",

@@ -2,43 +2,23 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { startTestServer, type TestServer } from "../../test/harness/server.ts";
+import { after, before, describe, test } from "node:test";
 import { follow, message, newSession, prepare, send } from "../../test/harness/session.ts";
 import { findings } from "./axe.ts";
-import { type Look, look, narrow, noBrowser, openBrowser, overflow } from "./browser.ts";
+import { narrow, noBrowser, overflow } from "./browser.ts";
+import { setStage } from "./stage.ts";
 
 /** Files and skills go in by drop or by choice, are looked at as text, and go when that is confirmed. */
 describe("uploads", { skip: noBrowser }, () => {
-  let api: TestServer;
-  let browser: Browser;
+  const stage = setStage();
   let folder: string;
   before(async () => {
-    api = await startTestServer();
-    browser = await openBrowser();
     folder = await mkdtemp(join(tmpdir(), "drover-uploads-"));
   });
-  after(async () => {
-    await browser?.close();
-    await api?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-  const looks: Look[] = [];
-  afterEach(async () => {
-    for (const { page, troubles } of looks.splice(0)) {
-      assert.deepEqual(troubles, []);
-      await page.context().close();
-    }
-  });
-  const opened = async (path: string, options: Parameters<typeof look>[3] = {}): Promise<Page> => {
-    const one = await look(browser, api.url, path, options);
-    looks.push(one);
-    return one.page;
-  };
+  after(() => rm(folder, { recursive: true, force: true }));
 
   test("several files are dropped at once; what is too large is said before it is sent", async () => {
-    const page = await opened("files");
+    const page = await stage.opened("files");
     const sent: string[] = [];
     page.on("request", (request) => {
       if (request.method() === "POST" && request.url().endsWith("/v1/files")) sent.push(request.url());
@@ -70,11 +50,11 @@ describe("uploads", { skip: noBrowser }, () => {
     await page.getByRole("button", { name: "Delete table-3.csv" }).click();
     await page.keyboard.press("Enter");
     await page.getByRole("row", { name: /table-3/ }).waitFor({ state: "hidden" });
-    assert.equal((await Array.fromAsync(api.client.beta.files.list())).length, 4);
+    assert.equal((await Array.fromAsync(stage.api.client.beta.files.list())).length, 4);
   });
 
   test("one that is stopped is not there, and what fails can be tried again", async () => {
-    const page = await opened("files");
+    const page = await stage.opened("files");
     let pass: (() => void) | undefined;
     await page.route("**/v1/files", async (route) => {
       if (route.request().method() !== "POST") return route.continue();
@@ -99,10 +79,10 @@ describe("uploads", { skip: noBrowser }, () => {
   });
 
   test("what a session has made is looked at, and leads to it", async () => {
-    const session = await newSession(api.client, await prepare(api.client));
-    const following = await follow(api.client, session.id);
+    const session = await newSession(stage.api.client, await prepare(stage.api.client));
+    const following = await follow(stage.api.client, session.id);
     await send(
-      api.client,
+      stage.api.client,
       session.id,
       message(
         "bash mkdir -p /mnt/session/outputs && echo '<b>not bold</b>' > /mnt/session/outputs/page.html",
@@ -110,7 +90,7 @@ describe("uploads", { skip: noBrowser }, () => {
     );
     await following.until(({ type }) => type === "session.status_idle");
     following.close();
-    const page = await opened("files");
+    const page = await stage.opened("files");
     await page.getByRole("button", { name: "Look at page.html" }).click();
     await page.getByRole("dialog").getByText("<b>not bold</b>").waitFor();
     await page.keyboard.press("Escape");
@@ -122,7 +102,7 @@ describe("uploads", { skip: noBrowser }, () => {
   });
 
   test("a skill is a folder; its versions are looked at file by file, and deleted", async () => {
-    const page = await opened("skills");
+    const page = await stage.opened("skills");
     const skill = join(folder, "release-notes");
     await mkdir(join(skill, "examples"), { recursive: true });
     const manifest = (body: string) =>
@@ -161,11 +141,11 @@ describe("uploads", { skip: noBrowser }, () => {
   });
 
   test("fit a narrow window", async () => {
-    const page = await opened("skills", { viewport: narrow, colorScheme: "dark" });
+    const page = await stage.opened("skills", { viewport: narrow, colorScheme: "dark" });
     await page.getByText("A skill is a folder").waitFor();
     assert.equal(await overflow(page), 0);
     assert.deepEqual(await findings(page), []);
-    await page.goto(`${api.url}/console/files`);
+    await page.goto(`${stage.api.url}/console/files`);
     await page.getByText("slow.txt").waitFor();
     assert.equal(await overflow(page), 0);
     assert.deepEqual(await findings(page), []);

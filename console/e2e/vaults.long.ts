@@ -1,41 +1,19 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import { describe, test } from "node:test";
 import { noteUses } from "../../src/resources/credential-uses/note.ts";
-import { startTestServer, type TestServer } from "../../test/harness/server.ts";
 import { newSession, prepare } from "../../test/harness/session.ts";
 import { findings } from "./axe.ts";
-import { type Look, look, narrow, noBrowser, openBrowser, overflow } from "./browser.ts";
+import { narrow, noBrowser, overflow } from "./browser.ts";
+import { setStage } from "./stage.ts";
 
 const secret = "hush-not-a-real-secret-of-anybody";
 
 /** Secrets go in and never come back, and where each was used is shown. */
 describe("a vault", { skip: noBrowser }, () => {
-  let api: TestServer;
-  let browser: Browser;
-  before(async () => {
-    api = await startTestServer();
-    browser = await openBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await api?.close();
-  });
-  const looks: Look[] = [];
-  afterEach(async () => {
-    for (const { page, troubles } of looks.splice(0)) {
-      assert.deepEqual(troubles, []);
-      await page.context().close();
-    }
-  });
-  const opened = async (path: string, options: Parameters<typeof look>[3] = {}): Promise<Page> => {
-    const one = await look(browser, api.url, path, options);
-    looks.push(one);
-    return one.page;
-  };
+  const stage = setStage();
 
   test("takes each kind of credential, replaces its secret, and shows none", async () => {
-    const page = await opened("vaults");
+    const page = await stage.opened("vaults");
     const answers: string[] = [];
     page.on("response", async (response) => {
       if (response.url().includes("/v1/")) answers.push(await response.text().catch(() => ""));
@@ -54,9 +32,9 @@ describe("a vault", { skip: noBrowser }, () => {
     await page.keyboard.press("Enter");
     await dialog.getByText(/must/).first().waitFor();
     await dialog.getByLabel("Variable", { exact: true }).fill("GITHUB_TOKEN");
-    await dialog.getByLabel("Hosts that it may be sent to").fill("api.github.com");
+    await dialog.getByLabel("Hosts that it may be sent to").fill("stage.api.github.com");
     await page.keyboard.press("Enter");
-    await page.getByText("GITHUB_TOKEN, sent to api.github.com").first().waitFor();
+    await page.getByText("GITHUB_TOKEN, sent to stage.api.github.com").first().waitFor();
     // The focus comes back to what has opened the dialog.
     assert.equal(await page.evaluate("document.activeElement.textContent"), "Add a credential");
 
@@ -96,7 +74,7 @@ describe("a vault", { skip: noBrowser }, () => {
     await page.getByRole("heading", { name: "GitHub", exact: true }).waitFor();
 
     const kept = await Array.fromAsync(
-      api.client.beta.vaults.credentials.list(vault_id, { include_archived: true }),
+      stage.api.client.beta.vaults.credentials.list(vault_id, { include_archived: true }),
     );
     assert.equal(kept.length, 3);
     const everything = [await page.content(), JSON.stringify(kept), ...answers].join("\n");
@@ -104,8 +82,8 @@ describe("a vault", { skip: noBrowser }, () => {
   });
 
   test("says of each credential by which sessions it was used, and how its refresh has failed", async () => {
-    const vault = await api.client.beta.vaults.create({ display_name: "Bob" });
-    const made = await api.client.beta.vaults.credentials.create(vault.id, {
+    const vault = await stage.api.client.beta.vaults.create({ display_name: "Bob" });
+    const made = await stage.api.client.beta.vaults.credentials.create(vault.id, {
       display_name: "Calendar",
       auth: {
         type: "mcp_oauth",
@@ -120,19 +98,19 @@ describe("a vault", { skip: noBrowser }, () => {
         },
       },
     });
-    const { agent_id, environment_id } = await prepare(api.client);
-    const titled = await api.client.beta.sessions.create({
+    const { agent_id, environment_id } = await prepare(stage.api.client);
+    const titled = await stage.api.client.beta.sessions.create({
       agent: agent_id,
       environment_id,
       title: "Plan the week",
     });
-    const other = await newSession(api.client, await prepare(api.client));
+    const other = await newSession(stage.api.client, await prepare(stage.api.client));
     const use = { id: made.id, kind: "mcp" as const, host: "calendar.example.com", outcome: "sent 200" };
-    await noteUses(api.db, "wrkspc_default", titled.id, [{ ...use, count: 41 }]);
-    await noteUses(api.db, "wrkspc_default", other.id, [
+    await noteUses(stage.api.db, "wrkspc_default", titled.id, [{ ...use, count: 41 }]);
+    await noteUses(stage.api.db, "wrkspc_default", other.id, [
       { ...use, host: "evil<b>host</b>\u202e", outcome: "host is not allowed", at: "2026-01-01T10:00:00Z" },
     ]);
-    await api.db.query(
+    await stage.api.db.query(
       {
         name: "test_failed",
         text: `update credential set refresh_failures = 2, refresh_failed_version = secret_version,
@@ -142,7 +120,7 @@ describe("a vault", { skip: noBrowser }, () => {
       [made.id],
     );
     for (const viewport of [undefined, narrow]) {
-      const page = await opened(`vaults/${vault.id}`, {
+      const page = await stage.opened(`vaults/${vault.id}`, {
         colorScheme: viewport ? "dark" : "light",
         ...(viewport && { viewport }),
       });
@@ -166,16 +144,16 @@ describe("a vault", { skip: noBrowser }, () => {
   });
 
   test("says whether an OAuth credential works, or that nobody can say", async () => {
-    const vault = await api.client.beta.vaults.create({ display_name: "Carol" });
-    await api.client.beta.vaults.credentials.create(vault.id, {
+    const vault = await stage.api.client.beta.vaults.create({ display_name: "Carol" });
+    await stage.api.client.beta.vaults.credentials.create(vault.id, {
       auth: { type: "mcp_oauth", mcp_server_url: "https://127.0.0.1:1/mcp", access_token: secret },
     });
-    const page = await opened(`vaults/${vault.id}`);
+    const page = await stage.opened(`vaults/${vault.id}`);
     await page.getByRole("button", { name: "See whether it works" }).click();
     await page.getByText("Nobody can say whether it works").waitFor();
     await page.getByRole("button", { name: "Delete the vault Carol" }).click();
     await page.keyboard.press("Enter");
     await page.getByText("Alice").waitFor();
-    await assert.rejects(api.client.beta.vaults.retrieve(vault.id), { status: 404 });
+    await assert.rejects(stage.api.client.beta.vaults.retrieve(vault.id), { status: 404 });
   });
 });

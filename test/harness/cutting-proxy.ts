@@ -1,13 +1,16 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** Stands before a server and loses its answers on demand, after the server has done its work. */
+/** The network between a client and a server, which loses answers after the server has done its work, or is off for a while. */
 export interface CuttingProxy {
   url: string;
   /** The next answer does not arrive: its connection breaks instead. */
   cutNextAnswer(): void;
   /** How many answers were lost so far. */
   cuts(): number;
+  /** What is open breaks, and nothing new opens, until `on`. */
+  off(): void;
+  on(): void;
   close(): Promise<void>;
 }
 
@@ -16,7 +19,12 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
   const open = new Set<Socket>();
   let armed = false;
   let cuts = 0;
+  let isOff = false;
+  const breakAll = () => {
+    for (const socket of open) socket.destroy();
+  };
   const server = createServer((client) => {
+    if (isOff) return client.destroy();
     const upstream = connect(Number(port), hostname);
     for (const socket of [client, upstream]) {
       open.add(socket);
@@ -42,8 +50,15 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
       armed = true;
     },
     cuts: () => cuts,
+    off() {
+      isOff = true;
+      breakAll();
+    },
+    on() {
+      isOff = false;
+    },
     async close() {
-      for (const socket of open) socket.destroy();
+      breakAll();
       server.close();
       await once(server, "close");
     },
