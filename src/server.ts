@@ -223,6 +223,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
   const log = createLog({ db, ...logEvents });
 
+  const does = (role: Role) => options.roles.includes(role);
   const bells = createWorkBells();
   const previews = createPreviews((payload) => notifyPreview(db, member?.id() ?? 0, payload));
   const poll = () => watches.poll().catch((error) => trouble("looking for new events failed", error));
@@ -238,6 +239,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     joined() {
       poll();
       brain?.wake();
+      if (does("brain")) previews.ask();
+      previews.answer();
     },
     lost(id, reason) {
       logger.warn(
@@ -276,7 +279,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     search_nano,
     runtime_nano_per_hour: runtime_price * nanoPerDollar,
   };
-  const does = (role: Role) => options.roles.includes(role);
   const findCap = capsOf(db, caps, spending);
   if (does("brain"))
     brain = startBrain({

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { freePort } from "./harness/free-port.ts";
+import { previewNotifications } from "./harness/preview-notifications.ts";
 import { startProcesses } from "./harness/processes.ts";
 import { startTestServer } from "./harness/server.ts";
 import {
@@ -258,6 +259,56 @@ test("of a server that is killed belong to no event, and the next one's are whol
     }
     assert.ok(abandoned > 0, "the server that was killed drove none of them");
   } finally {
+    await processes.close();
+  }
+});
+
+test("of a server that has just begun, or was cut off, are there from its first answer on", async () => {
+  const processes = await startProcesses();
+  const notified = await previewNotifications(processes.db);
+  try {
+    await processes.hands();
+    const api = await processes.serve(await freePort(), "--roles", "api");
+    const facts = await prepare(api.client, "simulated/400");
+    const sessions = await Promise.all(
+      ["one", "another", "a third"].map(async () => {
+        const { id } = await newSession(api.client, facts);
+        return { id, following: await follow(api.client, id, both) };
+      }),
+    );
+    /** Whoever wants several at once has been asked. */
+    const answered = (n: number) =>
+      notified.until("an answer to who asked", (heard) => {
+        const asked = heard.flatMap((payload, i) => (/^\d+ ask$/.test(payload) ? [i] : []))[n - 1];
+        if (asked === undefined) return;
+        return heard.slice(asked).find((payload) => sessions.every(({ id }) => payload.includes(id)));
+      });
+    const previewedTurns = (n: number) =>
+      Promise.all(
+        sessions.map(async ({ id, following }) => {
+          await send(api.client, id, message(`say ${sentence}`));
+          const events = await following.until(isIdle, n);
+          assertPreviews(events);
+          const said = events.filter(isMessage).map((event) => event.id);
+          assert.deepEqual(
+            events.filter(isStart).map(({ event }) => event.id),
+            said,
+          );
+        }),
+      );
+
+    await processes.serve(await freePort(), "--roles", "brain");
+    await answered(1);
+    await previewedTurns(1);
+
+    const text = `select pg_terminate_backend(pid) from pg_locks join process on objid = id
+      where locktype = 'advisory' and roles = '{brain}'`;
+    assert.equal((await processes.db.query({ name: "test_cut", text }, [])).length, 1);
+    await answered(2);
+    await previewedTurns(2);
+    for (const { following } of sessions) following.close();
+  } finally {
+    await notified.end();
     await processes.close();
   }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { EventStreamParams } from "@anthropic-ai/sdk/resources/beta/sessions/events";
+import { previewNotifications } from "./harness/preview-notifications.ts";
 import { startTestServer, type TestServer } from "./harness/server.ts";
 import {
   type Facts,
@@ -13,7 +14,6 @@ import {
   prepare,
   send,
 } from "./harness/session.ts";
-import { waiting } from "./harness/waiting.ts";
 
 const turns = 16;
 const toolTurn = "bash true\nthen\nsay hi";
@@ -187,7 +187,7 @@ describe("previews for a stream of another server", () => {
   test("cost two notifications for a short message, and none where nobody asked", async () => {
     const drives = await startTestServer({ roles: ["brain"] });
     const streams = await startTestServer({ beside: drives, roles: ["api"] });
-    const notified = await notifications(drives);
+    const notified = await previewNotifications(drives.db);
     const facts = await prepare(streams.client);
     const plain = await turnsOf(streams, facts, {});
     const asked = await turnsOf(streams, facts, { event_deltas: ["agent.message"] });
@@ -207,24 +207,3 @@ describe("previews for a stream of another server", () => {
     await drives.close();
   });
 });
-
-/** What the servers of a database tell each other about previews, from now on. */
-async function notifications({ db }: TestServer) {
-  const client = await db.connect();
-  const heard: string[] = [];
-  const { ring, until } = waiting();
-  client.on("notification", ({ payload = "" }) => {
-    heard.push(payload);
-    ring();
-  });
-  await client.query("listen drover_preview");
-  return {
-    /** All that was sent until now: they come in the order in which they were sent. */
-    async all() {
-      await client.query("notify drover_preview, 'over'");
-      await until(() => heard.includes("over") || undefined);
-      await client.end();
-      return heard;
-    },
-  };
-}

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, mock, test } from "node:test";
 import fc from "fast-check";
 import { startPreview } from "../brain/preview.ts";
+import { limits } from "../limits.ts";
 import { draft, type Entry, type EntryType } from "../log/entry.ts";
 import { createPreviews, type Preview, type SessionPreview } from "../log/previews.ts";
 import type { ModelEvent } from "../models/model.ts";
+import { newId } from "../protocol/ids.ts";
 import { type PreviewFilter, previewFilter } from "./preview-filter.ts";
 
 const sessionId = "sesn_01x";
@@ -238,4 +240,42 @@ test("nothing is said to other processes while none of them asks, or about what 
   previews.flush(sessionId);
   assert.deepEqual(said, []);
   previews.close();
+});
+
+test("who asks hears all that is watched, and several who ask at once hear it once, in few notifications", async () => {
+  const said: string[] = [];
+  const streams = createPreviews(async (payload) => {
+    said.push(payload);
+  });
+  const shown: string[] = [];
+  const brain = createPreviews(async (payload) => {
+    shown.push(payload);
+  });
+  const ids = Array.from({ length: 500 }, () => newId("session"));
+  const [closed] = ids.map((id) => streams.watch(id, () => {}));
+  closed?.close();
+  const watched = ids.slice(1);
+  said.length = 0;
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    for (let n = 0; n < 3; n += 1) streams.heard("ask");
+    mock.timers.tick(limits.preview_answer_ms);
+    assert.ok(said.length < watched.length / 50, `${said.length} notifications`);
+    for (const payload of said) assert.ok(Buffer.byteLength(payload) < 4_096, "too long for a notification");
+    for (const payload of said) brain.heard(payload);
+    for (const id of ids) brain.publish(id, start(id));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(
+      shown.map((payload) => payload.split(" ")[1]),
+      watched,
+    );
+    const once = [...said];
+    streams.heard("ask");
+    mock.timers.tick(limits.preview_answer_ms);
+    assert.deepEqual(said, [...once, ...once], "the next one who asks is answered, too");
+  } finally {
+    mock.timers.reset();
+    streams.close();
+    brain.close();
+  }
 });

@@ -10,7 +10,9 @@ export const requests = {
   preview_coalesce_ms: 30,
   /** A stream that asked for previews says so to the other processes this often at least. */
   preview_want_ms: 10_000,
-  /** Text of one preview notification, escaped. */
+  /** A process that is asked what it wants answers within this time, once for all who ask meanwhile. */
+  preview_answer_ms: 100,
+  /** Text of one preview notification, escaped; or the sessions that one answer names. */
   preview_notify_bytes_max: 3_600,
   /** Preview notifications of a session that wait for the one before them. */
   previews_telling_max: 100,

@@ -25,6 +25,10 @@ export interface Previews {
   flush(sessionId: string): void;
   /** Until closed, hears every preview of the session from now on. */
   watch(sessionId: string, hear: Hear): { close(): void };
+  /** This process hears the others only from now on: they say again what they want. */
+  ask(): void;
+  /** It may have wanted something when nobody heard it: what is watched here is said again. */
+  answer(): void;
   /** A notification of another process. */
   heard(payload: string): void;
   close(): void;
@@ -46,6 +50,8 @@ interface Session {
 /** `notify` reaches the other processes; at most `preview_notify_bytes_max` at a time. It never rejects. */
 export function createPreviews(notify: (payload: string) => Promise<void>): Previews {
   const sessions = new Map<string, Session>();
+  let answering: NodeJS.Timeout | null = null;
+  // Each by itself: a process of the release before reads one at a time.
   const renewing = setInterval(() => {
     for (const [id, session] of sessions) {
       if (session.watchers.size > 0) notify(`want ${id}`);
@@ -67,6 +73,18 @@ export function createPreviews(notify: (payload: string) => Promise<void>): Prev
 
   function forget(id: string, session: Session): void {
     if (session.watchers.size === 0 && !isWanted(session) && session.timer === null) sessions.delete(id);
+  }
+
+  /**
+   * One answer for all who ask before it is given: where the database has come back, every process asks. All hear it, and
+   * not everybody answers at the same moment.
+   */
+  function answer(): void {
+    answering ??= setTimeout(() => {
+      answering = null;
+      const watched = [...sessions].flatMap(([id, { watchers }]) => (watchers.size > 0 ? [id] : []));
+      for (const ids of batches(watched)) notify(`want ${ids}`);
+    }, Math.random() * limits.preview_answer_ms).unref();
   }
 
   /** What a slow database does not take in time is left out. */
@@ -118,16 +136,24 @@ export function createPreviews(notify: (payload: string) => Promise<void>): Prev
         },
       };
     },
+    ask() {
+      notify("ask");
+    },
+    answer,
     heard(payload) {
-      const [, word, id = "", json] = /^(\w+) (\S+) ?(.*)$/s.exec(payload) ?? [];
-      if (word === "want") open(id).wanted_until = Date.now() + limits.preview_want_ms;
-      else if (word === "show" && json) {
-        const preview = JSON.parse(json) as SessionPreview;
+      const [, word, id = "", rest = ""] = /^(\w+) ?(\S*) ?(.*)$/s.exec(payload) ?? [];
+      if (word === "ask") answer();
+      else if (word === "want") {
+        const wanted = rest === "" ? [id] : [id, ...rest.split(" ")];
+        for (const each of wanted) open(each).wanted_until = Date.now() + limits.preview_want_ms;
+      } else if (word === "show" && rest) {
+        const preview = JSON.parse(rest) as SessionPreview;
         for (const hear of sessions.get(id)?.watchers ?? []) hear(preview);
       }
     },
     close() {
       clearInterval(renewing);
+      if (answering) clearTimeout(answering);
       for (const session of sessions.values()) if (session.timer) clearTimeout(session.timer);
       sessions.clear();
     },
@@ -144,6 +170,17 @@ function append(last: Preview, next: Preview): void {
   if (last.type === "event_delta" && next.type === "event_delta") {
     last.delta.content.text += next.delta.content.text;
   }
+}
+
+/** Ids with blanks between them, of as many as fit into one notification each. */
+function batches(ids: readonly string[]): string[] {
+  const made: string[] = [];
+  for (const id of ids) {
+    const last = made.at(-1);
+    if (last === undefined || last.length + 1 + id.length > limits.preview_notify_bytes_max) made.push(id);
+    else made[made.length - 1] = `${last} ${id}`;
+  }
+  return made;
 }
 
 /** Pieces small enough for one notification each. */
