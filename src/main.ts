@@ -1,7 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { aliases, commandGroups } from "./cli/commands.ts";
-import { exits, exitsHelp } from "./cli/exits.ts";
+import { exits, exitsHelp, Failure } from "./cli/exits.ts";
+import { heedReaders } from "./cli/standard-output.ts";
+import { visibleLine } from "./cli/terminal.ts";
 import { version } from "./cli/version.ts";
 
 const program = new Command("drover")
@@ -21,6 +23,9 @@ const all = Object.entries(commandGroups(fileURLToPath(import.meta.url))).flatMa
 );
 const asked = all.filter((each) => each.name === name);
 const isCompleting = given === "complete";
+// What stays outlives whoever reads what it says.
+const stays = asked.some(({ name, group }) => name === "up" || group === "Parts of a server:");
+if (!stays) heedReaders();
 if (!isCompleting)
   for (const { group, make } of asked.length > 0 ? asked : all)
     program.addCommand((await make()).helpGroup(group));
@@ -50,6 +55,9 @@ try {
   if (isCompleting) await complete();
   else await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? exits.done : exits.usage;
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exits.done : exits.usage;
+  else if (error instanceof Failure) {
+    process.stderr.write(`${visibleLine(error.message)}\n`);
+    process.exitCode = error.exit;
+  } else throw error;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
+import { createServer, type RequestListener, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -10,7 +10,7 @@ import { startCommand } from "./harness/command.ts";
 import { droverOf } from "./harness/drover.ts";
 import { testKey } from "./harness/headers.ts";
 import { startTestServer } from "./harness/server.ts";
-import { prepare } from "./harness/session.ts";
+import { listed, newSession, prepare, turn } from "./harness/session.ts";
 
 const api = await startTestServer();
 const drover = droverOf({ url: api.url, key: testKey });
@@ -106,6 +106,93 @@ test("a reader that has seen enough ends a stream of events, too", async () => {
   );
   assert.equal(stdout.split("\n").length, 2);
   assert.equal(stderr, "");
+});
+
+test("what a command does is done once, though the answer is lost", async () => {
+  const { agent_id, environment_id } = await prepare(api.client);
+  const lost = new Set<string>();
+  const losing = await standIn((asked, answer) => {
+    const { method = "", url = "", headers } = asked;
+    const upstream = request(new URL(url, api.url), { method, headers }, (got) => {
+      const path = url.replace(/\w+_\w+/, "ID");
+      if (method === "POST" && !lost.has(path)) {
+        lost.add(path);
+        got.resume().on("end", () => answer.destroy());
+      } else got.pipe(answer.writeHead(got.statusCode ?? 0, got.headers));
+    });
+    upstream.on("error", () => answer.destroy());
+    answer.on("close", () => upstream.destroy());
+    asked.pipe(upstream);
+  });
+  const { client } = api;
+  const env = { DROVER_BASE_URL: losing };
+  const { code, out, err } = await drover(
+    ["run", "say one", "--agent", agent_id, "--environment", environment_id],
+    {
+      env,
+    },
+  );
+  assert.equal(code, 0, err);
+  assert.deepEqual(
+    [...lost].map((path) => path.replace(/\?.*/, "")),
+    ["/v1/sessions", "/v1/sessions/ID/events"],
+  );
+  const id = /sesn_\w+/.exec(out)?.[0] ?? "";
+  assert.deepEqual((await drover.json(["sessions", "ls", "--agent", agent_id, "--json"])).length, 1);
+  assert.equal((await listed(client, id)).filter(({ type }) => type === "user.message").length, 1);
+
+  const asking = await prepare(client, "simulated", "always_ask");
+  const waits = await newSession(client, asking);
+  await turn(client, waits.id, "bash true");
+  const [call = ""] = (await drover.json(["sessions", "show", waits.id, "--json"])).waiting_for.event_ids;
+  lost.clear();
+  await drover.done(["sessions", "allow", waits.id, call], { env });
+  assert.equal((await drover(["sessions", "tail", waits.id, "--until-idle"])).code, 0);
+  const fork = (await drover.done(["sessions", "fork", waits.id], { env })).trim();
+  const sessions = await drover.json(["sessions", "ls", "--agent", asking.agent_id, "--json"]);
+  assert.deepEqual(
+    sessions.map((session: { id: string }) => session.id).toSorted(),
+    [fork, waits.id].toSorted(),
+  );
+  assert.equal(lost.size, 2);
+});
+
+test("an address with a password is refused before anything is asked, and not shown", async () => {
+  const told: [string[], NodeJS.ProcessEnv][] = [
+    [["sessions", "ls", "--base-url", "http://user:sekret@127.0.0.1:9"], {}],
+    [["sessions", "ls", "--base-url", "htp://user:sekret@127.0.0.1:9"], {}],
+    [["sessions", "ls"], { DROVER_BASE_URL: "http://user:sekret@127.0.0.1:9" }],
+    [["sessions", "ls"], { DROVER_BASE_URL: "user:sekret@127.0.0.1:9" }],
+    [["profiles", "set", "work", "--base-url", "http://sekret@127.0.0.1:9"], {}],
+    [["worker", "--environment", "env_1", "--base-url", "http://:sekret@127.0.0.1:9"], {}],
+  ];
+  for (const [args, env] of told) {
+    const { code, out, err } = await drover(args, { env, input: "key" });
+    assert.deepEqual([code, out], [2, ""], err);
+    assert.match(err, /^(the address|DROVER_BASE_URL:) must [^\n]+\n$/);
+    assert.doesNotMatch(err, /sekret/);
+  }
+});
+
+test("a command whose reader has gone ends, and one that cannot print has failed", async () => {
+  const shell = async (line: string) => {
+    const args = ["--norc", "-c", `${line}; echo "\${PIPESTATUS[0]}" >&2`, process.execPath, main];
+    return (await promisify(execFile)("bash", args, { env: drover.env })).stderr;
+  };
+  for (const args of [
+    "--help",
+    "sessions --help",
+    "completion bash",
+    "profiles ls --json",
+    "agents ls --json",
+  ]) {
+    assert.equal(await shell(`"$0" "$1" ${args} | true`), "0\n", args);
+    assert.match(
+      await shell(`"$0" "$1" ${args} > /dev/full`),
+      /^what was to be printed cannot be written: ENOSPC[^\n]*\n1\n$/,
+      args,
+    );
+  }
 });
 
 async function prepared(): Promise<{ session_id: string }> {

@@ -132,6 +132,14 @@ test("a turn that ends otherwise is told by the exit code", async () => {
   assert.equal(waits.code, 7);
 });
 
+test("the newest session is gone on with by its being last", async () => {
+  const { id } = await newSession(api.client, facts);
+  const { code, out, err } = await drover(["run", "say again", "--session", "last"]);
+  assert.equal(code, 0, err);
+  assert.match(out, new RegExp(`^session ${id}\n`));
+  assert.deepEqual(await drover.json(["audit", "last", "--json"]), []);
+});
+
 test("files are brought along, and what was made is told and saved", async () => {
   writeFileSync(join(drover.folder, "in.txt"), "from here");
   const task =

@@ -8,7 +8,7 @@ import { ownMasterKey } from "../config/master-key.ts";
 import { ownRepositories } from "../config/repositories.ts";
 import { apiKeyShape, type Config, ConfigError, type Machine, ownKeyPrefix, readConfig } from "../config.ts";
 import { homeFolder } from "./home-folder.ts";
-import { isServerUrl } from "./server-url.ts";
+import { serverUrlFault } from "./server-url.ts";
 import { writeOnce } from "./write-once.ts";
 
 export const thisMachine = (): Machine => ({ uid: process.getuid?.() ?? -1, home: homeFolder() });
@@ -30,7 +30,8 @@ export const serverUrlOrExit = (env: NodeJS.ProcessEnv = process.env): string =>
   orExit(() => {
     const { DROVER_BASE_URL: url } = env;
     if (!url) return `http://127.0.0.1:${readConfig(env, thisMachine()).port}`;
-    if (!isServerUrl(url)) throw new ConfigError([`DROVER_BASE_URL: ${url} is not an http or https URL`]);
+    const fault = serverUrlFault(url);
+    if (fault !== null) throw new ConfigError([`DROVER_BASE_URL: ${fault}`]);
     return url;
   });
 

@@ -12,6 +12,7 @@ import type {
 import { z } from "zod";
 import { packageManagers } from "../../protocol/environments.ts";
 import type { Kind } from "./apply.ts";
+import { once } from "./once.ts";
 
 export const agentKind = (client: Anthropic): Kind<Agent> => ({
   noun: "agent",
@@ -31,7 +32,7 @@ export const agentKind = (client: Anthropic): Kind<Agent> => ({
   }),
   get: (id) => client.beta.agents.retrieve(id),
   all: () => client.beta.agents.list({ limit: 100 }),
-  create: (fields) => client.beta.agents.create(fields as unknown as AgentCreateParams),
+  create: (fields) => client.beta.agents.create(fields as unknown as AgentCreateParams, once()),
   update: ({ id, version }, fields) =>
     client.beta.agents.update(id, { ...fields, version } as AgentUpdateParams),
 });
@@ -49,7 +50,7 @@ export const environmentKind = (client: Anthropic): Kind<BetaEnvironment> => ({
   },
   get: (id) => client.beta.environments.retrieve(id),
   all: () => client.beta.environments.list({ limit: 100 }),
-  create: (fields) => client.beta.environments.create(fields as unknown as EnvironmentCreateParams),
+  create: (fields) => client.beta.environments.create(fields as unknown as EnvironmentCreateParams, once()),
   update: ({ id }, fields) => client.beta.environments.update(id, fields as EnvironmentUpdateParams),
 });
 

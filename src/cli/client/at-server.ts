@@ -41,10 +41,6 @@ export function asking<Args extends unknown[]>(
 /** Asks it. Resolves when there is an exit code. */
 export async function askServer(at: At, run: (client: Anthropic) => Promise<unknown>): Promise<void> {
   let url = "";
-  // Whoever reads it has seen enough.
-  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
-    if (code === "EPIPE") process.exit(process.exitCode);
-  });
   const { connect, exitOf, explainAt } = await import("./connection.ts");
   try {
     const place = await placeOf(at);

@@ -4,6 +4,7 @@ import type { CredentialUse } from "../../protocol/credential-uses.ts";
 import type { Page } from "../../protocol/page.ts";
 import { asking } from "./at-server.ts";
 import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
+import { sessionId } from "./sessions.ts";
 
 export const auditCommand = (): Command =>
   withList(
@@ -11,10 +12,10 @@ export const auditCommand = (): Command =>
       .description(
         "List what a session has used of credentials, newest first: which, toward which host, and what came of it",
       )
-      .argument("<session>", "the session's id"),
+      .argument("<session>", "its id, or last"),
   ).action(
-    asking((client, session: string, options: ListOptions) => {
-      const path = `/v1/sessions/${encodeURIComponent(session)}/audit`;
+    asking(async (client, named: string, options: ListOptions) => {
+      const path = `/v1/sessions/${encodeURIComponent(await sessionId(client, named))}/audit`;
       const limit = pageSize(options, limits.credential_uses_page_max);
       const uses = pagesOf((query) => client.get<Page<CredentialUse>>(path, { query: { limit, ...query } }));
       return printList(uses, options, {

@@ -2,6 +2,7 @@ import type Anthropic from "@anthropic-ai/sdk";
 import { Command, Option } from "commander";
 import { asking, withServer } from "./at-server.ts";
 import { newSession, requireFiles, type SessionWanted, uploaded } from "./new-session.ts";
+import { once } from "./once.ts";
 import { withSession } from "./run.ts";
 import { sessionId } from "./sessions.ts";
 
@@ -37,6 +38,7 @@ async function sessionOf(
   if (session === undefined) return newSession(client, { ...options, agent });
   requireFiles(file);
   const { id } = await client.beta.sessions.retrieve(await sessionId(client, session));
-  for (const resource of await uploaded(client, file)) await client.beta.sessions.resources.add(id, resource);
+  for (const resource of await uploaded(client, file))
+    await client.beta.sessions.resources.add(id, resource, once());
   return id;
 }

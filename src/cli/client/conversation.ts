@@ -9,6 +9,7 @@ import { type Exit, exits } from "../exits.ts";
 import { painter, visible, visibleLine } from "../terminal.ts";
 import { type Call, type ChatView, chatView } from "./chat-view.ts";
 import { explainAt } from "./connection.ts";
+import { once } from "./once.ts";
 import { pathIn, tellOfOutputs } from "./outputs.ts";
 import { progress } from "./progress.ts";
 import { endsTurn, exitAfter } from "./session.ts";
@@ -82,7 +83,7 @@ export async function converse(
   await Promise.race([isOpen, broken]);
 
   const send = async (...events: EventParams[]) => {
-    await client.beta.sessions.events.send(session, { events });
+    await client.beta.sessions.events.send(session, { events }, once());
   };
   const input = isTalk ? keyboard(paint("cyan", "› ")) : await piped();
   const interrupts = onInterrupt(turns, {

@@ -8,6 +8,7 @@ import type { ApplyOptions } from "./apply.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
+import { once } from "./once.ts";
 import { ago, record, when } from "./table.ts";
 
 export function environmentsCommand(): Command {
@@ -48,10 +49,13 @@ export function environmentsCommand(): Command {
     .option("--self-hosted", "its tools run with workers of your own: drover worker")
     .action(
       asking(async (client, name: string, options: { selfHosted?: boolean } & Form) => {
-        const made = await client.beta.environments.create({
-          name,
-          ...(options.selfHosted && { config: { type: "self_hosted" as const } }),
-        });
+        const made = await client.beta.environments.create(
+          {
+            name,
+            ...(options.selfHosted && { config: { type: "self_hosted" as const } }),
+          },
+          once(),
+        );
         printLine(options, made, made.id);
       }),
     );

@@ -6,6 +6,7 @@ import { exits, Failure } from "../exits.ts";
 import { agentId } from "./agents.ts";
 import { uploading } from "./connection.ts";
 import { environmentId } from "./environments.ts";
+import { once } from "./once.ts";
 import { findOrCreateAgent, findOrCreateEnvironment } from "./session.ts";
 import { vaultId } from "./vaults.ts";
 
@@ -38,13 +39,16 @@ export async function newSession(client: Anthropic, wanted: SessionWanted): Prom
   const vault_ids: string[] = [];
   for (const vault of wanted.vault ?? []) vault_ids.push(await vaultId(client, vault));
   const resources = await uploaded(client, wanted.file ?? []);
-  const session = await client.beta.sessions.create({
-    agent,
-    environment_id,
-    ...(vault_ids.length > 0 && { vault_ids }),
-    ...(resources.length > 0 && { resources }),
-    ...(wanted.title !== undefined && { title: wanted.title }),
-  });
+  const session = await client.beta.sessions.create(
+    {
+      agent,
+      environment_id,
+      ...(vault_ids.length > 0 && { vault_ids }),
+      ...(resources.length > 0 && { resources }),
+      ...(wanted.title !== undefined && { title: wanted.title }),
+    },
+    once(),
+  );
   return session.id;
 }
 

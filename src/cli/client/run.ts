@@ -6,10 +6,12 @@ import { jsonText, painter, visibleLine } from "../terminal.ts";
 import { asking, repeated, withJson, withServer } from "./at-server.ts";
 import { exitOf, explainAt } from "./connection.ts";
 import { newSession, requireFiles, type SessionWanted, uploaded } from "./new-session.ts";
+import { once } from "./once.ts";
 import { outputsOf, pathIn, tellOfOutputs } from "./outputs.ts";
 import { progress } from "./progress.ts";
 import { placeBeneath, saveFile } from "./saving.ts";
 import { exitAfter, playTurn } from "./session.ts";
+import { sessionId } from "./sessions.ts";
 import { bytes } from "./table.ts";
 import { eventTree } from "./tree.ts";
 
@@ -94,10 +96,10 @@ async function sessionOf(client: Anthropic, options: RunOptions): Promise<string
   const { session, file = [] } = options;
   if (session === undefined) return newSession(client, options);
   requireFiles(file);
-  await client.beta.sessions.retrieve(session);
+  const { id } = await client.beta.sessions.retrieve(await sessionId(client, session));
   for (const resource of await uploaded(client, file))
-    await client.beta.sessions.resources.add(session, resource);
-  return session;
+    await client.beta.sessions.resources.add(id, resource, once());
+  return id;
 }
 
 async function tellOf(
@@ -134,10 +136,12 @@ function interruptible(client: Anthropic, session: string): { signal: AbortSigna
     }
     interrupted = true;
     process.stderr.write("interrupting the agent; press Ctrl-C again to leave it as it is\n");
-    client.beta.sessions.events.send(session, { events: [{ type: "user.interrupt" }] }).catch((error) => {
-      process.stderr.write(`${explainAt(client.baseURL, error)}\n`);
-      process.exit(exitOf(error));
-    });
+    client.beta.sessions.events
+      .send(session, { events: [{ type: "user.interrupt" }] }, once())
+      .catch((error) => {
+        process.stderr.write(`${explainAt(client.baseURL, error)}\n`);
+        process.exit(exitOf(error));
+      });
   };
   process.on("SIGINT", onInterrupt);
   return { signal: leave.signal, end: () => process.off("SIGINT", onInterrupt) };

@@ -1,5 +1,5 @@
 import { exits, Failure } from "../exits.ts";
-import { isServerUrl } from "../server-url.ts";
+import { serverUrlFault } from "../server-url.ts";
 import type { Profile } from "./profile-file.ts";
 
 /** Which server a command asks, as its options say. */
@@ -37,8 +37,9 @@ function keyed(url: string, api_key: string | null): Place {
 }
 
 function baseUrlIn({ DROVER_BASE_URL: url }: NodeJS.ProcessEnv): string | undefined {
-  if (!url || isServerUrl(url)) return url || undefined;
-  throw new Failure(`DROVER_BASE_URL: ${url} is not an http or https URL`, exits.usage);
+  const fault = url ? serverUrlFault(url) : null;
+  if (fault === null) return url || undefined;
+  throw new Failure(`DROVER_BASE_URL: ${fault}`, exits.usage);
 }
 
 async function profileFor(name: string | undefined): Promise<Profile | null> {

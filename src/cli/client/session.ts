@@ -1,6 +1,7 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
 import { type Exit, exits } from "../exits.ts";
+import { once } from "./once.ts";
 import { appearances, type Watching, watchSession } from "./watch.ts";
 import { workerCalls } from "./worker-calls.ts";
 
@@ -20,11 +21,14 @@ export async function findOrCreateAgent(client: Anthropic, wanted: AgentWanted):
       agent.name === wanted.name && agent.model.id === wanted.model && agent.system === wanted.system;
     if (same && agent.metadata.created_by === mark.created_by) return agent.id;
   }
-  const agent = await client.beta.agents.create({
-    ...wanted,
-    tools: [{ type: "agent_toolset_20260401" }],
-    metadata: mark,
-  });
+  const agent = await client.beta.agents.create(
+    {
+      ...wanted,
+      tools: [{ type: "agent_toolset_20260401" }],
+      metadata: mark,
+    },
+    once(),
+  );
   return agent.id;
 }
 
@@ -35,7 +39,7 @@ export async function findOrCreateEnvironment(client: Anthropic, name: string): 
       return environment.id;
     }
   }
-  const environment = await client.beta.environments.create({ name, metadata: mark });
+  const environment = await client.beta.environments.create({ name, metadata: mark }, once());
   return environment.id;
 }
 
@@ -55,7 +59,8 @@ export async function playTurn(
     appeared.isNew(event);
   }
   const opened = async () => {
-    await events.send(sessionId, { events: [{ type: "user.message", content: [{ type: "text", text }] }] });
+    const message = { type: "user.message" as const, content: [{ type: "text" as const, text }] };
+    await events.send(sessionId, { events: [message] }, once());
   };
   for await (const event of watchSession(client, sessionId, { ...options, appeared, opened })) {
     ofWorkers.hear(event);

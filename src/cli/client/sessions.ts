@@ -10,6 +10,7 @@ import { type Form, printDrawn, printLine } from "../print.ts";
 import { agentId } from "./agents.ts";
 import { asking, repeated, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, printList, take, watchItems, withList } from "./listed.ts";
+import { once } from "./once.ts";
 import type { EventsOptions, TailOptions } from "./session-events.ts";
 import { ago, type Cell, cellsLine, dollarsOf, record, table, when } from "./table.ts";
 
@@ -105,7 +106,7 @@ export function sessionsCommand(): Command {
             ...(title !== undefined && { title }),
           };
           const path = `/v1/sessions/${encodeURIComponent(await sessionId(client, named))}/fork`;
-          const fork = await client.post<Session>(path, { body });
+          const fork = await client.post<Session>(path, { body, ...once() });
           printLine(form, fork, fork.id);
         },
       ),
@@ -114,7 +115,11 @@ export function sessionsCommand(): Command {
   command("interrupt", "Have the agent stop what it does").action(
     asking(async (client, named: string, form: Form) => {
       const id = await sessionId(client, named);
-      const sent = await client.beta.sessions.events.send(id, { events: [{ type: "user.interrupt" }] });
+      const sent = await client.beta.sessions.events.send(
+        id,
+        { events: [{ type: "user.interrupt" }] },
+        once(),
+      );
       printLine(form, sent.data, `${id} is interrupted`);
     }),
   );
@@ -129,14 +134,13 @@ export function sessionsCommand(): Command {
       asking(
         async (client, named: string, calls: string[], { message, ...form }: { message?: string } & Form) => {
           const id = await sessionId(client, named);
-          const sent = await client.beta.sessions.events.send(id, {
-            events: calls.map((tool_use_id) => ({
-              type: "user.tool_confirmation" as const,
-              tool_use_id,
-              result,
-              ...(message !== undefined && { deny_message: message }),
-            })),
-          });
+          const events = calls.map((tool_use_id) => ({
+            type: "user.tool_confirmation" as const,
+            tool_use_id,
+            result,
+            ...(message !== undefined && { deny_message: message }),
+          }));
+          const sent = await client.beta.sessions.events.send(id, { events }, once());
           printLine(form, sent.data, `${calls.join(", ")}: ${result === "allow" ? "allowed" : "denied"}`);
         },
       ),

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type Anthropic from "@anthropic-ai/sdk";
 import type {
   BetaManagedAgentsCredential as Credential,
@@ -12,6 +11,7 @@ import { normalMcpUrl } from "../../protocol/mcp-url.ts";
 import { metadataParams } from "../../protocol/metadata.ts";
 import { isScope } from "../../tools/mcp/challenge.ts";
 import { explainAt } from "./connection.ts";
+import { once } from "./once.ts";
 
 /** Where a credential goes, found before anybody is asked for their consent. */
 export interface Place {
@@ -112,9 +112,6 @@ export async function storeGranted(
   const created = vaults.credentials.create(vault_id, wanted, once());
   return before ? created.catch((error) => notReplaced(client, before.id, error)) : created;
 }
-
-/** Asked again, where the answer was lost, it is the same one. */
-const once = () => ({ headers: { "idempotency-key": randomUUID() } });
 
 /** What no vault takes is known before the one that is there is archived for it. */
 function requireTakeable(wanted: CreateCredential, { host }: URL): void {

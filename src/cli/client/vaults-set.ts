@@ -2,7 +2,8 @@ import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsCredential as Credential } from "@anthropic-ai/sdk/resources/beta/vaults/credentials";
 import { normalMcpUrl } from "../../protocol/mcp-url.ts";
 import { exits, Failure } from "../exits.ts";
-import { isServerUrl } from "../server-url.ts";
+import { serverUrl } from "../server-url.ts";
+import { once } from "./once.ts";
 import { readSecret } from "./secret.ts";
 
 export interface SetOptions {
@@ -23,8 +24,8 @@ export async function setSecret(
   what: string,
   options: SetOptions,
 ): Promise<{ credential: Credential; is_new: boolean }> {
-  const wanted: For = isServerUrl(what)
-    ? { type: "static_bearer", mcp_server_url: what }
+  const wanted: For = what.includes("://")
+    ? { type: "static_bearer", mcp_server_url: serverUrl(what) }
     : { type: "environment_variable", secret_name: what };
   if (wanted.type === "static_bearer" && (options.host || options.anyHost))
     throw new Failure("a token goes to its MCP server alone: leave --host and --any-host out", exits.usage);
@@ -46,7 +47,7 @@ export async function setSecret(
     wanted.type === "static_bearer"
       ? { ...wanted, token: secret }
       : { ...wanted, secret_value: secret, networking: networking ?? { type: "unrestricted" as const } };
-  return { credential: await credentials.create(vault_id, { auth, ...named }), is_new: true };
+  return { credential: await credentials.create(vault_id, { auth, ...named }, once()), is_new: true };
 }
 
 const networkingOf = ({ host, anyHost }: SetOptions) => {

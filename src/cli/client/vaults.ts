@@ -10,6 +10,7 @@ import { asking, repeated, withJson, withServer } from "./at-server.ts";
 import type { AuthorizeOptions } from "./authorize.ts";
 import { type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
+import { once } from "./once.ts";
 import type { At } from "./server.ts";
 import { ago, type Cell, record, table, when } from "./table.ts";
 import type { SetOptions } from "./vaults-set.ts";
@@ -53,7 +54,7 @@ export function vaultsCommand(): Command {
     .argument("<name>", "what it is called")
     .action(
       asking(async (client, display_name: string, form: Form) => {
-        const vault = await client.beta.vaults.create({ display_name });
+        const vault = await client.beta.vaults.create({ display_name }, once());
         printLine(form, vault, vault.id);
       }),
     );
