@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
@@ -147,6 +148,32 @@ describe("the views of a session", { skip: noBrowser }, () => {
     assert.deepEqual(session.vault_ids, [all.vault_id]);
     assert.equal(session.budget?.max_list_cost.amount, "250");
     assert.equal(session.resources.length, 1);
+    assert.deepEqual(troubles, []);
+    await page.context().close();
+  });
+
+  test("where the time went leads to the longest call, and the events are downloaded as the API has them", async () => {
+    const { page, troubles } = await look(browser, api.url, `sessions/${all.session_id}?tab=details`);
+    const row = page.getByRole("row").filter({ has: page.getByRole("cell", { name: "bash", exact: true }) });
+    await row.getByRole("link").last().click();
+    await page.getByLabel("The chosen event").getByText("agent.tool_use").first().waitFor();
+
+    const wanted: unknown[] = [];
+    for await (const event of api.client.beta.sessions.events.list(all.session_id)) wanted.push(event);
+    const downloaded = async () => {
+      const downloading = page.waitForEvent("download");
+      await page.getByRole("button", { name: "Download" }).click();
+      const download = await downloading;
+      assert.equal(download.suggestedFilename(), `${all.session_id}.jsonl`);
+      const lines = readFileSync(await download.path(), "utf8")
+        .trim()
+        .split("\n");
+      return lines.map((line) => JSON.parse(line));
+    };
+    assert.deepEqual(await downloaded(), wanted);
+    await page.getByLabel("Of which type").selectOption("agent.tool_use");
+    const uses = await downloaded();
+    assert.ok(uses.length > 0 && uses.every(({ type }) => type === "agent.tool_use"));
     assert.deepEqual(troubles, []);
     await page.context().close();
   });

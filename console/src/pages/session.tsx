@@ -104,13 +104,13 @@ function view(tab: SessionTab, log: SessionLog, sessionId: string, session: Sess
     case "timeline":
       return <Waterfall spans={log.spans.spans} />;
     case "events":
-      return <EventList events={log.events} sessionId={sessionId} />;
+      return <EventList events={log.events} told={log.told} sessionId={sessionId} />;
     case "threads":
       return <Threads sessionId={sessionId} />;
     case "files":
       return <SessionFiles sessionId={sessionId} />;
     case "details":
-      return session && <SessionDetails session={session} />;
+      return session && <SessionDetails session={session} spans={log.spans.spans} />;
     case "transcript":
       return <TranscriptView log={log} sessionId={sessionId} />;
   }

@@ -7,6 +7,7 @@ import { shortId, visible } from "../format/text.ts";
 import { duration } from "../format/time.ts";
 import { Button } from "../ui/button.tsx";
 import { Empty, ProblemNotice } from "../ui/notice.tsx";
+import { saveAs } from "../ui/save.ts";
 import { Select } from "../ui/select.tsx";
 import { BarChart } from "../usage/bar-chart.tsx";
 import {
@@ -149,14 +150,7 @@ const measureNames = Object.fromEntries(
 function Csv({ query, name }: { query: Parameters<typeof csvOf>[0]; name: string }) {
   const download = useMutation({
     mutationFn: () => csvOf(query),
-    onSuccess(table) {
-      const url = URL.createObjectURL(new Blob([table], { type: "text/csv" }));
-      const link = document.createElement("a");
-      link.href = url;
-      link.download = name;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    },
+    onSuccess: (table) => saveAs(name, table, "text/csv"),
   });
   return (
     <>

@@ -7,6 +7,8 @@ import { Transcript } from "./transcript.ts";
 /** One session's events in this page, and what is made of them; those who look are told at most once a frame. */
 export class SessionLog {
   readonly events: SessionEvent[] = [];
+  /** How many events have come, those that came again too: another one with every change of `events`. */
+  told = 0;
   readonly transcript = new Transcript();
   readonly spans = new Spans();
   connection: Connection = "connecting";
@@ -49,13 +51,16 @@ export class SessionLog {
 
   snapshot = (): number => this.version;
 
-  /** A message comes a second time, under its id, when the agent takes it up. */
+  /** A message comes a second time, under its id, when the agent takes it up: there it stands from then on. */
   #event(event: SessionEvent): void {
     const place = this.#places.get(event.id);
-    if (place === undefined) {
-      this.#places.set(event.id, this.events.length);
-      this.events.push(event);
-    } else this.events[place] = event;
+    if (place !== undefined) {
+      this.events.splice(place, 1);
+      for (const { id } of this.events.slice(place)) this.#places.set(id, (this.#places.get(id) ?? 0) - 1);
+    }
+    this.#places.set(event.id, this.events.length);
+    this.events.push(event);
+    this.told++;
     this.transcript.add(event);
     this.spans.add(event);
     this.#changed();

@@ -10,6 +10,10 @@ export interface Span {
   /** Null while it goes on. */
   end: number | null;
   failed: boolean;
+  /** What else is to be said of it. */
+  note?: string;
+  /** Of a model request: its tokens, with those that a cache had. */
+  tokens?: { input: number; output: number };
 }
 
 /** Made of the events one by one, in the order of their starts. */
@@ -44,6 +48,7 @@ export class Spans {
         this.#begin(event.id, { id: event.id, kind: "model", label: "model request", start: at });
         return;
       case "span.model_request_end":
+        this.#change(event.model_request_start_id, { tokens: tokensOf(event.model_usage) });
         this.#close(event.model_request_start_id, at, event.is_error);
         return;
       case "span.environment_setup_start":
@@ -83,11 +88,7 @@ export class Spans {
 
   /** The server, or what ran it, was restarted meanwhile. */
   #lost(key: string, { type, replays }: Recovery): void {
-    const place = this.#open.get(key);
-    const span = place === undefined ? undefined : this.spans[place];
-    if (place === undefined || !span) return;
-    const what = type === "run_again" ? `lost, run again ${replays}×` : "lost in a restart";
-    this.spans[place] = { ...span, label: `${span.label} (${what})` };
+    this.#change(key, { note: type === "run_again" ? `lost, run again ${replays}×` : "lost in a restart" });
   }
 
   #begin(key: string, span: Omit<Span, "end" | "failed">): void {
@@ -96,15 +97,25 @@ export class Spans {
     this.spans.push({ ...span, end: null, failed: false });
   }
 
-  #close(key: string, end: number, failed = false): void {
+  #change(key: string, change: Partial<Span>): void {
     const place = this.#open.get(key);
     const span = place === undefined ? undefined : this.spans[place];
-    if (place === undefined || !span) return;
+    if (place !== undefined && span) this.spans[place] = { ...span, ...change };
+  }
+
+  #close(key: string, end: number, failed = false): void {
+    this.#change(key, { end, failed });
     this.#open.delete(key);
-    this.spans[place] = { ...span, end, failed };
   }
 
   #closeAll(at: number): void {
     for (const key of [...this.#open.keys()]) this.#close(key, at);
   }
 }
+
+const tokensOf = (
+  usage: Extract<SessionEvent, { type: "span.model_request_end" }>["model_usage"],
+): NonNullable<Span["tokens"]> => ({
+  input: usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens,
+  output: usage.output_tokens,
+});

@@ -103,7 +103,17 @@ test("spans end with what ends them, and with the turn at the latest", () => {
   for (const one of [
     event("session.status_running"),
     start,
-    event("span.model_request_end", { model_request_start_id: start.id, is_error: true }),
+    event("span.model_request_end", {
+      model_request_start_id: start.id,
+      is_error: true,
+      model_usage: {
+        input_tokens: 1,
+        cache_read_input_tokens: 20,
+        cache_creation_input_tokens: 300,
+        output_tokens: 4,
+        speed: "standard",
+      },
+    }),
     use,
     event("session.status_rescheduled"),
     event("session.status_running"),
@@ -119,4 +129,5 @@ test("spans end with what ends them, and with the turn at the latest", () => {
       ["retry", false, true],
     ],
   );
+  assert.deepEqual(spans.spans[1]?.tokens, { input: 321, output: 4 });
 });

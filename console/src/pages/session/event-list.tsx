@@ -20,6 +20,7 @@ import { Button } from "../../ui/button.tsx";
 import { CopyButton, Id } from "../../ui/copy.tsx";
 import { endHighlight, highlight } from "../../ui/highlight.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
+import { saveAs } from "../../ui/save.ts";
 import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { LongText, Wanted } from "./long-text.tsx";
@@ -29,7 +30,16 @@ const route = getRouteApi("/shell/sessions/$sessionId");
 const rowPx = 32;
 
 /** The events as the API has them, to be searched and copied. */
-export function EventList({ events, sessionId }: { events: readonly SessionEvent[]; sessionId: string }) {
+export function EventList({
+  events,
+  told,
+  sessionId,
+}: {
+  events: readonly SessionEvent[];
+  /** Another one with every change of them: they change in place. */
+  told: number;
+  sessionId: string;
+}) {
   const [text, setText] = useState("");
   const [type, setType] = useState<string | null>(null);
   // The address says which one is chosen.
@@ -46,10 +56,10 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
   );
   const count = events.length;
   const wanted = useDeferredValue(wantedIn(text));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the list grows in place
-  const types = useMemo(() => [...new Set(events.map((event) => event.type))].sort(), [events, count]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the list grows in place
-  const found = useMemo(() => eventsWith(events, wanted, type), [events, count, wanted, type]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the list changes in place
+  const types = useMemo(() => [...new Set(events.map((event) => event.type))].sort(), [events, told]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the list changes in place
+  const found = useMemo(() => eventsWith(events, wanted, type), [events, told, wanted, type]);
   const rows = useVirtualizer({
     count: found.length,
     getScrollElement: () => scroller.current,
@@ -120,6 +130,12 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
             <span className="text-muted tabular-nums" role="status">
               {found.length === count ? number(count) : `${number(found.length)} of ${number(count)}`}
             </span>
+            <Button
+              title="These events as JSON, a line each"
+              onClick={() => saveAs(`${sessionId}.jsonl`, jsonLines(found), "application/jsonl")}
+            >
+              Download
+            </Button>
           </search>
           <Scroll
             ref={scroller}
@@ -166,6 +182,9 @@ export function EventList({ events, sessionId }: { events: readonly SessionEvent
     </Wanted>
   );
 }
+
+const jsonLines = (events: readonly SessionEvent[]) =>
+  events.map((event) => `${JSON.stringify(event)}\n`).join("");
 
 function OneEvent({
   event,

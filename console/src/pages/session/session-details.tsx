@@ -8,18 +8,23 @@ import { listOptions, oneOptions } from "../../api/resources.ts";
 import { bytes, count, money } from "../../format/number.ts";
 import { shortId, visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
+import type { Span } from "../../session/spans.ts";
 import { Id } from "../../ui/copy.tsx";
 import { More } from "../../ui/more.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
 import { Scroll } from "../../ui/scroll.tsx";
 import { Table } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
+import { TimeTable } from "./time-table.tsx";
 
-/** What the session is made of, its sandbox, and what it has used of credentials. */
-export function SessionDetails({ session }: { session: Session }) {
+/** What the session is made of, where its time went, its sandbox, and what it has used of credentials. */
+export function SessionDetails({ session, spans }: { session: Session; spans: readonly Span[] }) {
   return (
     <Scroll className="h-full space-y-6 overflow-auto p-4">
       <About session={session} />
+      <Section title="Time">
+        <TimeTable spans={spans} />
+      </Section>
       <SandboxState sessionId={session.id} />
       <Uses sessionId={session.id} />
     </Scroll>

@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef } from "react";
+import { short } from "../../format/number.ts";
 import { visible } from "../../format/text.ts";
 import { duration, exactly } from "../../format/time.ts";
 import { axisOf } from "../../session/axis.ts";
@@ -62,7 +63,14 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
                 )}
               >
                 {visible(span.label)}
+                {span.note && ` (${span.note})`}
                 {span.failed && " (failed)"}
+                {span.tokens && (
+                  <span className="hidden text-xs text-muted md:inline">
+                    {" "}
+                    {short(span.tokens.input)} in, {short(span.tokens.output)} out
+                  </span>
+                )}
               </Link>
               <span className="relative h-3 rounded bg-sunken">
                 <span
