@@ -63,7 +63,7 @@ export function mergedMultiagent(
 }
 
 /** Only "self" can have resolved to the very version it stands in. */
-function withSelf(multiagent: Multiagent, owner: { id: string; version: number }): MultiagentParams {
+export function withSelf(multiagent: Multiagent, owner: { id: string; version: number }): MultiagentParams {
   const unresolved = (reference: AgentReference) =>
     reference.id === owner.id && reference.version === owner.version
       ? ({ type: "self" } as const)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  type Agent,
   createAgentBody,
   createdConfig,
   updateAgentBody,
@@ -8,9 +9,9 @@ import {
 } from "../../../src/protocol/agents.ts";
 import { resolvedTools } from "../../../src/protocol/resolve-tools.ts";
 import { builtInTools as serverTools, type ToolParams } from "../../../src/protocol/tools.ts";
-import { bodyOf, updateOf } from "../config/checked.ts";
+import { updateOf } from "../config/checked.ts";
 import {
-  agentFields,
+  agentBody,
   builtInTools,
   type Choice,
   choiceIn,
@@ -19,6 +20,7 @@ import {
   firstAgent,
   ownChoice,
   type Toolset,
+  toolsetPlaces,
   withChoice,
   withDefault,
   withEntry,
@@ -91,6 +93,22 @@ test("an agent that is changed into another is as if it had been made so", () =>
       execution_identity: { type: "aws_role", role_arn: "arn" },
     },
     {
+      name: "tools",
+      model: "m",
+      tools: [
+        {
+          type: "agent_toolset_20260401",
+          default_config: { enabled: false, permission_policy: { type: "auto" } },
+          configs: [
+            { name: "bash", enabled: true },
+            { name: "read", enabled: false, permission_policy: { type: "always_ask" } },
+            { name: "web_fetch", allowed_domains: ["a.example.com"], max_content_tokens: 5 },
+            { name: "web_search", enabled: true, user_location: { type: "approximate", city: "Bonn" } },
+          ],
+        },
+      ],
+    },
+    {
       name: "c",
       model: "m",
       metadata: { y: "2" },
@@ -101,7 +119,76 @@ test("an agent that is changed into another is as if it had been made so", () =>
     for (const after of bodies) {
       const [from, to] = [before, after].map((body) => createdConfig(createAgentBody.parse(body)));
       assert.ok(from && to);
-      const update = updateOf(bodyOf(from, agentFields), bodyOf(to, agentFields));
+      const update = updateOf(agentBody(agentOf(from)), agentBody(agentOf(to)));
       assert.deepEqual(updatedConfig(from, updateAgentBody.parse(update)), to);
+      assert.deepEqual(createdConfig(createAgentBody.parse(agentBody(agentOf(from)))), from);
     }
+});
+
+const agentOf = (config: object) =>
+  ({ id: "agent_1", version: 3, multiagent: null, ...config }) as unknown as Agent;
+
+test("a tool that does as all others is not named, so that it does what they do from then on", () => {
+  const of = (tools: object[]) =>
+    agentBody(agentOf(createdConfig(createAgentBody.parse({ name: "a", model: "m", tools }))))
+      .tools as Toolset[];
+  const [plain] = of([{ type: "agent_toolset_20260401" }]);
+  assert.equal(plain?.configs, undefined);
+  const domains = { name: "web_fetch", allowed_domains: ["a.example.com"] };
+  const [some] = of([
+    { type: "agent_toolset_20260401", configs: [domains, { name: "bash", enabled: false }] },
+  ]);
+  assert.ok(some);
+  assert.deepEqual(
+    some.configs?.map(({ name }) => name),
+    ["bash", "web_fetch"],
+  );
+  const asked = withDefault(some, "always_ask");
+  assert.equal(resolved(asked, "grep"), "always_ask");
+  assert.equal(resolved(asked, "web_fetch"), "always_ask");
+  assert.equal(resolved(asked, "bash"), "off");
+  // What else is said of a tool stays, whatever it may do.
+  assert.equal(ownChoice(some, "web_fetch"), null);
+  const back = withChoice(withChoice(some, "web_fetch", "off"), "web_fetch", null);
+  assert.deepEqual(
+    back.configs?.find(({ name }) => name === "web_fetch"),
+    domains,
+  );
+});
+
+test("an agent that names itself is written so, and its other versions as they are", () => {
+  const [itself, older, other] = [
+    { type: "agent", id: "agent_1", version: 3 },
+    { type: "agent", id: "agent_1", version: 2 },
+    { type: "agent", id: "agent_2", version: 3 },
+  ];
+  const { multiagent } = agentBody(
+    agentOf({ name: "a", tools: [], multiagent: { type: "coordinator", agents: [itself, older, other] } }),
+  );
+  assert.deepEqual(multiagent, { type: "coordinator", agents: [{ type: "self" }, older, other] });
+});
+
+test("a server keeps its toolset while its name is that of another one", () => {
+  const tool = (mcp_server_name: string) => ({ type: "mcp_toolset", mcp_server_name });
+  const names = (...all: string[]) => all.map((name) => ({ name }));
+  for (const places of [
+    [0, 1],
+    [1, 0],
+    [-1, 0],
+    [0, -1],
+  ]) {
+    const toolsFor = (second: string) => {
+      const tools: object[] = [];
+      for (const [server, place] of places.entries())
+        if (place >= 0) tools[place] = tool(server === 0 ? "git" : second);
+      return tools as Record<string, unknown>[];
+    };
+    let before: number[] = [];
+    for (const typed of ["other", "", "gi", "git", "gith", "git", "github"]) {
+      before = toolsetPlaces(names("git", typed), toolsFor(typed), before);
+      assert.deepEqual(before, places, typed);
+    }
+  }
+  assert.deepEqual(toolsetPlaces(names("a", "a"), [tool("a")], []), [0, 0]);
+  assert.deepEqual(toolsetPlaces(names("a"), [{ type: "custom", name: "a" }], []), [-1]);
 });

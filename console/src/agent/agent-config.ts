@@ -1,6 +1,8 @@
-import type { BuiltInTool } from "../../../src/protocol/tools.ts";
-import type { Body } from "../config/checked.ts";
-import { isObject } from "../config/merge.ts";
+import type { Agent } from "../../../src/protocol/agents.ts";
+import { withSelf } from "../../../src/protocol/resolve-multiagent.ts";
+import type { AgentToolset, BuiltInTool } from "../../../src/protocol/tools.ts";
+import { type Body, bodyOf } from "../config/checked.ts";
+import { isObject, same } from "../config/merge.ts";
 
 /** What an agent is made with, and what is chosen of it by hand. */
 
@@ -16,6 +18,8 @@ export const agentFields = [
   "execution_identity",
   "metadata",
 ];
+
+export const agentToolset = "agent_toolset_20260401";
 
 export const builtInTools: readonly BuiltInTool[] = [
   "bash",
@@ -34,6 +38,24 @@ export const firstAgent: Body = {
   system: "You are a careful assistant.",
   tools: [{ type: "agent_toolset_20260401" }],
 };
+
+/** As a client would write it: tools that do as all others are not named, and the agent itself is no version of it. */
+export function agentBody(agent: Agent): Body {
+  const tools = agent.tools.map((tool) => (tool.type === agentToolset ? writtenToolset(tool) : tool));
+  const multiagent = agent.multiagent && withSelf(agent.multiagent, agent);
+  return bodyOf({ ...agent, tools, multiagent }, agentFields);
+}
+
+function writtenToolset({ type, default_config, configs }: AgentToolset): Body {
+  const own = configs.flatMap(({ type: _, name, enabled, permission_policy, ...options }) => {
+    const given = Object.entries(options).filter(([, value]) => value !== null);
+    const settings = { enabled, permission_policy };
+    const isAsAll = same(settings, default_config);
+    if (isAsAll && given.length === 0) return [];
+    return [{ name, ...(!isAsAll && settings), ...Object.fromEntries(given) }];
+  });
+  return { type, default_config, ...(own.length > 0 && { configs: own }) };
+}
 
 interface Settings {
   enabled?: boolean | null;
@@ -56,15 +78,25 @@ export function withEntry(list: unknown, before: Body | undefined, after: Body |
   return all.flatMap((entry) => (entry !== before ? [entry] : after === undefined ? [] : [after]));
 }
 
-export const agentToolset = "agent_toolset_20260401";
-
 export const toolsetOf = (body: Body): Toolset | undefined =>
   entriesOf(body.tools).find(({ type }) => type === agentToolset) as Toolset | undefined;
 
-export const mcpToolsetOf = (body: Body, server: unknown): Toolset | undefined =>
-  entriesOf(body.tools).find(
-    ({ type, mcp_server_name }) => type === "mcp_toolset" && mcp_server_name === server,
-  ) as Toolset | undefined;
+/**
+ * Of each MCP server, the place among `tools` of the toolset by which the agent has its tools, or -1. While one is being named,
+ * its name may be that of another one, or its beginning: then each has what it had `before`.
+ */
+export function toolsetPlaces(
+  servers: readonly Body[],
+  tools: readonly Body[],
+  before: readonly number[],
+): number[] {
+  return servers.map(({ name }, n) => {
+    const isIts = (tool: Body | undefined) => tool?.type === "mcp_toolset" && tool.mcp_server_name === name;
+    const had = before[n];
+    const isAlone = servers.filter((server) => server.name === name).length === 1;
+    return !isAlone && had !== undefined && (had < 0 || isIts(tools[had])) ? had : tools.findIndex(isIts);
+  });
+}
 
 export const choices = {
   off: "off",
@@ -104,17 +136,19 @@ export function choiceIn(toolset: Toolset | undefined, name: string): Choice {
 }
 
 /** Null: as the rest of the toolset. */
-export const ownChoice = (toolset: Toolset | undefined, name: string): Choice | null =>
-  ownOf(toolset, name) === undefined ? null : choiceIn(toolset, name);
+export function ownChoice(toolset: Toolset | undefined, name: string): Choice | null {
+  const own = ownOf(toolset, name);
+  return own?.enabled == null && own?.permission_policy == null ? null : choiceIn(toolset, name);
+}
 
-/** The same toolset but for this tool. */
+/** The same toolset but for this tool; what else is said of it, such as its domains, stays. */
 export function withChoice(toolset: Toolset, name: string, choice: Choice | null): Toolset {
   const known = ownOf(toolset, name);
-  if (choice === null)
-    return { ...toolset, configs: (toolset.configs ?? []).filter((entry) => entry !== known) };
-  const { permission_policy: _, ...kept } = known ?? { name };
-  const own = { ...kept, name, ...settingsOf(choice) };
+  const { enabled: _, permission_policy: __, ...kept } = known ?? { name };
+  const own = { ...kept, name, ...(choice !== null && settingsOf(choice)) };
   const configs = toolset.configs ?? [];
+  if (choice === null && Object.keys(own).every((field) => field === "name" || field === "type"))
+    return { ...toolset, configs: configs.filter((entry) => entry !== known) };
   return {
     ...toolset,
     configs: known ? configs.map((entry) => (entry === known ? own : entry)) : [...configs, own],

@@ -59,5 +59,10 @@ test("what says nothing is left out, and what was taken out is cleared, of metad
     y: "3",
     z: "4",
   });
+  // What is the same is not named, and a name that every object has is one as others.
+  assert.deepEqual(updateOf(before, { ...before, name: "b" }), { name: "b" });
+  const odd = { metadata: { constructor: "1", x: "1" } };
+  assert.deepEqual(updateOf(odd, { metadata: { x: "1" } }), { metadata: { constructor: null } });
+  assert.deepEqual(updateOf({ metadata: { x: "1" } }, odd), { metadata: { constructor: "1" } });
   assert.deepEqual(updateOf({ name: "a" }, { name: "b" }), { name: "b" });
 });

@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import { problemsWith } from "../../../src/protocol/problems.ts";
 import { Problem } from "../api/request.ts";
-import { brokenAt } from "./json-place.ts";
-import { isObject } from "./merge.ts";
+import { brokenAt, lostIn } from "./json-place.ts";
+import { isObject, same } from "./merge.ts";
 
 /** A request's body as it is written by hand: JSON, held against the server's own schema. */
 
@@ -10,7 +10,7 @@ export interface Mistake {
   /** Such as `tools.0.name`; empty for the whole. */
   path: string;
   message: string;
-  /** Where the text is no JSON. */
+  /** Where the text is no JSON, or says what JSON cannot keep. */
   at?: number;
 }
 
@@ -21,16 +21,17 @@ export const written = (body: unknown): string => JSON.stringify(body, null, 2);
 /** `body` is null when the text is no object of JSON. Without a schema, only that is looked at. */
 export function checked(text: string, schema: z.ZodType | null): { body: Body | null; mistakes: Mistake[] } {
   let body: unknown;
+  let lost: Mistake[];
   try {
     body = JSON.parse(text);
+    lost = lostIn(text);
   } catch {
     return { body: null, mistakes: [{ path: "", ...(brokenAt(text) ?? { message: "is no JSON" }) }] };
   }
   if (!isObject(body)) return { body: null, mistakes: [{ path: "", message: "must be an object" }] };
-  const mistakes = schema
-    ? problemsWith(schema, body).map(({ path, message }) => ({ path: path.join("."), message }))
-    : [];
-  return { body, mistakes };
+  if (!schema) return { body, mistakes: [] };
+  const problems = problemsWith(schema, body).map(({ path, message }) => ({ path: path.join("."), message }));
+  return { body, mistakes: [...lost, ...problems] };
 }
 
 export const isAt = (path: string, place: string): boolean => path === place || path.startsWith(`${place}.`);
@@ -71,19 +72,26 @@ export function bodyOf(thing: object, fields: readonly string[]): Body {
 const cleared = (before: unknown, after: unknown): Body =>
   Object.fromEntries(
     Object.keys(isObject(before) ? before : {})
-      .filter((name) => !isObject(after) || !(name in after))
+      .filter((name) => !isObject(after) || !Object.hasOwn(after, name))
       .map((name) => [name, null]),
   );
 
-/** An update that leaves the thing as `after` says: what was there before and is not any more is cleared, of its metadata too. */
+const ownOf = (thing: unknown, name: string): unknown =>
+  isObject(thing) && Object.hasOwn(thing, name) ? thing[name] : undefined;
+
+const changed = (before: unknown, after: Body): Body =>
+  Object.fromEntries(Object.entries(after).filter(([name, value]) => !same(value, ownOf(before, name))));
+
+/**
+ * An update that leaves the thing as `after` says: what was there before and is not any more is cleared, of its metadata too.
+ * What is the same is not named: whatever else is done to it stays.
+ */
 export function updateOf(before: Body, after: Body): Body {
   const { metadata } = after;
+  const update = { ...cleared(before, after), ...changed(before, after) };
+  if (!("metadata" in update) || !(metadata === undefined || isObject(metadata))) return update;
   return {
-    ...cleared(before, after),
-    ...after,
-    ...((metadata === undefined || isObject(metadata)) &&
-      (before.metadata !== undefined || metadata !== undefined) && {
-        metadata: { ...cleared(before.metadata, metadata), ...(isObject(metadata) ? metadata : {}) },
-      }),
+    ...update,
+    metadata: { ...cleared(before.metadata, metadata), ...changed(before.metadata, metadata ?? {}) },
   };
 }

@@ -1,10 +1,13 @@
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { z } from "zod";
+import { visible } from "../format/text.ts";
 import { Button } from "../ui/button.tsx";
 import { ConfirmButton } from "../ui/confirm.tsx";
+import { CopyButton } from "../ui/copy.tsx";
 import { cx } from "../ui/cx.ts";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Preformatted } from "../ui/scroll.tsx";
 import { type Body, checked, type Mistake, refusedFields, written } from "./checked.ts";
 import { Difference } from "./difference.tsx";
 import { JsonPane } from "./json-pane.tsx";
@@ -30,6 +33,7 @@ export function ConfigEditor({
   fields,
   schema,
   form,
+  isArchived = false,
   saveLabel,
   save,
   look,
@@ -44,6 +48,8 @@ export function ConfigEditor({
   /** The server's own; it comes when it is needed. */
   schema: () => Promise<z.ZodType>;
   form: (props: FormProps) => ReactNode;
+  /** It cannot be changed any more; what is not saved by then can be copied. */
+  isArchived?: boolean;
   saveLabel: string;
   /** What is stored then, and what is to be done once nothing is unsaved here. */
   save: (body: Body, base: Stored) => Promise<{ stored: Stored; onceSaved: () => void }>;
@@ -58,6 +64,10 @@ export function ConfigEditor({
   const [clashes, setClashes] = useState<string[] | null>(null);
   const [pane, setPane] = useState<"form" | "json">("form");
   const [taken, setTaken] = useState(offered);
+  /** What was not saved yet when something else was offered. */
+  const [aside, setAside] = useState<string | null>(null);
+  const textRef = useRef(text);
+  textRef.current = text;
   const changedRef = useRef(false);
 
   useEffect(() => {
@@ -71,6 +81,10 @@ export function ConfigEditor({
   }, [schema]);
 
   const { body, mistakes: found } = useMemo(() => checked(text, loaded), [text, loaded]);
+  const tidy = useMemo(
+    () => (body && !found.some(({ at }) => at !== undefined) ? written(body) : null),
+    [body, found],
+  );
   const isChanged = body === null || !same(body, base.body);
   changedRef.current = isChanged;
 
@@ -85,11 +99,16 @@ export function ConfigEditor({
 
   const saving = useMutation({
     mutationFn: async ({ body }: { body: Body; text: string }) => save(body, base),
-    onSuccess(done) {
+    onSuccess(done, { text: sent }) {
       setClashes(null);
-      begin(done.stored);
-      // The guard asks before the page is drawn anew.
-      changedRef.current = false;
+      if (textRef.current === sent) {
+        begin(done.stored);
+        // The guard asks before the page is drawn anew.
+        changedRef.current = false;
+      } else {
+        // What was typed meanwhile is yet to be saved.
+        setBase(done.stored);
+      }
       done.onceSaved();
     },
     onError: () => look?.(),
@@ -100,6 +119,7 @@ export function ConfigEditor({
 
   if (offered && offered !== taken) {
     setTaken(offered);
+    if (isChanged) setAside(text);
     write(written(offered));
   }
   const isNewer = stored !== null && stored.mark !== base.mark && !saving.isPending;
@@ -107,8 +127,10 @@ export function ConfigEditor({
     setBase(stored);
     setState({ text: written(stored.body), good: stored.body });
   }
-  const theirs = isNewer && isChanged ? stored : null;
-  const maySave = body !== null && loaded !== null && found.length === 0 && theirs === null;
+  const theirs = isNewer && isChanged && !isArchived ? stored : null;
+  const maySave = !isArchived && body !== null && loaded !== null && found.length === 0 && theirs === null;
+  // Once it is made, another page goes on with it.
+  const isMaking = stored === null && saving.isPending;
   const mayNotYet = !maySave || (stored !== null && !isChanged);
   const submit = () => {
     if (!mayNotYet && !saving.isPending && body) saving.mutate({ body, text });
@@ -126,9 +148,34 @@ export function ConfigEditor({
     return () => window.removeEventListener("keydown", onKey);
   }, []);
 
+  if (isArchived && !isChanged)
+    return (
+      <Preformatted className="max-h-[70dvh] overflow-auto rounded-md border border-line bg-raised p-3 font-mono text-xs">
+        {visible(written(base.body))}
+      </Preformatted>
+    );
   return (
     <div>
       <LeaveGuard isChanged={() => changedRef.current} />
+      {isArchived && (
+        <Notice tone="warn" className="mb-3">
+          What you have changed here was not saved before, and cannot be any more. It stays for as long as you
+          do. <CopyButton text={() => text} label="copy it as JSON" />
+        </Notice>
+      )}
+      {aside !== null && aside !== text && (
+        <Notice className="mb-3">
+          What you had written before is not saved, and not lost.{" "}
+          <Button
+            onClick={() => {
+              write(aside);
+              setAside(null);
+            }}
+          >
+            Back to what I had written
+          </Button>
+        </Notice>
+      )}
       {theirs && (
         <Conflict
           base={base.body}
@@ -169,12 +216,12 @@ export function ConfigEditor({
               <Button onClick={() => write(written(good))}>Back to what could be read last</Button>
             </Notice>
           )}
-          <fieldset disabled={body === null} className="min-w-0 disabled:opacity-60">
+          <fieldset disabled={body === null || isMaking} className="min-w-0 disabled:opacity-60">
             {form({ body: body ?? good, mistakes, onChange: (next) => write(written(next)) })}
           </fieldset>
         </div>
         <div className={cx("min-w-0", pane !== "json" && "hidden lg:block")}>
-          <JsonPane text={text} mistakes={mistakes} onChange={write} />
+          <JsonPane text={text} tidy={tidy} mistakes={mistakes} readOnly={isMaking} onChange={write} />
         </div>
       </div>
       {saving.error && !refused && !theirs && saving.variables?.text === text && (

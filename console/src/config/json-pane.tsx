@@ -1,17 +1,22 @@
 import { useId, useRef } from "react";
 import { Button } from "../ui/button.tsx";
 import { inputClass } from "../ui/field.tsx";
-import { checked, type Mistake, written } from "./checked.ts";
+import type { Mistake } from "./checked.ts";
 import { lineOf, rangeOf } from "./json-place.ts";
 
 /** The JSON, with what is wrong beneath it: each mistake leads to its place. */
 export function JsonPane({
   text,
   mistakes,
+  tidy,
+  readOnly,
   onChange,
 }: {
   text: string;
+  /** The same, as it is written; null where that would say something else. */
+  tidy: string | null;
   mistakes: readonly Mistake[];
+  readOnly: boolean;
   onChange: (text: string) => void;
 }) {
   const id = useId();
@@ -25,16 +30,14 @@ export function JsonPane({
     const lines = current.value.split("\n").length;
     current.scrollTop = (current.scrollHeight / lines) * (lineOf(text, start).line - 4);
   }
-  const { body } = checked(text, null);
-
   return (
     <div className="flex h-full min-h-96 flex-col lg:sticky lg:top-4 lg:max-h-[85dvh]">
       <div className="mb-1 flex items-center gap-2">
         <label htmlFor={id} className="grow font-medium">
           As JSON
         </label>
-        {body && text !== written(body) && (
-          <Button look="quiet" onClick={() => onChange(written(body))}>
+        {tidy !== null && tidy !== text && (
+          <Button look="quiet" onClick={() => onChange(tidy)}>
             Tidy
           </Button>
         )}
@@ -43,6 +46,7 @@ export function JsonPane({
         ref={area}
         id={id}
         spellCheck={false}
+        readOnly={readOnly}
         wrap="off"
         rows={20}
         className={`${inputClass} grow resize-y overflow-auto font-mono text-xs`}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { brokenAt, lineOf, rangeOf } from "./json-place.ts";
+import { brokenAt, lineOf, lostIn, rangeOf } from "./json-place.ts";
 
 const body = {
   name: 'a "b" }',
@@ -58,4 +58,30 @@ test("what is no JSON is so from some place on, and all else is JSON", () => {
     line: 3,
     column: 8,
   });
+});
+
+test("what would be lost by being read is said where it is, and nothing else", () => {
+  const cases: [text: string, path: string, at: number][] = [
+    ['{"a": 1, "a": 2}', "a", 14],
+    ['{"x": [{"b": {}, "\\u0062": []}]}', "x.0.b", 27],
+    ["[1e400]", "0", 1],
+    ["[12345678901234567890]", "0", 1],
+    ["[-9007199254740993]", "0", 1],
+    ["[1e-400]", "0", 1],
+  ];
+  for (const [text, path, at] of cases)
+    assert.deepEqual(
+      lostIn(text).map((lost) => [lost.path, lost.at]),
+      [[path, at]],
+      text,
+    );
+  const kept = '{"a":{"b":1},"b":[0,-0,0.1,1e21,9007199254740992,-2.50,0e9,1e-7,"12345678901234567890"]}';
+  assert.deepEqual(lostIn(kept), []);
+});
+
+test("what is nested deeper than anything can be shown is no text to go on with", () => {
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  assert.equal(brokenAt(deep)?.message, "is nested too deeply");
+  assert.throws(() => lostIn(deep));
+  assert.equal(brokenAt(`${"[".repeat(400)}${"]".repeat(400)}`), null);
 });

@@ -28,9 +28,10 @@ export interface Merged {
 /** What both have changed since `base`, in one; objects name by name, all else as a whole. */
 export function merged(base: Body, mine: Body, theirs: Body, prefix = ""): Merged {
   const clashes: string[] = [];
-  const body: Body = {};
+  const values: [string, unknown][] = [];
+  const ownOf = (body: Body, name: string) => (Object.hasOwn(body, name) ? body[name] : undefined);
   for (const name of new Set([...Object.keys(theirs), ...Object.keys(mine)])) {
-    const [before, own, other] = [base[name], mine[name], theirs[name]];
+    const [before, own, other] = [ownOf(base, name), ownOf(mine, name), ownOf(theirs, name)];
     let value = own;
     if (same(own, before)) value = other;
     else if (!same(other, before) && !same(own, other)) {
@@ -40,9 +41,9 @@ export function merged(base: Body, mine: Body, theirs: Body, prefix = ""): Merge
         clashes.push(...inner.clashes);
       } else clashes.push(`${prefix}${name}`);
     }
-    if (value !== undefined) body[name] = value;
+    if (value !== undefined) values.push([name, value]);
   }
-  return { body, clashes };
+  return { body: Object.fromEntries(values), clashes };
 }
 
 /** The names whose values differ. */

@@ -1,4 +1,5 @@
 import { type ReactNode, useState } from "react";
+import { visible } from "../format/text.ts";
 import { Button } from "../ui/button.tsx";
 import { Field, inputClass } from "../ui/field.tsx";
 import { written } from "./checked.ts";
@@ -8,14 +9,14 @@ import { same } from "./merge.ts";
 
 /**
  * What is typed, as long as it says what the value is: a comma or an empty line stays while one goes on, and what changes
- * elsewhere shows here.
+ * elsewhere shows here. The last says whether the field can say the value at all.
  */
 function useDraft<Value, Draft>(
   value: Value,
   draftOf: (value: Value) => Draft,
   read: (draft: Draft) => Value,
   onChange: (value: Value) => void,
-): [Draft, (draft: Draft) => void] {
+): [Draft, (draft: Draft) => void, boolean] {
   const [draft, setDraft] = useState(() => draftOf(value));
   const shown = same(read(draft), value) ? draft : draftOf(value);
   return [
@@ -24,8 +25,11 @@ function useDraft<Value, Draft>(
       setDraft(changed);
       onChange(read(changed));
     },
+    same(read(shown), value),
   ];
 }
+
+const notHere = "It has what does not fit in here: change it in the JSON.";
 
 interface Labelled {
   label: string;
@@ -40,13 +44,15 @@ const CodeArea = ({
   rows,
   text,
   onText,
+  fits = true,
   ...field
-}: Labelled & { rows: number; text: string; onText: (text: string) => void }) => (
-  <Field {...field}>
+}: Labelled & { rows: number; text: string; onText: (text: string) => void; fits?: boolean }) => (
+  <Field {...field} hint={fits ? field.hint : notHere}>
     {(about) => (
       <textarea
         {...about}
         rows={rows}
+        readOnly={!fits}
         spellCheck={false}
         className={codeClass}
         value={text}
@@ -56,26 +62,28 @@ const CodeArea = ({
   </Field>
 );
 
-/** A list of words: one in a line, or with spaces or commas between them. */
+/** A list of words: one in a line, or with what sets them `apart` between them. */
 export function WordsField({
   value,
   onChange,
   rows = 1,
+  apart = /[\s,]+/,
   ...field
-}: Labelled & { value: string[]; onChange: (value: string[]) => void; rows?: number }) {
+}: Labelled & { value: string[]; onChange: (value: string[]) => void; rows?: number; apart?: RegExp }) {
   const between = rows > 1 ? "\n" : " ";
-  const [text, setText] = useDraft(
+  const [text, setText, fits] = useDraft(
     value,
     (words) => words.join(between),
-    (typed) => typed.split(/[\s,]+/).filter((word) => word !== ""),
+    (typed) => typed.split(apart).filter((word) => word !== ""),
     onChange,
   );
-  if (rows > 1) return <CodeArea {...field} rows={rows} text={text} onText={setText} />;
+  if (rows > 1) return <CodeArea {...field} rows={rows} text={text} onText={setText} fits={fits} />;
   return (
-    <Field {...field}>
+    <Field {...field} hint={fits ? field.hint : notHere}>
       {(about) => (
         <input
           {...about}
+          readOnly={!fits}
           spellCheck={false}
           className={codeClass}
           value={text}
@@ -93,13 +101,13 @@ export function LinesField({
   rows = 3,
   ...field
 }: Labelled & { value: string[]; onChange: (value: string[]) => void; rows?: number }) {
-  const [text, setText] = useDraft(
+  const [text, setText, fits] = useDraft(
     value,
     (lines) => lines.join("\n"),
     (typed) => typed.split("\n").filter((line) => line.trim() !== ""),
     onChange,
   );
-  return <CodeArea {...field} rows={rows} text={text} onText={setText} />;
+  return <CodeArea {...field} rows={rows} text={text} onText={setText} fits={fits} />;
 }
 
 /** What is too special for a form. A text that is no JSON is a string for the time being, which the schema then refuses. */
@@ -143,10 +151,18 @@ export function PairsField({
     (typed) => Object.fromEntries(typed.filter(([name, text]) => name !== "" || text !== "")),
     onChange,
   );
+  const twice = pairs.find(
+    ([name], n) => name !== "" && pairs.findIndex(([other]) => other === name) < n,
+  )?.[0];
   const withPair = (place: number, pair: [string, unknown]) =>
     setPairs(pairs.map((one, n) => (n === place ? pair : one)));
   return (
-    <Group label={label} mistake={mistake} addLabel="Add a pair" add={() => setPairs([...pairs, ["", ""]])}>
+    <Group
+      label={label}
+      mistake={twice === undefined ? mistake : `“${visible(twice)}” is there twice: only the last is kept.`}
+      addLabel="Add a pair"
+      add={() => setPairs([...pairs, ["", ""]])}
+    >
       {pairs.map(([name, text], n) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a pair has no name of its own, and is typed where it stands
         <div key={n} className="flex gap-2">

@@ -62,7 +62,6 @@ test("one of workers stays one", () => {
   const own = made({ name: "a", config: { type: "self_hosted" }, metadata: { x: "1" } });
   const body = environmentBody(own);
   assert.deepEqual(environmentUpdate(body, { ...body, name: "b", metadata: {} }), {
-    ...body,
     name: "b",
     metadata: { x: null },
   });

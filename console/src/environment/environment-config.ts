@@ -33,6 +33,7 @@ export function environmentBody(environment: Environment): Body {
 /** The server keeps what an update does not name, within `config` too: what is not in `after` any more is named, as empty. */
 export function environmentUpdate(before: Body, after: Body): Body {
   const update = updateOf(before, after);
+  if (!("config" in update)) return update;
   const config = after.config ?? { type: "cloud" };
   if (!isObject(config) || config.type !== "cloud") return update;
   const packages = objectOf(config.packages);

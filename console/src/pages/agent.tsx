@@ -2,17 +2,15 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Agent } from "../../../src/protocol/agents.ts";
-import { agentFields } from "../agent/agent-config.ts";
 import { startScratch } from "../agent/scratch.ts";
 import { ask } from "../api/request.ts";
 import { oneOptions } from "../api/resources.ts";
-import { type Body, bodyOf, written } from "../config/checked.ts";
+import type { Body } from "../config/checked.ts";
 import { visible } from "../format/text.ts";
 import { Button } from "../ui/button.tsx";
 import { ConfirmButton } from "../ui/confirm.tsx";
 import { Id } from "../ui/copy.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
-import { Preformatted } from "../ui/scroll.tsx";
 import { Ago } from "../ui/time.tsx";
 import { AgentEditor } from "./agent/agent-editor.tsx";
 import { Versions } from "./agent/versions.tsx";
@@ -91,19 +89,12 @@ function AgentView({ agentId }: { agentId: string }) {
       {saved !== null && (
         <Notice className="mb-3">Saved as version {saved}. New sessions use it; “Try it” starts one.</Notice>
       )}
-      {archived_at !== null ? (
-        <>
-          <Notice tone="warn">
-            This agent was archived <Ago at={archived_at} />: it starts no more sessions, and cannot be
-            changed.
-          </Notice>
-          <Preformatted className="mt-3 max-h-[70dvh] overflow-auto rounded-md border border-line bg-raised p-3 font-mono text-xs">
-            {visible(written(bodyOf(agent.data, agentFields)))}
-          </Preformatted>
-        </>
-      ) : (
-        <AgentEditor agent={agent.data} offered={offered} onSaved={({ version: made }) => setSaved(made)} />
+      {archived_at !== null && (
+        <Notice tone="warn" className="mb-3">
+          This agent was archived <Ago at={archived_at} />: it starts no more sessions, and cannot be changed.
+        </Notice>
       )}
+      <AgentEditor agent={agent.data} offered={offered} onSaved={({ version: made }) => setSaved(made)} />
       <Versions
         path={path}
         current={version}

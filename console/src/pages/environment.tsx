@@ -4,13 +4,10 @@ import { useState } from "react";
 import type { Environment } from "../../../src/protocol/environments.ts";
 import { ask } from "../api/request.ts";
 import { oneOptions } from "../api/resources.ts";
-import { written } from "../config/checked.ts";
-import { environmentBody } from "../environment/environment-config.ts";
 import { visible } from "../format/text.ts";
 import { ConfirmButton } from "../ui/confirm.tsx";
 import { Id } from "../ui/copy.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
-import { Preformatted } from "../ui/scroll.tsx";
 import { Ago } from "../ui/time.tsx";
 import { EnvironmentEditor } from "./environment/environment-editor.tsx";
 import { WorkQueue } from "./environment/work-queue.tsx";
@@ -81,19 +78,13 @@ function EnvironmentView({ environmentId }: { environmentId: string }) {
       }
     >
       {saved && <Notice className="mb-3">Saved. Sandboxes that start from now on are as it says.</Notice>}
-      {archived_at !== null ? (
-        <>
-          <Notice tone="warn">
-            This environment was archived <Ago at={archived_at} />: it takes no more sessions, and cannot be
-            changed.
-          </Notice>
-          <Preformatted className="mt-3 max-h-[70dvh] overflow-auto rounded-md border border-line bg-raised p-3 font-mono text-xs">
-            {visible(written(environmentBody(environment.data)))}
-          </Preformatted>
-        </>
-      ) : (
-        <EnvironmentEditor environment={environment.data} onSaved={() => setSaved(true)} />
+      {archived_at !== null && (
+        <Notice tone="warn" className="mb-3">
+          This environment was archived <Ago at={archived_at} />: it takes no more sessions, and cannot be
+          changed.
+        </Notice>
       )}
+      <EnvironmentEditor environment={environment.data} onSaved={() => setSaved(true)} />
       {config.type === "self_hosted" && (
         <>
           <WorkQueue environmentId={environmentId} />

@@ -1,9 +1,9 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { Agent } from "../../../../src/protocol/agents.ts";
-import { agentFields } from "../../agent/agent-config.ts";
+import { agentBody, agentFields } from "../../agent/agent-config.ts";
 import { ask } from "../../api/request.ts";
-import { type Body, bodyOf, updateOf } from "../../config/checked.ts";
+import { type Body, updateOf } from "../../config/checked.ts";
 import { ConfigEditor } from "../../config/config-editor.tsx";
 import { AgentForm } from "./agent-form.tsx";
 
@@ -32,6 +32,7 @@ export function AgentEditor({
       fields={agentFields}
       schema={schema}
       form={(props) => <AgentForm {...props} />}
+      isArchived={agent?.archived_at != null}
       saveLabel={agent ? `Save as version ${agent.version + 1}` : "Create"}
       offered={offered}
       look={agent ? () => queries.invalidateQueries({ queryKey: [`/v1/agents/${agent.id}`] }) : undefined}
@@ -54,4 +55,4 @@ export function AgentEditor({
   );
 }
 
-const storedOf = (agent: Agent) => ({ body: bodyOf(agent, agentFields), mark: agent.version });
+const storedOf = (agent: Agent) => ({ body: agentBody(agent), mark: agent.version });

@@ -1,9 +1,9 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import {
   defaultChoice,
   entriesOf,
-  mcpToolsetOf,
   type Toolset,
+  toolsetPlaces,
   withDefault,
   withEntry,
   withToolset,
@@ -19,9 +19,13 @@ import { OwnChoice, ToolChoice } from "./tools-part.tsx";
 export function McpPart({ body, mistakes, onChange }: FormProps) {
   const servers = entriesOf(body.mcp_servers);
   const tools = entriesOf(body.tools);
+  const before = useRef<readonly number[]>([]);
+  const places = toolsetPlaces(servers, tools, before.current);
+  before.current = places;
+  const toolsetOf = (server: Body) => tools[places[servers.indexOf(server)] ?? -1] as Toolset | undefined;
 
   function change(server: Body, after: Body): void {
-    const toolset = mcpToolsetOf(body, server.name);
+    const toolset = toolsetOf(server);
     const next = { ...body, mcp_servers: withEntry(body.mcp_servers, server, after) };
     onChange(
       toolset && after.name !== server.name
@@ -31,7 +35,7 @@ export function McpPart({ body, mistakes, onChange }: FormProps) {
   }
   function remove(server: Body): void {
     const rest = withEntry(body.mcp_servers, server, undefined);
-    const toolset = mcpToolsetOf(body, server.name);
+    const toolset = toolsetOf(server);
     const next = { ...body, mcp_servers: rest.length > 0 ? rest : undefined };
     onChange(toolset ? withToolset(next, toolset, undefined) : next);
   }
@@ -56,8 +60,8 @@ export function McpPart({ body, mistakes, onChange }: FormProps) {
       add={add}
     >
       {servers.map((server, n) => {
-        const toolset = mcpToolsetOf(body, server.name);
-        const place = tools.indexOf(toolset as never);
+        const toolset = toolsetOf(server);
+        const place = places[n] ?? -1;
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: its name is what is being typed
           <div key={n} className="space-y-2 rounded-md border border-line p-3">

@@ -1,9 +1,9 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Agent } from "../../../../src/protocol/agents.ts";
-import { agentFields } from "../../agent/agent-config.ts";
+import { agentBody } from "../../agent/agent-config.ts";
 import { listOptions, oneOptions } from "../../api/resources.ts";
-import { type Body, bodyOf } from "../../config/checked.ts";
+import type { Body } from "../../config/checked.ts";
 import { Difference } from "../../config/difference.tsx";
 import { Button } from "../../ui/button.tsx";
 import { cx } from "../../ui/cx.ts";
@@ -96,8 +96,8 @@ function Compared({ path, before, after }: { path: string; before: number; after
   if (!newer.data || (before > 0 && !older.data)) return <p className="mt-2 text-muted">Loading…</p>;
   return (
     <Difference
-      before={older.data ? bodyOf(older.data, agentFields) : {}}
-      after={bodyOf(newer.data, agentFields)}
+      before={older.data ? agentBody(older.data) : {}}
+      after={agentBody(newer.data)}
       label={before > 0 ? `From version ${before} to version ${after}` : `Version ${after}`}
     />
   );
@@ -106,7 +106,7 @@ function Compared({ path, before, after }: { path: string; before: number; after
 function Offer({ path, version, offer }: { path: string; version: number; offer: (body: Body) => void }) {
   const { data } = useQuery(versionOptions(path, version));
   return (
-    <Button disabled={!data} onClick={() => data && offer(bodyOf(data, agentFields))}>
+    <Button disabled={!data} onClick={() => data && offer(agentBody(data))}>
       Put version {version} into the editor
     </Button>
   );

@@ -31,6 +31,7 @@ export function EnvironmentEditor({
       fields={environmentFields}
       schema={schema}
       form={(props) => <EnvironmentForm {...props} isNew={environment === null} />}
+      isArchived={environment?.archived_at != null}
       saveLabel={environment ? "Save" : "Create"}
       look={environment ? () => queries.invalidateQueries({ queryKey: [path] }) : undefined}
       save={async (body, base) => {

@@ -87,6 +87,7 @@ function CloudPart({ config, mistakes, onChange }: CloudProps) {
             <WordsField
               key={manager}
               label={manager}
+              apart={/\s+/}
               mistake={mistakeAt(mistakes, `config.packages.${manager}`)}
               value={listOf(packages[manager])}
               onChange={(list) => {
