@@ -380,8 +380,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     authenticate: firstOf(apiKeys(keys), (key) => workPrincipal(db, key)),
     ...(does("api") && {
       console: {
-        principalOf: (token) => consolePrincipal(db, token, isKeyOf(keys)),
-        isStillSignedIn: (token) => isStillSignedIn(db, token, isKeyOf(keys)),
+        principalOf: (tokens) => consolePrincipal(db, tokens, isKeyOf(keys)),
+        isStillSignedIn: (tokens) => isStillSignedIn(db, tokens, isKeyOf(keys)),
         attempts: createSignInAttempts(),
         files: options.console_files ?? { folder: builtConsole },
       },

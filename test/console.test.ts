@@ -81,7 +81,7 @@ describe("a browser", () => {
     const { cookie, set } = await signIn();
     assert.match(
       set,
-      /^drover_console=drover-console-\S{40,}; Path=\/; Max-Age=604800; HttpOnly; SameSite=Strict$/,
+      /^drover_console_\d+=drover-console-\S{40,}; Path=\/; Max-Age=604800; HttpOnly; SameSite=Strict$/,
     );
     assert.ok(!set.includes(testKey));
     const headers = { cookie, ...own, "anthropic-beta": beta };
@@ -104,7 +104,7 @@ describe("a browser", () => {
     assert.match(stream.headers.get("content-type") ?? "", /event-stream/);
     await stream.body?.cancel();
     const out = await raw("/console/session", { method: "DELETE", headers });
-    assert.match(String(out.headers["set-cookie"]), /^drover_console=; .*Max-Age=0/);
+    assert.match(String(out.headers["set-cookie"]), /^drover_console_\d+=; .*Max-Age=0/);
     for (const to of [api, second]) assert.equal((await raw("/v1/sessions", { headers, to })).status, 401);
   });
 
@@ -126,6 +126,75 @@ describe("a browser", () => {
         path,
       );
     }
+  });
+
+  test("is signed in to several servers of one host name, and out of one of them", async () => {
+    const other = await startTestServer();
+    try {
+      // As a browser keeps them: by their names, whatever port they are of.
+      const jar = new Map<string, string>();
+      const browse = async (to: TestServer, method: string, path: string, headers = {}) => {
+        const cookie = [...jar].map((pair) => pair.join("=")).join("; ");
+        const answer = await raw(path, {
+          to,
+          method,
+          headers: { ...own, origin: to.url, ...(cookie && { cookie }), ...headers },
+        });
+        for (const set of answer.headers["set-cookie"] ?? []) {
+          const [name = "", value = ""] = (set.split(";")[0] ?? "").split("=");
+          if (/Max-Age=0/.test(set)) jar.delete(name);
+          else jar.set(name, value);
+        }
+        return answer.status;
+      };
+      const signsIn = (to: TestServer) => browse(to, "POST", "/console/session", { "x-api-key": testKey });
+      const asks = (to: TestServer) => browse(to, "GET", "/v1/pending_actions");
+      for (const to of [api, other]) assert.equal(await signsIn(to), 200);
+      for (const to of [api, other, second]) assert.equal(await asks(to), 200);
+      // Signed in at two servers of one database it is signed out of both.
+      assert.equal(await signsIn(second), 200);
+      assert.equal(await browse(second, "DELETE", "/console/session"), 200);
+      for (const to of [api, second]) assert.equal(await asks(to), 401);
+      assert.equal(await asks(other), 200);
+      assert.equal(await signsIn(api), 200);
+      for (const to of [api, other, second]) assert.equal(await asks(to), 200);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test("has a cookie that is named by the port that it sees, as which nothing else can pass", async () => {
+    const nameWith = async (headers: Record<string, string>) => (await signIn(headers)).set.split("=")[0];
+    const { port } = new URL(api.url);
+    assert.equal(await nameWith({}), `drover_console_${port}`);
+    for (const [origin, name] of [
+      ["https://drover.test", "drover_console"],
+      ["https://drover.test:8443", "drover_console_8443"],
+      ["null", `drover_console_${port}`],
+      ["https://drover.test:1;x=y", `drover_console_${port}`],
+    ] as const)
+      assert.equal(await nameWith({ origin }), name, origin);
+    assert.equal(await nameWith({ host: "a b:8;c" }).catch(() => "refused"), "refused");
+    const { cookie } = await signIn();
+    const token = cookie.slice(cookie.indexOf("=") + 1);
+    for (const [name, status] of [
+      ["drover_console", 200],
+      ["drover_console_1", 200],
+      ["drover_console_x", 401],
+      ["drover_console_123456", 401],
+      ["xdrover_console", 401],
+    ] as const)
+      assert.equal(
+        (await raw("/v1/pending_actions", { headers: { cookie: `${name}=${token}` } })).status,
+        status,
+        name,
+      );
+    // However many there are, only some are looked for.
+    const many = Array.from({ length: limits.console_tokens_max }, (_, n) => `drover_console_${n}=x${n}`);
+    const asked = (cookies: string[]) =>
+      raw("/v1/pending_actions", { headers: { cookie: cookies.join("; ") } }).then(({ status }) => status);
+    assert.equal(await asked([...many, cookie]), 200);
+    assert.equal(await asked([cookie, ...many]), 401);
   });
 
   test("has a cookie that is sent by https alone, where it came by that", async () => {
@@ -228,7 +297,7 @@ describe("a browser", () => {
 
   test("leaves nothing in the database that signs anybody in", async () => {
     const { cookie } = await signIn();
-    const token = cookie.slice("drover_console=".length);
+    const token = cookie.slice(cookie.indexOf("=") + 1);
     const rows = await api.db.query({ name: "test_kept", text: "select c::text from console_session c" }, []);
     assert.ok(!JSON.stringify(rows).includes(token) && !JSON.stringify(rows).includes(testKey));
     // Nor is the token a key, or a cookie enough to sign in.

@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import { ApiError, notFound } from "../protocol/errors.ts";
 import { newId } from "../protocol/ids.ts";
 import type { Principal } from "../protocol/principal.ts";
-import { type Authenticate, principalOf, type SignedIn, tokenInsteadOfKey } from "./auth.ts";
+import { type Authenticate, principalOf, type SignedIn, tokensInsteadOfKey } from "./auth.ts";
 import { readJson } from "./body.ts";
 import { addressOf, type SignInAttempts } from "./console/attempts.ts";
 import { type ConsoleFiles, consoleFile } from "./console/files.ts";
@@ -22,7 +22,7 @@ export interface AppParts {
   /** The web console: who has signed in, whose sign-ins fail, and its files. None: there is none. */
   console?: {
     principalOf: SignedIn["principalOf"];
-    isStillSignedIn(token: string): Promise<boolean>;
+    isStillSignedIn(tokens: readonly string[]): Promise<boolean>;
     attempts: SignInAttempts;
     files: ConsoleFiles;
   };
@@ -127,10 +127,10 @@ async function serve(
   if (context.req.method === "HEAD" && route.answer.event_stream !== undefined) {
     throw methodNotAllowed("HEAD", [route.method]);
   }
-  const token = tokenInsteadOfKey(headers);
-  if (parts.console && token !== null && route.answer.event_stream !== undefined) {
+  const tokens = tokensInsteadOfKey(headers);
+  if (parts.console && tokens.length > 0 && route.answer.event_stream !== undefined) {
     const { isStillSignedIn } = parts.console;
-    endWithSignIn(context.env.outgoing, () => isStillSignedIn(token));
+    endWithSignIn(context.env.outgoing, () => isStillSignedIn(tokens));
   }
   const caller = {
     principal,

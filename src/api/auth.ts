@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ApiError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/principal.ts";
-import { consoleToken, requireSameOrigin } from "./console/cookie.ts";
+import { consoleTokens, requireSameOrigin } from "./console/cookie.ts";
 
 export type Authenticate = (key: string) => Principal | undefined | Promise<Principal | undefined>;
 
@@ -50,14 +50,14 @@ function presentedKeys(headers: Headers): string[] {
   return [bearer, header].flatMap((key) => key || []);
 }
 
-/** The token of a browser that is signed in, where it is what says who asks: a key goes before it. */
-export const tokenInsteadOfKey = (headers: Headers): string | null =>
-  presentedKeys(headers).length === 0 ? consoleToken(headers) : null;
+/** The tokens of a browser that is signed in, where they are what says who asks: a key goes before them. */
+export const tokensInsteadOfKey = (headers: Headers): string[] =>
+  presentedKeys(headers).length === 0 ? consoleTokens(headers) : [];
 
 /** A browser that is signed in shows a cookie instead of a key. */
 export interface SignedIn {
   method: string;
-  principalOf(token: string): Promise<Principal | undefined>;
+  principalOf(tokens: readonly string[]): Promise<Principal | undefined>;
 }
 
 /** `signedIn` is null where only a key will do. */
@@ -67,10 +67,10 @@ export async function principalOf(
   signedIn: SignedIn | null = null,
 ): Promise<Principal> {
   const keys = presentedKeys(headers);
-  const token = tokenInsteadOfKey(headers);
-  if (token !== null && signedIn) {
+  const tokens = tokensInsteadOfKey(headers);
+  if (tokens.length > 0 && signedIn) {
     requireSameOrigin(signedIn.method, headers);
-    const principal = await signedIn.principalOf(token);
+    const principal = await signedIn.principalOf(tokens);
     if (principal) return inAskedWorkspace(principal, headers);
     throw new ApiError("authentication_error", "the sign-in is over: sign in again");
   }

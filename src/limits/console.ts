@@ -4,6 +4,8 @@ export const consoles = {
   /** A sign-in of a browser ends after so long without a request, and after so long in all. */
   console_idle_ms: 12 * 3_600_000,
   console_ms_max: 7 * 24 * 3_600_000,
+  /** Tokens of a request that are looked for: a browser has one for each port of the host name at which it has signed in. */
+  console_tokens_max: 50,
   /** How often it is noted that one was used, and how many that are over go with each new one. */
   console_noted_ms: 60_000,
   console_sweep_batch_max: 100,

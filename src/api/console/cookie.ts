@@ -1,17 +1,27 @@
 import { limits } from "../../limits.ts";
 import { ApiError } from "../../protocol/errors.ts";
 
+/** What its name begins with. Of where it was set the port is behind that: a host name's cookies go to all ports of it. */
 export const consoleCookie = "drover_console";
 /** What a page of another site cannot send without being asked whether it may, and it never may. */
 export const consoleHeader = "x-drover-console";
 
-/** The token of a browser that has signed in. */
-export function consoleToken(headers: Headers): string | null {
-  for (const pair of (headers.get("cookie") ?? "").split(";")) {
-    const [name, value] = pair.trim().split("=", 2);
-    if (name === consoleCookie && value) return value;
-  }
-  return null;
+const isConsoleCookie = new RegExp(`^${consoleCookie}(_\\d{1,5})?$`);
+
+/** Of a browser that has signed in, here or at other servers of the same host name. Whose they are the database knows. */
+export function consoleTokens(headers: Headers): string[] {
+  const pairs = (headers.get("cookie") ?? "").split(";").map((pair) => pair.trim().split("=", 2));
+  return pairs
+    .flatMap(([name = "", value]) => (isConsoleCookie.test(name) && value ? [value] : []))
+    .slice(-limits.console_tokens_max);
+}
+
+/** By the port that the browser knows, whatever a proxy makes of it: it names its origin with all but what reads. */
+function nameFor(headers: Headers): string {
+  const urls = [headers.get("origin"), `http://${headers.get("host")}`];
+  const url = urls.find((each) => each !== null && each !== "null" && URL.canParse(each));
+  const port = url ? new URL(url).port : "";
+  return port === "" ? consoleCookie : `${consoleCookie}_${port}`;
 }
 
 /** Scripts do not see it, and no other site has it sent. Whether TLS is spoken, a proxy in front or the browser says. */
@@ -21,7 +31,7 @@ export function setCookie(headers: Headers, token: string | null): string {
     headers.get("origin")?.startsWith("https://") === true;
   const age_s = token === null ? 0 : limits.console_ms_max / 1_000;
   const secure = isHttps ? "; Secure" : "";
-  return `${consoleCookie}=${token ?? ""}; Path=/; Max-Age=${age_s}; HttpOnly; SameSite=Strict${secure}`;
+  return `${nameFor(headers)}=${token ?? ""}; Path=/; Max-Age=${age_s}; HttpOnly; SameSite=Strict${secure}`;
 }
 
 /** What the console does with answers: it reads them, saves them, and shows pictures. None is run, or shown as a page within it. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { beginConsoleSession, endConsoleSession } from "../../resources/console-sessions.ts";
-import { consoleToken, setCookie } from "../console/cookie.ts";
+import { beginConsoleSession, endConsoleSessions } from "../../resources/console-sessions.ts";
+import { consoleTokens, setCookie } from "../console/cookie.ts";
 import { type Route, route } from "../route.ts";
 
 const consoleSession = z.object({
@@ -33,8 +33,7 @@ export const consoleRoutes: Route[] = [
     summary: "Sign the browser out: its cookie is none any more",
     response: endedConsoleSession,
     async handle({ db, headers, context }): Promise<z.infer<typeof endedConsoleSession>> {
-      const token = consoleToken(context.req.raw.headers);
-      if (token !== null) await endConsoleSession(db, token);
+      await endConsoleSessions(db, consoleTokens(context.req.raw.headers));
       headers["set-cookie"] = setCookie(context.req.raw.headers, null);
       return { type: "console_session_deleted" };
     },
