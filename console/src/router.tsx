@@ -6,10 +6,13 @@ import {
   lazyRouteComponent,
 } from "@tanstack/react-router";
 import type { SessionStatus } from "../../src/protocol/sessions.ts";
+import { loaded } from "./api/loaded.ts";
 import type { SessionFilters } from "./api/resources.ts";
+import { FailedPage } from "./pages/failed-page.tsx";
 import { HomePage } from "./pages/home.tsx";
 import { Shell } from "./shell.tsx";
-import { Empty, ProblemNotice } from "./ui/notice.tsx";
+import { LinkButton } from "./ui/link-button.tsx";
+import { Empty } from "./ui/notice.tsx";
 import { groups, ranges, type UsageSearch } from "./usage/range.ts";
 import { measures } from "./usage/series.ts";
 
@@ -18,10 +21,12 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({});
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
-  validateSearch: ({ back }: Record<string, unknown>): { back?: string } =>
+  validateSearch: ({ back, over }: Record<string, unknown>): { back?: string; over?: true } => ({
     // Only to a page of this console: whoever made the link chose it.
-    typeof back === "string" && /^\/(?![/\\])/.test(back) ? { back } : {},
-  component: lazyRouteComponent(() => import("./pages/sign-in.tsx"), "SignInPage"),
+    back: typeof back === "string" && /^\/(?![/\\])/.test(back) ? back : undefined,
+    over: over === true ? true : undefined,
+  }),
+  component: lazyRouteComponent(() => loaded(import("./pages/sign-in.tsx")), "SignInPage"),
 });
 
 const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
@@ -45,6 +50,11 @@ const isStatus = (value: unknown): value is SessionStatus =>
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
 const time = (value: unknown) =>
   typeof value === "string" && !Number.isNaN(Date.parse(value)) ? new Date(value).toISOString() : undefined;
+/** Also one by its name, as a person writes it. */
+const statusesOf = (value: unknown): SessionStatus[] | undefined => {
+  const named = [value].flat().filter(isStatus);
+  return named.length > 0 ? named : undefined;
+};
 const isVersion = (value: unknown): value is number => Number.isInteger(value) && (value as number) > 0;
 
 const sessions = createRoute({
@@ -52,74 +62,76 @@ const sessions = createRoute({
   path: "/sessions",
   validateSearch: (search: Record<string, unknown>): SessionFilters => ({
     agent_id: text(search.agent_id),
-    agent_version: isVersion(search.agent_version) ? search.agent_version : undefined,
-    statuses: Array.isArray(search.statuses) ? search.statuses.filter(isStatus) : undefined,
+    // Of no agent it means nothing.
+    agent_version:
+      text(search.agent_id) && isVersion(search.agent_version) ? search.agent_version : undefined,
+    statuses: statusesOf(search.statuses),
     include_archived: search.include_archived === true ? true : undefined,
     order: search.order === "asc" ? "asc" : undefined,
     created_after: time(search.created_after),
     created_before: time(search.created_before),
   }),
-  component: lazyRouteComponent(() => import("./pages/sessions.tsx"), "SessionsPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/sessions.tsx")), "SessionsPage"),
 });
 
 const agents = createRoute({
   getParentRoute: () => shell,
   path: "/agents",
-  component: lazyRouteComponent(() => import("./pages/agents.tsx"), "AgentsPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/agents.tsx")), "AgentsPage"),
 });
 
 const newAgent = createRoute({
   getParentRoute: () => shell,
   path: "/agents/new",
-  component: lazyRouteComponent(() => import("./pages/new-agent.tsx"), "NewAgentPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/new-agent.tsx")), "NewAgentPage"),
 });
 
 const agent = createRoute({
   getParentRoute: () => shell,
   path: "/agents/$agentId",
-  component: lazyRouteComponent(() => import("./pages/agent.tsx"), "AgentPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/agent.tsx")), "AgentPage"),
 });
 
 const environments = createRoute({
   getParentRoute: () => shell,
   path: "/environments",
-  component: lazyRouteComponent(() => import("./pages/environments.tsx"), "EnvironmentsPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/environments.tsx")), "EnvironmentsPage"),
 });
 
 const newEnvironment = createRoute({
   getParentRoute: () => shell,
   path: "/environments/new",
-  component: lazyRouteComponent(() => import("./pages/new-environment.tsx"), "NewEnvironmentPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/new-environment.tsx")), "NewEnvironmentPage"),
 });
 
 const environment = createRoute({
   getParentRoute: () => shell,
   path: "/environments/$environmentId",
-  component: lazyRouteComponent(() => import("./pages/environment.tsx"), "EnvironmentPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/environment.tsx")), "EnvironmentPage"),
 });
 
 const vaults = createRoute({
   getParentRoute: () => shell,
   path: "/vaults",
-  component: lazyRouteComponent(() => import("./pages/vaults.tsx"), "VaultsPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/vaults.tsx")), "VaultsPage"),
 });
 
 const vault = createRoute({
   getParentRoute: () => shell,
   path: "/vaults/$vaultId",
-  component: lazyRouteComponent(() => import("./pages/vault.tsx"), "VaultPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/vault.tsx")), "VaultPage"),
 });
 
 const files = createRoute({
   getParentRoute: () => shell,
   path: "/files",
-  component: lazyRouteComponent(() => import("./pages/files.tsx"), "FilesPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/files.tsx")), "FilesPage"),
 });
 
 const skills = createRoute({
   getParentRoute: () => shell,
   path: "/skills",
-  component: lazyRouteComponent(() => import("./pages/skills.tsx"), "SkillsPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/skills.tsx")), "SkillsPage"),
 });
 
 const oneOf = <Name extends string>(
@@ -137,20 +149,20 @@ const usage = createRoute({
     measure: oneOf(measures, measure),
     until: time(until),
   }),
-  component: lazyRouteComponent(() => import("./pages/usage.tsx"), "UsagePage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/usage.tsx")), "UsagePage"),
 });
 
 const system = createRoute({
   getParentRoute: () => shell,
   path: "/system",
-  component: lazyRouteComponent(() => import("./pages/system.tsx"), "SystemPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/system.tsx")), "SystemPage"),
 });
 
 const newSession = createRoute({
   getParentRoute: () => shell,
   path: "/sessions/new",
   validateSearch: ({ agent: id }: Record<string, unknown>): { agent?: string } => ({ agent: text(id) }),
-  component: lazyRouteComponent(() => import("./pages/new-session.tsx"), "NewSessionPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/new-session.tsx")), "NewSessionPage"),
 });
 
 export const sessionTabs = ["transcript", "timeline", "events", "threads", "files", "details"] as const;
@@ -168,7 +180,7 @@ const session = createRoute({
     event: text(event),
     thread: text(thread),
   }),
-  component: lazyRouteComponent(() => import("./pages/session.tsx"), "SessionPage"),
+  component: lazyRouteComponent(() => loaded(import("./pages/session.tsx")), "SessionPage"),
 });
 
 export const router = createRouter({
@@ -197,13 +209,14 @@ export const router = createRouter({
   defaultPreload: "intent",
   // Whoever comes back to a long list comes back to where they were in it.
   scrollRestoration: true,
-  defaultErrorComponent: ({ error, reset }) => (
-    <div className="p-4">
-      <ProblemNotice error={error} retry={reset} />
-    </div>
-  ),
+  defaultErrorComponent: FailedPage,
   defaultNotFoundComponent: () => (
-    <Empty title="There is no such page">Look at the address, or start at the top.</Empty>
+    <Empty title="There is no such page">
+      Look at the address, or start at the top.
+      <div className="mt-4">
+        <LinkButton to="/">Home</LinkButton>
+      </div>
+    </Empty>
   ),
   context: { queries: undefined as unknown as QueryClient },
 });

@@ -1,12 +1,18 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import type { PendingAction } from "../../src/protocol/pending-actions.ts";
-import { send } from "./api/request.ts";
+import { isAway, Problem, send } from "./api/request.ts";
 import { listOptions } from "./api/resources.ts";
+import { tellSignInOver, useSignInOver } from "./api/sign-in-over.ts";
+import { isUnsaved } from "./config/unsaved.ts";
+import { visible } from "./format/text.ts";
 import { forgetDrafts } from "./session/draft.ts";
 import { chooseTheme, type Theme, theme } from "./theme.ts";
+import { Button } from "./ui/button.tsx";
 import { cx } from "./ui/cx.ts";
+import { Dialog } from "./ui/dialog.tsx";
+import { Notice } from "./ui/notice.tsx";
 
 const places = [
   ["/", "Home"],
@@ -70,18 +76,75 @@ export function Shell() {
         </div>
       </header>
       <main id="main" className="min-w-0 grow" tabIndex={-1}>
+        <Away />
         <Outlet />
       </main>
+      <SignInOver />
     </div>
+  );
+}
+
+/** What waits is looked at on every page, and so tells on every page whether anything can be had. */
+const useWaiting = () =>
+  useInfiniteQuery({ ...listOptions<PendingAction>("/v1/pending_actions"), refetchInterval: 10_000 });
+
+/** A page keeps what it shows while nothing can be had. One of a session says so itself. */
+function Away() {
+  const { failureReason, fetchStatus, refetch } = useWaiting();
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  const offline = fetchStatus === "paused";
+  if (!(offline || isAway(failureReason)) || /^\/sessions\/(?!new$)./.test(path)) return null;
+  return (
+    <div className="mx-auto max-w-6xl px-4 pt-4 md:px-6">
+      <Notice tone="warn">
+        <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <span className="grow">
+            {offline ? "This browser is offline." : reasonOf(failureReason)} What stands here is from before;
+            it is asked for again by itself.
+          </span>
+          {!offline && <Button onClick={() => refetch()}>Try now</Button>}
+        </div>
+      </Notice>
+    </div>
+  );
+}
+
+const reasonOf = (reason: unknown) =>
+  reason instanceof Problem && reason.status !== 0
+    ? `The server answers: ${visible(reason.message)}.`
+    : "The server cannot be reached.";
+
+const SignInAgain = lazy(() =>
+  import("./pages/sign-in-again.tsx").then((page) => ({ default: page.SignInAgain })),
+);
+
+function SignInOver() {
+  const over = useSignInOver();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  return (
+    <Dialog open={over} onClose={() => tellSignInOver(false)} title="You are signed out">
+      <Suspense fallback={<p className="text-muted">Loading…</p>}>
+        <SignInAgain />
+      </Suspense>
+      <Button
+        look="quiet"
+        className="mt-2 w-full"
+        onClick={async () => {
+          tellSignInOver(false);
+          await navigate({ to: "/sign-in", ignoreBlocker: true });
+          queries.clear();
+        }}
+      >
+        Leave, and lose what is not saved
+      </Button>
+    </Dialog>
   );
 }
 
 /** How much waits for a person, on whatever page they are. */
 function Waiting() {
-  const list = useInfiniteQuery({
-    ...listOptions<PendingAction>("/v1/pending_actions"),
-    refetchInterval: 10_000,
-  });
+  const list = useWaiting();
   if (!list.data?.length) return null;
   return (
     <span className="rounded-full bg-warn-soft px-1.5 text-warn text-xs tabular-nums">
@@ -115,18 +178,56 @@ function ThemeChoice() {
 function SignOut() {
   const navigate = useNavigate();
   const queries = useQueryClient();
+  const [asks, setAsks] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+
+  async function signOut() {
+    setAsks(false);
+    setBusy(true);
+    setError(null);
+    try {
+      await send("/console/session", { method: "DELETE" });
+    } catch (problem) {
+      // Whoever was signed out already is where they wanted to be.
+      if (!(problem instanceof Problem && problem.status === 401)) {
+        setError(problem);
+        return setBusy(false);
+      }
+    }
+    tellSignInOver(false);
+    forgetDrafts();
+    await navigate({ to: "/sign-in", ignoreBlocker: true });
+    queries.clear();
+  }
+
   return (
-    <button
-      type="button"
-      className={quiet}
-      onClick={async () => {
-        await send("/console/session", { method: "DELETE" });
-        forgetDrafts();
-        queries.clear();
-        await navigate({ to: "/sign-in" });
-      }}
-    >
-      Sign out
-    </button>
+    <>
+      <button
+        type="button"
+        className={quiet}
+        aria-disabled={busy}
+        onClick={() => (isUnsaved() ? setAsks(true) : !busy && void signOut())}
+      >
+        {busy ? "Signing out…" : "Sign out"}
+      </button>
+      {error !== null && (
+        <Notice tone="bad" className="mt-1">
+          You are still signed in. {visible(error instanceof Error ? error.message : String(error))} Try
+          again.
+        </Notice>
+      )}
+      <Dialog open={asks} onClose={() => setAsks(false)} title="Sign out without saving?">
+        <p>What you have changed here is not saved, and would be lost.</p>
+        <div className="mt-4 flex gap-2">
+          <Button look="primary" onClick={() => setAsks(false)}>
+            Stay
+          </Button>
+          <Button look="danger" onClick={() => void signOut()}>
+            Sign out, and lose it
+          </Button>
+        </div>
+      </Dialog>
+    </>
   );
 }

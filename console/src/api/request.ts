@@ -15,6 +15,10 @@ export class Problem extends Error {
   }
 }
 
+/** Nobody answers, or whoever does says that what it works with is away: nothing can be had at present. */
+export const isAway = (error: unknown): error is Problem =>
+  error instanceof Problem && (error.status === 0 || error.status === 503);
+
 type QueryValue = string | number | boolean | null | undefined | readonly string[];
 export type Query = Record<string, QueryValue>;
 

@@ -1,9 +1,12 @@
 import { useBlocker } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { Button } from "../ui/button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
+import { tellUnsaved } from "./unsaved.ts";
 
 /** Asks before changes are lost by going elsewhere; the browser asks where the page itself is left. */
 export function LeaveGuard({ isChanged }: { isChanged: () => boolean }) {
+  useEffect(() => tellUnsaved(isChanged), [isChanged]);
   const blocker = useBlocker({
     shouldBlockFn: ({ current, next }) => current.pathname !== next.pathname && isChanged(),
     enableBeforeUnload: isChanged,

@@ -1,9 +1,11 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useCallback, useState } from "react";
+import { isAway } from "../api/request.ts";
 import { count } from "../format/number.ts";
+import { visible } from "../format/text.ts";
 import { useSessionList } from "../sessions/use-session-list.ts";
 import { LinkButton } from "../ui/link-button.tsx";
-import { Empty, ProblemNotice } from "../ui/notice.tsx";
+import { Empty, Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Page } from "./page.tsx";
 import { ArchiveChosen } from "./sessions/archive-chosen.tsx";
 import { SessionFilters } from "./sessions/session-filters.tsx";
@@ -32,7 +34,7 @@ function useChosen(filters: string) {
 
 export function SessionsPage() {
   const filters = route.useSearch();
-  const { list, show, remove } = useSessionList(filters);
+  const { list, stale, show, remove } = useSessionList(filters);
   const { chosen, setChosen, choose } = useChosen(JSON.stringify(filters));
   const sessions = list.data;
   const isFiltered = Object.values(filters).some((value) => value !== undefined);
@@ -63,6 +65,11 @@ export function SessionsPage() {
       )}
       {list.error && (
         <ProblemNotice error={list.error} retry={() => (sessions ? list.fetchNextPage() : list.refetch())} />
+      )}
+      {stale && !list.error && !isAway(stale) && (
+        <Notice tone="warn" className="mb-3">
+          What stands here is from before: {visible(stale.message)} It is asked for again by itself.
+        </Notice>
       )}
       {list.isPending && <p className="p-3 text-muted">Loading…</p>}
       {sessions?.length === 0 &&

@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import type { System } from "../../../src/protocol/system.ts";
-import { Problem } from "../api/request.ts";
+import { isAway, Problem } from "../api/request.ts";
 import { oneOptions } from "../api/resources.ts";
 import { count } from "../format/number.ts";
 import { visible } from "../format/text.ts";
 import { duration } from "../format/time.ts";
-import { type Health, healthOf, isSilent, type Part } from "../system/health.ts";
+import { type Health, healthOf, isSilent, type Part, partAway } from "../system/health.ts";
 import { cx } from "../ui/cx.ts";
 import { inputClass } from "../ui/field.tsx";
 import { LinkButton } from "../ui/link-button.tsx";
@@ -35,11 +35,15 @@ export function SystemPage() {
         </Empty>
       </Page>
     );
+  const away = error instanceof Problem ? partAway(error.status) : null;
   if (!data)
     return (
       <Page title="System">
+        {away && <Parts parts={[away]} />}
         {error ? (
-          <ProblemNotice error={error} retry={() => refetch()} />
+          <div className="mt-3">
+            <ProblemNotice error={error} retry={() => refetch()} />
+          </div>
         ) : (
           <p className="text-muted">Loading…</p>
         )}
@@ -47,17 +51,13 @@ export function SystemPage() {
     );
   return (
     <Page title="System" actions={<span className="text-muted">Drover {data.version}</span>}>
-      {error && (
+      {error && !isAway(error) && (
         <Notice tone="warn" className="mb-3">
           The server has not answered just now ({visible(error.message)}): what stands here is from before. It
           is asked again by itself.
         </Notice>
       )}
-      <ul aria-label="Parts" className="grid gap-2 sm:grid-cols-2 lg:grid-cols-4">
-        {healthOf(data).map((part) => (
-          <PartCard key={part.name} part={part} />
-        ))}
-      </ul>
+      <Parts parts={healthOf(data)} away={away} stale={error !== null} />
       <Processes system={data} />
       <Hosts system={data} />
       <SlowStatements system={data} />
@@ -74,15 +74,42 @@ const looks: Record<Health, [border: string, text: string, word: string]> = {
   bad: ["border-bad", "text-bad", "not well"],
 };
 
-function PartCard({ part: { name, health, says, todo } }: { part: Part }) {
+/** Before the others the one that keeps them from being asked after. */
+function Parts({
+  parts,
+  away = null,
+  stale = false,
+}: {
+  parts: readonly Part[];
+  away?: Part | null;
+  stale?: boolean;
+}) {
+  return (
+    <ul aria-label="Parts" className="grid gap-2 sm:grid-cols-2 lg:grid-cols-4">
+      {away && <PartCard part={away} />}
+      {parts
+        .filter(({ name }) => name !== away?.name)
+        .map((part) => (
+          <PartCard key={part.name} part={part} stale={stale} />
+        ))}
+    </ul>
+  );
+}
+
+function PartCard({ part: { name, health, says, todo }, stale = false }: { part: Part; stale?: boolean }) {
   const [border, color, word] = looks[health];
   return (
-    <li className={cx("min-w-0 rounded-lg border bg-raised px-3 py-2", border)}>
+    <li
+      className={cx(
+        "min-w-0 rounded-lg border bg-raised px-3 py-2",
+        stale ? "border-line border-dashed" : border,
+      )}
+    >
       <div className="flex items-baseline justify-between gap-2">
         <h2 className="font-medium">{name}</h2>
-        <span className={cx("text-xs whitespace-nowrap", color)}>
+        <span className={cx("text-xs whitespace-nowrap", stale ? "text-muted" : color)}>
           <span aria-hidden="true">● </span>
-          {word}
+          {stale ? `before: ${word}` : word}
         </span>
       </div>
       <p className="break-words text-muted">{visible(says)}</p>

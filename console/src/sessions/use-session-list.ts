@@ -60,7 +60,7 @@ export function useSessionList(filters: SessionFilters) {
   const options = optionsOf(filters);
   const list = useInfiniteQuery(options);
   const shown = useRef<Shown>({ from: 0, to: 0 });
-  useQuery({
+  const sight = useQuery({
     queryKey: ["session list in sight", filters],
     queryFn: async ({ signal }) => {
       const before = queries.getQueryData<Pages>(options.queryKey);
@@ -95,6 +95,8 @@ export function useSessionList(filters: SessionFilters) {
   }, []);
   return {
     list,
+    /** Why those in sight are not as they are now. */
+    stale: sight.error,
     show,
     /** These are in it no more. */
     remove: (ids: ReadonlySet<string>) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { System } from "../../../src/protocol/system.ts";
-import { healthOf } from "./health.ts";
+import { healthOf, partAway } from "./health.ts";
 
 const brain = {
   id: 1,
@@ -98,4 +98,11 @@ for (const [what, name, health, changed] of faults)
 test("a silent brain counts against the clock of the others, not the browser's", () => {
   const old = { ...well, brains: [brain] };
   assert.equal(healthOf(old).find(({ name }) => name === "Brains")?.health, "good");
+});
+
+test("where nothing is told, the part that keeps it from being told is named; an answer of another kind is none", () => {
+  assert.deepEqual(
+    [0, 503, 500, 403].map((status) => partAway(status)?.name),
+    ["Server", "Database", undefined, undefined],
+  );
 });

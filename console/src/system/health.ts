@@ -167,3 +167,22 @@ function work({ work: { waiting, held, oldest_seconds } }: System): Part {
 
 export const healthOf = (system: System): Part[] =>
   [database, files, brains, queue, hands, egress, work].map((look) => look(system));
+
+/** The part that keeps all others from being asked after, by the status of the answer that was none; null where it is no such. */
+export function partAway(status: number): Part | null {
+  if (status === 0)
+    return {
+      name: "Server",
+      health: "bad",
+      says: "cannot be reached",
+      todo: "Look whether drover serve runs, and whether this browser reaches its address.",
+    };
+  if (status === 503)
+    return {
+      name: "Database",
+      health: "bad",
+      says: "does not answer",
+      todo: "Nothing goes on until it is back; what was begun goes on by itself then. Look whether PostgreSQL runs, and whether this process reaches it: drover doctor says.",
+    };
+  return null;
+}

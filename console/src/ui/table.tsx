@@ -13,8 +13,9 @@ export function Table({ head, rows }: { head: readonly string[]; rows: readonly 
       <table className="w-full text-left">
         <thead>
           <tr className="border-line border-b text-muted">
-            {head.map((name) => (
-              <th key={name} scope="col" className="px-3 py-1.5 font-normal whitespace-nowrap">
+            {head.map((name, n) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: columns have their places, and two may have one name
+              <th key={n} scope="col" className="px-3 py-1.5 font-normal whitespace-nowrap">
                 {name}
               </th>
             ))}
@@ -24,7 +25,8 @@ export function Table({ head, rows }: { head: readonly string[]; rows: readonly 
           {rows.map(({ key, cells }) => (
             <tr key={key}>
               {cells.map((cell, n) => (
-                <td key={head[n]} className="px-3 py-1.5 align-top tabular-nums">
+                // biome-ignore lint/suspicious/noArrayIndexKey: as above
+                <td key={n} className="px-3 py-1.5 align-top tabular-nums">
                   {cell}
                 </td>
               ))}

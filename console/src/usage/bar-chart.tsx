@@ -99,7 +99,8 @@ export function BarChart({
       />
       <figcaption className="mt-2 flex flex-wrap gap-x-4 gap-y-1 text-muted">
         {chart.series.map(({ name }, n) => (
-          <span key={name} className="inline-flex min-w-0 items-center gap-1.5">
+          // biome-ignore lint/suspicious/noArrayIndexKey: two may have one name, and each its color by its place
+          <span key={n} className="inline-flex min-w-0 items-center gap-1.5">
             <span className={`size-2.5 shrink-0 rounded-sm ${colorOf(n)[1]}`} aria-hidden="true" />
             <span className="truncate">{name}</span>
           </span>

@@ -35,8 +35,7 @@ export function Failed() {
   return (
     <Section
       title="What failed"
-      error={list.error}
-      retry={() => list.refetch()}
+      list={list}
       aside={
         <label className="flex items-center gap-1.5 text-muted">
           <input

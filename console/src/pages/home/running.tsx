@@ -19,11 +19,10 @@ export function Running() {
   return (
     <Section
       title="Runs now"
-      error={list.error}
-      retry={() => list.refetch()}
+      list={list}
       aside={
         list.hasNextPage && (
-          <Link to="/sessions" search={{ statuses: ["running"] }} className="underline">
+          <Link to="/sessions" search={{ statuses: ["running", "rescheduling"] }} className="underline">
             All that run
           </Link>
         )

@@ -1,18 +1,17 @@
 import { type ReactNode, useId } from "react";
+import { isAway } from "../../api/request.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
 
-/** One of the questions that the page answers. */
+/** One of the questions that the page answers, as far as `list` does. */
 export function Section({
   title,
   aside,
-  error,
-  retry,
+  list: { data, error, isPending, refetch },
   children,
 }: {
   title: string;
   aside?: ReactNode;
-  error: unknown;
-  retry: () => void;
+  list: { data: unknown; error: unknown; isPending: boolean; refetch: () => unknown };
   children: ReactNode;
 }) {
   const id = useId();
@@ -24,11 +23,15 @@ export function Section({
         </h2>
         {aside}
       </div>
-      {error ? <ProblemNotice error={error} retry={retry} /> : null}
+      {error && !isToldAbove(error, data) ? <ProblemNotice error={error} retry={() => refetch()} /> : null}
+      {isPending && <p className="px-3 py-4 text-muted">Loading…</p>}
       {children}
     </section>
   );
 }
+
+/** That nothing can be had stands above the page, once for all of it. */
+const isToldAbove = (error: unknown, data: unknown) => data !== undefined && isAway(error);
 
 export const Rows = ({ children }: { children: ReactNode }) => (
   <ul className="divide-y divide-line rounded-lg border border-line bg-raised empty:hidden">{children}</ul>

@@ -20,6 +20,8 @@ export function Today() {
     refetchInterval: lookMs,
   });
   if (usage.error && !usage.data) return <ProblemNotice error={usage.error} retry={() => usage.refetch()} />;
+  // Nothing that is not known yet is said to be nought.
+  const known = (text: string) => (usage.data ? text : "…");
   const today = usage.data?.data.at(-1)?.results[0];
   const read = today ? readTokens(today) : 0;
   const share = today ? cacheShare([today]) : null;
@@ -29,26 +31,28 @@ export function Today() {
       <dl className="grid grid-cols-2 gap-2 sm:grid-cols-4">
         <Figure
           name="Cost today"
-          value={money(Number(today?.list_cost.amount ?? 0))}
+          value={known(money(Number(today?.list_cost.amount ?? 0)))}
           note={unpriced > 0 ? `${count(unpriced)} uses have no list price` : "at list prices"}
         />
         <Figure
           name="Sessions today"
-          value={count(today?.sessions ?? 0)}
-          note={`${count(today?.model_requests ?? 0)} model requests`}
+          value={known(count(today?.sessions ?? 0))}
+          note={known(
+            `${count(today?.model_requests ?? 0)} model ${today?.model_requests === 1 ? "request" : "requests"}`,
+          )}
         />
         <Figure
           name="Tokens today"
-          value={short(read + (today?.output_tokens ?? 0))}
-          note={
+          value={known(short(read + (today?.output_tokens ?? 0)))}
+          note={known(
             share === null
               ? `${short(today?.output_tokens ?? 0)} out`
-              : `${short(today?.output_tokens ?? 0)} out, ${Math.round(share * 100)}% of ${short(read)} in cached`
-          }
+              : `${short(today?.output_tokens ?? 0)} out, ${Math.round(share * 100)}% of ${short(read)} in cached`,
+          )}
         />
         <Figure
           name="Active today"
-          value={duration((today?.active_seconds ?? 0) * 1_000)}
+          value={known(duration((today?.active_seconds ?? 0) * 1_000))}
           note="of runs that have ended"
         />
       </dl>

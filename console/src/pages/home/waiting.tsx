@@ -25,7 +25,7 @@ export function Waiting() {
     refetchInterval: lookMs,
   });
   return (
-    <Section title="Waits for you" error={list.error} retry={() => list.refetch()}>
+    <Section title="Waits for you" list={list}>
       {list.data?.length === 0 && (
         <Nothing>
           Nothing waits. A call that an agent may not make unasked, and a question of one, is here until you

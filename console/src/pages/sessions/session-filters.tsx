@@ -29,7 +29,8 @@ export function SessionFilters({ filters }: { filters: Filters }) {
   const set = (changed: Filters) =>
     void navigate({ search: (before) => ({ ...before, ...changed }), replace: true });
   const { agent_id, agent_version, created_after, created_before, include_archived, order } = filters;
-  const chosen = JSON.stringify(filters.statuses);
+  const isChosen = (value: SessionStatus[] | undefined) =>
+    value ? value.every((status) => filters.statuses?.includes(status)) : filters.statuses === undefined;
   const [isOpen, setOpen] = useState(
     agent_id !== undefined || created_after !== undefined || created_before !== undefined,
   );
@@ -43,7 +44,7 @@ export function SessionFilters({ filters }: { filters: Filters }) {
             <button
               key={name}
               type="button"
-              aria-pressed={JSON.stringify(value) === chosen}
+              aria-pressed={isChosen(value)}
               onClick={() =>
                 set({
                   statuses: value,
@@ -52,9 +53,7 @@ export function SessionFilters({ filters }: { filters: Filters }) {
               }
               className={cx(
                 "rounded-full border border-line px-3 py-1",
-                JSON.stringify(value) === chosen
-                  ? "bg-accent-soft font-medium"
-                  : "text-muted hover:bg-sunken",
+                isChosen(value) ? "bg-accent-soft font-medium" : "text-muted hover:bg-sunken",
               )}
             >
               {name}

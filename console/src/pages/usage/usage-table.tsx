@@ -55,10 +55,18 @@ const cost = (result: UsageResult) => Number(result.list_cost.amount);
 const sum = (results: readonly UsageResult[], of: (result: UsageResult) => number) =>
   results.reduce((all, result) => all + of(result), 0);
 
+/** What has no price is in no sum, and is not free either. */
+function costOf(results: readonly UsageResult[]): string {
+  const unpriced = sum(results, (result) => result.unpriced_uses);
+  const all = sum(results, cost);
+  if (unpriced === 0) return money(all);
+  return all === 0 ? "no list price" : `${money(all)} and ${count(unpriced)} without a price`;
+}
+
 function figures(results: readonly UsageResult[]): string[] {
   const share = cacheShare(results);
   return [
-    money(sum(results, cost)),
+    costOf(results),
     count(sum(results, (result) => result.input_tokens)),
     count(sum(results, (result) => result.cache_read_input_tokens)),
     count(sum(results, writtenTokens)),
