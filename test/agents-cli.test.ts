@@ -62,10 +62,87 @@ test("a reader who has seen enough is no mistake", async () => {
   assert.deepEqual([stdout, stderr], ["[", ""]);
 });
 
+const bomb = `a: &a [${"x,".repeat(99)}]\nb: &b [${"*a,".repeat(99)}]\nc: &c [${"*b,".repeat(99)}]\nname: x\nmodel: simulated\n`;
+
+test("of several agents in a file the one that is refused is named; what is empty between them is nothing", async () => {
+  write("---\nname: fine\nmodel: simulated\n---\nname: wrong\nmodel: simulated\ntools: 3\n---\n");
+  const ended = await drover(apply);
+  assert.deepEqual([ended.code, ended.err], [1, 'agent "wrong": tools: must be an array\n']);
+  assert.match(ended.out, / "fine" is created\n$/);
+});
+
+test("a dry run says what would be refused", async () => {
+  write("name: other\nmodel: simulated\ntools: 3\ncolour: red\n");
+  const { code, out, err } = await drover([...apply, "--dry-run"]);
+  assert.deepEqual(
+    [code, err],
+    [1, 'agent "other" would be refused: tools: must be an array; colour: unknown field\n'],
+  );
+  assert.match(out, /\+ colour: red\n$/);
+});
+
+test("all that a file leaves out is cleared, of what works together too", async () => {
+  write("name: chief\nmodel: simulated\nexecution_identity: {type: service_account}\n");
+  const id = /agent_\w+/.exec(await drover.done(apply))?.[0] ?? "";
+  const chief = () => api.client.beta.agents.retrieve(id);
+  const crew = {
+    type: "enabled" as const,
+    inline_agents: { type: "enabled" as const },
+    predefined_agents: [],
+  };
+  await api.client.beta.agents.update(id, {
+    multiagent: {
+      type: "multiagent_20261001",
+      workflows: { type: "disabled" },
+      advisor: { type: "enabled", model: "simulated" },
+    },
+  });
+  write("name: chief\nmodel: simulated\nmultiagent: {type: multiagent_20261001}\n");
+  assert.match(await drover.done(apply), / is changed: version 3\n$/);
+  assert.deepEqual((await chief()).multiagent, {
+    type: "multiagent_20261001",
+    subagents: crew,
+    workflows: crew,
+    advisor: { type: "disabled" },
+  });
+  assert.match(await drover.done(apply), / is as the file says: version 3\n$/);
+  write("name: chief\nmodel: simulated\n");
+  assert.match(await drover.done(apply), /- multiagent:\n[\s\S]* is changed: version 4\n$/);
+  assert.equal((await chief()).multiagent, null);
+  assert.match(await drover.done(apply), / is as the file says: version 4\n$/);
+});
+
+test("what show prints can be applied, unless another one was quicker", async () => {
+  await api.client.beta.agents.create({ name: "printed", model: "simulated", system: "One." });
+  const printed = await drover.done(["agents", "show", "printed", "--json"]);
+  write(printed);
+  assert.match(await drover.done(apply), / is as the file says: version 1\n$/);
+  write(printed.replace("One.", "Two."));
+  assert.match(await drover.done(apply), / is changed: version 2\n$/);
+  assert.match(await drover.done(apply), / is as the file says: version 2\n$/);
+  write(printed.replace("One.", "Three."));
+  const late = await drover(apply);
+  assert.deepEqual([late.code, late.out], [1, ""]);
+  assert.match(late.err, /^agent_\w+ is at version 2, and the file says version 1: .*\n$/);
+});
+
 test("what is wrong with the file is said in a line, and nothing is changed", async () => {
   const wrong: [string, number, RegExp][] = [
     ["name: [", 2, /^agent\.yaml: \S.*\n$/],
-    ["model: simulated\n", 2, /^agent\.yaml: name: .*\n$/],
+    ["model: simulated\n", 2, /^agent\.yaml: agent: name: is required\n$/],
+    ["", 2, /^agent\.yaml: holds no agent\n$/],
+    ["---\n# nothing\n---\n", 2, /^agent\.yaml: holds no agent\n$/],
+    ["[1]", 2, /^agent\.yaml: agent: must be an object\n$/],
+    ["name: x\nmodel: simulated\nsystem: !file x\n", 2, /^agent\.yaml: Unresolved tag: !file .*\n$/],
+    ["name: x\nmodel: simulated\nmetadata: {[a]: b}\n", 2, /^agent\.yaml: \S.*\n$/],
+    ["name: x\nmodel: simulated\nmetadata: &m {m: *m}\n", 2, /^agent\.yaml: .*circular.*\n$/],
+    ["name: x\nmodel: *m\n", 2, /^agent\.yaml: Unresolved alias .*\n$/],
+    [bomb, 2, /^agent\.yaml: Excessive alias count .*\n$/],
+    [
+      "name: x\nmodel: simulated\n---\nname: x\nmodel: simulated\n",
+      2,
+      /^agent\.yaml: has agent "x" twice\n$/,
+    ],
     ["name: x\nmodel: simulated\ntools: 3\n", 1, /^tools: .*\n$/],
     ["id: agent_unknown\nname: x\nmodel: simulated\n", 3, /^agent agent_unknown not found\n$/],
   ];

@@ -10,7 +10,8 @@ import type {
   EnvironmentUpdateParams,
 } from "@anthropic-ai/sdk/resources/beta/environments/environments";
 import { z } from "zod";
-import { packageManagers } from "../../protocol/environments.ts";
+import { createAgentBody } from "../../protocol/agents.ts";
+import { createEnvironmentBody, packageManagers } from "../../protocol/environments.ts";
 import type { Kind } from "./apply.ts";
 import { once } from "./once.ts";
 
@@ -19,17 +20,26 @@ export const agentKind = (client: Anthropic): Kind<Agent> => ({
   shape: z.looseObject({
     id: z.string().optional(),
     name: z.string().min(1),
+    version: z.int().optional(),
     model: z.union([z.string(), z.looseObject({ id: z.string() })]),
   }),
-  whole: (wanted) => ({
-    description: null,
-    system: null,
-    tools: [],
-    mcp_servers: [],
-    skills: [],
-    metadata: {},
-    ...wanted,
-  }),
+  body: createAgentBody,
+  whole: (wanted, before) => {
+    const { multiagent = null, ...others } = wanted as typeof wanted & { multiagent?: unknown };
+    return {
+      description: null,
+      system: null,
+      tools: [],
+      mcp_servers: [],
+      skills: [],
+      metadata: {},
+      // Where it is the one that all have, nothing is to be cleared.
+      ...(before?.execution_identity &&
+        before.execution_identity.type !== "service_account" && { execution_identity: null }),
+      ...others,
+      multiagent: wholeMultiagent(multiagent),
+    };
+  },
   get: (id) => client.beta.agents.retrieve(id),
   all: () => client.beta.agents.list({ limit: 100 }),
   create: (fields) => client.beta.agents.create(fields as unknown as AgentCreateParams, once()),
@@ -44,9 +54,10 @@ export const environmentKind = (client: Anthropic): Kind<BetaEnvironment> => ({
     name: z.string().min(1),
     config: z.looseObject({ type: z.string() }).optional(),
   }),
-  whole: (wanted) => {
-    const { config, ...others } = wanted as typeof wanted & { config?: Config };
-    return { description: null, metadata: {}, ...others, config: wholeConfig(config ?? { type: "cloud" }) };
+  body: createEnvironmentBody,
+  whole: (wanted, before) => {
+    const { config = { type: "cloud" }, ...others } = wanted as typeof wanted & { config?: Config };
+    return { description: null, metadata: {}, ...others, config: wholeConfig(config, before?.config ?? {}) };
   },
   get: (id) => client.beta.environments.retrieve(id),
   all: () => client.beta.environments.list({ limit: 100 }),
@@ -56,8 +67,8 @@ export const environmentKind = (client: Anthropic): Kind<BetaEnvironment> => ({
 
 type Config = { type: string } & Record<string, unknown>;
 
-/** As the server has it: an update keeps what it does not name. */
-function wholeConfig({ type, networking, packages, ...others }: Config): Config {
+/** As the server has it: an update keeps what it does not name. What only Drover knows is named where it is to be cleared. */
+function wholeConfig({ type, networking, packages, ...others }: Config, before: object): Config {
   if (type !== "cloud") return { type, ...others };
   return {
     type,
@@ -67,11 +78,30 @@ function wholeConfig({ type, networking, packages, ...others }: Config): Config 
       ...Object.fromEntries(packageManagers.map((name) => [name, []])),
       ...(packages as object | undefined),
     },
-    resources: null,
-    image: null,
-    setup: null,
+    ...Object.fromEntries(
+      ["resources", "image", "setup"].filter((name) => name in before).map((name) => [name, null]),
+    ),
     ...others,
   };
+}
+
+/** Of this type, too, an update keeps what it does not name. */
+function wholeMultiagent(multiagent: unknown): unknown {
+  const { type, subagents, workflows, advisor, ...others } = (multiagent ?? {}) as Record<string, unknown>;
+  if (type !== "multiagent_20261001") return multiagent;
+  return {
+    type,
+    subagents: wholeCrew(subagents),
+    workflows: wholeCrew(workflows),
+    advisor: advisor ?? { type: "disabled" },
+    ...others,
+  };
+}
+
+function wholeCrew(crew: unknown): unknown {
+  const { type, ...others } = (crew ?? { type: "enabled" }) as Record<string, unknown>;
+  if (type !== "enabled") return crew;
+  return { type, inline_agents: { type: "enabled" }, predefined_agents: [], ...others };
 }
 
 const wholeNetworking = ({ type, ...others }: Config): Config =>

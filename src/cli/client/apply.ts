@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { isDeepStrictEqual } from "node:util";
-import { parseAllDocuments, stringify } from "yaml";
+import { type Document, isScalar, parseAllDocuments, stringify } from "yaml";
 import type { z } from "zod";
+import { type Problem, problemsWith } from "../../protocol/problems.ts";
 import { exits, Failure } from "../exits.ts";
 import { jsonText, painter, visibleLine } from "../terminal.ts";
 import { diffOf, type Line } from "./diff.ts";
@@ -10,6 +11,8 @@ import { diffOf, type Line } from "./diff.ts";
 interface Wanted {
   id?: string | undefined;
   name: string;
+  /** The one that the file was made from. */
+  version?: number | undefined;
 }
 
 /** Of agents and environments what of them is compared. */
@@ -25,8 +28,10 @@ export interface Kind<Item extends Applied> {
   noun: "agent" | "environment";
   /** What the server judges is left to it. */
   shape: z.ZodType<Wanted>;
+  /** What a server of this version takes: what nothing is sent of is held against it. */
+  body: z.ZodType;
   /** A file says all of a thing: what it leaves out is cleared. */
-  whole(wanted: Wanted): Record<string, unknown>;
+  whole(wanted: Wanted, before: Item | null): Record<string, unknown>;
   get(id: string): Promise<Item>;
   all(): AsyncIterable<Item>;
   create(fields: Record<string, unknown>): Promise<Item>;
@@ -44,27 +49,73 @@ export async function apply<Item extends Applied>(
   kind: Kind<Item>,
   { filename, dryRun = false, json }: ApplyOptions,
 ): Promise<void> {
-  for (const wanted of await wantedIn(kind, filename)) {
-    const { id: _, ...fields } = kind.whole(wanted);
-    const before = await existing(kind, wanted);
-    const lines = diffOf(yamlOf(before ? projected(before, fields) : {}), yamlOf(fields));
-    const isSame = lines.every(({ mark }) => mark === " ");
-    const after = dryRun ? null : await written(kind, before, fields);
-    if (json) {
-      process.stdout.write(
-        `${jsonText(after ?? { id: before?.id ?? null, name: wanted.name, changes: !isSame })}\n`,
-      );
-      continue;
+  const all = await wantedIn(kind, filename);
+  for (const wanted of all) {
+    try {
+      await applyOne(kind, wanted, { dryRun, json });
+    } catch (error) {
+      // The line goes on with what was wrong.
+      if (all.length > 1) process.stderr.write(visibleLine(`${kind.noun} ${JSON.stringify(wanted.name)}: `));
+      throw error;
     }
-    const changed = after && before ? !isDeepStrictEqual(after, before) : !isSame;
+  }
+}
+
+async function applyOne<Item extends Applied>(
+  kind: Kind<Item>,
+  wanted: Wanted,
+  { dryRun, json }: { dryRun: boolean; json: boolean | undefined },
+): Promise<void> {
+  const before = await existing(kind, wanted);
+  const fields = settable(kind, kind.whole(wanted, before));
+  const lines = diffOf(yamlOf(before ? projected(before, fields) : {}), yamlOf(fields));
+  const isSame = lines.every(({ mark }) => mark === " ");
+  if (before && !isSame && wanted.version !== undefined && wanted.version !== before.version)
+    throw new Failure(
+      `${before.id} is at version ${before.version}, and the file says version ${wanted.version}: write it from the newest one, or without version`,
+    );
+  const problems = dryRun ? problemsWith(kind.body, fields) : [];
+  const after = dryRun ? null : await written(kind, before, fields);
+  const changed = after && before ? !isDeepStrictEqual(after, before) : !isSame;
+  const who = `${after?.id ?? before?.id ?? kind.noun} ${JSON.stringify(wanted.name)}`;
+  if (json) {
+    const would = { id: before?.id ?? null, name: wanted.name, changes: changed };
+    process.stdout.write(`${jsonText(after ?? would)}\n`);
+  } else {
     // What the file does not name can have changed all the same: a default within a tool, say.
     const shown = changed && isSame && before && after ? diffOf(yamlOf(before), yamlOf(after)) : lines;
     if (changed) process.stdout.write(drawn(shown));
-    const who = `${after?.id ?? before?.id ?? kind.noun} ${JSON.stringify(wanted.name)}`;
     const outcome = outcomeOf(before, changed, after?.version ?? before?.version, dryRun);
-    process.stdout.write(`${visibleLine(who)} ${outcome}\n`);
+    if (problems.length === 0) process.stdout.write(`${visibleLine(who)} ${outcome}\n`);
   }
+  if (problems.length > 0) tellRefused(who, problems);
 }
+
+/** Without what only the API says: a file may be what it has answered. */
+function settable(
+  { noun }: { noun: string },
+  {
+    id: _,
+    version: __,
+    created_at: ___,
+    updated_at: ____,
+    archived_at: _____,
+    ...fields
+  }: Record<string, unknown>,
+): Record<string, unknown> {
+  const { type, ...others } = fields;
+  return type === noun ? others : fields;
+}
+
+function tellRefused(who: string, problems: readonly Problem[]): void {
+  process.stderr.write(`${visibleLine(`${who} would be refused: ${toldOf(problems)}`)}\n`);
+  process.exitCode = exits.failed;
+}
+
+const toldOf = (problems: readonly Problem[]): string =>
+  problems
+    .map(({ path, message }) => [...(path.length > 0 ? [path.join(".")] : []), message].join(": "))
+    .join("; ");
 
 function outcomeOf(
   before: Applied | null,
@@ -85,16 +136,33 @@ async function wantedIn<Item extends Applied>(
 ): Promise<Wanted[]> {
   const from = filename === "-" ? "standard input" : filename;
   const source = filename === "-" ? await text(process.stdin) : readFileSync(filename, "utf8");
-  const documents = parseAllDocuments(source);
-  if (!Array.isArray(documents)) throw new Failure(`${from}: holds no ${noun}`, exits.usage);
+  const wrong = (what: string) => new Failure(`${from}: ${what}`, exits.usage);
+  // Between two lines of dashes, and after the last one, there may be nothing.
+  const documents = [...parseAllDocuments(source, { stringKeys: true, logLevel: "silent" })].filter(
+    ({ contents, errors }) => errors.length > 0 || !isScalar(contents) || contents.value !== null,
+  );
+  if (documents.length === 0) throw wrong(`holds no ${noun}`);
+  const seen = new Set<string>();
   return documents.map((document) => {
-    const [error] = document.errors;
-    if (error) throw new Failure(`${from}: ${error.message.split("\n")[0]}`, exits.usage);
-    const read = shape.safeParse(document.toJS());
-    if (read.success) return read.data;
-    const [issue] = read.error.issues;
-    throw new Failure(`${from}: ${issue?.path.join(".") || `the ${noun}`}: ${issue?.message}`, exits.usage);
+    const value = jsonOf(document, wrong);
+    const read = shape.safeParse(value);
+    if (!read.success) throw wrong(`${noun}: ${toldOf(problemsWith(shape, value))}`);
+    const { id, name } = read.data;
+    if (seen.has(id ?? name)) throw wrong(`has ${noun} ${JSON.stringify(id ?? name)} twice`);
+    seen.add(id ?? name);
+    return read.data;
   });
+}
+
+/** As JSON has it. What a tag means that nobody knows, and what stands for very much or for itself, is a mistake. */
+function jsonOf(document: Document.Parsed, wrong: (what: string) => Failure): unknown {
+  const [error] = [...document.errors, ...document.warnings];
+  if (error) throw wrong(error.message.split("\n")[0] ?? "");
+  try {
+    return JSON.parse(JSON.stringify(document.toJS()));
+  } catch (error) {
+    throw wrong((error as Error).message.split("\n")[0] ?? "");
+  }
 }
 
 /** By the id that the file names, else by its name. */

@@ -3,8 +3,29 @@ export interface Line {
   text: string;
 }
 
-/** The shortest way from some lines to others. Both are short: the table has a cell for each pair. */
+/** A table of so many is made in a moment; of more lines all are the old ones, and then the new ones. */
+const cells_max = 4_000_000;
+
+/** The shortest way from some lines to others. */
 export function diffOf(before: readonly string[], after: readonly string[]): Line[] {
+  const most = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < most && before[head] === after[head]) head += 1;
+  let tail = 0;
+  while (tail < most - head && before.at(-1 - tail) === after.at(-1 - tail)) tail += 1;
+  return [
+    ...marked(" ", before.slice(0, head)),
+    ...changed(before.slice(head, before.length - tail), after.slice(head, after.length - tail)),
+    ...marked(" ", before.slice(before.length - tail)),
+  ];
+}
+
+const marked = (mark: Line["mark"], lines: readonly string[]): Line[] =>
+  lines.map((text) => ({ mark, text }));
+
+/** The table has a cell for each pair. */
+function changed(before: readonly string[], after: readonly string[]): Line[] {
+  if (before.length * after.length > cells_max) return [...marked("-", before), ...marked("+", after)];
   const common = before.map(() => new Uint32Array(after.length + 1));
   common.push(new Uint32Array(after.length + 1));
   const at = (a: number, b: number) => common[a]?.[b] ?? 0;
