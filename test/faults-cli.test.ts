@@ -195,6 +195,18 @@ test("a command whose reader has gone ends, and one that cannot print has failed
   }
 });
 
+test("headers that the environment has for another server are not sent", async () => {
+  const heard: Record<string, unknown>[] = [];
+  const other = await standIn((request, answer) => {
+    heard.push(request.headers);
+    answer.writeHead(200, { "content-type": "application/json" }).end('{"data":[],"next_page":null}');
+  });
+  const secret = "x-gateway-key: of-another\nauthorization: Bearer of-another";
+  await drover.done(at(other), { env: { ANTHROPIC_CUSTOM_HEADERS: secret } });
+  assert.doesNotMatch(JSON.stringify(heard), /of-another/);
+  assert.equal(heard.length, 1);
+});
+
 async function prepared(): Promise<{ session_id: string }> {
   const { agent_id } = await prepare(api.client);
   const ended = await drover([

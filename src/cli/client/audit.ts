@@ -4,6 +4,7 @@ import type { CredentialUse } from "../../protocol/credential-uses.ts";
 import type { Page } from "../../protocol/page.ts";
 import { asking } from "./at-server.ts";
 import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
+import { askOwn } from "./own-routes.ts";
 import { sessionId } from "./sessions.ts";
 
 export const auditCommand = (): Command =>
@@ -17,7 +18,11 @@ export const auditCommand = (): Command =>
     asking(async (client, named: string, options: ListOptions) => {
       const path = `/v1/sessions/${encodeURIComponent(await sessionId(client, named))}/audit`;
       const limit = pageSize(options, limits.credential_uses_page_max);
-      const uses = pagesOf((query) => client.get<Page<CredentialUse>>(path, { query: { limit, ...query } }));
+      const uses = pagesOf((query) =>
+        askOwn(client, "/v1/sessions/{session_id}/audit", () =>
+          client.get<Page<CredentialUse>>(path, { query: { limit, ...query } }),
+        ),
+      );
       return printList(uses, options, {
         head: ["time", "kind", "credential", "host", "times", "outcome"],
         row: ({ created_at, kind, credential_id, resource_id, host, outcome, count }) => [

@@ -17,8 +17,10 @@ export const connect = (
   baseURL: string,
   apiKey: string,
   { timeout = answer_ms, maxRetries = 2 }: { timeout?: number; maxRetries?: number } = {},
-): Anthropic =>
-  new Anthropic({
+): Anthropic => {
+  // The one variable that the SDK reads whatever it is given: headers, and keys among them, for another server.
+  delete process.env.ANTHROPIC_CUSTOM_HEADERS;
+  return new Anthropic({
     baseURL,
     apiKey,
     authToken: null,
@@ -28,6 +30,7 @@ export const connect = (
     fetch: noWebPages,
     fetchOptions: { redirect: "manual" },
   });
+};
 
 /** A gateway's page about what went wrong is no answer of the API, whatever its status; what files hold may be pages. */
 const noWebPages: typeof fetch = async (input, init) => {

@@ -9,6 +9,7 @@ import { asking, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
 import { once } from "./once.ts";
+import { askOwn } from "./own-routes.ts";
 import { ago, record, when } from "./table.ts";
 
 export function environmentsCommand(): Command {
@@ -126,7 +127,9 @@ function keysCommand(): Command {
       asking(async (client, named: string, { name, ...form }: { name?: string } & Form) => {
         const environment = await environmentId(client, named);
         const body = name === undefined ? {} : { name };
-        const made = await client.post<CreatedEnvironmentKey>(pathOf(environment), { body });
+        const made = await askOwn(client, keysRoute, () =>
+          client.post<CreatedEnvironmentKey>(pathOf(environment), { body }),
+        );
         process.stderr.write(`key ${made.id} of ${environment}; keep it, it is not shown again\n`);
         printLine(form, made, made.key);
       }),
@@ -138,7 +141,9 @@ function keysCommand(): Command {
       asking(async (client, named: string, options: ListOptions) => {
         const path = pathOf(await environmentId(client, named));
         return printList(
-          pagesOf((query) => client.get<Page<EnvironmentKey>>(path, { query })),
+          pagesOf((query) =>
+            askOwn(client, keysRoute, () => client.get<Page<EnvironmentKey>>(path, { query })),
+          ),
           options,
           {
             head: ["id", "name", "made", "used"],
@@ -164,10 +169,12 @@ function keysCommand(): Command {
     .action(
       asking(async (client, named: string, id: string, form: Form) => {
         const path = `${pathOf(await environmentId(client, named))}/${encodeURIComponent(id)}`;
-        printLine(form, await client.delete(path), `${id} is revoked`);
+        const gone = await askOwn(client, `${keysRoute}/{key_id}`, () => client.delete<unknown>(path));
+        printLine(form, gone, `${id} is revoked`);
       }),
     );
   return keys;
 }
 
+const keysRoute = "/v1/environments/{environment_id}/keys";
 const pathOf = (environment: string) => `/v1/environments/${encodeURIComponent(environment)}/keys`;

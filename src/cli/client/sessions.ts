@@ -11,6 +11,7 @@ import { agentId } from "./agents.ts";
 import { asking, repeated, withJson, withServer } from "./at-server.ts";
 import { type ListOptions, pageSize, printList, take, watchItems, withList } from "./listed.ts";
 import { once } from "./once.ts";
+import { askOwn } from "./own-routes.ts";
 import type { EventsOptions, TailOptions } from "./session-events.ts";
 import { ago, type Cell, cellsLine, dollarsOf, record, table, when } from "./table.ts";
 
@@ -106,7 +107,9 @@ export function sessionsCommand(): Command {
             ...(title !== undefined && { title }),
           };
           const path = `/v1/sessions/${encodeURIComponent(await sessionId(client, named))}/fork`;
-          const fork = await client.post<Session>(path, { body, ...once() });
+          const fork = await askOwn(client, "/v1/sessions/{session_id}/fork", () =>
+            client.post<Session>(path, { body, ...once() }),
+          );
           printLine(form, fork, fork.id);
         },
       ),

@@ -5,6 +5,7 @@ import { type Form, printDrawn } from "../print.ts";
 import { visible } from "../terminal.ts";
 import { agentId } from "./agents.ts";
 import { pagesOf } from "./listed.ts";
+import { askOwn } from "./own-routes.ts";
 import { sessionId } from "./sessions.ts";
 import { type Cell, dollarsOf, table } from "./table.ts";
 
@@ -20,6 +21,7 @@ export interface UsageOptions extends Form {
   csv?: boolean;
 }
 
+const route = "/v1/usage";
 const hour_ms = 3_600_000;
 const day_ms = 24 * hour_ms;
 
@@ -28,7 +30,9 @@ export async function showUsage(client: Anthropic, options: UsageOptions): Promi
   const query = await queryOf(client, by, options);
   if (options.csv) return printCsv(client, query);
   const buckets = await Array.fromAsync(
-    pagesOf((page) => client.get<UsageReport>("/v1/usage", { query: { ...query, ...page } })),
+    pagesOf((page) =>
+      askOwn(client, route, () => client.get<UsageReport>(route, { query: { ...query, ...page } })),
+    ),
   );
   const names = by.includes("agent") && !options.json ? await agentNames(client) : new Map<string, string>();
   printDrawn(options, buckets, (buckets) => drawn(buckets, by, names));
@@ -75,7 +79,9 @@ async function printCsv(client: Anthropic, query: Record<string, unknown>): Prom
   let page: string | null = null;
   do {
     const asked = { ...query, format: "csv", ...(page !== null && { page }) };
-    const response: Response = await client.get("/v1/usage", { query: asked }).asResponse();
+    const response: Response = await askOwn(client, route, () =>
+      client.get(route, { query: asked }).asResponse(),
+    );
     const text: string = await response.text();
     const rows = page === null ? text : text.slice(text.indexOf("\n") + 1);
     process.stdout.write(process.stdout.isTTY ? visible(rows.replaceAll("\r\n", "\n")) : rows);
