@@ -57,9 +57,21 @@ export function agentsCommand(): Command {
           "Make the agent that a file describes, or change the one of its name into it, and show what changes",
         ),
     ),
+    "print each as a line of JSON",
   )
     .requiredOption("-f, --filename <file>", "YAML or JSON, as the API has an agent; - is standard input")
-    .option("--dry-run", "show what would change, and change nothing")
+    .option("--dry-run", "show what would change and what would be refused, and change nothing")
+    .addHelpText(
+      "after",
+      `
+A file of an agent:
+
+  name: clerk
+  model: claude-opus-5-5
+  system: Be brief.
+  tools:
+    - type: agent_toolset_20260401`,
+    )
     .action(
       asking(async (client, options: ApplyOptions) => {
         const [{ apply }, { agentKind }] = await Promise.all([

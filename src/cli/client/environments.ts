@@ -69,12 +69,24 @@ export function environmentsCommand(): Command {
           "Make the environment that a file describes, or change the one of its name into it, and show what changes",
         ),
     ),
+    "print each as a line of JSON",
   )
     .requiredOption(
       "-f, --filename <file>",
       "YAML or JSON, as the API has an environment; - is standard input",
     )
-    .option("--dry-run", "show what would change, and change nothing")
+    .option("--dry-run", "show what would change and what would be refused, and change nothing")
+    .addHelpText(
+      "after",
+      `
+A file of an environment:
+
+  name: cellar
+  config:
+    type: cloud
+    networking: {type: limited, allowed_hosts: [example.com], allow_package_managers: true}
+    packages: {pip: [rich]}`,
+    )
     .action(
       asking(async (client, options: ApplyOptions) => {
         const [{ apply }, { environmentKind }] = await Promise.all([
