@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { BadRequestError } from "@anthropic-ai/sdk";
 import type { PendingAction } from "../src/protocol/pending-actions.ts";
+import { cents60, limit, reasonOf } from "./harness/budgets.ts";
 import { freePort } from "./harness/free-port.ts";
 import { type Processes, startProcesses } from "./harness/processes.ts";
 import { reconnecting } from "./harness/reconnecting.ts";
@@ -248,6 +249,47 @@ describe("what waits for a person", () => {
     following.close();
   });
 
+  test("is work that has used up its budget, from when it stops until that is raised, but none that is done", async () => {
+    const spends = async (text: string) => {
+      const { id } = await api.client.beta.sessions.create({
+        agent: facts.agent_id,
+        environment_id: facts.environment_id,
+        title: "spends",
+        budget: limit("50"),
+      });
+      const following = await follow(api.client, id);
+      await send(api.client, id, message(text));
+      const idle = (await following.until(isIdle)).at(-1);
+      assert.equal(reasonOf(idle), "budget_reached");
+      following.close();
+      return { id, idle };
+    };
+    const call = await rests("call look {}");
+    const midst = await spends(`${cents60}\ncall nothing {}\nthen\nsay end`);
+    await spends(`${cents60}\nsay done`);
+    const last = await spends(`${cents60}\ncall nothing {}`);
+    for (const { client } of [api, second])
+      for (const limit of [1, 2, 100]) {
+        const data = await everyPage(client, limit);
+        assert.deepEqual(
+          data.map(({ kind, session_id }) => [kind, session_id]),
+          [
+            ["custom_tool_result", call.id],
+            ["budget", midst.id],
+            ["budget", last.id],
+          ],
+        );
+        assert.deepEqual(data[1]?.event, midst.idle);
+      }
+    await send(api.client, midst.id, { type: "user.interrupt" });
+    assert.equal((await idsIn(second.client)).length, 3, "an interrupt raises no budget");
+    await api.client.beta.sessions.update(midst.id, { budget: limit("500") });
+    await api.client.beta.sessions.archive(last.id);
+    assert.deepEqual(await idsIn(second.client), call.calls);
+    await api.client.beta.sessions.archive(call.id);
+    call.following.close();
+  });
+
   test("is read by the index of what waits, and by nothing longer", async () => {
     const rows = await api.db.query<{ "QUERY PLAN": string }>(
       {
@@ -258,6 +300,15 @@ describe("what waits for a person", () => {
       [],
     );
     assert.match(rows.map((row) => row["QUERY PLAN"]).join("\n"), /session_head_pending/);
+    const capped = await api.db.query<{ "QUERY PLAN": string }>(
+      {
+        name: "test_at_cap_plan",
+        text: `explain select session_id from session_head h where h.workspace_id = 'w' and h.status = 'idle'
+          and h.at_cap and h.asks = '{}' order by h.status_at, h.session_id limit 2`,
+      },
+      [],
+    );
+    assert.match(capped.map((row) => row["QUERY PLAN"]).join("\n"), /session_head_at_cap/);
   });
 
   test("takes no other parameters, cursors and keys", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
+import { cents60, limit } from "../../test/harness/budgets.ts";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
 import { follow, isIdle, message, newSession, prepare, send } from "../../test/harness/session.ts";
 import { look, narrow, noBrowser, openBrowser, transcript } from "./browser.ts";
@@ -136,6 +137,31 @@ describe("the console's first page", { skip: noBrowser }, () => {
       await seen("visible");
       await page.clock.runFor(20_000);
       assert.ok(asked > 0);
+      assert.deepEqual(troubles, []);
+    });
+
+    test("has work that has used up its budget among what waits, until that is raised", async () => {
+      const facts = await prepare(api.client);
+      const { id } = await api.client.beta.sessions.create({
+        agent: facts.agent_id,
+        environment_id: facts.environment_id,
+        title: "It was dear",
+        budget: limit("50"),
+      });
+      const following = await follow(api.client, id);
+      await send(api.client, id, message(`${cents60}\nbash echo one\nthen\nsay Done for more.`));
+      await following.until(isIdle);
+      const { page, troubles } = await look(browser, api.url, "");
+      const row = part(page, "Waits for you").getByRole("listitem").filter({ hasText: "It was dear" });
+      await row.getByText("used up its budget").waitFor();
+      await row.getByRole("link", { name: "Raise it" }).click();
+      await transcript(page).waitFor();
+      await page.goBack();
+      await row.waitFor();
+      await api.client.beta.sessions.update(id, { budget: limit("500") });
+      await following.until(isIdle, 2);
+      following.close();
+      await row.waitFor({ state: "detached" });
       assert.deepEqual(troubles, []);
     });
 

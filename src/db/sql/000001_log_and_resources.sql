@@ -200,6 +200,8 @@ create index session_head_runnable on session_head (workspace_id, runnable_at)
 create index session_head_sandbox on session_head (sandbox_at) where sandbox_at is not null;
 create index session_head_pending on session_head (workspace_id, status_at, session_id)
   where status = 'idle' and asks <> '{}' and awaits_person(asks);
+create index session_head_at_cap on session_head (workspace_id, status_at, session_id)
+  where status = 'idle' and at_cap and asks = '{}';
 create index session_head_lease on session_head (lease_owner) where lease_owner is not null;
 
 -- What sessions have cost on each day of UTC, in billionths of a dollar. It outlives them. One row per session and day,

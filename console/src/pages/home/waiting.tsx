@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import type { PendingAction } from "../../../../src/protocol/pending-actions.ts";
 import { Problem } from "../../api/request.ts";
 import { listOptions } from "../../api/resources.ts";
@@ -18,7 +18,7 @@ import { Nothing, Rows, Section } from "./section.tsx";
 const path = "/v1/pending_actions";
 const lookMs = 4_000;
 
-/** Calls to allow or deny, and those whose result a person gives; what has waited longest comes first. */
+/** Calls to allow or deny, those whose result a person gives, and budgets to raise; what has waited longest comes first. */
 export function Waiting() {
   const list = useInfiniteQuery({
     ...listOptions<PendingAction>(path),
@@ -28,8 +28,8 @@ export function Waiting() {
     <Section title="Waits for you" list={list}>
       {list.data?.length === 0 && (
         <Nothing>
-          Nothing waits. A call that an agent may not make unasked, and a question of one, is here until you
-          have answered it.
+          Nothing waits. A call that an agent may not make unasked, a question of one, and work that has used
+          up its budget are here until you have seen to them.
         </Nothing>
       )}
       <Rows>
@@ -43,14 +43,7 @@ export function Waiting() {
 }
 
 function Action({ action }: { action: PendingAction }) {
-  const { event, session_id, session_title, agent, kind, since } = action;
-  if (
-    event.type !== "agent.tool_use" &&
-    event.type !== "agent.mcp_tool_use" &&
-    event.type !== "agent.custom_tool_use"
-  )
-    return null;
-  const name = event.type === "agent.mcp_tool_use" ? `${event.mcp_server_name}: ${event.name}` : event.name;
+  const { session_id, session_title, agent, since } = action;
   return (
     <li className="px-3 py-2">
       <div className="flex items-baseline gap-3">
@@ -63,6 +56,21 @@ function Action({ action }: { action: PendingAction }) {
         </Link>
         <Ago at={since} className="whitespace-nowrap text-muted" />
       </div>
+      {action.kind === "budget" ? <UsedUp action={action} /> : <Call action={action} />}
+    </li>
+  );
+}
+
+function Call({ action: { event, session_id, session_title, agent, kind } }: { action: PendingAction }) {
+  if (
+    event.type !== "agent.tool_use" &&
+    event.type !== "agent.mcp_tool_use" &&
+    event.type !== "agent.custom_tool_use"
+  )
+    return null;
+  const name = event.type === "agent.mcp_tool_use" ? `${event.mcp_server_name}: ${event.name}` : event.name;
+  return (
+    <>
       <div className="text-muted">
         {session_title && `${visible(agent.name)} `}
         {kind === "tool_confirmation" ? "asks to call " : "wants a result of "}
@@ -77,15 +85,28 @@ function Action({ action }: { action: PendingAction }) {
       {kind === "tool_confirmation" ? (
         <Approve sessionId={session_id} id={event.id} />
       ) : (
-        <div className="mt-2 flex justify-end">
-          <LinkButton to="/sessions/$sessionId" params={{ sessionId: session_id }}>
-            Answer in the session
-          </LinkButton>
-        </div>
+        <InSession id={session_id}>Answer in the session</InSession>
       )}
-    </li>
+    </>
   );
 }
+
+const UsedUp = ({ action: { session_id, session_title, agent } }: { action: PendingAction }) => (
+  <>
+    <p className="text-muted">
+      {session_title && `${visible(agent.name)} `}has used up its budget in the midst of its work
+    </p>
+    <InSession id={session_id}>Raise it, or archive the session</InSession>
+  </>
+);
+
+const InSession = ({ id, children }: { id: string; children: ReactNode }) => (
+  <div className="mt-2 flex justify-end">
+    <LinkButton to="/sessions/$sessionId" params={{ sessionId: id }}>
+      {children}
+    </LinkButton>
+  </div>
+);
 
 interface Verdict {
   allow: boolean;
