@@ -11,6 +11,7 @@ import { testKey } from "./harness/headers.ts";
 import { sdkWorker } from "./harness/sdk-workers.ts";
 import { selfHosted } from "./harness/self-hosted.ts";
 import { startTestServer } from "./harness/server.ts";
+import { newSession, turn } from "./harness/session.ts";
 
 const api = await startTestServer();
 after(() => api.close());
@@ -66,6 +67,21 @@ test("a task in a self-hosted environment is watched to its end", async () => {
   assert.match(out, /result \d+\.\d\d s from the worker/);
   assert.equal(out.match(/turn running/g)?.length, 1);
   assert.match(out, /└─ idle end_turn\n$/);
+});
+
+test("a session that waits for a worker is not taken for one that waits for its user", async () => {
+  const own = await selfHosted(api);
+  const session = await newSession(api.client, { agent_id: own.agentId, environment_id: own.environmentId });
+  await turn(api.client, session.id, "bash echo late\nthen\nsay over");
+  const tails = ["0", "1"].map((n) => drover("sessions", "tail", session.id, "--until-idle", "-n", n));
+  const workdir = mkdtempSync(join(tmpdir(), "drover-tail-"));
+  const serving = sdkWorker(
+    { client: own.client, environmentId: own.environmentId, environmentKey: own.key },
+    { workdir },
+  );
+  for (const { code, err } of await Promise.all(tails)) assert.equal(code, 0, err);
+  await serving.stop();
+  rmSync(workdir, { recursive: true });
 });
 
 test("what the server refuses is said in a line", async () => {

@@ -16,6 +16,9 @@ code=$?
 stty -g > "$NOTES.after"
 exit $code`;
 
+/** What a terminal is to show, it shows within this time. */
+const patience_ms = 60_000;
+
 /** `drover ...` on a terminal of its own, which shows both outputs. Its arguments are words. */
 export function onTerminal(args: string[], drover: Drover) {
   const notes = join(drover.folder, randomUUID());
@@ -40,12 +43,16 @@ export function onTerminal(args: string[], drover: Drover) {
   return {
     ended,
     said: () => text,
+    /** As a terminal is closed, with all that runs in it. */
+    close: () => void child.kill(),
     type: (keys: string) => child.stdin.write(keys),
     kill: (signal: NodeJS.Signals) => process.kill(Number(note("pid")), signal),
     /** When it has ended. */
     isAsItWas: () => assert.equal(note("after"), note("before")),
     /** Resolves when it has shown that, after what was waited for before. */
     async shows(pattern: RegExp): Promise<string> {
+      const deadline = Date.now() + patience_ms;
+      const late = setTimeout(ring, patience_ms + 1);
       return until(() => {
         const found = pattern.exec(text.slice(from));
         if (found) {
@@ -53,8 +60,9 @@ export function onTerminal(args: string[], drover: Drover) {
           return found[0];
         }
         if (over) throw new Error(`it ended without ${pattern}:\n${text}`);
+        if (Date.now() > deadline) throw new Error(`it does not show ${pattern}:\n${JSON.stringify(text)}`);
         return undefined;
-      });
+      }).finally(() => clearTimeout(late));
     },
   };
 }

@@ -29,3 +29,17 @@ test("words are written once, however they are cut, and nothing of them moves th
   } as StreamEvent);
   assert.equal(drawn, "a 😀␛[2J<U+202E>b\nand more\n");
 });
+
+test("an answer that breaks off ends its line before the next one begins", () => {
+  let drawn = "";
+  const view = chatView({ write: (text: string) => (drawn += text) });
+  for (const id of ["sevt_1", "sevt_2"]) {
+    view.show({ type: "event_start", event: { type: "agent.message", id } } as StreamEvent);
+    const delta = { type: "content_delta", index: 0, content: { type: "text", text: "so far" } };
+    view.show({ type: "event_delta", event_id: id, delta } as StreamEvent);
+  }
+  const content = [{ type: "text", text: "so far, so good" }];
+  view.show({ type: "agent.message", id: "sevt_2", content, processed_at } as StreamEvent);
+  view.show({ type: "span.model_request_end" } as StreamEvent);
+  assert.equal(drawn, "so far…\nso far, so good\n");
+});

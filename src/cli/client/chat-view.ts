@@ -2,7 +2,7 @@ import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthr
 import type { SetupEvent } from "../../protocol/events.ts";
 import { cut, displayWidth } from "../display-width.ts";
 import { painter, type Terminal, visible, visibleLine } from "../terminal.ts";
-import { inputText, reasonText, textOf } from "./tree.ts";
+import { inputText, isSetup, reasonText, textOf } from "./tree.ts";
 
 /** A call of the agent, and what came of it. */
 export interface Call {
@@ -11,10 +11,17 @@ export interface Call {
   input: string;
   is_custom: boolean;
   started: number;
-  result: { text: string; is_error: boolean } | null;
+  result: Result | null;
+}
+
+interface Result {
+  text: string;
+  is_error: boolean;
 }
 
 export interface ChatView {
+  /** Takes note of what it does not draw. */
+  keep(event: StreamEvent): void;
   show(event: StreamEvent | SetupEvent): void;
   /** Those of the conversation, oldest first. */
   calls: Map<string, Call>;
@@ -46,21 +53,17 @@ export function chatView(out: Terminal): ChatView {
     out.write(visible(text));
     open = !text.endsWith("\n");
   };
-  const begun = (id: string, name: string, input: string, started: string, is_custom = false) => {
-    calls.set(id, { id, name, input, is_custom, started: Date.parse(started), result: null });
+  const begun = ({ name, input }: Call) => {
     const shown = visibleLine(name);
     const room = out.isTTY
       ? Math.max(20, (out.columns || 100) - displayWidth(shown) - 4)
       : Number.POSITIVE_INFINITY;
     line(`${paint("blue", `▸ ${shown}`)} ${paint("dim", cut(visibleLine(input), room))}`);
   };
-  const ended = (id: string, content: Parameters<typeof textOf>[0], is_error: boolean, at: string | null) => {
-    const call = calls.get(id);
-    if (!call) return;
-    call.result = { text: textOf(content), is_error };
-    const lines = call.result.text.trimEnd().split("\n");
+  const ended = ({ text, is_error }: Result, took_ms: number | null) => {
+    const lines = text.trimEnd().split("\n");
     const shown = view.folded ? lines.slice(0, foldedLines) : lines;
-    const took = at === null ? "" : ` ${((Date.parse(at) - call.started) / 1_000).toFixed(1)} s`;
+    const took = took_ms === null ? "" : ` ${(took_ms / 1_000).toFixed(1)} s`;
     const more =
       lines.length > shown.length ? paint("dim", ` (+${lines.length - shown.length} lines: /show)`) : "";
     const mark = paint(is_error ? "red" : "dim", `${is_error ? "failed" : "done"}${took}`);
@@ -69,6 +72,26 @@ export function chatView(out: Terminal): ChatView {
     const [first = "", ...rest] = shown.map((each) => paint("dim", cut(visibleLine(each), room)));
     line(`  ${mark}${first === "" ? "" : ` ${first}`}${more}`);
     for (const each of rest) line(`    ${each}`);
+  };
+  /** Keeps a call or its result; what there is to draw of it. */
+  const kept = (event: StreamEvent): (() => void) | null => {
+    const call = callIn(event);
+    if (call) {
+      calls.set(call.id, call);
+      return () => begun(call);
+    }
+    const ending = resultIn(event);
+    const of = ending && calls.get(ending.call_id);
+    if (!of) return null;
+    of.result = ending.result;
+    return () => ended(ending.result, ending.at === null ? null : Date.parse(ending.at) - of.started);
+  };
+  /** An answer that has begun to come and will not be whole. */
+  const breakOff = () => {
+    if (written.size > 0 && open) out.write(paint("dim", "…"));
+    written.clear();
+    half = "";
+    view.endLine();
   };
 
   const view: ChatView = {
@@ -82,10 +105,15 @@ export function chatView(out: Terminal): ChatView {
       if (open) out.write("\n");
       open = false;
     },
+    keep(event) {
+      kept(event);
+    },
     show(event) {
+      const draw = isSetup(event) ? null : kept(event);
+      if (draw) return draw();
       switch (event.type) {
         case "event_start":
-          half = "";
+          breakOff();
           written.set(event.event.id, []);
           return;
         case "event_delta": {
@@ -112,32 +140,10 @@ export function chatView(out: Terminal): ChatView {
           view.endLine();
           return;
         }
-        case "agent.tool_use":
-          return begun(event.id, event.name, inputText(event.input), event.processed_at);
-        case "agent.mcp_tool_use":
-          return begun(
-            event.id,
-            `${event.mcp_server_name}/${event.name}`,
-            inputText(event.input),
-            event.processed_at,
-          );
-        case "agent.custom_tool_use":
-          return begun(event.id, event.name, inputText(event.input), event.processed_at, true);
-        case "agent.tool_result":
-        case "user.tool_result":
-          return ended(
-            event.tool_use_id,
-            event.content ?? [],
-            event.is_error === true,
-            event.processed_at ?? null,
-          );
-        case "agent.mcp_tool_result":
-          return ended(
-            event.mcp_tool_use_id,
-            event.content ?? [],
-            event.is_error === true,
-            event.processed_at,
-          );
+        case "user.message":
+          return line(`${paint("cyan", "user")} ${visible(textOf(event.content))}`);
+        case "span.model_request_end":
+          return breakOff();
         case "span.environment_setup_start":
           return line(paint("dim", "the environment is being set up"));
         case "session.error":
@@ -147,8 +153,12 @@ export function chatView(out: Terminal): ChatView {
         case "session.status_terminated":
           return line(paint("bold", "the session has ended"));
         case "session.status_idle":
-          view.endLine();
-          if (!["end_turn", "requires_action"].includes(event.stop_reason.type))
+          breakOff();
+          if (event.stop_reason.type === "budget_reached")
+            line(
+              `${paint("red", "the budget is reached:")} /budget DOLLARS raises it, /budget none removes it`,
+            );
+          else if (!["end_turn", "requires_action"].includes(event.stop_reason.type))
             line(paint("red", visibleLine(reasonText(event))));
           return;
         default:
@@ -157,4 +167,39 @@ export function chatView(out: Terminal): ChatView {
     },
   };
   return view;
+}
+
+function callIn(event: StreamEvent): Call | null {
+  if (
+    event.type !== "agent.tool_use" &&
+    event.type !== "agent.mcp_tool_use" &&
+    event.type !== "agent.custom_tool_use"
+  )
+    return null;
+  return {
+    id: event.id,
+    name: event.type === "agent.mcp_tool_use" ? `${event.mcp_server_name}/${event.name}` : event.name,
+    input: inputText(event.input),
+    is_custom: event.type === "agent.custom_tool_use",
+    started: Date.parse(event.processed_at),
+    result: null,
+  };
+}
+
+function resultIn(event: StreamEvent): { call_id: string; result: Result; at: string | null } | null {
+  const of = (call_id: string, at: string | null | undefined) => {
+    const { content, is_error } = event as { content?: Parameters<typeof textOf>[0]; is_error?: boolean };
+    return { call_id, result: { text: textOf(content ?? []), is_error: is_error === true }, at: at ?? null };
+  };
+  switch (event.type) {
+    case "agent.tool_result":
+    case "user.tool_result":
+      return of(event.tool_use_id, event.processed_at);
+    case "agent.mcp_tool_result":
+      return of(event.mcp_tool_use_id, event.processed_at);
+    case "user.custom_tool_result":
+      return of(event.custom_tool_use_id, event.processed_at);
+    default:
+      return null;
+  }
 }

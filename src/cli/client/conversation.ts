@@ -1,26 +1,30 @@
-import { createInterface, emitKeypressEvents, type Interface } from "node:readline";
 import { type Anthropic, APIError } from "@anthropic-ai/sdk";
 import type {
   BetaManagedAgentsEventParams as EventParams,
   BetaManagedAgentsStreamSessionEvents as StreamEvent,
 } from "@anthropic-ai/sdk/resources/beta/sessions/events";
-import type { FileMetadata } from "../../protocol/files.ts";
-import { type Exit, exits } from "../exits.ts";
-import { painter, visible, visibleLine } from "../terminal.ts";
+import { type Exit, exits, Failure } from "../exits.ts";
+import { canRedraw, painter, visible, visibleLine } from "../terminal.ts";
+import { budgetLine, setBudget } from "./budget.ts";
 import { type Call, type ChatView, chatView } from "./chat-view.ts";
 import { explainAt } from "./connection.ts";
+import { type Input, keyboard, piped, type Question, Withdrawn } from "./keyboard.ts";
 import { once } from "./once.ts";
 import { pathIn, tellOfOutputs } from "./outputs.ts";
 import { progress } from "./progress.ts";
 import { endsTurn, exitAfter } from "./session.ts";
 import { bytes } from "./table.ts";
-import { eventTree } from "./tree.ts";
+import { eventTree, textOf } from "./tree.ts";
 import { appearances, watchSession } from "./watch.ts";
 import { workerCalls } from "./worker-calls.ts";
+
+/** A path is none. */
+const isOrder = /^\/[a-z]*(\s|$)/;
 
 const help = `  /show [n]   the newest call whole, or the n-th newest
   /fold       show results whole from now on, or folded again
   /files      the files that the session has made
+  /budget [$] what the session may cost; sets it to so many dollars, or removes it with none
   /exit       leave; so does Ctrl-D. The session stays
 `;
 
@@ -38,15 +42,30 @@ export async function converse(
   const ofWorkers = workerCalls();
   const appeared = appearances();
   const left = new AbortController();
-
   const turns = turnsOf();
-  const show = (event: StreamEvent) => {
+  const said = saidHere();
+  let question = new AbortController();
+  const stay = `the session stays: drover chat --session ${visibleLine(session)}\n`;
+  const tell = (text: string) => {
     waiting.clear();
+    view.endLine();
+    process.stderr.write(text);
+  };
+
+  const hear = (event: StreamEvent) => {
     ofWorkers.hear(event);
-    view.show(event);
-    if (event.type === "session.status_running") turns.begins();
-    if (endsTurn(event) && !ofWorkers.areAwaitedBy(event)) turns.ends(event);
-    else if (stdout.isTTY) waiting.after(event);
+    const isRest = endsTurn(event) && !ofWorkers.areAwaitedBy(event);
+    if (isRest) turns.ends(event);
+    else if (event.type.startsWith("session.status_")) turns.begins();
+    return isRest;
+  };
+  const show = (event: StreamEvent) => {
+    // What somebody else does in the session takes the place of what is being asked here.
+    if (event.type.startsWith("session.status_")) question.abort();
+    waiting.clear();
+    if (event.type !== "user.message" || (event.processed_at && !said.isTaken(textOf(event.content))))
+      view.show(event);
+    if (!hear(event) && canRedraw(stdout)) waiting.after(event);
   };
 
   stdout.write(`session ${visibleLine(session)}\n`);
@@ -59,86 +78,97 @@ export async function converse(
       signal: left.signal,
       appeared,
       deltas: ["agent.message"],
-      reconnecting: () => process.stderr.write("the connection broke; trying again\n"),
+      reconnecting() {
+        question.abort();
+        tell("the connection broke; trying again\n");
+      },
       async opened() {
         const before: StreamEvent[] = [];
-        for await (const event of client.beta.sessions.events.list(session)) {
+        for await (const event of client.beta.sessions.events.list(session, { limit: pageSize })) {
           appeared.isNew(event);
           ofWorkers.hear(event);
           before.push(event);
         }
         const tree = eventTree(stdout);
         if (resumed) for (const event of before.slice(-resumedEvents)) tree.show(event);
-        for (const event of before) if (isCall(event)) keepCall(view, event);
+        for (const event of before) view.keep(event);
         const last = before.findLast(({ type }) => type.startsWith("session.status_"));
-        if (last && endsTurn(last)) turns.ends(last);
-        else if (last?.type === "session.status_running") turns.begins();
+        if (last) hear(last);
         opened();
       },
     });
     for await (const event of events) show(event);
   })();
   const broken = watched.then(() => Promise.reject(new Error("the session is no more to be heard")));
-  broken.catch(() => {});
+  broken.catch(() => question.abort());
   await Promise.race([isOpen, broken]);
 
-  const send = async (...events: EventParams[]) => {
-    await client.beta.sessions.events.send(session, { events }, once());
+  /** What is refused is told, and the conversation goes on, unless nothing at all would be taken any more. */
+  const send = async (event: EventParams, options = once()): Promise<boolean> => {
+    turns.awaits();
+    try {
+      await client.beta.sessions.events.send(session, { events: [event] }, options);
+      return true;
+    } catch (error) {
+      turns.failed();
+      if (!isTalk || !(error instanceof APIError) || [401, 403, 404].includes(error.status ?? 0)) throw error;
+      tell(`${explainAt(client.baseURL, error)}\n`);
+      return false;
+    }
   };
-  const input = isTalk ? keyboard(paint("cyan", "› ")) : await piped();
+  const say = async (text: string) => {
+    const options = said.begin(text);
+    if (await send({ type: "user.message", content: [{ type: "text", text }] }, options)) return;
+    said.failed(text, options);
+    input.keep(text);
+  };
+  const input = isTalk ? keyboard(paint("cyan", "› ")) : piped();
   const interrupts = onInterrupt(turns, {
     interrupt() {
-      waiting.clear();
-      view.endLine();
-      process.stderr.write("interrupting the agent; press Ctrl-C again to leave\n");
-      send({ type: "user.interrupt" }).catch((error) => {
-        process.stderr.write(`${explainAt(client.baseURL, error)}\n`);
+      tell("interrupting the agent; press Ctrl-C again to leave\n");
+      const events: EventParams[] = [{ type: "user.interrupt" }];
+      client.beta.sessions.events.send(session, { events }, once()).catch((error) => {
+        tell(`${explainAt(client.baseURL, error)}\n`);
       });
     },
     leave() {
-      waiting.clear();
-      view.endLine();
-      process.stderr.write(`the session stays: drover chat --session ${session}\n`);
+      tell(stay);
       process.exit(exits.interrupted);
     },
   });
 
   try {
     for (;;) {
-      const last = await Promise.race([turns.over(), broken]);
+      const last = await Promise.race([broken, turns.over()]);
       waiting.clear();
       if (last?.type === "session.status_terminated") return isTalk ? exits.done : exitAfter(last);
-      const asks = last?.type === "session.status_idle" && last.stop_reason.type === "requires_action";
-      if (asks && isTalk) {
-        const ids = last.stop_reason.type === "requires_action" ? last.stop_reason.event_ids : [];
-        const answers = await answersTo(ids, view, input);
-        if (answers === null) {
-          process.stderr.write(`the session stays: drover chat --session ${session}\n`);
-          return exits.done;
+      question = new AbortController();
+      const asked: Question = { withdrawn: question.signal };
+      // Something has come in between.
+      if (turns.working) continue;
+      try {
+        const [call] = last === null ? [] : ofWorkers.others(last);
+        if (call !== undefined && !isTalk) return exits.waits;
+        if (call !== undefined) {
+          const answer = await answerTo(view.calls.get(call), call, input, asked);
+          if (answer === null) {
+            tell(stay);
+            return exits.done;
+          }
+          await send(answer);
+          continue;
         }
-        // Somebody else has answered meanwhile.
-        if (turns.latest() !== last || turns.working) continue;
-        turns.begins();
-        await send(...answers).catch((error) => {
-          if (!(error instanceof APIError) || ![400, 409].includes(error.status ?? 0)) throw error;
-          process.stderr.write(`${explainAt(client.baseURL, error)}\n`);
-          if (turns.latest() === last) turns.ends(last);
-        });
-        continue;
+        const text = await input.line({ ...asked, isDraft: true });
+        if (text === null || text === "/exit") {
+          if (isTalk) tell(stay);
+          return isTalk || last === null ? exits.done : exitAfter(last);
+        }
+        if (text.trim() === "") continue;
+        if (isTalk && isOrder.test(text)) await obey(text, client, session, view);
+        else await say(text);
+      } catch (error) {
+        if (!(error instanceof Withdrawn)) throw error;
       }
-      if (asks) return exits.waits;
-      const text = await input.line();
-      if (text === null || text === "/exit") {
-        if (isTalk) process.stderr.write(`the session stays: drover chat --session ${session}\n`);
-        return isTalk || last === null ? exits.done : exitAfter(last);
-      }
-      if (text.trim() === "") continue;
-      if (isTalk && text.startsWith("/")) {
-        await obey(text, view, (tell) => tellOfOutputs(client, session, new Set(), tell));
-        continue;
-      }
-      turns.begins();
-      await send({ type: "user.message", content: [{ type: "text", text }] });
     }
   } finally {
     interrupts.end();
@@ -151,49 +181,38 @@ export async function converse(
 
 /** Of what was said before, how many events are shown to whoever comes back. */
 const resumedEvents = 40;
-
-const isCall = (event: StreamEvent) =>
-  event.type === "agent.tool_use" ||
-  event.type === "agent.mcp_tool_use" ||
-  event.type === "agent.custom_tool_use";
-
-function keepCall({ calls }: ChatView, event: StreamEvent): void {
-  if (
-    event.type !== "agent.tool_use" &&
-    event.type !== "agent.custom_tool_use" &&
-    event.type !== "agent.mcp_tool_use"
-  )
-    return;
-  const is_custom = event.type === "agent.custom_tool_use";
-  const input = JSON.stringify(event.input);
-  calls.set(event.id, {
-    id: event.id,
-    name: event.name,
-    input,
-    is_custom,
-    started: Date.parse(event.processed_at),
-    result: null,
-  });
-}
+const pageSize = 1_000;
 
 /** Whether the agent is at work, and the event that it stopped with. */
 function turnsOf() {
   let last: StreamEvent | null = null;
+  let running = false;
+  /** Something was sent, and nothing has come of it yet. */
+  let sent = false;
   let wake = () => {};
   const turns = {
-    working: false,
+    get working() {
+      return running || sent;
+    },
     /** This turn has been told to stop. */
     interrupted: false,
     begins() {
       if (!turns.working) turns.interrupted = false;
-      turns.working = true;
+      running = true;
     },
     ends(event: StreamEvent) {
       last = event;
-      turns.working = false;
+      running = sent = false;
       wake();
     },
-    latest: () => last,
+    awaits() {
+      if (!turns.working) turns.interrupted = false;
+      sent = true;
+    },
+    failed() {
+      sent = false;
+      wake();
+    },
     async over(): Promise<StreamEvent | null> {
       while (turns.working)
         await new Promise<void>((resolve) => {
@@ -205,104 +224,39 @@ function turnsOf() {
   return turns;
 }
 
-interface Input {
-  /** Null where there is nothing more. */
-  line(): Promise<string | null>;
-  /** One of these keys; null where there is nothing more. */
-  key(question: string, keys: string): Promise<string | null>;
-  close(): void;
-}
-
-/** A line editor while something is asked, and keys of which nothing is shown while nothing is. */
-function keyboard(prompt: string): Input {
-  const { stdin, stdout } = process;
-  emitKeypressEvents(stdin);
-  const history: string[] = [];
-  let lines: Interface | null = null;
-  const hush = () => {
-    stdin.setRawMode(true);
-    stdin.resume();
+/** Messages from here, which need not be shown when they are taken up, as those of others are. */
+function saidHere() {
+  const own: string[] = [];
+  /** The newest that could not be sent, or was and nobody knows: said again it is the same one. */
+  let failed: { text: string; options: ReturnType<typeof once> } | null = null;
+  const forget = (text: string): boolean => {
+    const place = own.indexOf(text);
+    if (place >= 0) own.splice(place, 1);
+    return place >= 0;
   };
-  const onKey = (_text: string | undefined, key: { ctrl?: boolean; name?: string } | undefined) => {
-    if (lines === null && key?.ctrl && key.name === "c") process.emit("SIGINT");
-  };
-  stdin.on("keypress", onKey);
-  hush();
   return {
-    line: () =>
-      new Promise((resolve) => {
-        const asked = createInterface({ input: stdin, output: stdout, prompt, history: [...history] });
-        lines = asked;
-        const done = (text: string | null) => {
-          lines = null;
-          if (text) history.unshift(text);
-          resolve(text);
-          asked.close();
-          hush();
-        };
-        asked.once("line", done);
-        asked.once("SIGINT", () => {
-          stdout.write("\n");
-          process.emit("SIGINT");
-        });
-        asked.once("close", () => {
-          if (lines !== asked) return;
-          stdout.write("\n");
-          done(null);
-        });
-        asked.prompt();
-      }),
-    key: (question, keys) =>
-      new Promise((resolve) => {
-        stdout.write(question);
-        const onAnswer = (text: string | undefined) => {
-          const key = text?.toLowerCase() ?? "";
-          const isEnd = key === "\u0004";
-          if (key === "" || !(isEnd || keys.includes(key))) return;
-          stdin.off("keypress", onAnswer);
-          stdout.write(`${isEnd ? "" : key}\n`);
-          resolve(isEnd ? null : key);
-        };
-        stdin.on("keypress", onAnswer);
-      }),
-    close() {
-      stdin.off("keypress", onKey);
-      stdin.setRawMode(false);
-      stdin.pause();
+    begin(text: string): ReturnType<typeof once> {
+      own.push(text);
+      return failed?.text === text ? failed.options : once();
     },
-  };
-}
-
-/** Lines of whatever standard input is; nobody is there to press a key. */
-async function piped(): Promise<Input> {
-  const lines = createInterface({ input: process.stdin });
-  const each = lines[Symbol.asyncIterator]();
-  return {
-    async line() {
-      const { value, done } = await each.next();
-      return done ? null : value;
+    failed(text: string, options: ReturnType<typeof once>) {
+      forget(text);
+      failed = { text, options };
     },
-    key: () => Promise.reject(new Error("there is no terminal to press a key at")),
-    close: () => lines.close(),
+    isTaken(text: string): boolean {
+      if (failed?.text === text) failed = null;
+      return forget(text);
+    },
   };
 }
 
 /** Null where who was asked leaves. */
-async function answersTo(
-  ids: readonly string[],
-  view: ChatView,
+async function answerTo(
+  call: Call | undefined,
+  id: string,
   input: Input,
-): Promise<EventParams[] | null> {
-  const answers: EventParams[] = [];
-  for (const id of ids) {
-    const answer = await answerTo(view.calls.get(id), id, input);
-    if (answer === null) return null;
-    answers.push(answer);
-  }
-  return answers;
-}
-
-async function answerTo(call: Call | undefined, id: string, input: Input): Promise<EventParams | null> {
+  asked: Question,
+): Promise<EventParams | null> {
   const { stdout } = process;
   const paint = painter(stdout);
   stdout.write(
@@ -310,32 +264,29 @@ async function answerTo(call: Call | undefined, id: string, input: Input): Promi
   );
   if (call?.is_custom) {
     stdout.write("what came of it?\n");
-    const text = await input.line();
+    const text = await input.line(asked);
     if (text === null) return null;
     return { type: "user.custom_tool_result", custom_tool_use_id: id, content: [{ type: "text", text }] };
   }
-  const key = await input.key("allow it? [y]es, [n]o, no and [w]hy: ", "ynw");
+  const key = await input.key("allow it? [y]es, [n]o, no and [w]hy: ", "ynw", asked);
   if (key === null) return null;
   if (key === "y") return { type: "user.tool_confirmation", tool_use_id: id, result: "allow" };
-  const deny_message = key === "w" ? await input.line() : null;
+  const deny_message = key === "w" ? await input.line(asked) : "";
+  if (deny_message === null) return null;
   return {
     type: "user.tool_confirmation",
     tool_use_id: id,
     result: "deny",
-    ...(deny_message && { deny_message }),
+    ...(deny_message !== "" && { deny_message }),
   };
 }
 
 /** What a line says that begins with a slash. */
-async function obey(
-  text: string,
-  view: ChatView,
-  eachFile: (tell: (file: FileMetadata) => void) => Promise<void>,
-): Promise<void> {
+async function obey(text: string, client: Anthropic, session: string, view: ChatView): Promise<void> {
   const { stdout } = process;
-  const [word = "", which = "1"] = text.slice(1).split(/\s+/);
+  const [word = "", what] = text.slice(1).split(/\s+/);
   if (word === "show") {
-    const call = [...view.calls.values()].at(-(Number(which) || 1));
+    const call = [...view.calls.values()].at(-(Number(what) || 1));
     if (call) view.unfold(call);
     else stdout.write("there has been no such call\n");
   } else if (word === "fold") {
@@ -343,11 +294,18 @@ async function obey(
     stdout.write(view.folded ? "results are folded\n" : "results are shown whole\n");
   } else if (word === "files") {
     let made = 0;
-    await eachFile((file) => {
+    await tellOfOutputs(client, session, new Set(), (file) => {
       made += 1;
       stdout.write(`${visibleLine(pathIn(file))}  ${bytes(file.size_bytes)}  ${visibleLine(file.id)}\n`);
     });
     if (made === 0) stdout.write("it has made none\n");
+  } else if (word === "budget") {
+    try {
+      stdout.write(`${budgetLine(await setBudget(client, session, what))}\n`);
+    } catch (error) {
+      if (!(error instanceof APIError || error instanceof Failure)) throw error;
+      stdout.write(`${explainAt(client.baseURL, error)}\n`);
+    }
   } else stdout.write(help);
 }
 

@@ -1,7 +1,10 @@
 import { createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
 import type Anthropic from "@anthropic-ai/sdk";
-import type { BetaManagedAgentsFileResourceParams as FileResource } from "@anthropic-ai/sdk/resources/beta/sessions/sessions";
+import type {
+  BetaManagedAgentsBudgetLimit,
+  BetaManagedAgentsFileResourceParams as FileResource,
+} from "@anthropic-ai/sdk/resources/beta/sessions/sessions";
 import { exits, Failure } from "../exits.ts";
 import { agentId } from "./agents.ts";
 import { uploading } from "./connection.ts";
@@ -20,6 +23,7 @@ export interface SessionWanted {
   vault?: string[] | undefined;
   file?: string[] | undefined;
   title?: string | undefined;
+  budget?: BetaManagedAgentsBudgetLimit | undefined;
 }
 
 export async function newSession(client: Anthropic, wanted: SessionWanted): Promise<string> {
@@ -46,6 +50,7 @@ export async function newSession(client: Anthropic, wanted: SessionWanted): Prom
       ...(vault_ids.length > 0 && { vault_ids }),
       ...(resources.length > 0 && { resources }),
       ...(wanted.title !== undefined && { title: wanted.title }),
+      ...(wanted.budget !== undefined && { budget: wanted.budget }),
     },
     once(),
   );

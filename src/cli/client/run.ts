@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import { exits } from "../exits.ts";
 import { jsonText, painter, visibleLine } from "../terminal.ts";
 import { asking, repeated, withJson, withServer } from "./at-server.ts";
+import { budgetOf } from "./budget.ts";
 import { exitOf, explainAt } from "./connection.ts";
 import { newSession, requireFiles, type SessionWanted, uploaded } from "./new-session.ts";
 import { once } from "./once.ts";
@@ -36,6 +37,7 @@ export const withSession = (command: Command): Command =>
       repeated,
     )
     .option("--title <text>", "what the session is called")
+    .option("--budget <dollars>", "the most that the session may cost, at list prices: 2.50", budgetOf)
     .addOption(
       new Option("--session <id>", "go on in this session").conflicts([
         "agent",
@@ -44,6 +46,7 @@ export const withSession = (command: Command): Command =>
         "system",
         "vault",
         "title",
+        "budget",
       ]),
     );
 
@@ -84,7 +87,7 @@ async function run(client: Anthropic, task: string, options: RunOptions): Promis
       reconnecting: () => process.stderr.write("the connection broke; trying again\n"),
     });
     waiting.clear();
-    process.exitCode = exitAfter(last);
+    process.exitCode = stop.interrupted() ? exits.interrupted : exitAfter(last);
     if (worked) await tellOf(client, session, new Set(before.map(({ id }) => id)), options);
   } finally {
     waiting.clear();
@@ -126,7 +129,10 @@ async function tellOf(
 }
 
 /** The first Ctrl-C interrupts the agent, the second one leaves. */
-function interruptible(client: Anthropic, session: string): { signal: AbortSignal; end(): void } {
+function interruptible(
+  client: Anthropic,
+  session: string,
+): { signal: AbortSignal; interrupted(): boolean; end(): void } {
   const leave = new AbortController();
   let interrupted = false;
   const onInterrupt = () => {
@@ -144,5 +150,9 @@ function interruptible(client: Anthropic, session: string): { signal: AbortSigna
       });
   };
   process.on("SIGINT", onInterrupt);
-  return { signal: leave.signal, end: () => process.off("SIGINT", onInterrupt) };
+  return {
+    signal: leave.signal,
+    interrupted: () => interrupted,
+    end: () => process.off("SIGINT", onInterrupt),
+  };
 }

@@ -84,6 +84,13 @@ export async function tail(client: Anthropic, session: string, options: TailOpti
       if (backlog > 0) show(event);
       else if (event.type.startsWith("session.status_")) last = event;
     }
+    // Calls that are older than what was read.
+    if (last?.type === "session.status_idle" && last.stop_reason.type === "requires_action")
+      for await (const event of client.beta.sessions.events.list(session, {
+        types: ["agent.tool_use", "user.tool_confirmation"],
+        limit: 1_000,
+      }))
+        ofWorkers.hear(event);
     if (isOver()) stop.abort();
   };
   const reconnecting = () => process.stderr.write("the connection broke; trying again\n");

@@ -1,6 +1,6 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import type { BetaManagedAgentsStreamSessionEvents as StreamEvent } from "@anthropic-ai/sdk/resources/beta/sessions/events";
-import { type Exit, exits } from "../exits.ts";
+import { type Exit, exits, Failure } from "../exits.ts";
 import { once } from "./once.ts";
 import { appearances, type Watching, watchSession } from "./watch.ts";
 import { workerCalls } from "./worker-calls.ts";
@@ -54,10 +54,19 @@ export async function playTurn(
   const { events } = client.beta.sessions;
   const appeared = appearances();
   const ofWorkers = workerCalls();
-  for await (const event of events.list(sessionId)) {
+  let last: StreamEvent | undefined;
+  for await (const event of events.list(sessionId, { limit: 1_000 })) {
     ofWorkers.hear(event);
     appeared.isNew(event);
+    if (event.type.startsWith("session.status_")) last = event;
   }
+  const [call] = last ? ofWorkers.others(last) : [];
+  // What is said now would wait behind it.
+  if (call !== undefined)
+    throw new Failure(
+      `the session waits for an answer to ${call}: drover chat --session ${sessionId}, or drover sessions allow`,
+      exits.waits,
+    );
   const opened = async () => {
     const message = { type: "user.message" as const, content: [{ type: "text" as const, text }] };
     await events.send(sessionId, { events: [message] }, once());

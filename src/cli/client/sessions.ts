@@ -150,6 +150,16 @@ export function sessionsCommand(): Command {
     );
   }
 
+  command("budget", "Show what a session may cost, or set it")
+    .argument("[dollars]", "the most at list prices, 2.50; or none. Only of a session that was made with one")
+    .action(
+      asking(async (client, named: string, wanted: string | undefined, form: Form) => {
+        const { setBudget, budgetLine } = await import("./budget.ts");
+        const session = await setBudget(client, await sessionId(client, named), wanted);
+        printLine(form, session, budgetLine(session));
+      }),
+    );
+
   command("archive", "End a session; its history stays").action(
     asking(async (client, named: string, form: Form) => {
       const session = await client.beta.sessions.archive(await sessionId(client, named));
@@ -231,6 +241,7 @@ function shown(session: Session): string {
       ["resources", session.resources.map(({ id, type }) => `${id} (${type})`).join(", ")],
       ["tokens", `${tokens} in, ${usage.output_tokens ?? 0} out`],
       ["list cost", cost ? dollarsOf(cost.amount) : null],
+      ["budget", session.budget && dollarsOf(session.budget.max_list_cost.amount)],
       ["worked", stats.active_seconds === undefined ? null : `${stats.active_seconds} s`],
       ["forked from", from ? `${from.session_id} at ${from.event_id ?? "its beginning"}` : null],
       ["created", when(session.created_at)],

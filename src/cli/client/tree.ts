@@ -140,13 +140,16 @@ export function eventTree(out: Terminal): { show(event: StreamEvent): void } {
 
 const linesMax = 12;
 
-const isSetup = (event: StreamEvent): event is SetupEvent => event.type.startsWith("span.environment_setup_");
+export const isSetup = (event: StreamEvent): event is SetupEvent =>
+  event.type.startsWith("span.environment_setup_");
 
 export function reasonText({
   stop_reason: reason,
 }: Extract<StreamEvent, { type: "session.status_idle" }>): string {
   if (reason.type === "requires_action") return `requires_action: answer ${reason.event_ids.join(", ")}`;
-  return reason.type === "budget_reached" ? "budget_reached: raise the session's budget" : reason.type;
+  return reason.type === "budget_reached"
+    ? "budget_reached: raise it by drover sessions budget"
+    : reason.type;
 }
 
 export function textOf(content: readonly { type: string; text?: string }[]): string {
