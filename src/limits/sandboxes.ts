@@ -33,6 +33,8 @@ export const sandboxes = {
   sandbox_idle_ms: 15 * 60_000,
   sandbox_idle_with_jobs_ms: 4 * 3_600_000,
   sandbox_start_ms_max: 10_000,
+  /** One that did not start may say why for so long after it has ended. */
+  sandbox_last_words_ms: 2_000,
   /** How long a call waits for room on a host. */
   sandbox_room_wait_ms: 60_000,
   /** Time a signalled command has to end before a harder signal, and a killed one before its sandbox goes. */

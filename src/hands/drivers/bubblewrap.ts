@@ -10,7 +10,7 @@ import { type Cgroup, findCgroups } from "./cgroups.ts";
 import { noPipedCores, pipesCores } from "./cores.ts";
 import { withDescriptorsUpTo } from "./descriptors.ts";
 import { enforcementBy } from "./enforcement.ts";
-import { duplex, firstPid, killed, makeVictim } from "./first-process.ts";
+import { duplex, firstPid, killed, lastSaid, makeVictim } from "./first-process.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "./folder-driver.ts";
 import { becomeInside, copySetpriv } from "./host-setpriv.ts";
 import { createInit, type Init, initProgram } from "./init.ts";
@@ -53,7 +53,6 @@ export interface Start {
   env: Record<string, string>;
 }
 
-const stderrBytesKept = 4_096;
 /** The sandbox's first process and those that start others, when a fork bomb has taken the rest. */
 const processesToSpare = 32;
 
@@ -180,10 +179,7 @@ async function started(made: {
   const { child, cgroup } = made;
   const [commands, answers, errors, status, block] = child.stdio.slice(0, 5).map(duplex);
   if (!commands || !answers || !errors || !status || !block) throw new Error("bwrap has too few pipes");
-  let stderr = "";
-  errors.on("data", (chunk) => {
-    stderr = (stderr + chunk).slice(-stderrBytesKept);
-  });
+  const said = lastSaid(errors);
   const init = createInit(commands, answers, pipeSets(made.folder.pipes, made.folder.user), pipesInside);
   const pid = firstPid(status);
   const ended = end(child, init, cgroup);
@@ -209,7 +205,7 @@ async function started(made: {
   }
   const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
   clearTimeout(timer);
-  if (!up) throw new Unavailable(explainFailure(stderr, child, made.bwrap));
+  if (!up) throw new Unavailable(explainFailure(await said.whole(), child, made.bwrap));
   const keepOutput = outputFiles({
     folder: made.folder.tool_results,
     inside: toolResultsInside,

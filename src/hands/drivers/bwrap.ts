@@ -67,7 +67,7 @@ function isExecutable(path: string): boolean {
 
 /** What to change so that a sandbox starts, by what bwrap said before it ended. */
 export function explainFailure(stderr: string, child: ChildProcess, bwrap: Bwrap): string {
-  const said = stderr.trim() || `it ended with ${child.exitCode ?? child.signalCode ?? "no process"}`;
+  const said = stderr || `it ended with ${child.exitCode ?? child.signalCode ?? "no process"}`;
   return `no sandbox could be started (${said})${advice(said, bwrap)}`;
 }
 

@@ -36,6 +36,25 @@ export function makeVictim(pid: number): void {
   }
 }
 
+const bytesKept = 4_096;
+
+/** The end of what is said there; once the program has ended, as soon as nothing more can come of it. */
+export function lastSaid(errors: Readable): { whole(): Promise<string> } {
+  let said = "";
+  errors.on("data", (chunk) => {
+    said = (said + chunk).slice(-bytesKept);
+  });
+  const over = new Promise<void>((resolve) => errors.once("close", resolve));
+  return {
+    async whole() {
+      // What it has begun may outlive it, and hold its stderr open.
+      const late = new Promise<void>((resolve) => setTimeout(resolve, limits.sandbox_last_words_ms).unref());
+      await Promise.race([over, late]);
+      return said.trim();
+    },
+  };
+}
+
 /** One of the pipes that a sandbox was begun with. */
 export function duplex(stream: unknown): Duplex {
   if (!(stream instanceof Duplex)) throw new Error("a sandbox was begun without its pipes");

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { limits } from "../../../limits.ts";
 import { type Namespace, type Sandbox, Unavailable } from "../../driver.ts";
 import { proxy } from "../../network/inside.ts";
+import { lastSaid } from "../first-process.ts";
 import { createInit, type Init } from "../init.ts";
 import { pipesInside, toolResultsInside } from "../isolation.ts";
 import { outputFiles } from "../output-files.ts";
@@ -14,7 +15,6 @@ import { splitFrames } from "./frames.ts";
 
 const createdShape = z.object({ Id: z.string() });
 const runningShape = z.object({ State: z.object({ Pid: z.int().positive() }) });
-const stderrBytesKept = 4_096;
 
 const noSandbox = (said: string) => `no sandbox could be started (${said})`;
 
@@ -58,14 +58,11 @@ export async function startContainer(
   const stream = await engine.attach(container);
   stream.on("error", () => {});
   const { stdout, stderr: errors } = splitFrames(stream);
-  let stderr = "";
-  errors.on("data", (chunk) => {
-    stderr = (stderr + chunk).slice(-stderrBytesKept);
-  });
+  const said = lastSaid(errors);
   const init = createInit(stream, stdout, pipes, pipesInside);
   const ended = engine.removed(container).then(() => {
     init.end();
-    stream.destroy();
+    said.whole().then(() => stream.destroy());
   });
 
   async function destroy(): Promise<void> {
@@ -85,7 +82,7 @@ export async function startContainer(
   );
   const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
   clearTimeout(timer);
-  if (!up) throw new Unavailable(noSandbox(stderr.trim() || "its first process ended"));
+  if (!up) throw new Unavailable(noSandbox((await said.whole()) || "its first process ended"));
   try {
     if (isGvisor) await seeThatItRuns(init);
     if (network) await attachNetwork(engine, container, network, init);

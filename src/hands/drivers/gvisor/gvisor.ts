@@ -9,7 +9,7 @@ import { type BwrapHere, findBwrapHere } from "../bwrap.ts";
 import { type Cgroup, type Cgroups, findCgroups } from "../cgroups.ts";
 import { noPipedCores, pipesCores } from "../cores.ts";
 import { enforcementBy } from "../enforcement.ts";
-import { duplex } from "../first-process.ts";
+import { duplex, lastSaid } from "../first-process.ts";
 import { type Begin, defaultUids, folderDriver, type UserIds } from "../folder-driver.ts";
 import { becomeInside } from "../host-setpriv.ts";
 import { createInit, initProgram } from "../init.ts";
@@ -35,8 +35,6 @@ export interface GvisorOptions {
   uids?: UserIds;
   installers?: { variables?: Readonly<Record<string, string>> };
 }
-
-const stderrBytesKept = 4_096;
 
 /**
  * Sandboxes by gVisor: a kernel of its own for each, outside which their programs make no system call. All of it, gVisor
@@ -204,10 +202,7 @@ async function started(made: {
   const { id, child, folder, cgroup, keepers, user } = made;
   const [commands, answers, errors, here, go] = child.stdio.slice(0, 5).map(duplex);
   if (!commands || !answers || !errors || !here || !go) throw new Error("runsc has too few pipes");
-  let stderr = "";
-  errors.on("data", (chunk) => {
-    stderr = (stderr + chunk).slice(-stderrBytesKept);
-  });
+  const said = lastSaid(errors);
   const pipes = pipeSets(folder.pipes, { uid: keepers.root, gid: keepers.root });
   const init = createInit(commands, answers, pipes, pipesInside);
   const ended = (async () => {
@@ -244,7 +239,7 @@ async function started(made: {
   }
   const up = await Promise.race([init.ready.then(() => true), ended.then(() => false)]);
   clearTimeout(timer);
-  if (!up) throw new Unavailable(`no sandbox could be started (${stderr.trim() || endOf(child)})`);
+  if (!up) throw new Unavailable(`no sandbox could be started (${(await said.whole()) || endOf(child)})`);
   const keepOutput = outputFiles({ folder: folder.tool_results, inside: toolResultsInside, gid: user.gid });
   return { id, ended, spawn: init.spawn, keepOutput, destroy };
 }
