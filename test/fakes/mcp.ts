@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bodyOf } from "../../src/net/testing-body.ts";
 
 /** A tool of the fake, and what it does. */
 export interface FakeTool {
@@ -112,9 +113,8 @@ export async function startFakeMcp(tools: FakeTool[], options: Options = {}): Pr
   };
 
   const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = Buffer.concat(chunks).toString();
+    const body = (await bodyOf(request))?.toString();
+    if (body === undefined) return;
     const message: Message | null = body === "" ? null : JSON.parse(body);
     fake.reached.push({
       verb: request.method ?? "",

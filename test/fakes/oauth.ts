@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bodyOf } from "../../src/net/testing-body.ts";
 import { type Waiting, waiting } from "../harness/waiting.ts";
 import { type FakeAuthorization, fakeAuthorization } from "./authorization.ts";
 
@@ -56,10 +57,10 @@ export async function startFakeOAuth(): Promise<FakeOAuth> {
   let count = 0;
   const heard = waiting();
   const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
+    const text = (await bodyOf(request))?.toString();
+    if (text === undefined) return;
     const { method = "", url: path = "", headers } = request;
-    const asked = { method, path, headers, text: Buffer.concat(chunks).toString() };
+    const asked = { method, path, headers, text };
     send(response, await answerTo(asked));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { S3Settings } from "../../src/files/s3/requests.ts";
+import { bodyOf } from "../../src/net/testing-body.ts";
 
 /**
  * A bucket behind S3's protocol, as strict as the real ones: it checks every signature and hash by itself, takes no part
@@ -49,9 +50,8 @@ export async function startFakeS3(prefix = "some/where/"): Promise<FakeS3> {
   };
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks);
+    const body = await bodyOf(request);
+    if (body === null) return;
     const { status, body: said = "", headers = {} } = answerTo(request, body);
     response.writeHead(status, { "content-length": Buffer.byteLength(said), ...headers });
     response.end(said);

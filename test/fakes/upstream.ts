@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bodyOf } from "../../src/net/testing-body.ts";
 
 /** What the fake sends for one request. */
 export interface FakeReply {
@@ -49,9 +50,8 @@ export async function startFakeUpstream<Body>(
   const waiting = new Map<number, (request: FakeRequest<Body>) => void>();
 
   const server = createServer(async (incoming, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of incoming) parts.push(part);
-    const text = Buffer.concat(parts).toString("utf8");
+    const text = (await bodyOf(incoming))?.toString("utf8");
+    if (text === undefined) return;
     const request: FakeRequest<Body> = {
       method: incoming.method ?? "",
       path: incoming.url ?? "",

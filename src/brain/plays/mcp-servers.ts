@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { type RequestInit, Response } from "undici";
 import { createGuard, type Guard } from "../../net/guard.ts";
+import { bodyOf } from "../../net/testing-body.ts";
 import type { AgentFacts } from "../session.ts";
 import { testAgent } from "../testing.ts";
 import type { McpServerName, PlannedMcp, PlannedTake } from "./plan.ts";
@@ -112,8 +113,8 @@ export async function startMcpServers(
   }
 
   const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
+    const body = (await bodyOf(request))?.toString();
+    if (body === undefined) return;
     const name = request.url?.slice(1) as McpServerName;
     const about = sent.get(String(request.headers["x-play"]));
     if (!about) return response.destroy();

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { createGuard } from "../../net/guard.ts";
+import { bodyOf } from "../../net/testing-body.ts";
 import type { McpBearers } from "../../vault/secrets.ts";
 import { createMcp } from "./mcp.ts";
 
@@ -33,8 +34,8 @@ async function startServer(answer: Answer) {
   const server = createServer(async (request, response) => {
     open.add(response);
     response.on("close", () => open.delete(response));
-    let body = "";
-    for await (const chunk of request) body += chunk;
+    const body = (await bodyOf(request))?.toString();
+    if (body === undefined) return;
     const message = body === "" ? {} : JSON.parse(body);
     asked.push(message.method ?? request.method);
     if (request.method === "DELETE") return response.end();
