@@ -177,7 +177,7 @@ test("the process after one that was killed keeps what that one did not come to,
 });
 
 test("a host that ends keeps what is left to keep", async () => {
-  const a = host("a", { after_ms: 1_000_000 });
+  const a = host("a", { after_ms: 1_000_000, closing_ms: 10 * 60_000 });
   await a.openSandbox();
   a.call("c1", () => writeFileSync(join(a.workspace, "file"), "text"));
   await a.checkpoints.close();
@@ -232,7 +232,7 @@ test("a workspace that may be in a storage that is away is not begun anew", asyn
 });
 
 test("what is removed is not being kept any more, and what its calls had to say is not said of the next", async () => {
-  const a = host("a");
+  const a = host("a", { stop_ms: safely_ms });
   await a.openSandbox();
   fillWith(a.workspace, 1_000);
   const old = a.checkpoints.began(sandbox_id, session_id);
@@ -268,6 +268,9 @@ test("what is removed has no checkpoint any more, nor gets another one", async (
 });
 
 /** What the storage is being given, by the names of the batches. */
+/** What is ended before it has come to a safe place leaves files behind. */
+const safely_ms = 10 * 60_000;
+
 function beingMade(): string[] {
   const incoming = join(storage, "incoming");
   // Those without a dash are single documents.
@@ -299,7 +302,7 @@ test("a workspace does not rest while one of its calls goes on", async () => {
 });
 
 test("a call that begins ends the checkpoint that is being made", async () => {
-  const a = host("a");
+  const a = host("a", { stop_ms: safely_ms });
   await a.openSandbox();
   fillWith(a.workspace, 1_000);
   a.call("c1", () => {});

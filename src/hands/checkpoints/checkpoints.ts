@@ -45,6 +45,7 @@ export interface CheckpointsOptions
   /** Where they lie for all hosts. */
   storage: string;
   restore_ms?: number;
+  stop_ms?: number;
   /** Hears once that they cannot be kept, and once that they can again. */
   onTrouble?(error: Error): void;
   onRecovered?(): void;
@@ -61,6 +62,7 @@ export function createCheckpoints(options: CheckpointsOptions): Checkpoints {
       if (known === null) notes.storageIs(storage, id);
       known = id;
     },
+    stop_ms: options.stop_ms,
   };
   const worker = createWorker(workerOptions);
   /** Of their own, so that a call that waits for its workspace waits for no workspace to be kept, and for few others. */

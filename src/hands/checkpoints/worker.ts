@@ -26,11 +26,17 @@ export interface WorkerOptions {
   storage(): StorageFolder;
   /** Which storage it was. */
   onStorage(id: string): void;
+  /** How long it has to come to a safe place when it is told to stop. */
+  stop_ms?: number;
 }
 
 const program = join(import.meta.dirname, "worker-process.ts");
 
-export function createWorker({ storage, onStorage }: WorkerOptions): Worker {
+export function createWorker({
+  storage,
+  onStorage,
+  stop_ms = limits.checkpoint_stop_ms_max,
+}: WorkerOptions): Worker {
   let child: ChildProcess | null = null;
   let idle: NodeJS.Timeout | undefined;
   let turn: Promise<unknown> = Promise.resolve();
@@ -83,7 +89,7 @@ export function createWorker({ storage, onStorage }: WorkerOptions): Worker {
       timer = setTimeout(() => {
         answered.resolve({ type: "stopped" });
         end();
-      }, limits.checkpoint_stop_ms_max);
+      }, stop_ms);
     };
     asked.once("message", answered.resolve);
     asked.once("exit", onExit);

@@ -40,7 +40,8 @@ const readable = [
   ),
 ];
 
-export function createReader(): Reader {
+/** `reading_ms`: what one page may take. */
+export function createReader({ reading_ms = limits.web_reading_ms }: { reading_ms?: number } = {}): Reader {
   const turns = createTurns(limits.web_readers_max);
   const living = new Set<Process>();
   const idle: Process[] = [];
@@ -103,7 +104,7 @@ export function createReader(): Reader {
     };
     const onAbort = () => giveUp("it was interrupted");
     const onExit = () => giveUp("it is too large or too complex");
-    const timer = setTimeout(() => giveUp("it takes too long to read"), limits.web_reading_ms);
+    const timer = setTimeout(() => giveUp("it takes too long to read"), reading_ms);
     child.once("message", done.resolve);
     child.once("exit", onExit);
     signal.addEventListener("abort", onAbort, { once: true });
