@@ -8,6 +8,7 @@ import { createSeal } from "../src/vault/seal.ts";
 import { credentialPlace } from "../src/vault/secrets.ts";
 import { startCommand } from "./harness/command.ts";
 import { freePort } from "./harness/free-port.ts";
+import { patience } from "./harness/patience.ts";
 import { type Processes, type Serve, startProcesses } from "./harness/processes.ts";
 
 /** A master key is replaced as docs/SECURITY.md says, under servers that write all the while. */
@@ -67,6 +68,35 @@ const auth = (n: number, secret_value: string) => ({
   secret_value,
   networking: { type: "unrestricted" as const },
 });
+
+/** Holds who rewraps the last secret, when those before it are done. */
+async function gateAtLast() {
+  const holder = await processes.db.connect();
+  const { rows } = await holder.query("select id from credential order by id desc limit 1");
+  await holder.query("select pg_advisory_lock(4711)");
+  await holder.query(`
+    create or replace function wait_at_gate() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock_shared(4711); return new; end $$;
+    create trigger gate before update on credential for each row
+      when (new.id = '${rows[0].id}' and split_part(new.secret, ':', 2) <> split_part(old.secret, ':', 2))
+      execute function wait_at_gate()`);
+  return {
+    /** Resolves with the connection that stands at it. */
+    async reached(): Promise<number> {
+      const asked = `select pid from pg_locks where locktype = 'advisory' and objid = 4711 and not granted
+        and database = (select oid from pg_database where datname = current_database())`;
+      const [waiting] = (await holder.query(asked)).rows;
+      assert.ok(waiting, "nobody stands at the gate");
+      return waiting.pid;
+    },
+    /** What stood there writes nothing more. */
+    async remove(connection: number) {
+      await holder.query("select pg_terminate_backend($1, 60000)", [connection]);
+      await holder.query("drop trigger gate on credential");
+      await holder.end();
+    },
+  };
+}
 
 /** The secret of each, until it is told to stop; then nothing is under way any more. */
 function writing(): { stop(): Promise<number> } {
@@ -148,14 +178,15 @@ describe("drover keys rotate", { concurrency: false }, () => {
     serve = await start();
     const writer = writing();
     for (let kills = 0; kills < 2; kills += 1) {
+      const gate = await gateAtLast();
       const command = begin({ DROVER_MASTER_KEY: `${fresh},${old}` });
-      const begun = async () => {
-        const now = await versions();
-        return now.includes(version) || command.child.exitCode !== null;
-      };
-      while (!(await begun()));
+      const waits = patience(60_000, async () => command.said());
+      const connection = await waits.until("the command to come to the last secret", gate.reached);
+      waits.end();
       command.child.kill("SIGKILL");
       await command.ended;
+      await gate.remove(connection);
+      assert.deepEqual((await versions()).toSorted(), [oldVersion, version].toSorted());
     }
     await writer.stop();
     const { code } = await rotate([fresh, old]);
