@@ -71,6 +71,26 @@ describe("what went wrong in any session", () => {
     assert.equal((await list()).data[0]?.session_title, null);
   });
 
+  test("is a turn that the model has refused, too, with what it says of that", async () => {
+    const refused = await rested("refuse cyber No \u0000 way.");
+    for (const ended_turn of [true, false])
+      for (const { client } of [api, second]) {
+        const found = (await list({ ended_turn }, client)).data.filter(
+          ({ session_id }) => session_id === refused,
+        );
+        assert.deepEqual(
+          found.map(({ outcome, event }) => [
+            outcome,
+            event.type === "session.status_idle" && event.stop_details,
+          ]),
+          [["ended_turn", { type: "refusal", category: "cyber", explanation: "No \u0000 way." }]],
+        );
+      }
+    // Whoever speaks of one has not refused.
+    const said = await rested('say {"stop_reason":{"type":"refusal"}}');
+    assert.deepEqual(await outcomes(said), []);
+  });
+
   test("that is tried again is told apart: not yet, got over, or given up", async () => {
     const over = await rested("fail overloaded\nsay better");
     assert.deepEqual(await outcomes(over), ["recovered"]);
@@ -169,7 +189,8 @@ describe("what went wrong in any session", () => {
       const rows = await api.db.query<{ "QUERY PLAN": string }>(
         {
           name: `test_plan_${name}`,
-          text: `explain select id from event where workspace_id = 'w' and type = 'session.error' ${ended}
+          text: `explain select id from event where workspace_id = 'w' and audience = 'session'
+            and (type = 'session.error' ${ended} or type = 'session.status_idle' and is_refused(body))
             order by created_at desc, session_id desc, seq desc limit 2`,
         },
         [],

@@ -78,6 +78,7 @@ describe("the console's first page", { skip: noBrowser }, () => {
       const facts = await prepare(api.client);
       for (const [title, text] of [
         ["It is broken", "fail billing"],
+        ["It would not", "refuse cyber That is no work for me."],
         ["It is well again", "fail overloaded\nsay well"],
       ] as const) {
         const { id } = await titled(title, facts);
@@ -88,13 +89,15 @@ describe("the console's first page", { skip: noBrowser }, () => {
       }
       const { page, troubles } = await look(browser, api.url, "");
       const failed = part(page, "What failed");
-      await failed.getByText("ended the turn").waitFor();
+      await failed.getByText("ended the turn").first().waitFor();
+      await failed.getByText("refusal (cyber)").waitFor();
+      await failed.getByText("That is no work for me.").waitFor();
       assert.equal(await failed.getByText("It is well again").count(), 0);
       await failed.getByLabel("also what was tried again").check();
       await failed.getByText("got over").waitFor();
       assert.match(page.url(), /errors=all/);
       const titles = await failed.getByRole("listitem").getByRole("link").allTextContents();
-      assert.deepEqual(titles, ["It is well again", "It is broken"]);
+      assert.deepEqual(titles, ["It is well again", "It would not", "It is broken"]);
       await failed.getByRole("link", { name: "It is broken" }).click();
       const chosen = page.getByRole("region", { name: "The chosen event" });
       await chosen.getByText("billing_error").waitFor();

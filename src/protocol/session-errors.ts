@@ -5,8 +5,8 @@ import { pageQuery, queryBoolean, timestamp } from "./page.ts";
 import { sessionStatus } from "./sessions.ts";
 
 /**
- * What went wrong in the sessions of a workspace: their `session.error` events, and what has come of each. Beyond the
- * official API.
+ * What went wrong in the sessions of a workspace: their `session.error` events, and what has come of each; and the turns that
+ * a model has refused. Beyond the official API.
  */
 
 /**
@@ -23,7 +23,7 @@ export const sessionErrorItem = z.object({
   /** What it does now. */
   session_status: sessionStatus,
   agent: z.object({ id: z.string(), name: z.string() }),
-  /** A `session.error`, as the session's log has it. */
+  /** As the session's log has it: a `session.error`, or a `session.status_idle` whose `stop_reason` is a refusal. */
   event: sessionEvent,
   outcome: errorOutcome,
 });

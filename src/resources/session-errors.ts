@@ -21,8 +21,9 @@ with found as materialized (
   from event e cross join lateral (
     select * from session where id = e.session_id and ($5 or archived_at is null)
       and (forked_from is null or e.created_at >= created_at)) s
-  where e.workspace_id = $1 and e.type = 'session.error' and e.audience = 'session'
-    ${endedTurn ? "and not is_retried(e.body)" : ""}
+  where e.workspace_id = $1 and e.audience = 'session'
+    and (e.type = 'session.error' ${endedTurn ? "and not is_retried(e.body)" : ""}
+      or e.type = 'session.status_idle' and is_refused(e.body))
     and ($2::timestamptz is null or (e.created_at, e.session_id, e.seq) < ($2, $3, $4::bigint))
   order by e.created_at desc, e.session_id desc, e.seq desc limit $6
 )

@@ -264,6 +264,11 @@ create function is_retried(body json) returns boolean language sql immutable as 
   select body::text like '%"retry_status":{"type":"retrying"}%'
 $$;
 
+-- Whether a session.status_idle says that the model has refused.
+create function is_refused(body json) returns boolean language sql immutable as $$
+  select body::text like '%"stop_reason":{"type":"refusal"}%'
+$$;
+
 -- body is json, not jsonb: it comes back byte for byte, and takes NUL and lone surrogates.
 create table event (
   workspace_id text not null,
@@ -282,9 +287,10 @@ create table event (
   primary key (session_id, seq)
 );
 create unique index event_promoted on event (session_id, of_seq) where of_seq is not null;
-create index event_error on event (workspace_id, created_at desc, session_id desc, seq desc) where type = 'session.error';
+create index event_error on event (workspace_id, created_at desc, session_id desc, seq desc)
+  where type = 'session.error' or type = 'session.status_idle' and is_refused(body);
 create index event_error_ended on event (workspace_id, created_at desc, session_id desc, seq desc)
-  where type = 'session.error' and not is_retried(body);
+  where type = 'session.error' and not is_retried(body) or type = 'session.status_idle' and is_refused(body);
 
 -- A brain process. It lives as long as it holds the advisory lock of its id and beats.
 create table process (

@@ -70,7 +70,8 @@ export function Failed() {
 }
 
 function Failure({ item: { session_id, session_title, agent, event, outcome } }: { item: SessionErrorItem }) {
-  if (event.type !== "session.error") return null;
+  const why = whyOf(event);
+  if (!why) return null;
   const [words, color] = outcomes[outcome];
   return (
     <li className="px-3 py-2">
@@ -83,14 +84,29 @@ function Failure({ item: { session_id, session_title, agent, event, outcome } }:
         >
           {visible(session_title || agent.name)}
         </Link>
-        <Ago at={event.processed_at} className="whitespace-nowrap text-muted" />
+        <Ago at={why.at} className="whitespace-nowrap text-muted" />
       </div>
       <div className="flex flex-wrap gap-x-2 text-muted">
         {session_title && <span className="truncate">{visible(agent.name)}</span>}
-        <span>{event.error.type.replace(/_error$/, "").replaceAll("_", " ")}</span>
+        <span>{why.type.replaceAll("_", " ")}</span>
         <span className={cx(color, "whitespace-nowrap")}>{words}</span>
       </div>
-      <p className="mt-0.5 line-clamp-3 break-words">{visible(event.error.message)}</p>
+      <p className="mt-0.5 line-clamp-3 break-words">{visible(why.message)}</p>
     </li>
   );
+}
+
+/** An error says so itself; a model that refuses may. */
+function whyOf(event: SessionErrorItem["event"]): { type: string; message: string; at: string } | null {
+  if (event.type === "session.error") {
+    const { type, message } = event.error;
+    return { type: type.replace(/_error$/, ""), message, at: event.processed_at };
+  }
+  if (event.type !== "session.status_idle") return null;
+  const { category = null, explanation = null } = event.stop_details ?? {};
+  return {
+    type: category ? `refusal (${category})` : "refusal",
+    message: explanation ?? "The model has refused to go on, and does not say why.",
+    at: event.processed_at,
+  };
 }
