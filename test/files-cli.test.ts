@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { droverOf } from "./harness/drover.ts";
@@ -38,6 +38,31 @@ test("files are uploaded, listed, shown and deleted, and those of sessions saved
   assert.equal(await drover.done(["files", "download", made.id, "-o", "-"]), "1\n");
   await drover.done(["files", "delete", id]);
   assert.equal((await drover(["files", "show", id])).code, 3);
+});
+
+const tellMemory = 'process.on("exit", () => console.error(process.resourceUsage().maxRSS))';
+
+test("nothing is uploaded where one of the files is none, and large ones are not held in memory", async () => {
+  writeFileSync(at("one.txt"), "1");
+  mkdirSync(at("many"));
+  for (const [path, err] of [
+    ["nowhere", "nowhere is not there\n"],
+    ["many", "many is a folder: name its files\n"],
+  ] as const) {
+    const ended = await drover(["files", "upload", "one.txt", path]);
+    assert.deepEqual([ended.code, ended.out, ended.err], [2, "", err]);
+  }
+  writeFileSync(at("empty"), "");
+  assert.equal((await drover.json(["files", "upload", "empty", "--json"])).size_bytes, 0);
+  truncateSync(at("empty"), 300 << 20);
+  const month = ["--expires-in", String(30 * 86_400)];
+  const { code, out, err } = await drover(["files", "upload", "empty", "--json", ...month], {
+    env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(tellMemory)}` },
+  });
+  assert.equal(code, 0, err);
+  assert.ok(Number(err) * 1_024 < 1_000 << 20, `${err} KiB`);
+  const { expires_at, created_at } = JSON.parse(out);
+  assert.equal(Math.round((Date.parse(expires_at) - Date.parse(created_at)) / 86_400_000), 30);
 });
 
 test("a folder is pushed as a skill, then as its next version", async () => {

@@ -67,15 +67,20 @@ export function explainAt(url: string, error: unknown): string {
     return error.apiMessage
       ? visibleLine(error.apiMessage)
       : `The server at ${at} answers with status ${error.status}, and not as the API does.`;
+  if (isCutOff(error)) return `The server at ${at} broke off its answer.`;
+  if ((error as NodeJS.ErrnoException).code === "ENOSPC") return "There is no room left on the disk.";
   return visibleLine(explain(error));
 }
+
+/** So fetch says that a body has ended before it was over. */
+const isCutOff = (error: unknown) => error instanceof TypeError && error.message === "terminated";
 
 const isRedirect = ({ status = 0 }: { status?: number | undefined }) => status >= 300 && status < 400;
 
 /** What a process ends with that has failed so. */
 export function exitOf(error: unknown): Exit {
   if (error instanceof Failure) return error.exit;
-  if (error instanceof Anthropic.APIConnectionError) return exits.unreachable;
+  if (error instanceof Anthropic.APIConnectionError || isCutOff(error)) return exits.unreachable;
   if (error instanceof Anthropic.NotFoundError) return exits.not_found;
   if (error instanceof Anthropic.AuthenticationError || error instanceof Anthropic.PermissionDeniedError)
     return exits.refused;

@@ -1,15 +1,15 @@
-import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { FileMetadata } from "../../protocol/files.ts";
 import { exits, Failure } from "../exits.ts";
 import { type Form, printDrawn, printLine } from "../print.ts";
 import { jsonText, visibleLine } from "../terminal.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
 import { uploading } from "./connection.ts";
-import { howMany, type ListOptions, pageSize, printList, withList } from "./listed.ts";
+import { type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { pathIn } from "./outputs.ts";
 import { placeBeneath, saveFile } from "./saving.ts";
+import { contentOf, requireFile } from "./sending.ts";
 import { sessionId } from "./sessions.ts";
 import { ago, bytes, record, when } from "./table.ts";
 
@@ -59,13 +59,14 @@ export function filesCommand(): Command {
     "print each as a line of JSON",
   )
     .argument("<path...>", "files of this machine")
-    .option("--expires-in <seconds>", "when their content goes", howMany)
+    .option("--expires-in <seconds>", "when their content goes", seconds)
     .action(
       asking(async (client, paths: string[], { expiresIn, json }: { expiresIn?: number } & Form) => {
+        for (const path of paths) requireFile(path);
         for (const path of paths) {
           const file = await client.files.upload(
             {
-              file: createReadStream(path),
+              file: await contentOf(path),
               ...(expiresIn !== undefined && { expires_in_seconds: expiresIn }),
             },
             uploading,
@@ -134,3 +135,9 @@ const shown = (file: FileMetadata) =>
     ],
     process.stdout,
   );
+
+function seconds(text: string): number {
+  const n = Number(text);
+  if (/^\d{1,9}$/.test(text) && n >= 1) return n;
+  throw new InvalidArgumentError("It must be a whole number of seconds.");
+}

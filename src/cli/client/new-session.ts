@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename } from "node:path";
 import type Anthropic from "@anthropic-ai/sdk";
 import type {
@@ -10,6 +10,7 @@ import { agentId } from "./agents.ts";
 import { uploading } from "./connection.ts";
 import { environmentId } from "./environments.ts";
 import { once } from "./once.ts";
+import { contentOf } from "./sending.ts";
 import { findOrCreateAgent, findOrCreateEnvironment } from "./session.ts";
 import { vaultId } from "./vaults.ts";
 
@@ -71,7 +72,7 @@ export function requireFiles(paths: readonly string[]): void {
 export async function uploaded(client: Anthropic, paths: readonly string[]): Promise<FileResource[]> {
   const resources: FileResource[] = [];
   for (const path of paths) {
-    const { id } = await client.files.upload({ file: createReadStream(path) }, uploading);
+    const { id } = await client.files.upload({ file: await contentOf(path) }, uploading);
     resources.push({ type: "file", file_id: id, mount_path: basename(path) });
   }
   return resources;
