@@ -153,6 +153,13 @@ test("a secret that is asked for is not shown, and the terminal is left as it wa
   assert.equal(await given.ended, 0);
   assert.doesNotMatch(given.said(), /hush/);
   given.isAsItWas();
+  const pasted = onTerminal(set, drover);
+  await pasted.shows(/not shown\): /);
+  pasted.type("-----BEGIN HUSH-----\rhush\r-----END HUSH-----");
+  await pasted.shows(/STRIPE_KEY: must be a single line/);
+  assert.equal(await pasted.ended, 2);
+  assert.doesNotMatch(pasted.said(), /hush/i);
+  pasted.isAsItWas();
   const left = onTerminal(set, drover);
   await left.shows(/not shown\): /);
   left.type("hush\u0003");

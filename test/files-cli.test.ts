@@ -79,6 +79,11 @@ test("a folder is pushed as a skill, then as its next version", async () => {
     new RegExp(`\n${id} +Greetings +custom +${second.version_id} `),
   );
   assert.equal((await drover.json(["skills", "versions", "Greetings", "--json"])).length, 2);
+  writeFileSync(at("greet/large"), "");
+  truncateSync(at("greet/large"), 31 << 20);
+  const large = await drover(["skills", "push", "greet"]);
+  assert.equal(large.code, 2);
+  assert.match(large.err, /greet holds more than a skill may: 1000 files, and 30 MB\n$/);
   const none = await drover(["skills", "push", "."]);
   assert.deepEqual([none.code, none.err], [2, ". has no SKILL.md\n"]);
   await drover.done(["skills", "delete", "Greetings"]);
@@ -103,4 +108,36 @@ test("a secret comes from standard input, and is never shown", async () => {
     input: "t0ken",
   });
   assert.match(token, / is in /);
+});
+
+test("a secret that was given as an argument all the same is not repeated", async () => {
+  const vault = (await drover.done(["vaults", "create", "Carol"])).trim();
+  for (const args of [
+    ["vaults", "set", vault, "KEY", "sk_live_1"],
+    ["vaults", "set", vault, "KEY=sk_live_1", "--any-host"],
+    ["vaults", "set", vault, "sk_live_1-2"],
+    ["profiles", "set", "work", "sk_live_1", "--base-url", api.url],
+  ]) {
+    const { code, out, err } = await drover(args, { input: "secret" });
+    assert.deepEqual([code, out], [2, ""]);
+    assert.match(err, /secret .*is asked for.*\n$/i);
+    assert.doesNotMatch(err, /sk_live/);
+  }
+  assert.match((await drover(["vaults", "show", vault])).out, /it holds no credential/);
+});
+
+test("a secret is a line, and no endless input", async () => {
+  const vault = (await drover.done(["vaults", "create", "Dora"])).trim();
+  const set = ["vaults", "set", vault, "KEY", "--any-host"];
+  const wrong: [input: string, err: RegExp][] = [
+    ["one\ntwo\n", /^KEY: must be a single line\n$/],
+    ["\r\n", /^KEY: nothing was given\n$/],
+    ["x".repeat(1 << 20), /^KEY: is too long for a secret\n$/],
+  ];
+  for (const [input, err] of wrong) {
+    const ended = await drover(set, { input });
+    assert.deepEqual([ended.code, ended.out], [2, ""]);
+    assert.match(ended.err, err);
+  }
+  assert.match(await drover.done(set, { input: "one\r\n" }), / is in /);
 });

@@ -66,8 +66,23 @@ test("what cannot be meant is a wrong use", async () => {
     ["--by", "day,hour"],
     ["--since", "yesterday"],
     ["--since", "2026-13-01"],
+    ["--since", "2026-02-31"],
+    ["--since", "2026-02-31T08:00Z"],
     ["--since", "2026-01-02", "--until", "2026-01-01"],
     ["--csv", "--json"],
   ])
     assert.equal((await drover(["usage", ...wrong])).code, 2, wrong.join(" "));
+});
+
+test("a time without a zone is of UTC, wherever somebody is", async () => {
+  for (const [since, zone] of [
+    ["2026-01-31T08:30", "America/New_York"],
+    ["2026-01-31T08:30Z", "Asia/Tokyo"],
+    ["2026-01-31T10:30+02:00", "Asia/Tokyo"],
+    ["2026-01-31T10:30+0200", "UTC"],
+  ] as const) {
+    const times = ["--since", since, "--until", "2026-01-31T09:00", "--by", "hour", "--json"];
+    const [first] = await drover.json(["usage", ...times], { env: { TZ: zone } });
+    assert.equal(first.starting_at, "2026-01-31T08:00:00Z", since);
+  }
 });

@@ -15,7 +15,7 @@ export async function idOf(
 ): Promise<string> {
   if (new RegExp(`^${prefix}_\\w+$`).test(text)) return text;
   const found: string[] = [];
-  for await (const { id, name } of all()) if (name === text) found.push(id);
+  for await (const { id, name } of all()) if (name === text || id === text) found.push(id);
   const [only, another] = found;
   if (only === undefined)
     throw new Failure(

@@ -11,7 +11,7 @@ import {
   readProfiles,
   writeProfiles,
 } from "./profile-file.ts";
-import { readSecret } from "./secret.ts";
+import { readSecret, refuseSecrets } from "./secret.ts";
 import { table } from "./table.ts";
 
 export function profilesCommand(): Command {
@@ -27,6 +27,8 @@ export function profilesCommand(): Command {
   profiles
     .command("set")
     .description("Make a profile or change it. The key is asked for, or read from standard input")
+    .allowExcessArguments()
+    .hook("preAction", refuseSecrets)
     .argument("<name>", "what it is called", name)
     .addOption(new Option("--base-url <url>", "the server's address").argParser(serverUrl))
     .option("--no-key", "keep no key: DROVER_API_KEY has it, or the server on this machine")

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
-import { text } from "node:stream/consumers";
+import type { Command } from "commander";
 import { exits, Failure } from "../exits.ts";
 import { visibleLine } from "../terminal.ts";
 
@@ -8,10 +8,30 @@ import { visibleLine } from "../terminal.ts";
 export async function readSecret(what: string): Promise<string> {
   const secret = process.stdin.isTTY
     ? await prompted(what)
-    : (await text(process.stdin)).replace(/\r?\n$/, "");
+    : (await shortText(what, process.stdin)).replace(/\r?\n$/, "");
   if (secret === "") throw new Failure(`${what}: nothing was given`, exits.usage);
   if (/[\r\n]/.test(secret)) throw new Failure(`${what}: must be a single line`, exits.usage);
   return secret;
+}
+
+/** More than any secret has. */
+const chars_max = 64 << 10;
+
+async function shortText(what: string, input: NodeJS.ReadStream): Promise<string> {
+  let text = "";
+  for await (const chunk of input.setEncoding("utf8")) {
+    text += chunk;
+    if (text.length > chars_max) throw new Failure(`${what}: is too long for a secret`, exits.usage);
+  }
+  return text;
+}
+
+/** Somebody who gives the secret as one more argument is told so, and it is not repeated where logs have it. */
+export function refuseSecrets(command: Command): void {
+  if (command.args.length > command.registeredArguments.length)
+    command.error(
+      "error: too many arguments. A secret is none: it is asked for, or read from standard input",
+    );
 }
 
 function prompted(what: string): Promise<string> {
@@ -25,9 +45,14 @@ function prompted(what: string): Promise<string> {
       lines.close();
       process.stderr.write("\n");
     };
-    lines.once("line", (line) => {
-      resolve(line);
-      end();
+    const given: string[] = [];
+    lines.on("line", (line) => {
+      // What is pasted comes at once: its first line alone would be a part of the secret, and the rest a shell's.
+      if (given.push(line) === 1)
+        setImmediate(() => {
+          resolve([...given, ...(lines.line === "" ? [] : [lines.line])].join("\n"));
+          end();
+        });
     });
     lines.once("SIGINT", () => {
       reject(new Failure("nothing was changed", exits.interrupted));

@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { buffer } from "node:stream/consumers";
 import Anthropic, { toFile } from "@anthropic-ai/sdk";
 import { ZipFile } from "yazl";
+import { limits } from "../../limits.ts";
 import { frontMatterOf } from "../../skills/front-matter.ts";
 import { exits, Failure } from "../exits.ts";
 import { uploading } from "./connection.ts";
@@ -49,14 +50,24 @@ async function withSlug(client: Anthropic, slug: string): Promise<string | null>
 /** Which files may be run is kept, as a form would not. */
 async function zipped(root: string): Promise<Buffer> {
   const zip = new ZipFile();
+  let files = 0;
+  let bytes = 0;
   const add = (folder: string, within: string) => {
     for (const name of readdirSync(folder).sort()) {
       if (leftOut.has(name)) continue;
       const path = join(folder, name);
       const found = lstatSync(path);
       if (found.isDirectory()) add(path, `${within}/${name}`);
-      else if (found.isFile()) zip.addBuffer(readFileSync(path), `${within}/${name}`, { mode: found.mode });
-      else throw new Failure(`${path} is neither a file nor a folder: a skill has no links`);
+      else if (found.isFile()) {
+        files += 1;
+        bytes += found.size;
+        if (files > limits.skill_files_max || bytes > limits.skill_bytes_max)
+          throw new Failure(
+            `${root} holds more than a skill may: ${limits.skill_files_max} files, and ${limits.skill_bytes_max >> 20} MB`,
+            exits.usage,
+          );
+        zip.addBuffer(readFileSync(path), `${within}/${name}`, { mode: found.mode });
+      } else throw new Failure(`${path} is neither a file nor a folder: a skill has no links`);
     }
   };
   add(root, basename(root));

@@ -53,8 +53,14 @@ function groupingsIn(text: string): Grouping[] {
 /** As somebody writes it; what a distance means is known when the width of the buckets is. */
 function time(text: string): string {
   if (/^[1-9]\d{0,3}[hdw]$/.test(text)) return text;
-  if (/^\d{4}-\d\d-\d\d(T.*)?$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  const [day] = /^\d{4}-\d\d-\d\d(?=T|$)/.exec(text) ?? [];
+  const inUtc = /T.*(Z|[+-]\d\d:?\d\d)$/.test(text) || text === day ? text : `${text}Z`;
+  // Of a day that its month does not have another one would be made.
+  if (day && isDay(day) && !Number.isNaN(Date.parse(inUtc))) return inUtc;
   throw new InvalidArgumentError(
     "It must be a day like 2026-01-31, a time like 2026-01-31T08:00Z, or 30d, 24h, 8w.",
   );
 }
+
+const isDay = (day: string): boolean =>
+  !Number.isNaN(Date.parse(day)) && new Date(day).toISOString().startsWith(day);

@@ -24,6 +24,11 @@ export async function setSecret(
   what: string,
   options: SetOptions,
 ): Promise<{ credential: Credential; is_new: boolean }> {
+  if (!/^https?:/i.test(what) && !/^[A-Za-z_]\w*$/.test(what))
+    throw new Failure(
+      "what a secret is for is the name of a variable, of letters, digits and _, or an http or https URL: the secret itself is asked for",
+      exits.usage,
+    );
   const wanted: For = what.includes("://")
     ? { type: "static_bearer", mcp_server_url: serverUrl(what) }
     : { type: "environment_variable", secret_name: what };

@@ -11,6 +11,7 @@ import type { AuthorizeOptions } from "./authorize.ts";
 import { type ListOptions, pageSize, printList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
 import { once } from "./once.ts";
+import { refuseSecrets } from "./secret.ts";
 import type { At } from "./server.ts";
 import { ago, type Cell, record, table, when } from "./table.ts";
 import type { SetOptions } from "./vaults-set.ts";
@@ -65,7 +66,9 @@ export function vaultsCommand(): Command {
         .command("set")
         .description(
           "Put a secret into a vault, in place of the one for the same thing. It is asked for, or read from standard input",
-        ),
+        )
+        .allowExcessArguments()
+        .hook("preAction", refuseSecrets),
     ),
   )
     .argument("<vault>", "its id or name")
