@@ -11,7 +11,13 @@ const png = (width: number, height: number): Uint8Array => {
   return bytes;
 };
 const jpeg = Buffer.from("ffd8ffe000104a46494600010100000100010000ffc0000b080258032001012200", "hex");
-const gif = Buffer.from("4749463839612003580200", "hex");
+/** Of a screen of this size, with an extension and one frame. */
+const gifOf = (screen: string, frame: string) =>
+  Buffer.from(
+    `474946383961${screen}800000000000ffffff21f9040000000000 2c00000000${frame}00`.replaceAll(" ", ""),
+    "hex",
+  );
+const gif = gifOf("20035802", "20035802");
 const webp = Buffer.concat([
   Buffer.from("RIFF\0\0\0\0WEBPVP8X", "latin1"),
   Buffer.from("0a00000000000000 1f0300 570200".replaceAll(" ", ""), "hex"),
@@ -31,6 +37,10 @@ test("what would take too much memory, or does not say what it would, is not sho
     png(10, 10).subarray(0, 18),
     Buffer.from("<svg xmlns='http://www.w3.org/2000/svg'/>"),
     jpeg.subarray(0, 21),
+    // Browsers take the larger one of the screen and its frame, and pass over a marker that has no length.
+    gifOf("01000100", "30753075"),
+    gif.subarray(0, 13),
+    Buffer.concat([Buffer.from("ffd8ff01", "hex"), jpeg.subarray(2)]),
     new Uint8Array(),
   ])
     assert.equal(mayShow(bytes), false);

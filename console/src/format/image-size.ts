@@ -6,13 +6,30 @@ export function imageSize(bytes: Uint8Array): { width: number; height: number } 
   try {
     if (begins(1, "PNG\r\n") && begins(12, "IHDR"))
       return { width: view.getUint32(16), height: view.getUint32(20) };
-    if (begins(0, "GIF8")) return { width: view.getUint16(6, true), height: view.getUint16(8, true) };
+    if (begins(0, "GIF8")) return gifSize(view);
     if (begins(0, "RIFF") && begins(8, "WEBP")) return webpSize(view, begins);
     return bytes[0] === 0xff && bytes[1] === 0xd8 ? jpegSize(view) : null;
   } catch {
     // It is cut short.
     return null;
   }
+}
+
+/** A frame may be larger than the screen that it is for, and browsers take the larger one. */
+function gifSize(view: DataView) {
+  const screen = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
+  const tableBytes = (flags: number) => (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0);
+  let at = 13 + tableBytes(view.getUint8(10));
+  while (view.getUint8(at) === 0x21) {
+    at += 2;
+    for (let length = view.getUint8(at); length > 0; length = view.getUint8(at)) at += 1 + length;
+    at += 1;
+  }
+  if (view.getUint8(at) !== 0x2c) return null;
+  return {
+    width: Math.max(screen.width, view.getUint16(at + 1, true) + view.getUint16(at + 5, true)),
+    height: Math.max(screen.height, view.getUint16(at + 3, true) + view.getUint16(at + 7, true)),
+  };
 }
 
 function webpSize(view: DataView, begins: (at: number, text: string) => boolean) {
@@ -31,6 +48,8 @@ function jpegSize(view: DataView) {
     if (view.getUint8(at) !== 0xff) return null;
     const marker = view.getUint8(at + 1);
     if (marker === 0xff) at += 1;
+    // Those have no length, and none of them stands before a frame: who reads on from here reads something else than browsers.
+    else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd9)) return null;
     else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker))
       return { width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
     else at += 2 + view.getUint16(at + 2);

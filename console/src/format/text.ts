@@ -24,6 +24,19 @@ const escapes =
 /** What a program has written for a terminal, without its colours, and each line that was written over by itself. */
 export const fromTerminal = (text: string): string => text.replace(escapes, "").replace(/\r+\n?/g, "\n");
 
+/** Of bytes whose end may be cut off, in UTF-8, or in UTF-16 where they begin by saying so; null where they are none. */
+export function textOf(bytes: Uint8Array): string | null {
+  const [first = 0, second = 0] = bytes;
+  const encoding =
+    first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
+  try {
+    const text = new TextDecoder(encoding, { fatal: true }).decode(bytes, { stream: true });
+    return text.includes("\0") ? null : text;
+  } catch {
+    return null;
+  }
+}
+
 /** Of a value as deep or as large as it likes. */
 export function readableJson(value: unknown): string {
   try {

@@ -5,7 +5,7 @@ import { send } from "../../api/request.ts";
 import { listOptions } from "../../api/resources.ts";
 import { mayShow } from "../../format/image-size.ts";
 import { bytes } from "../../format/number.ts";
-import { fromTerminal, visible } from "../../format/text.ts";
+import { fromTerminal, textOf, visible } from "../../format/text.ts";
 import { Button, buttonClass } from "../../ui/button.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { More } from "../../ui/more.tsx";
@@ -67,8 +67,10 @@ const images = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 const isText = ({ mime_type }: FileMetadata) =>
   mime_type.startsWith("text/") ||
   /^application\/(json|xml|yaml|x-sh|javascript)|^image\/svg/.test(mime_type);
+/** Of no known kind, as what has no ending in its name: what it holds says whether it is text. */
+const isUnknown = ({ mime_type }: FileMetadata) => mime_type === "application/octet-stream";
 export const isShown = (file: FileMetadata) =>
-  isText(file) || (images.has(file.mime_type) && file.size_bytes <= imageBytesMax);
+  isText(file) || isUnknown(file) || (images.has(file.mime_type) && file.size_bytes <= imageBytesMax);
 
 /** Its beginning as text, whatever it is a text of, or a picture of a kind that holds no script. */
 export function Preview({ file }: { file: FileMetadata }) {
@@ -86,7 +88,8 @@ export function Preview({ file }: { file: FileMetadata }) {
   });
   if (head.error) return <ProblemNotice error={head.error} />;
   if (!head.data) return <p className="text-muted">Loading…</p>;
-  if (!isText(file))
+  if (file.size_bytes === 0) return <p className="text-muted">It is empty.</p>;
+  if (images.has(file.mime_type))
     return mayShow(head.data) ? (
       <img src={contentOf(file)} alt={visible(file.filename)} className="max-h-[70vh] max-w-full" />
     ) : (
@@ -94,10 +97,17 @@ export function Preview({ file }: { file: FileMetadata }) {
         This picture is larger than a browser can hold, or does not say how large it is. It can be downloaded.
       </p>
     );
+  const text = textOf(head.data);
+  if (text === null)
+    return (
+      <p className="text-muted">
+        It holds no text, and nothing else that can be shown. It can be downloaded.
+      </p>
+    );
   return (
     <>
       <Preformatted className="max-h-[70vh] overflow-auto font-mono text-xs break-words whitespace-pre-wrap">
-        <LongText text={fromTerminal(new TextDecoder().decode(head.data))} />
+        <LongText text={fromTerminal(text)} />
       </Preformatted>
       {file.size_bytes > previewBytesMax && <p className="text-muted">The first {bytes(previewBytesMax)}.</p>}
     </>
