@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Page, Route } from "playwright-core";
 import { startCuttingProxy } from "../../test/harness/cutting-proxy.ts";
 import { testKey } from "../../test/harness/headers.ts";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
@@ -86,6 +86,36 @@ describe("the console over a network that fails", { skip: noBrowser }, () => {
     await page.reload();
     await transcript(page).getByText("done ·").waitFor();
     assert.equal(await composer(page).inputValue(), "not sent yet");
+    assert.equal((await listed(id, "user.message")).length, 1);
+    await page.context().close();
+  });
+
+  test("a connection that is dead without a word is given up, and what was sent over it is sent once", async () => {
+    const { id } = await newSession(api.client, facts);
+    const { page } = await look(browser, api.url, `sessions/${id}`);
+    const keys = new Set<string | undefined>();
+    const answers: ((route: Route) => unknown)[] = [
+      async (route) => void (await route.fetch()),
+      (route) =>
+        route.fulfill({
+          status: 409,
+          json: { type: "error", error: { type: "conflict_error", message: "the first one still runs" } },
+        }),
+      (route) => route.continue(),
+    ];
+    await page.route("**/events", (route) => {
+      keys.add(route.request().headers()["idempotency-key"]);
+      return answers.shift()?.(route);
+    });
+    await say(page, "say Only once.");
+    await page.getByText("The server does not answer.").waitFor({ timeout: 60_000 });
+    assert.equal(await composer(page).inputValue(), "say Only once.");
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByText("the first one still runs").waitFor();
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.waitForFunction("document.querySelector('textarea').value === ''");
+    await transcript(page).getByText("done ·").waitFor();
+    assert.equal(keys.size, 1);
     assert.equal((await listed(id, "user.message")).length, 1);
     await page.context().close();
   });

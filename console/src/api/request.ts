@@ -28,7 +28,9 @@ export interface Asked {
   /** JSON, unless it is a form. */
   body?: unknown;
   accept?: string;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+  /** After so long without an answer it counts as none: a connection may be dead without a word. Streams have no end. */
+  within_ms?: number;
   headers?: Record<string, string>;
 }
 
@@ -59,9 +61,16 @@ async function problemOf(response: Response): Promise<Problem> {
   );
 }
 
+const readMsMax = 30_000;
+
 /** Throws a `Problem`, or an `AbortError` when `signal` has been given up. */
 export async function send(path: string, asked: Asked = {}): Promise<Response> {
-  const { method = "GET", query, body, accept, signal, headers } = asked;
+  const { method = "GET", query, body, accept, signal: given, headers } = asked;
+  const { within_ms = method === "GET" && accept === undefined ? readMsMax : undefined } = asked;
+  const signal =
+    within_ms === undefined
+      ? given
+      : AbortSignal.any([AbortSignal.timeout(within_ms), ...(given ? [given] : [])]);
   const form = body instanceof FormData;
   let response: Response;
   try {
@@ -80,7 +89,8 @@ export async function send(path: string, asked: Asked = {}): Promise<Response> {
       signal,
     });
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (given?.aborted) throw error;
+    if (signal?.aborted) throw new Problem(0, "connection_error", "The server does not answer.", null);
     throw new Problem(0, "connection_error", "The server cannot be reached.", null);
   }
   if (response.status === 401) for (const tell of signedOut) tell();

@@ -18,7 +18,7 @@ interface Props {
 
 /** Where a person speaks to the agent. */
 export function Composer({ sessionId, log, session }: Props) {
-  return session?.archived_at || session?.status === "terminated" ? (
+  return log.transcript.ended || session?.archived_at || session?.status === "terminated" ? (
     <p className="border-line border-t px-4 py-3 text-muted">
       This session is over: it takes no more messages.
     </p>
@@ -67,7 +67,12 @@ function Writing({ sessionId, log }: Omit<Props, "session">) {
       if (current.current === given) keep(emptyDraft);
     } catch (problem) {
       // What was refused has changed nothing; of what had no answer nobody knows.
-      const refused = problem instanceof Problem && problem.status >= 400 && problem.status < 500;
+      const refused =
+        problem instanceof Problem &&
+        problem.status >= 400 &&
+        problem.status < 500 &&
+        // The first attempt still runs.
+        problem.status !== 409;
       if (refused && current.current === given) keep({ ...given, sending: null });
       throw problem;
     }
