@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
+import { toFile } from "@anthropic-ai/sdk";
 import type { Browser, Page } from "playwright-core";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
 import { prepare } from "../../test/harness/session.ts";
@@ -200,6 +201,62 @@ describe("the views of a session", { skip: noBrowser }, () => {
     await composer(page).fill("say Without it.");
     await composer(page).press("Enter");
     await transcript(page).getByText("Without it.", { exact: true }).waitFor();
+    await page.context().close();
+  });
+
+  test("files are looked at as what they hold, whatever they are called, and nothing of them is run", async () => {
+    const { agent_id, environment_id } = await prepare(api.client);
+    const attached = await api.client.beta.files.upload({
+      file: await toFile(Buffer.from("a,b\n"), "figures of May.csv"),
+    });
+    const { id } = await api.client.beta.sessions.create({
+      agent: agent_id,
+      environment_id,
+      resources: [{ type: "file", file_id: attached.id }],
+    });
+    const { page, troubles } = await look(browser, api.url, `sessions/${id}`);
+    await composer(page).waitFor();
+    await say(
+      page,
+      [
+        "bash cd /mnt/session/outputs",
+        "printf '<script>alert(1)</script>' > page.html",
+        `printf '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>' > drawing.svg`,
+        "printf '\\377\\376h\\000i\\000' > wide.csv",
+        "printf '\\000\\001\\377' > binary.txt",
+        ": > empty.txt",
+        ": > empty.png",
+        "printf 'no picture' > fake.png",
+        "printf 'all: build' > Makefile",
+        "printf '%%PDF-1.4' > paper.pdf",
+      ].join(" && "),
+    );
+    await transcript(page).getByText("done ·").nth(1).waitFor();
+    await page.getByRole("link", { name: "Files" }).last().click();
+    const shown = {
+      "page.html": "<script>alert(1)</script>",
+      "drawing.svg": "<svg xmlns=",
+      "wide.csv": "hi",
+      "binary.txt": "It holds no text",
+      "empty.txt": "It is empty.",
+      "empty.png": "It is empty.",
+      "fake.png": "or does not say how large it is",
+      Makefile: "all: build",
+    };
+    for (const [name, text] of Object.entries(shown)) {
+      await page.getByRole("row", { name }).getByRole("button", { name: "Look" }).click();
+      await page.getByRole("dialog").getByText(text).waitFor();
+      assert.equal(await page.getByRole("dialog").locator("img, svg, iframe").count(), 0);
+      await page.keyboard.press("Escape");
+    }
+    const paper = page.getByRole("row", { name: "paper.pdf" });
+    assert.equal(await paper.getByRole("button", { name: "Look" }).count(), 0);
+    const download = page.waitForEvent("download");
+    await paper.getByRole("link", { name: "Download" }).click();
+    assert.equal((await download).suggestedFilename(), "paper.pdf");
+    await page.getByRole("link", { name: "Details" }).click();
+    await page.getByText("figures of May.csv").waitFor();
+    assert.deepEqual(troubles, []);
     await page.context().close();
   });
 

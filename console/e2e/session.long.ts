@@ -5,6 +5,11 @@ import { newSession, prepare } from "../../test/harness/session.ts";
 import { composer, noBrowser, openWindow, overflow, say, signIn, transcript } from "./browser.ts";
 import { setStage } from "./stage.ts";
 
+const note = (n: number) => ({
+  type: "user.message" as const,
+  content: [{ type: "text" as const, text: `say Note ${n}.` }],
+});
+
 describe("in the console", { skip: noBrowser }, () => {
   const stage = setStage();
   const inSession = async (policy: "always_allow" | "always_ask" = "always_allow", model = "simulated") => {
@@ -49,7 +54,7 @@ describe("in the console", { skip: noBrowser }, () => {
       .first()
       .waitFor();
     await say(page, "bash echo two");
-    await page.getByLabel("Why it is denied").fill("Not today.");
+    await page.getByLabel("A message with the answer").fill("Not today.");
     await page.getByRole("button", { name: "Deny", exact: true }).click();
     await transcript(page)
       .getByText(/^failed/)
@@ -93,6 +98,148 @@ describe("in the console", { skip: noBrowser }, () => {
     await transcript(second)
       .getByText("Your answer came too late: somebody else has allowed this call")
       .waitFor();
+  });
+
+  test("two tabs answer at the same moment: one answer counts, and the other tab hears so", async () => {
+    const { id, page } = await inSession("always_ask");
+    await say(page, "bash echo one");
+    const second = await page.context().newPage();
+    second.setDefaultTimeout(20_000);
+    await second.goto(page.url());
+    const tabs = [page, second];
+    for (const tab of tabs) await tab.getByRole("button", { name: "Allow", exact: true }).waitFor();
+    // Each is held until both are on their way.
+    const held: (() => Promise<void>)[] = [];
+    for (const tab of tabs)
+      await tab.route("**/events", async (route) => {
+        held.push(() => route.continue());
+        if (held.length === 2) await Promise.all(held.map((go) => go()));
+      });
+    await Promise.all([
+      page.getByRole("button", { name: "Allow", exact: true }).click(),
+      second.getByRole("button", { name: "Deny", exact: true }).click(),
+    ]);
+    for (const tab of tabs) await transcript(tab).getByText("done ·").last().waitFor();
+    await Promise.any(tabs.map((tab) => transcript(tab).getByText("Your answer came too late").waitFor()));
+    const events = await Array.fromAsync(stage.api.client.beta.sessions.events.list(id));
+    assert.equal(events.filter(({ type }) => type === "user.tool_confirmation").length, 1);
+  });
+
+  test("words that go with an approval are a message that the agent reads behind the results", async () => {
+    const { id, page } = await inSession("always_ask");
+    await say(page, "bash echo one\nbash echo two");
+    await page.getByLabel("A message with the answer to all of them").fill("say I have read it.");
+    await page.getByRole("button", { name: "Allow all" }).click();
+    await transcript(page).getByText("I have read it.", { exact: true }).waitFor();
+    await transcript(page).getByText("done ·").nth(2).waitFor();
+    const events = await Array.fromAsync(stage.api.client.beta.sessions.events.list(id));
+    assert.equal(events.filter(({ type }) => type === "user.message").length, 2);
+  });
+
+  test("what is being written as an answer outlives being scrolled away, another view and a reload", async () => {
+    const agent = await stage.api.client.beta.agents.create({
+      name: "asker",
+      model: "simulated",
+      tools: [
+        {
+          type: "custom",
+          name: "look",
+          description: "Looks.",
+          input_schema: { type: "object", properties: {} },
+        },
+      ],
+    });
+    const { environment_id } = await prepare(stage.api.client);
+    const { id } = await newSession(stage.api.client, { agent_id: agent.id, environment_id });
+    const page = await stage.opened(`sessions/${id}`);
+    await composer(page).waitFor();
+    await say(page, `say ${"A long story.".repeat(3_000)}`);
+    await transcript(page).getByText("done ·").first().waitFor();
+    for (let n = 0; n < 12; n++) await stage.api.client.beta.sessions.events.send(id, { events: [note(n)] });
+    await say(page, "call look {}\nthen\nsay It is seen.");
+    const answer = page.getByLabel("The result of the tool");
+    await answer.fill("half an answ");
+    await transcript(page).evaluate((log) => log.scrollTo(0, 0));
+    await answer.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "To the newest" }).click();
+    assert.equal(await answer.inputValue(), "half an answ");
+    await page.getByRole("link", { name: "Events" }).click();
+    await page.getByRole("link", { name: "Transcript" }).click();
+    assert.equal(await answer.inputValue(), "half an answ");
+    await page.reload();
+    assert.equal(await answer.inputValue(), "half an answ");
+    await answer.fill("");
+    await page.getByRole("button", { name: "Answer", exact: true }).click();
+    await transcript(page).getByText("It is seen.", { exact: true }).waitFor();
+  });
+
+  test("an answer that is broken off does not stay, and one that is tried again is said once", async () => {
+    const { page } = await inSession();
+    await say(page, "say Half of it.\nhang");
+    await transcript(page).getByText("Half of it.", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Interrupt" }).click();
+    await transcript(page).getByText("interrupted ·").waitFor();
+    await transcript(page).getByText("Half of it.", { exact: true }).waitFor({ state: "detached" });
+    await say(page, "say Once.\nwait 1s\nfail overloaded");
+    await transcript(page).getByText("Once.", { exact: true }).waitFor();
+    await transcript(page).getByText("done ·").nth(1).waitFor();
+    assert.equal(await transcript(page).getByText("Once.", { exact: true }).count(), 1);
+  });
+
+  test("a budget that is spent is raised where one reads that it is, and the work goes on", async () => {
+    const { agent_id, environment_id } = await prepare(stage.api.client);
+    const { id } = await stage.api.client.beta.sessions.create({
+      agent: agent_id,
+      environment_id,
+      budget: { type: "limit", max_list_cost: { amount: "50", currency: "USD" } },
+    });
+    const page = await stage.opened(`sessions/${id}`);
+    await composer(page).waitFor();
+    await say(page, "usage in=600000\nbash echo one\nthen\nsay It goes on.");
+    await transcript(page).getByText("the budget is spent ·").waitFor();
+    const spent = page.getByRole("region", { name: "The budget is spent" });
+    await spent.getByText("It has cost $0.60 of $0.50").waitFor();
+    const amount = spent.getByLabel("It may cost");
+    assert.equal(await amount.inputValue(), "1.2");
+    await amount.fill("0.55");
+    await spent.getByRole("button", { name: "Raise the budget" }).click();
+    await spent.getByText("must be greater than").waitFor();
+    await amount.fill("2");
+    await spent.getByRole("button", { name: "Raise the budget" }).click();
+    await transcript(page).getByText("It goes on.", { exact: true }).waitFor();
+    await spent.waitFor({ state: "hidden" });
+    const { budget } = await stage.api.client.beta.sessions.retrieve(id);
+    assert.equal(budget?.max_list_cost.amount, "200");
+  });
+
+  test("why a model has refused is said where it has", async () => {
+    const { page } = await inSession();
+    await say(page, "refuse cyber It <b>names</b> a way in.");
+    await transcript(page).getByText("the model refused ·").waitFor();
+    await transcript(page).getByText("cyber", { exact: true }).waitFor();
+    await transcript(page).getByText("It <b>names</b> a way in.", { exact: true }).waitFor();
+  });
+
+  test("a session that is deleted elsewhere says so at once, and takes no more words", async () => {
+    const { id, page } = await inSession();
+    await say(page, "say The last words.");
+    await transcript(page).getByText("done ·").waitFor();
+    await stage.api.client.beta.sessions.delete(id);
+    await transcript(page).getByText("the session was deleted ·").waitFor();
+    await page.getByText("This session is over").waitFor();
+    await transcript(page).getByText("The last words.", { exact: true }).waitFor();
+  });
+
+  test("a session at work is stopped when it is archived", async () => {
+    const { id, page } = await inSession();
+    await say(page, "hang");
+    await page.getByRole("button", { name: "Interrupt" }).waitFor();
+    await page.getByRole("button", { name: "Actions", exact: true }).click();
+    await page.getByRole("menuitem", { name: "Archive" }).click();
+    await page.getByText("What it does is stopped.").waitFor();
+    await page.getByRole("button", { name: "Archive", exact: true }).click();
+    await page.getByText("This session is over").waitFor();
+    assert.ok((await stage.api.client.beta.sessions.retrieve(id)).archived_at);
   });
 
   test("what waits is at home, oldest first, and leads there", async () => {

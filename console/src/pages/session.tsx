@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect } from "react";
 import type { Session } from "../../../src/protocol/sessions.ts";
 import { sessionOptions } from "../api/resources.ts";
 import { money, short } from "../format/number.ts";
 import { visible } from "../format/text.ts";
 import { type SessionTab, sessionTabs } from "../router.tsx";
 import type { SessionLog } from "../session/session-log.ts";
+import { tokensIn } from "../session/transcript.ts";
 import { useSessionLog } from "../session/use-session-log.ts";
 import { Id } from "../ui/copy.tsx";
 import { cx } from "../ui/cx.ts";
@@ -33,6 +34,9 @@ const names: Record<SessionTab, string> = {
   details: "Details",
 };
 
+/** What has changed is asked for when no other change has come for so long. */
+const changedMs = 200;
+
 /** In a narrow window the row of them is longer than it is. */
 const inSight = (link: HTMLElement | null) => link?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
@@ -41,6 +45,13 @@ export function SessionPage() {
   const { tab = "transcript" } = route.useSearch();
   const log = useSessionLog(sessionId);
   const session = useQuery({ ...sessionOptions(sessionId), refetchInterval: 5_000 });
+  const { changed_by } = log.transcript;
+  const { refetch } = session;
+  useEffect(() => {
+    if (changed_by === null) return;
+    const timer = setTimeout(() => void refetch(), changedMs);
+    return () => clearTimeout(timer);
+  }, [changed_by, refetch]);
   const title = session.data?.title || session.data?.agent.name || "Session";
   useTitle(visible(title));
   // What was asked for again in vain has been there before.
@@ -62,8 +73,7 @@ export function SessionPage() {
           <span className="grow" />
           {usage && (
             <span className="text-muted tabular-nums" title="Tokens in and out, and cost at list prices">
-              {short(usage.input_tokens + usage.cache_read_input_tokens)} in · {short(usage.output_tokens)}{" "}
-              out
+              {short(tokensIn(usage))} in · {short(usage.output_tokens)} out
               {usage.list_cost && ` · ${money(Number(usage.list_cost.amount))}`}
             </span>
           )}
@@ -112,6 +122,6 @@ function view(tab: SessionTab, log: SessionLog, sessionId: string, session: Sess
     case "details":
       return session && <SessionDetails session={session} spans={log.spans.spans} />;
     case "transcript":
-      return <TranscriptView log={log} sessionId={sessionId} />;
+      return <TranscriptView key={sessionId} log={log} sessionId={sessionId} />;
   }
 }

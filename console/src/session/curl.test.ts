@@ -48,3 +48,18 @@ test("what the server has made is asked for by its type and time", () => {
     ],
   );
 });
+
+test("what is too long for an argument is read from where it stands", () => {
+  const event = {
+    id: "sevt_1",
+    type: "user.message" as const,
+    content: [{ type: "text" as const, text: `${"it's long, $HOME \\ ü\nJSON\n".repeat(10_000)}` }],
+  };
+  const [command, body, ...rest] = eventCurl("http://127.0.0.1:8400", "sesn_1", event).split(
+    /(?<=<<'JSON')\n/,
+  );
+  assert.match(command ?? "", /--data-binary @- <<'JSON'$/);
+  assert.deepEqual(rest, []);
+  const said = execFileSync("sh", { input: `cat <<'JSON'\n${body}\n`, encoding: "utf8" });
+  assert.deepEqual(JSON.parse(said), { events: [{ type: event.type, content: event.content }] });
+});

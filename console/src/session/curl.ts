@@ -1,6 +1,9 @@
 import type { SessionEvent } from "../../../src/protocol/events.ts";
 import { visibleJson } from "../format/text.ts";
 
+/** A system takes no longer arguments than this many bytes: what is longer is read from where it stands. */
+const argumentBytesMax = 100_000;
+
 /** In quotes, nothing of which a shell reads. */
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
@@ -19,12 +22,16 @@ export function eventCurl(origin: string, sessionId: string, event: SessionEvent
       ...body
     } = event as SessionEvent & { processed_at?: unknown; worker?: unknown };
     delete body.worker;
-    return [
+    const json = visibleJson({ events: [body] });
+    const long = new Blob([json]).size > argumentBytesMax;
+    const asked = [
       `curl ${quoted(path)}`,
       ...headers,
       "  -H 'content-type: application/json'",
-      `  -d ${quoted(visibleJson({ events: [body] }))}`,
+      long ? "  --data-binary @- <<'JSON'" : `  -d ${quoted(json)}`,
     ].join(" \\\n");
+    // It is one line, which is not the word that ends it.
+    return long ? `${asked}\n${json}\nJSON` : asked;
   }
   const query = new URLSearchParams({ "types[]": event.type });
   if ("processed_at" in event && event.processed_at) {

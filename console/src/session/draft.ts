@@ -74,13 +74,13 @@ export const changed = (draft: Draft, change: Partial<Pick<Draft, "text" | "file
 export const isEmpty = ({ text, files }: Draft): boolean => text.trim() === "" && files.length === 0;
 
 const prefix = "drover.draft.";
-const nameOf = (sessionId: string) => `${prefix}${sessionId}`;
+export const keptName = (name: string) => `${prefix}${name}`;
 
 export function readDraft(sessionId: string, now: number): Draft {
   try {
     const draft = {
       ...emptyDraft,
-      ...(JSON.parse(sessionStorage.getItem(nameOf(sessionId)) ?? "{}") as Draft),
+      ...(JSON.parse(sessionStorage.getItem(keptName(sessionId)) ?? "{}") as Draft),
     };
     return draft.sending && now - draft.sending.since > sendingMsMax ? { ...draft, sending: null } : draft;
   } catch {
@@ -90,8 +90,8 @@ export function readDraft(sessionId: string, now: number): Draft {
 
 export function keepDraft(sessionId: string, draft: Draft): void {
   try {
-    if (isEmpty(draft)) sessionStorage.removeItem(nameOf(sessionId));
-    else sessionStorage.setItem(nameOf(sessionId), JSON.stringify(draft));
+    if (isEmpty(draft)) sessionStorage.removeItem(keptName(sessionId));
+    else sessionStorage.setItem(keptName(sessionId), JSON.stringify(draft));
   } catch {
     // Where nothing can be kept, a reload loses it.
   }

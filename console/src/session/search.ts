@@ -21,18 +21,22 @@ function textOf(of: object, make: () => string): string {
 /** As it is compared: spaces around it mean nothing. */
 export const wantedIn = (text: string): string => text.trim().toLowerCase();
 
-export const eventsWith = (
+export function eventsWith(
   events: readonly SessionEvent[],
   wanted: string,
   type: string | null,
-): readonly SessionEvent[] =>
-  wanted === "" && type === null
+): readonly SessionEvent[] {
+  // JSON has quotes and line breaks in words of its own; whoever searches may have either before them.
+  const escaped = JSON.stringify(wanted).slice(1, -1).toLowerCase();
+  return wanted === "" && type === null
     ? events
     : events.filter(
         (event) =>
           (type === null || event.type === type) &&
-          (wanted === "" || textOf(event, () => JSON.stringify(event)).includes(wanted)),
+          (wanted === "" ||
+            [wanted, escaped].some((form) => textOf(event, () => JSON.stringify(event)).includes(form))),
       );
+}
 
 /** The places of the items that say it. */
 export function placesOf(items: readonly Item[], wanted: string): number[] {

@@ -56,6 +56,58 @@ test("what is being written becomes the message in its place; what never came is
   assert.deepEqual(kinds(transcript), ["message", "writing"]);
 });
 
+test("an answer that was broken off is gone when its request has ended, and is not said a second time", () => {
+  for (const end of [
+    event("span.model_request_end", { is_error: true }),
+    event("span.model_request_start"),
+    event("session.status_idle", { stop_reason: { type: "end_turn" } }),
+    event("session.status_terminated"),
+  ]) {
+    const transcript = new Transcript();
+    transcript.add(event("span.model_request_start"));
+    transcript.begin("a", "agent.message");
+    transcript.write("a", "Hel");
+    transcript.add(end);
+    assert.ok(!kinds(transcript).includes("writing"), end.type);
+    transcript.write("a", "lo");
+    transcript.begin("b", "agent.message");
+    transcript.write("b", "Hello");
+    const item = transcript.items.at(-1);
+    assert.equal(item?.kind === "writing" && item.text, "Hello");
+  }
+});
+
+test("a session whose budget is spent says so until it is changed or goes on", () => {
+  const limit = (amount: string) => ({ type: "limit", max_list_cost: { amount, currency: "USD" } });
+  const transcript = new Transcript();
+  const spend = () => {
+    transcript.add(event("session.usage", { usage: usage(10, 60), budget: limit("50") }));
+    transcript.add(event("session.status_idle", { stop_reason: { type: "budget_reached" } }));
+    assert.equal(transcript.spent?.max_list_cost.amount, "50");
+  };
+  spend();
+  transcript.add(event("session.updated", { title: "Another" }));
+  assert.ok(transcript.spent);
+  transcript.add(event("session.updated", { budget: limit("100") }));
+  assert.equal(transcript.spent, null);
+  spend();
+  transcript.add(event("session.status_running"));
+  assert.equal(transcript.spent, null);
+});
+
+test("a session that was archived or deleted has ended, and what waited in it does not any more", () => {
+  for (const type of ["session.status_terminated", "session.deleted"] as const) {
+    const transcript = new Transcript();
+    transcript.add(
+      event("session.status_idle", { stop_reason: { type: "requires_action", event_ids: ["a"] } }),
+    );
+    assert.equal(transcript.ended, false);
+    transcript.add(event(type));
+    assert.equal(transcript.ended, true);
+    assert.deepEqual(transcript.waiting, []);
+  }
+});
+
 test("a call is one item, replaced with each thing that becomes known of it", () => {
   const transcript = new Transcript();
   const use = event("agent.tool_use", { name: "bash", input: {}, evaluated_permission: "ask" });
@@ -88,7 +140,7 @@ test("a turn ends with what it alone has used, waits for a person included", () 
   transcript.add(event("session.usage", { usage: usage(60, 9) }));
   transcript.add(idle({ type: "end_turn" }));
   assert.deepEqual(
-    transcript.items.map((item) => item.kind === "turn_end" && [item.used?.input_tokens, item.used?.cost]),
+    transcript.items.map((item) => item.kind === "turn_end" && [item.used?.tokens_in, item.used?.cost]),
     [
       [10, 3],
       [50, 6],

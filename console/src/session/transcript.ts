@@ -1,9 +1,11 @@
 import type {
   SessionErrorObject,
   SessionEvent,
+  StopDetails,
   StopReason,
   UsageSnapshot,
 } from "../../../src/protocol/events.ts";
+import type { Budget } from "../../../src/protocol/money.ts";
 
 /**
  * A session as a person reads it, made of its events one by one. An item is replaced, never changed: what shows it
@@ -37,16 +39,22 @@ export type Item =
       kind: "note";
       id: string;
       at: string;
-      note: "interrupt" | "compacted" | "retry" | "terminated" | "updated";
+      note: "interrupt" | "compacted" | "retry" | "terminated" | "deleted" | "updated";
     }
-  | { kind: "turn_end"; id: string; at: string; began: string | null; reason: StopReason; used: Used | null };
+  | {
+      kind: "turn_end";
+      id: string;
+      at: string;
+      began: string | null;
+      reason: StopReason;
+      details: StopDetails;
+      used: Used | null;
+    };
 
 /** What one turn has used: the difference of two snapshots. */
 export interface Used {
-  input_tokens: number;
+  tokens_in: number;
   output_tokens: number;
-  cache_read_tokens: number;
-  active_seconds: number;
   /** At list prices, in cents; null when the model has none. */
   cost: number | null;
 }
@@ -59,11 +67,22 @@ export class Transcript {
   /** Of the tool uses that wait for a person: set by the last idle event. */
   waiting: readonly string[] = [];
   usage: UsageSnapshot | null = null;
+  /** What it may cost, where it has stopped because it has cost that much, and nobody has changed it since. */
+  spent: Budget | null = null;
+  /** The newest event that has changed what the session is. */
+  changed_by: string | null = null;
+  /** It takes no more events. */
+  ended = false;
   readonly #places = new Map<string, number>();
+  /** Of items that are there only as they were previewed. */
+  readonly #previews = new Set<string>();
   #turnBegan: string | null = null;
   #usageBefore: UsageSnapshot | null = null;
+  #budget: Budget | null = null;
 
   add(event: SessionEvent): void {
+    if (event.type.startsWith("session.status_") || event.type === "session.updated")
+      this.changed_by = event.id;
     switch (event.type) {
       case "user.message":
       case "system.message":
@@ -107,6 +126,7 @@ export class Transcript {
         this.#note(event.id, event.processed_at, "compacted");
         return;
       case "session.updated":
+        if (event.budget !== undefined) this.spent = null;
         this.#note(event.id, event.processed_at, "updated");
         return;
       case "session.error":
@@ -127,9 +147,16 @@ export class Transcript {
         return;
       case "session.usage":
         this.usage = event.usage;
+        this.#budget = event.budget;
+        return;
+      // What has become of an answer is told before its request ends: one that was broken off never comes.
+      case "span.model_request_start":
+      case "span.model_request_end":
+        this.forgetPreviews();
         return;
       case "session.status_running":
         this.waiting = [];
+        this.spent = null;
         this.#turnBegan ??= event.processed_at;
         this.#usageBefore ??= this.usage;
         return;
@@ -140,8 +167,10 @@ export class Transcript {
         this.#idle(event);
         return;
       case "session.status_terminated":
-        this.waiting = [];
-        this.#note(event.id, event.processed_at, "terminated");
+        this.#end(event.id, event.processed_at, "terminated");
+        return;
+      case "session.deleted":
+        this.#end(event.id, event.processed_at, "deleted");
         return;
       default:
         return;
@@ -151,6 +180,7 @@ export class Transcript {
   /** The beginning of an event; the event itself takes its place. */
   begin(id: string, type: "agent.message" | "agent.thinking"): void {
     if (this.#places.has(id)) return;
+    this.#previews.add(id);
     this.#put(
       type === "agent.message" ? { kind: "writing", id, text: "" } : { kind: "thinking", id, at: null },
     );
@@ -162,23 +192,32 @@ export class Transcript {
 
   /** Previews that no event has followed: after a break they come anew, or never. */
   forgetPreviews(): void {
-    const kept = this.items.filter(
-      (item) => item.kind !== "writing" && !(item.kind === "thinking" && !item.at),
-    );
-    if (kept.length === this.items.length) return;
+    if (this.#previews.size === 0) return;
+    const kept = this.items.filter(({ id }) => !this.#previews.has(id));
+    this.#previews.clear();
     this.items.splice(0, this.items.length, ...kept);
     this.#places.clear();
     for (const [n, { id }] of kept.entries()) this.#places.set(id, n);
   }
 
   #idle(event: Of<"session.status_idle">): void {
-    const { stop_reason: reason, processed_at: at, id } = event;
+    const { stop_reason: reason, stop_details: details, processed_at: at, id } = event;
+    this.forgetPreviews();
     this.waiting = reason.type === "requires_action" ? reason.event_ids : [];
+    this.spent = reason.type === "budget_reached" ? this.#budget : null;
     if (reason.type === "requires_action") return;
     const used = this.usage ? difference(this.usage, this.#usageBefore) : null;
-    this.#put({ kind: "turn_end", id, at, began: this.#turnBegan, reason, used });
+    this.#put({ kind: "turn_end", id, at, began: this.#turnBegan, reason, details, used });
     this.#turnBegan = null;
     this.#usageBefore = null;
+  }
+
+  #end(id: string, at: string, note: "terminated" | "deleted"): void {
+    this.forgetPreviews();
+    this.waiting = [];
+    this.spent = null;
+    this.ended = true;
+    this.#note(id, at, note);
   }
 
   #result(useId: string, result: ToolResult): void {
@@ -192,6 +231,7 @@ export class Transcript {
 
   /** An item that is there under its id already, as a preview, keeps its place. */
   #put(item: Item): void {
+    if (item.kind !== "writing" && !(item.kind === "thinking" && !item.at)) this.#previews.delete(item.id);
     const place = this.#places.get(item.id);
     if (place === undefined) {
       this.#places.set(item.id, this.items.length);
@@ -206,14 +246,20 @@ export class Transcript {
   }
 }
 
+/** New ones, and those that the cache has given or kept: all that the model was shown. */
+export const tokensIn = ({
+  input_tokens,
+  cache_read_input_tokens,
+  cache_creation: { ephemeral_5m_input_tokens, ephemeral_1h_input_tokens },
+}: UsageSnapshot): number =>
+  input_tokens + cache_read_input_tokens + ephemeral_5m_input_tokens + ephemeral_1h_input_tokens;
+
 function difference(after: UsageSnapshot, before: UsageSnapshot | null): Used {
   const amount = (usage: UsageSnapshot | null) => (usage?.list_cost ? Number(usage.list_cost.amount) : null);
   const cost = amount(after);
   return {
-    input_tokens: after.input_tokens - (before?.input_tokens ?? 0),
+    tokens_in: tokensIn(after) - (before ? tokensIn(before) : 0),
     output_tokens: after.output_tokens - (before?.output_tokens ?? 0),
-    cache_read_tokens: after.cache_read_input_tokens - (before?.cache_read_input_tokens ?? 0),
-    active_seconds: after.active_seconds - (before?.active_seconds ?? 0),
     cost: cost === null ? null : cost - (amount(before) ?? 0),
   };
 }

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { confirm } from "../../session/actions.ts";
+import { useKept } from "../../session/kept.ts";
 import type { SessionLog } from "../../session/session-log.ts";
 import { Button } from "../../ui/button.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
@@ -8,7 +9,7 @@ import { ProblemNotice } from "../../ui/notice.tsx";
 export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: string }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const [why, setWhy] = useState("");
+  const [words, setWords] = useKept(sessionId, "approvals");
   const { waiting, items } = log.transcript;
   // Only while some wait is it worth looking through all that was said.
   const calls =
@@ -26,7 +27,8 @@ export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: stri
   const answer = (allow: boolean) => {
     setBusy(true);
     setError(null);
-    confirm(sessionId, calls, allow, why)
+    confirm(sessionId, calls, allow, words)
+      .then(() => setWords(""))
       .catch(setError)
       .finally(() => setBusy(false));
   };
@@ -44,10 +46,10 @@ export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: stri
         <div className="mx-auto flex max-w-4xl flex-wrap items-center gap-2">
           <span className="basis-full sm:basis-auto">{calls.length} calls wait for your approval.</span>
           <input
-            aria-label="Why all of them are denied"
-            placeholder="Say why, when you deny them"
-            value={why}
-            onChange={(event) => setWhy(event.target.value)}
+            aria-label="A message with the answer to all of them"
+            placeholder="Say why, or what it is to mind"
+            value={words}
+            onChange={(event) => setWords(event.target.value)}
             className="min-w-0 grow basis-0 rounded-md border border-line bg-page px-2 py-1"
           />
           <Button busy={busy} onClick={() => answer(false)}>

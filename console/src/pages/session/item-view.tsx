@@ -104,6 +104,7 @@ const noteWords = {
   compacted: "the conversation was summed up to make room",
   retry: "waits to try again",
   terminated: "the session has ended",
+  deleted: "the session was deleted",
   updated: "the session was changed",
 } as const;
 
@@ -120,17 +121,25 @@ function Rule({ children }: { children: ReactNode }) {
 }
 
 function TurnEnd({ item }: { item: Extract<Item, { kind: "turn_end" }> }) {
-  const { reason, used, began, at } = item;
+  const { reason, details, used, began, at } = item;
   const parts = [
     reasonWords[reason.type],
     began && between(began, at),
-    used && `${short(used.input_tokens + used.cache_read_tokens)} in, ${short(used.output_tokens)} out`,
+    used && `${short(used.tokens_in)} in, ${short(used.output_tokens)} out`,
     used?.cost != null && used.cost > 0 && money(used.cost),
   ].filter(Boolean);
   return (
-    <Rule>
-      {parts.join(" · ")} · <Ago at={at} />
-    </Rule>
+    <>
+      {details?.type === "refusal" && (details.category || details.explanation) && (
+        <Notice tone="warn" className="mb-1.5">
+          {details.category && <div className="font-mono text-xs">{details.category}</div>}
+          <div>{visible(details.explanation ?? "")}</div>
+        </Notice>
+      )}
+      <Rule>
+        {parts.join(" · ")} · <Ago at={at} />
+      </Rule>
+    </>
   );
 }
 

@@ -2,13 +2,16 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { CredentialUse } from "../../../../src/protocol/credential-uses.ts";
+import type { FileMetadata } from "../../../../src/protocol/files.ts";
 import type { Sandbox } from "../../../../src/protocol/sandboxes.ts";
+import type { RepositoryResource } from "../../../../src/protocol/session-resources.ts";
 import type { Session } from "../../../../src/protocol/sessions.ts";
 import { listOptions, oneOptions } from "../../api/resources.ts";
 import { bytes, count, money } from "../../format/number.ts";
 import { shortId, visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
 import type { Span } from "../../session/spans.ts";
+import { tokensIn } from "../../session/transcript.ts";
 import { Id } from "../../ui/copy.tsx";
 import { More } from "../../ui/more.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
@@ -75,7 +78,7 @@ function About({ session }: { session: Session }) {
     ["worked", `${duration(stats.active_seconds * 1_000)} of ${duration(stats.duration_seconds * 1_000)}`],
     [
       "tokens",
-      `${count(usage.input_tokens)} in, ${count(usage.cache_read_input_tokens)} from the cache, ${count(usage.output_tokens)} out`,
+      `${count(usage.input_tokens)} in, ${count(usage.cache_read_input_tokens)} from the cache, ${count(tokensIn(usage) - usage.input_tokens - usage.cache_read_input_tokens)} into it, ${count(usage.output_tokens)} out`,
     ],
     [
       "cost",
@@ -103,6 +106,7 @@ function About({ session }: { session: Session }) {
         key="from"
         to="/sessions/$sessionId"
         params={{ sessionId: forked_from.session_id }}
+        search={forked_from.event_id === null ? {} : { tab: "events", event: forked_from.event_id }}
         className="font-mono text-xs underline"
       >
         {shortId(forked_from.session_id)}
@@ -115,16 +119,50 @@ function About({ session }: { session: Session }) {
       {resources.length > 0 && (
         <div className="mt-3">
           <Table
-            head={["resource", "kind", "at"]}
+            head={["resource", "kind", "at", ""]}
             rows={resources.map((resource) => ({
               key: resource.id,
-              cells: [<Id key="id" id={resource.id} />, resource.type, visible(resource.mount_path)],
+              cells: [
+                resource.type === "file" ? (
+                  <FileOf key="file" id={resource.file_id} />
+                ) : (
+                  <span key="repository" className="break-all">
+                    {visible(resource.url)}
+                  </span>
+                ),
+                resource.type === "file" ? "file" : `repository${checkoutOf(resource)}`,
+                visible(resource.mount_path),
+                <Id key="id" id={resource.id} />,
+              ],
             }))}
           />
         </div>
       )}
     </Section>
   );
+}
+
+/** By its name, where it is still there. */
+function FileOf({ id }: { id: string }) {
+  const { data } = useQuery({
+    ...oneOptions<FileMetadata>(`/v1/files/${encodeURIComponent(id)}`),
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  });
+  if (!data) return <Id id={id} />;
+  return (
+    <>
+      <span className="break-words">{visible(data.filename)}</span>{" "}
+      <span className="text-muted">{bytes(data.size_bytes)}</span>
+    </>
+  );
+}
+
+function checkoutOf({ checkout }: RepositoryResource): string {
+  if (!checkout) return "";
+  return checkout.type === "branch"
+    ? `, branch ${visible(checkout.name)}`
+    : `, commit ${checkout.sha.slice(0, 12)}`;
 }
 
 const words: Record<Sandbox["state"], string> = {

@@ -1,13 +1,14 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { DropdownMenu } from "radix-ui";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { Session } from "../../../../src/protocol/sessions.ts";
 import { ask } from "../../api/request.ts";
+import { isWorking, stopAndArchive } from "../../session/actions.ts";
 import { Button, buttonClass } from "../../ui/button.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
-import { Field, inputClass } from "../../ui/field.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
+import { BudgetForm } from "./budget-form.tsx";
 
 const itemClass =
   "cursor-pointer rounded px-2 py-1.5 outline-none data-[disabled]:cursor-default data-[disabled]:opacity-50 data-[highlighted]:bg-sunken";
@@ -23,7 +24,7 @@ export function SessionMenu({ session }: { session: Session }) {
     onSuccess: ({ id }) => navigate({ to: "/sessions/$sessionId", params: { sessionId: id } }),
   });
   const archive = useMutation({
-    mutationFn: () => ask(`${path}/archive`, { method: "POST", body: {} }),
+    mutationFn: () => stopAndArchive(session.id),
     onSuccess() {
       setDialog(null);
       void queries.invalidateQueries();
@@ -63,7 +64,8 @@ export function SessionMenu({ session }: { session: Session }) {
       <Dialog open={dialog === "archive"} onClose={() => setDialog(null)} title="Archive this session?">
         {archive.error && <ProblemNotice error={archive.error} />}
         <p>
-          It ends for good: its sandbox goes, and it takes no more messages. What was said and its files stay.
+          {isWorking(session) && "What it does is stopped. "}It ends for good: its sandbox goes, and it takes
+          no more messages. What was said and its files stay.
         </p>
         <div className="mt-4 flex justify-end gap-2">
           <Button onClick={() => setDialog(null)}>Keep it</Button>
@@ -73,57 +75,13 @@ export function SessionMenu({ session }: { session: Session }) {
         </div>
       </Dialog>
       <Dialog open={dialog === "budget"} onClose={() => setDialog(null)} title="Change the budget">
-        <BudgetForm session={session} onSaved={() => setDialog(null)} />
+        <BudgetForm
+          sessionId={session.id}
+          suggested={Number(session.budget?.max_list_cost.amount ?? 0)}
+          save="Save"
+          onSaved={() => setDialog(null)}
+        />
       </Dialog>
     </>
-  );
-}
-
-function BudgetForm({ session, onSaved }: { session: Session; onSaved: () => void }) {
-  const queries = useQueryClient();
-  const [dollars, setDollars] = useState(() =>
-    String(Number(session.budget?.max_list_cost.amount ?? 0) / 100),
-  );
-  const save = useMutation({
-    mutationFn: () =>
-      ask(`/v1/sessions/${session.id}`, {
-        method: "POST",
-        body: {
-          budget: {
-            type: "limit",
-            max_list_cost: { amount: String(Math.round(Number(dollars) * 100)), currency: "USD" },
-          },
-        },
-      }),
-    onSuccess() {
-      void queries.invalidateQueries();
-      onSaved();
-    },
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    save.mutate();
-  };
-  return (
-    <form onSubmit={submit} className="space-y-3">
-      {save.error && <ProblemNotice error={save.error} />}
-      <Field label="It may cost, in dollars at list prices">
-        {(props) => (
-          <input
-            {...props}
-            type="number"
-            min="0.01"
-            step="0.01"
-            required
-            className={inputClass}
-            value={dollars}
-            onChange={(event) => setDollars(event.target.value)}
-          />
-        )}
-      </Field>
-      <Button type="submit" look="primary" busy={save.isPending}>
-        Save
-      </Button>
-    </form>
   );
 }

@@ -5,6 +5,7 @@ import { oneOptions } from "../../api/resources.ts";
 import { money, short } from "../../format/number.ts";
 import { visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
+import { tokensIn } from "../../session/transcript.ts";
 import { useSessionLog } from "../../session/use-session-log.ts";
 import { Id } from "../../ui/copy.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
@@ -49,9 +50,7 @@ export function Threads({ sessionId }: { sessionId: string }) {
             nameOf(each.parent_thread_id, threads),
             <StatusOf key="status" status={each.archived_at ? "terminated" : each.status} />,
             each.stats ? duration(each.stats.active_seconds * 1_000) : "",
-            each.usage
-              ? `${short(each.usage.input_tokens + each.usage.cache_read_input_tokens)} in, ${short(each.usage.output_tokens)} out`
-              : "",
+            each.usage ? `${short(tokensIn(each.usage))} in, ${short(each.usage.output_tokens)} out` : "",
             each.usage?.list_cost ? money(Number(each.usage.list_cost.amount)) : "",
             <Ago key="began" at={each.created_at} />,
           ],

@@ -6,6 +6,7 @@ import { readableJson, visible } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
 import { answerTool, confirm } from "../../session/actions.ts";
 import { gist } from "../../session/gist.ts";
+import { useKept } from "../../session/kept.ts";
 import type { Item } from "../../session/transcript.ts";
 import { Button } from "../../ui/button.tsx";
 import { cx } from "../../ui/cx.ts";
@@ -190,22 +191,27 @@ function useAnswer(): Answering {
 type Asked = Answering & { id: string; sessionId: string };
 
 function Approve({ id, sessionId, busy, error, run }: Asked) {
-  const [why, setWhy] = useState("");
+  const [words, setWords] = useKept(sessionId, id);
+  const answer = (allow: boolean) =>
+    run(async () => {
+      await confirm(sessionId, [id], allow, words);
+      setWords("");
+    });
   return (
     <div>
       {error !== null && <ProblemNotice error={error} />}
       <div className="mt-1 flex flex-wrap gap-2">
         <input
-          aria-label="Why it is denied"
-          placeholder="Say why, when you deny it"
-          value={why}
-          onChange={(event) => setWhy(event.target.value)}
+          aria-label="A message with the answer"
+          placeholder="Say why, or what it is to mind"
+          value={words}
+          onChange={(event) => setWords(event.target.value)}
           className="min-w-40 grow rounded-md border border-line bg-page px-2 py-1"
         />
-        <Button busy={busy} onClick={() => run(() => confirm(sessionId, [id], false, why))}>
+        <Button busy={busy} onClick={() => answer(false)}>
           Deny
         </Button>
-        <Button look="primary" busy={busy} onClick={() => run(() => confirm(sessionId, [id], true))}>
+        <Button look="primary" busy={busy} onClick={() => answer(true)}>
           Allow
         </Button>
       </div>
@@ -214,7 +220,12 @@ function Approve({ id, sessionId, busy, error, run }: Asked) {
 }
 
 function Answer({ id, sessionId, busy, error, run }: Asked) {
-  const [text, setText] = useState("");
+  const [text, setText] = useKept(sessionId, id);
+  const answer = (isError: boolean) =>
+    run(async () => {
+      await answerTool(sessionId, id, text, isError);
+      setText("");
+    });
   return (
     <div>
       {error !== null && <ProblemNotice error={error} />}
@@ -227,10 +238,10 @@ function Answer({ id, sessionId, busy, error, run }: Asked) {
         className="w-full rounded-md border border-line bg-page px-2 py-1 font-mono"
       />
       <div className="mt-1 flex gap-2">
-        <Button busy={busy} onClick={() => run(() => answerTool(sessionId, id, text, true))}>
+        <Button busy={busy} onClick={() => answer(true)}>
           Answer with an error
         </Button>
-        <Button look="primary" busy={busy} onClick={() => run(() => answerTool(sessionId, id, text, false))}>
+        <Button look="primary" busy={busy} onClick={() => answer(false)}>
           Answer
         </Button>
       </div>

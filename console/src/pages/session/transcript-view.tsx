@@ -8,6 +8,7 @@ import { Button } from "../../ui/button.tsx";
 import { endHighlight, highlight } from "../../ui/highlight.ts";
 import { Empty } from "../../ui/notice.tsx";
 import { Approvals } from "./approvals.tsx";
+import { BudgetSpent } from "./budget-form.tsx";
 import { ItemView } from "./item-view.tsx";
 import { Wanted } from "./long-text.tsx";
 import { SearchBar, useSearchKeys } from "./search-bar.tsx";
@@ -20,7 +21,13 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
   const { items, waiting, queued } = log.transcript;
   const scroller = useRef<HTMLDivElement>(null);
   const lastTop = useRef(0);
-  const [following, setFollowing] = useState(true);
+  const [following, setShown] = useState(true);
+  // Known at once: what is drawn between a scroll and the next state is not to scroll back.
+  const follows = useRef(true);
+  const setFollowing = useCallback((next: boolean) => {
+    follows.current = next;
+    setShown(next);
+  }, []);
   const search = useSearch(log);
   const told = useTold(log);
   const rows = useVirtualizer({
@@ -31,11 +38,13 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
     paddingStart: 12,
     getItemKey: (n) => items[n]?.id ?? n,
   });
+  // Whoever follows stays at the end; where a row is measured, it would be taken back to where it was before.
+  rows.shouldAdjustScrollPositionOnItemSizeChange = following ? () => false : undefined;
   const height = rows.getTotalSize();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what has grown is to be in sight
+  // With each drawing: rows are measured when they are drawn, and what is at the end is elsewhere then.
   useEffect(() => {
-    if (following) scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
-  }, [following, height, queued.size]);
+    if (follows.current && scroller.current) toEnd(scroller.current);
+  });
 
   const { place, wanted } = search;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the rows are the same ones each time
@@ -78,10 +87,12 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
           aria-live="off"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
           tabIndex={0}
-          onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+          onScroll={({ currentTarget }) => {
+            const { scrollTop, scrollHeight, clientHeight } = currentTarget;
             // What grows beneath the reader is not scrolled away from: that is to go up.
             if (scrollHeight - scrollTop - clientHeight < 40) setFollowing(place === null);
             else if (scrollTop < lastTop.current) setFollowing(false);
+            else if (follows.current) toEnd(currentTarget);
             lastTop.current = scrollTop;
           }}
         >
@@ -131,12 +142,17 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
           </Button>
         )}
         <Approvals log={log} sessionId={sessionId} />
+        <BudgetSpent log={log} sessionId={sessionId} />
         <p className="sr-only" aria-live="polite">
           {told}
         </p>
       </div>
     </Wanted>
   );
+}
+
+function toEnd(log: HTMLElement): void {
+  if (log.scrollHeight - log.scrollTop - log.clientHeight > 1) log.scrollTo({ top: log.scrollHeight });
 }
 
 /** What was there before the page is not told. It has come when nothing has come for so long. */
