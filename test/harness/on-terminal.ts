@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -10,7 +10,8 @@ import { waiting } from "./waiting.ts";
 const main = join(import.meta.dirname, "../../src/main.ts");
 
 /** Notes how the terminal is set before and after, and which process it is that runs there. */
-const noted = `stty -g > "$NOTES.before"
+const noted = `stty cols "$COLUMNS_HERE" rows 24
+stty -g > "$NOTES.before"
 sh -c 'echo $$ > "$NOTES.pid"; exec "$NODE" "$MAIN" "$@"' sh ARGS
 code=$?
 stty -g > "$NOTES.after"
@@ -20,10 +21,17 @@ exit $code`;
 const patience_ms = 60_000;
 
 /** `drover ...` on a terminal of its own, which shows both outputs. Its arguments are words. */
-export function onTerminal(args: string[], drover: Drover) {
+export function onTerminal(args: string[], drover: Drover, columns = 100) {
   const notes = join(drover.folder, randomUUID());
   const child = spawn("script", ["-qfec", noted.replace("ARGS", args.join(" ")), "/dev/null"], {
-    env: { ...drover.env, NODE: process.execPath, MAIN: main, NOTES: notes, TERM: "xterm" },
+    env: {
+      ...drover.env,
+      NODE: process.execPath,
+      MAIN: main,
+      NOTES: notes,
+      TERM: "xterm",
+      COLUMNS_HERE: String(columns),
+    },
     stdio: ["pipe", "pipe", "inherit"],
   });
   const { ring, until } = waiting();
@@ -47,6 +55,9 @@ export function onTerminal(args: string[], drover: Drover) {
     close: () => void child.kill(),
     type: (keys: string) => child.stdin.write(keys),
     kill: (signal: NodeJS.Signals) => process.kill(Number(note("pid")), signal),
+    /** As a window that is made narrower or wider. */
+    resize: (columns: number) =>
+      execFileSync("stty", ["-F", `/proc/${note("pid")}/fd/1`, "cols", String(columns)]),
     /** When it has ended. */
     isAsItWas: () => assert.equal(note("after"), note("before")),
     /** Resolves when it has shown that, after what was waited for before. */

@@ -3,14 +3,15 @@ import type { BetaEnvironment } from "@anthropic-ai/sdk/resources/beta/environme
 import { Command } from "commander";
 import type { CreatedEnvironmentKey, EnvironmentKey } from "../../protocol/environment-keys.ts";
 import type { Page } from "../../protocol/page.ts";
+import type { Work } from "../../protocol/work.ts";
 import { type Form, printDrawn, printLine } from "../print.ts";
 import type { ApplyOptions } from "./apply.ts";
 import { asking, withJson, withServer } from "./at-server.ts";
-import { type ListOptions, pageSize, pagesOf, printList, withList } from "./listed.ts";
+import { type ListOptions, pageSize, pagesOf, printList, watchList, withList } from "./listed.ts";
 import { idOf } from "./named.ts";
 import { once } from "./once.ts";
 import { askOwn } from "./own-routes.ts";
-import { ago, record, when } from "./table.ts";
+import { ago, type Cell, record, when } from "./table.ts";
 
 export function environmentsCommand(): Command {
   const environments = new Command("environments")
@@ -97,6 +98,30 @@ A file of an environment:
       }),
     );
 
+  withList(
+    environments
+      .command("work")
+      .description(
+        "List the work of a self-hosted environment, newest first: which sessions, and who has them",
+      ),
+  )
+    .argument("<environment>", "its id or name")
+    .option("--watch", "show it as it changes, until Ctrl-C")
+    .action(
+      asking(async (client, named: string, options: ListOptions & { watch?: boolean }) => {
+        const path = `/v1/environments/${encodeURIComponent(await environmentId(client, named))}/work_items`;
+        const limit = pageSize(options);
+        const all = () => pagesOf((query) => client.get<Page<Work>>(path, { query: { limit, ...query } }));
+        const columns = {
+          head: ["id", "state", "session", "worker", "seen", "made"],
+          row: workRow,
+          none: "it has no work: sessions make it",
+        };
+        if (options.watch) await watchList(all, options, columns);
+        else await printList(all(), options, columns);
+      }),
+    );
+
   withJson(withServer(environments.command("archive").description("Take no new session in an environment")))
     .argument("<environment>", "its id or name")
     .action(
@@ -112,6 +137,19 @@ A file of an environment:
 /** By its id or its name. */
 export const environmentId = (client: Anthropic, named: string): Promise<string> =>
   idOf("environment", named, "env", () => client.beta.environments.list({ limit: 100 }));
+
+const workRow = ({ id, state, data, worker_id, worker_seen_at, created_at }: Work): Cell[] => [
+  id,
+  state === "queued"
+    ? { text: state, style: "yellow" }
+    : state === "active"
+      ? { text: state, style: "green" }
+      : state,
+  data.id,
+  worker_id ?? "",
+  worker_seen_at === null ? "never" : ago(worker_seen_at),
+  ago(created_at),
+];
 
 const shown = ({ id, name, description, config, archived_at, created_at, updated_at }: BetaEnvironment) =>
   record(

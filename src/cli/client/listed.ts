@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { cut, displayWidth } from "../display-width.ts";
 import { canRedraw, jsonText } from "../terminal.ts";
 import { withJson, withServer } from "./at-server.ts";
-import { type Cell, table } from "./table.ts";
+import { type Cell, cellsLine, table } from "./table.ts";
 
 export interface ListOptions {
   limit: number;
@@ -76,16 +76,11 @@ export async function watchItems<Item extends { id: string }>(
 ): Promise<never> {
   const { stdout: out } = process;
   const shown = new Map<string, string>();
-  let drawn = 0;
+  const screen = canRedraw(out) && !json ? redrawn(out) : null;
   for (let isFirst = true; ; isFirst = false) {
     const items = await (isFirst ? read() : untilRead(read));
-    if (canRedraw(out) && !json) {
-      const drawing = draw(items).trimEnd().split("\n");
-      const lines = withinRows(drawing, out.rows || 24).map((line) => inOneRow(line, out.columns || 80));
-      const up = drawn > 0 ? `\u001b[${drawn}A\r` : "";
-      out.write(`${up}${lines.map((line) => `${line}\u001b[K\n`).join("")}\u001b[J`);
-      drawn = lines.length;
-    } else {
+    if (screen) screen.show(() => draw(items));
+    else {
       for (const item of items) {
         const text = jsonText(item);
         if (shown.get(item.id) === text) continue;
@@ -97,9 +92,57 @@ export async function watchItems<Item extends { id: string }>(
   }
 }
 
+/** Shows a list as it changes. */
+export const watchList = <Item extends { id: string }>(
+  all: () => AsyncIterable<Item>,
+  options: ListOptions,
+  { head, row }: Columns<Item>,
+): Promise<never> =>
+  watchItems(
+    {
+      read: async () => (await take(all(), options)).items,
+      draw: (items) => table(head, items.map(row), process.stdout),
+      line: (item) => cellsLine(row(item)),
+    },
+    options,
+  );
+
+/** Draws in the place of what it has drawn before, and again whenever the terminal is another. */
+function redrawn(out: typeof process.stdout): { show(draw: () => string): void } {
+  /** How wide each line is that stands there. */
+  let widths: number[] = [];
+  let latest = () => "";
+  const redraw = () => {
+    const columns = out.columns || 80;
+    // Where a terminal has become narrower its lines have gone on in the next row.
+    const rows = widths.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
+    const lines = withinRows(latest().trimEnd().split("\n"), out.rows || 24).map((line) =>
+      inOneRow(line, columns),
+    );
+    // Cleared before it is written: at the end of a full row the last letter would be.
+    const up = rows > 0 ? `\u001b[${rows}A\r` : "";
+    out.write(`${up}${lines.map((line) => `\u001b[K${line}\n`).join("")}\u001b[J`);
+    widths = lines.map((line) => displayWidth(stripVTControlCharacters(line)));
+  };
+  out.on("resize", redraw);
+  process.on("SIGCONT", () => {
+    // A shell has written there meanwhile.
+    widths = [];
+    redraw();
+  });
+  return {
+    show(draw) {
+      latest = draw;
+      redraw();
+    },
+  };
+}
+
 /** What has left the screen at its top cannot be drawn anew. */
 const withinRows = (lines: string[], rows: number): string[] =>
-  lines.length < rows ? lines : [...lines.slice(0, rows - 2), `... ${lines.length - rows + 2} more`];
+  lines.length < rows
+    ? lines
+    : [...lines.slice(0, Math.max(0, rows - 2)), `... ${lines.length - rows + 2} more`];
 
 /** A line that went on in the next row would be counted as one. */
 function inOneRow(line: string, columns: number): string {

@@ -1,4 +1,5 @@
-import type { Terminal } from "../terminal.ts";
+import { cut } from "../display-width.ts";
+import { canRedraw, type Terminal } from "../terminal.ts";
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
@@ -13,11 +14,12 @@ export function progress(out: Terminal): { after(event: { type: string }): void;
   };
   const wait = (what: string) => {
     clear();
-    if (!out.isTTY) return;
+    if (!canRedraw(out)) return;
     const since = Date.now();
     timer = setInterval(() => {
       const seconds = Math.floor((Date.now() - since) / 1000);
-      if (seconds >= 1) out.write(`\r\u001b[K${frames[seconds % frames.length]} ${what} ${seconds} s`);
+      const line = `${frames[seconds % frames.length]} ${what} ${seconds} s`;
+      if (seconds >= 1) out.write(`\r\u001b[K${cut(line, (out.columns || 80) - 1)}`);
     }, 250);
   };
   return {

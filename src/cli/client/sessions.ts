@@ -9,11 +9,11 @@ import { exits, Failure } from "../exits.ts";
 import { type Form, printDrawn, printLine } from "../print.ts";
 import { agentId } from "./agents.ts";
 import { asking, repeated, withJson, withServer } from "./at-server.ts";
-import { type ListOptions, pageSize, printList, take, watchItems, withList } from "./listed.ts";
+import { type ListOptions, pageSize, printList, watchItems, watchList, withList } from "./listed.ts";
 import { once } from "./once.ts";
 import { askOwn } from "./own-routes.ts";
 import type { EventsOptions, TailOptions } from "./session-events.ts";
-import { ago, type Cell, cellsLine, dollarsOf, record, table, when } from "./table.ts";
+import { ago, type Cell, cellsLine, dollarsOf, record, when } from "./table.ts";
 
 const statuses = ["rescheduling", "running", "idle", "terminated"] as const;
 
@@ -188,20 +188,9 @@ async function list(client: Anthropic, options: ListSessions): Promise<void> {
   async function* all(): AsyncGenerator<Session> {
     for await (const session of client.beta.sessions.list(params)) yield ours(session);
   }
-  if (!options.watch)
-    return printList(all(), options, {
-      head,
-      row,
-      none: "there is no session: drover run or drover chat makes one",
-    });
-  await watchItems(
-    {
-      read: async () => (await take(all(), options)).items,
-      draw: (items) => table(head, items.map(row), process.stdout),
-      line: (session) => cellsLine(row(session)),
-    },
-    options,
-  );
+  const columns = { head, row, none: "there is no session: drover run or drover chat makes one" };
+  if (options.watch) await watchList(all, options, columns);
+  else await printList(all(), options, columns);
 }
 
 /** With the fields that the official API does not have; against another server they are not there. */
