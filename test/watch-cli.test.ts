@@ -44,7 +44,6 @@ test("what is watched on a terminal stands in its place, whatever it changes to 
   await watch.shows(/\u001b\[3A\r/);
   watch.type("\u0003");
   assert.equal(await watch.ended, 130);
-  watch.isAsItWas();
 });
 
 test("the work of a self-hosted environment is listed and watched", async () => {
