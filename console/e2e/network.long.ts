@@ -80,7 +80,7 @@ describe("the console over a network that fails", { skip: noBrowser }, () => {
     // A page that is loaded anew gets the answer that was lost.
     await page.reload();
     await whole(page, "Only once.").waitFor();
-    await page.waitForFunction("document.querySelector('textarea').value === ''");
+    await page.locator("textarea:placeholder-shown").waitFor();
     assert.equal((await listed(id, "user.message")).length, 1);
     await composer(page).fill("not sent yet");
     await page.reload();
@@ -113,7 +113,7 @@ describe("the console over a network that fails", { skip: noBrowser }, () => {
     await page.getByRole("button", { name: "Send" }).click();
     await page.getByText("the first one still runs").waitFor();
     await page.getByRole("button", { name: "Send" }).click();
-    await page.waitForFunction("document.querySelector('textarea').value === ''");
+    await page.locator("textarea:placeholder-shown").waitFor();
     await transcript(page).getByText("done ·").waitFor();
     assert.equal(keys.size, 1);
     assert.equal((await listed(id, "user.message")).length, 1);

@@ -305,7 +305,7 @@ describe("in the console", { skip: noBrowser }, () => {
     await composer(page).press("Control+f");
     const search = page.getByLabel("Search the transcript");
     await search.waitFor();
-    await page.waitForFunction("document.activeElement.ariaLabel === 'Search the transcript'");
+    await page.locator("input[aria-label='Search the transcript']:focus").waitFor();
     await search.fill("needle");
     await page.getByText("2 of 2").waitFor();
     await transcript(page).locator("pre", { hasText: "echo a-needle" }).waitFor();
