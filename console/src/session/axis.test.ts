@@ -47,3 +47,12 @@ test("what still goes on goes on until now, and nothing lies outside of it", () 
 test("spans of no length make no axis of none", () => {
   assert.equal(axisOf([span("turn", 7, 7)], 7).at(7), 0);
 });
+
+test("a clock that is set back leaves everything on the axis, and nothing shorter than nothing", () => {
+  const spans = [span("turn", 10_000, 11_000), span("turn", 2_000, 4_000), span("model", 2_500, 3_000)];
+  const axis = axisOf(spans, 11_000);
+  for (const { start, end } of spans) {
+    const [from, to] = [axis.at(start), axis.at(end ?? start)];
+    assert.ok(from >= 0 && to <= 1 && to > from, `${from} to ${to}`);
+  }
+});

@@ -12,7 +12,8 @@ const pauseShare = 0.02;
 
 /** Time in which nothing goes on but waiting, for a person or between turns, is drawn short: what runs is what one looks for. */
 export function axisOf(spans: readonly Span[], now: number): Axis {
-  const first = spans[0]?.start ?? now;
+  // Of a clock that was set back, it is not the first span that began first.
+  const first = spans.reduce((min, { start }) => Math.min(min, start), spans[0]?.start ?? now);
   const last = spans.reduce((max, { start, end }) => Math.max(max, end ?? now, start), first);
   const pauses = pausesIn(spans, first, last, now);
   const quiet = pauses.reduce((sum, { start, end }) => sum + end - start, 0);

@@ -103,8 +103,10 @@ export class Spans {
     if (place !== undefined && span) this.spans[place] = { ...span, ...change };
   }
 
-  #close(key: string, end: number, failed = false): void {
-    this.#change(key, { end, failed });
+  /** Clocks are set back at times: nothing ends before it began. */
+  #close(key: string, at: number, failed = false): void {
+    const place = this.#open.get(key);
+    if (place !== undefined) this.#change(key, { end: Math.max(at, this.spans[place]?.start ?? at), failed });
     this.#open.delete(key);
   }
 

@@ -183,3 +183,14 @@ test("spans end with what ends them, and with the turn at the latest", () => {
   );
   assert.deepEqual(spans.spans[1]?.tokens, { input: 321, output: 4 });
 });
+
+test("what a clock that was set back says to have ended before it began has taken no time", () => {
+  const spans = new Spans();
+  const time = (second: number) => ({
+    processed_at: new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString(),
+  });
+  spans.add(event("agent.tool_use", { id: "a", name: "bash", input: {}, ...time(30) }));
+  spans.add(event("agent.tool_result", { tool_use_id: "a", content: [], is_error: false, ...time(10) }));
+  const [only] = spans.spans;
+  assert.equal(only?.end, only?.start);
+});
