@@ -1,6 +1,5 @@
 import { Agent, type IncomingMessage, request as makeRequest, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { limits } from "../limits.ts";
@@ -222,8 +221,7 @@ export function createInside({ vault, usable, onTrouble }: InsideParts) {
         (upstream) => {
           let taken = false;
           agent.createConnection = (_, done) => {
-            if (taken || upstream.destroyed) done?.(closed(), undefined as unknown as Duplex);
-            else done?.(null, upstream);
+            done?.(taken || upstream.destroyed ? closed() : null, upstream);
             taken = true;
             return undefined;
           };

@@ -49,7 +49,7 @@ export function filesCommand(): Command {
     .argument("<file>", "its id")
     .action(
       asking(async (client, id: string, form: Form) => {
-        const file = (await client.beta.files.retrieveMetadata(id, { betas })) as unknown as FileMetadata;
+        const file = (await client.beta.files.retrieveMetadata(id, { betas })) as FileMetadata;
         printDrawn(form, file, shown);
       }),
     );

@@ -9,7 +9,7 @@ const late_ms = 1_000;
 export async function outputsOf(client: Anthropic, sessionId: string): Promise<FileMetadata[]> {
   const betas = ["managed-agents-2026-04-01"];
   const files = await Array.fromAsync(client.beta.files.list({ scope_id: sessionId, limit: 100, betas }));
-  return files.filter(({ downloadable }) => downloadable) as unknown as FileMetadata[];
+  return files.filter(({ downloadable }) => downloadable) as FileMetadata[];
 }
 
 /** Tells of each that was not there before, once. */

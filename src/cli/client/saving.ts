@@ -28,7 +28,7 @@ export async function saveFile(
   const before = lstatSync(place, { throwIfNoEntry: false });
   if (before && !force) throw isThere(place);
   const { body } = await client.beta.files.download(id, { betas: ["managed-agents-2026-04-01"] });
-  const content = body ? Readable.fromWeb(body as never) : Readable.from([]);
+  const content = body ? Readable.fromWeb(body) : Readable.from([]);
   // A device, a pipe or a link is written to, and stays what it is.
   if (before && !before.isFile()) return pipeline(content, createWriteStream(place));
   mkdirSync(dirname(place), { recursive: true });

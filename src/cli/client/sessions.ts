@@ -194,7 +194,7 @@ async function list(client: Anthropic, options: ListSessions): Promise<void> {
 }
 
 /** With the fields that the official API does not have; against another server they are not there. */
-const ours = (session: ListedSession) => session as unknown as Session;
+const ours = (session: ListedSession) => session as Session;
 
 function statusOf({ status, archived_at, waiting_for }: Session): Cell {
   if (archived_at !== null) return { text: "archived", style: "dim" };

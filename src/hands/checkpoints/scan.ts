@@ -95,7 +95,7 @@ export async function scan(options: ScanOptions): Promise<Scanned> {
     try {
       const { mode, mtimeMs } = fstatSync(fd);
       take({ type: "folder", path, mode: keptMode(mode), mtime_ms: mtimeMs });
-      for (const name of namesIn(fd, bounds.files - entries.length + 1)) {
+      for (const name of namesIn(fd, bounds.files - entries.length + 1).names) {
         await breathe();
         const child = `${path}/${name.toString("latin1")}`;
         if (isFull()) leaveOut(child, "there are too many files");
@@ -164,18 +164,20 @@ export async function scan(options: ScanOptions): Promise<Scanned> {
   return { manifest: { entries, left_out, left_out_count }, known: seen, files_read };
 }
 
-/** In the order of their bytes; no more than `max`, whatever the folder holds. */
-function namesIn(fd: number, max: number): Buffer[] {
+/** In the order of their bytes; no more than `max`, whatever the folder holds, and whether there are more. */
+export function namesIn(fd: number, max: number): { names: Buffer[]; more: boolean } {
   const names: Buffer[] = [];
+  // Node has had it for long; its types have not.
   const open = opendirSync(`/proc/self/fd/${fd}`, { encoding: "buffer" as BufferEncoding });
   try {
-    for (let next = open.readSync(); next !== null && names.length < max; next = open.readSync()) {
-      names.push(next.name as unknown as Buffer);
+    for (let next = open.readSync(); next !== null; next = open.readSync()) {
+      if (names.length >= max) return { names: names.sort(Buffer.compare), more: true };
+      names.push(next.name as string | Buffer as Buffer);
     }
   } finally {
     open.closeSync();
   }
-  return names.sort(Buffer.compare);
+  return { names: names.sort(Buffer.compare), more: false };
 }
 
 /** A name in a folder that is open. */

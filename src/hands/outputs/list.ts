@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { type BigIntStats, closeSync, lstatSync, opendirSync } from "node:fs";
+import { type BigIntStats, closeSync, lstatSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { limits } from "../../limits.ts";
-import { place } from "../checkpoints/scan.ts";
+import { namesIn, place } from "../checkpoints/scan.ts";
 import type { Output, OutputsList } from "../wire.ts";
 import { foreign, isGone, type OutputsFolder, openFolder, versionOf } from "./open.ts";
 
@@ -133,21 +133,6 @@ export const emptyList: OutputsList = {
 
 const stateOf = (told: Omit<OutputsList, "state" | "rest">) =>
   createHash("sha256").update(JSON.stringify(told)).digest("hex").slice(0, 32);
-
-/** In the order of their bytes, and whether there are more of them than `max`. */
-function namesIn(fd: number, max: number): { names: Buffer[]; more: boolean } {
-  const names: Buffer[] = [];
-  const open = opendirSync(`/proc/self/fd/${fd}`, { encoding: "buffer" as BufferEncoding });
-  try {
-    for (let next = open.readSync(); next !== null; next = open.readSync()) {
-      if (names.length >= max) return { names: names.sort(Buffer.compare), more: true };
-      names.push(next.name as unknown as Buffer);
-    }
-  } finally {
-    open.closeSync();
-  }
-  return { names: names.sort(Buffer.compare), more: false };
-}
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -127,7 +127,7 @@ export function createRequests({
       const isStream = type?.startsWith("text/event-stream") ?? false;
       const bounded = body && boundedBody(body, isStream);
       const undici = await loadUndici();
-      return new undici.Response(bounded, { status, headers }) as unknown as Response;
+      return new undici.Response(bounded, { status, headers });
     },
     redactor: () => createRedactor([...sent].map((secret) => ({ secret }))),
     refusal: () => refused,
