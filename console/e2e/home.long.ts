@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { cents60, limit } from "../../test/harness/budgets.ts";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
 import { follow, isIdle, message, newSession, prepare, send } from "../../test/harness/session.ts";
-import { look, narrow, noBrowser, openBrowser, transcript } from "./browser.ts";
+import { look, narrow, noBrowser, openBrowser, openWindow, signIn, transcript } from "./browser.ts";
 
 /** The part of the page beneath this heading. */
 const part = (page: Page, name: string) => page.getByRole("region", { name });
@@ -141,6 +141,18 @@ describe("the console's first page", { skip: noBrowser }, () => {
       await page.clock.runFor(20_000);
       assert.ok(asked > 0);
       assert.deepEqual(troubles, []);
+    });
+
+    test("says what today has cost by the day of the server, where the browser's clock is another", async () => {
+      for (const hours of [-20, 20]) {
+        const { page, troubles } = await openWindow(browser);
+        await page.clock.install({ time: Date.now() + hours * 3_600_000 });
+        await signIn(page, api.url);
+        const figure = part(page, "Today").getByRole("definition").nth(1);
+        await figure.getByText(/^[1-9]\d* model requests?$/).waitFor();
+        assert.deepEqual(troubles, []);
+        await page.context().close();
+      }
     });
 
     test("has work that has used up its budget among what waits, until that is raised", async () => {

@@ -10,19 +10,23 @@ import { cacheShare, readTokens } from "../../usage/series.ts";
 
 const lookMs = 15_000;
 
-const startOfDay = () => `${new Date().toISOString().slice(0, 10)}T00:00:00Z`;
+const dayMs = 86_400_000;
+const startOfDay = (at: number) => `${new Date(at).toISOString().slice(0, 10)}T00:00:00Z`;
 
 /** What the day has cost so far. A day is one of UTC, as on the page of the usage. */
 export function Today() {
-  const since = startOfDay();
+  // Which day it is the server says, whose last one it is: the clock of this browser may be before it or behind.
+  const yesterday = startOfDay(Date.now() - dayMs);
   const usage = useQuery({
-    ...oneOptions<UsageReport>(pathWith("/v1/usage", { starting_at: since })),
+    ...oneOptions<UsageReport>(pathWith("/v1/usage", { starting_at: yesterday })),
     refetchInterval: lookMs,
   });
   if (usage.error && !usage.data) return <ProblemNotice error={usage.error} retry={() => usage.refetch()} />;
   // Nothing that is not known yet is said to be nought.
   const known = (text: string) => (usage.data ? text : "…");
-  const today = usage.data?.data.at(-1)?.results[0];
+  const day = usage.data?.data.at(-1);
+  const since = day?.starting_at ?? startOfDay(Date.now());
+  const today = day?.results[0];
   const read = today ? readTokens(today) : 0;
   const share = today ? cacheShare([today]) : null;
   const unpriced = today?.unpriced_uses ?? 0;
