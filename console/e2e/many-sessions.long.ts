@@ -111,6 +111,29 @@ describe(`a list of ${sessions} sessions`, { skip: noBrowser }, () => {
     assert.deepEqual(troubles, []);
   });
 
+  test("takes an address that a person has written, and leaves out what is no filter", async () => {
+    const { page, troubles } = await look(browser, api.url, "sessions?statuses=idle");
+    const pressed = (name: string) => page.getByRole("button", { name, pressed: true });
+    await pressed("Idle").waitFor();
+    await rows(page).first().waitFor();
+    for (const [search, name] of [
+      ['statuses=["bogus"]&agent_version=2&created_after=never&order=up', "All"],
+      ['statuses=["running","rescheduling","x"]', "Running"],
+    ] as const) {
+      await page.goto(`${api.url}/console/sessions?${search}`);
+      await pressed(name).waitFor();
+    }
+    await pressed("Retrying").waitFor();
+    await page.getByText("No session is like that").waitFor();
+    await page.goBack();
+    await pressed("All").waitFor();
+    await rows(page).first().waitFor();
+    assert.match(page.url(), /\/sessions$/);
+    await page.goForward();
+    await page.getByText("No session is like that").waitFor();
+    assert.deepEqual(troubles, []);
+  });
+
   test("is filtered by its address, and says there what was chosen", async () => {
     const { page, troubles } = await look(browser, api.url, "sessions");
     await rows(page).first().waitFor();

@@ -109,6 +109,30 @@ describe("the pages of the usage and of the system", { skip: noBrowser }, () => 
     await context.close();
   });
 
+  test("what has no list price is not said to be free, nor is less than a cent", async () => {
+    for (const [model, nano, unpriced] of [
+      ["unknown", 0, 3],
+      ["in-part", 500_000_000, 2],
+      ["cheap", 4_200_000, 0],
+    ] as const)
+      await api.db.query(
+        {
+          name: "test_unpriced",
+          text: `insert into usage_hour select (json_populate_record(u, json_build_object('hour', date_trunc('hour', now()),
+            'model', $1::text, 'nano', $2::bigint, 'unpriced', $3::bigint))).* from usage_hour u order by hour desc limit 1`,
+        },
+        [model, nano, unpriced],
+      );
+    const { page, troubles } = await look(browser, api.url, "usage?group=model");
+    const costOf = (name: string) =>
+      page.getByRole("table").last().getByRole("row").filter({ hasText: name }).getByRole("cell").nth(1);
+    await costOf("unknown").getByText("no list price", { exact: true }).waitFor();
+    await costOf("in-part").getByText("$0.50 and 2 without a price", { exact: true }).waitFor();
+    await costOf("cheap").getByText("$0.0042", { exact: true }).waitFor();
+    await page.getByText("5 uses of models that have no list price").waitFor();
+    assert.deepEqual(troubles, []);
+  });
+
   test("the system says how its parts are, and what to do; a host that ends is seen", async () => {
     const { page, troubles } = await look(browser, api.url, "system");
     const part = (name: string) =>
