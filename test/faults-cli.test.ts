@@ -46,7 +46,8 @@ test("a server that is down, refuses the key, or is another one is told apart by
     answer.writeHead(418, { "content-type": "text/plain" }).end("\u001b[2Jteapot");
   });
   const told: [string, number, RegExp][] = [
-    ["http://127.0.0.1:9", 5, /^No server answers at http:\/\/127\.0\.0\.1:9\. /],
+    ["http://127.0.0.1:9", 5, /^No server answers at http:\/\/127\.0\.0\.1:9\. Start one with: npm start\n$/],
+    ["http://127.0.0.2:9", 5, /^No server answers at http:\/\/127\.0\.0\.2:9\.\n$/],
     [
       page,
       5,

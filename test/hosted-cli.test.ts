@@ -61,6 +61,7 @@ test("what it does not have is said plainly, and is told from what is not there"
     [["audit", "sesn_any"], "/v1/sessions/{session_id}/audit"],
     [["sessions", "fork", "sesn_any"], "/v1/sessions/{session_id}/fork"],
     [["vaults", "uses", "Bob", "vcrd_any"], "/v1/vaults/{vault_id}/credentials/{credential_id}/uses"],
+    [["envs", "work", "own"], "/v1/environments/{environment_id}/work_items"],
     [["envs", "keys", "create", "own"], "/v1/environments/{environment_id}/keys"],
     [["envs", "keys", "ls", "own"], "/v1/environments/{environment_id}/keys"],
     [["envs", "keys", "revoke", "own", "envkey_any"], "/v1/environments/{environment_id}/keys/{key_id}"],

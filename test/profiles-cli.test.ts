@@ -155,4 +155,7 @@ test("wrong use is an exit of its own, and help is none", async () => {
   }
   assert.match(await drover.done(["--help"]), /Exit codes:\n {2}0 {2}done .*\n.*\n {2}2 {2}wrong use/);
   assert.match(await drover.done(["agents", "ls", "--help"]), /--base-url <url>/);
+  const bench = await drover(["bench", "--json", "nonsense"]);
+  assert.deepEqual([bench.code, bench.out], [2, ""]);
+  assert.match(bench.err, /^There is no measure nonsense\.\n/);
 });

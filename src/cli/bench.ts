@@ -9,6 +9,7 @@ export const benchCommand = (): Command =>
   new Command("bench")
     .description("Measure this machine: what `npm run bench` of the repository runs, with its arguments")
     .argument("[args...]", "of the bench; -- --help shows them")
+    .allowUnknownOption()
     .action(async (args: string[]) => {
       const bench = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
       if (!existsSync(bench)) {

@@ -57,7 +57,7 @@ export function explainAt(url: string, error: unknown): string {
   if (error instanceof Anthropic.APIConnectionError)
     return error.cause instanceof WebPage
       ? `What answers at ${at} is no Drover server, or not ready: it sends ${error.cause.message}.`
-      : `No server answers at ${at}. Start one with: npm start`;
+      : `No server answers at ${at}.${isHere(url) ? " Start one with: npm start" : ""}`;
   if (error instanceof Anthropic.AuthenticationError) return `The server at ${at} refuses the API key.`;
   if (error instanceof Anthropic.APIError && isRedirect(error))
     return visibleLine(
@@ -71,6 +71,8 @@ export function explainAt(url: string, error: unknown): string {
   if ((error as NodeJS.ErrnoException).code === "ENOSPC") return "There is no room left on the disk.";
   return visibleLine(explain(error));
 }
+
+const isHere = (url: string) => ["127.0.0.1", "localhost", "[::1]"].includes(URL.parse(url)?.hostname ?? "");
 
 /** So fetch says that a body has ended before it was over. */
 const isCutOff = (error: unknown) => error instanceof TypeError && error.message === "terminated";

@@ -111,7 +111,12 @@ A file of an environment:
       asking(async (client, named: string, options: ListOptions & { watch?: boolean }) => {
         const path = `/v1/environments/${encodeURIComponent(await environmentId(client, named))}/work_items`;
         const limit = pageSize(options);
-        const all = () => pagesOf((query) => client.get<Page<Work>>(path, { query: { limit, ...query } }));
+        const all = () =>
+          pagesOf((query) =>
+            askOwn(client, "/v1/environments/{environment_id}/work_items", () =>
+              client.get<Page<Work>>(path, { query: { limit, ...query } }),
+            ),
+          );
         const columns = {
           head: ["id", "state", "session", "worker", "seen", "made"],
           row: workRow,
