@@ -7,6 +7,7 @@ import type {
   MultiagentParams,
   RosterEntryParams,
 } from "./multiagent.ts";
+import { withSelf } from "./multiagent-self.ts";
 
 /** An agent that a roster may name, as it is stored now. */
 export interface KnownAgent {
@@ -60,25 +61,6 @@ export function mergedMultiagent(
     workflows: mergedCrew(base?.workflows, params.workflows),
     advisor: params.advisor === undefined ? base?.advisor : params.advisor,
   };
-}
-
-/** Only "self" can have resolved to the very version it stands in. */
-export function withSelf(multiagent: Multiagent, owner: { id: string; version: number }): MultiagentParams {
-  const unresolved = (reference: AgentReference) =>
-    reference.id === owner.id && reference.version === owner.version
-      ? ({ type: "self" } as const)
-      : reference;
-  if (multiagent.type === "coordinator") {
-    return {
-      ...multiagent,
-      agents: multiagent.agents.map((entry) => (entry.type === "agent" ? unresolved(entry) : entry)),
-    };
-  }
-  const crew = (stored: Crew): CrewParams =>
-    stored.type === "enabled"
-      ? { ...stored, predefined_agents: stored.predefined_agents.map(unresolved) }
-      : stored;
-  return { ...multiagent, subagents: crew(multiagent.subagents), workflows: crew(multiagent.workflows) };
 }
 
 function mergedCrew(

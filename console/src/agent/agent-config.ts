@@ -1,5 +1,5 @@
 import type { Agent } from "../../../src/protocol/agents.ts";
-import { withSelf } from "../../../src/protocol/resolve-multiagent.ts";
+import { withSelf } from "../../../src/protocol/multiagent-self.ts";
 import type { AgentToolset, BuiltInTool } from "../../../src/protocol/tools.ts";
 import { type Body, bodyOf } from "../config/checked.ts";
 import { isObject, same } from "../config/merge.ts";
