@@ -81,6 +81,79 @@ describe("a vault", { skip: noBrowser }, () => {
     assert.ok(!everything.includes("hush-not"));
   });
 
+  test("says what is wrong wherever it is, and changes nothing but what was changed", async () => {
+    const { vaults } = stage.api.client.beta;
+    const vault = await vaults.create({ display_name: "Dora" });
+    const page = await stage.opened(`vaults/${vault.id}`);
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Add a credential" }).click();
+    for (const field of await dialog.locator("input[type=password]").all())
+      assert.equal(await field.getAttribute("autocomplete"), "new-password");
+    await dialog.getByLabel("Variable", { exact: true }).fill("API_TOKEN");
+    await dialog.getByLabel("Hosts that it may be sent to").fill("a.example.com b.example.com");
+    await dialog.getByLabel("Secret", { exact: true }).fill(secret);
+    await dialog.getByLabel("headers").uncheck();
+    await dialog.getByLabel("body").uncheck();
+    await page.keyboard.press("Enter");
+    await dialog.getByText("the secret would go nowhere").waitFor();
+    await dialog.getByLabel("body").check();
+    await page.getByRole("button", { name: "Put it into the vault" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    const [made] = await Array.fromAsync(vaults.credentials.list(vault.id));
+    assert.ok(made?.auth.type === "environment_variable");
+    assert.deepEqual(made.auth.injection_location, { header: false, body: true });
+
+    // Somebody narrows the hosts while another window has the settings open.
+    await page.getByRole("button", { name: /^Settings of API_TOKEN/ }).click();
+    const networking = { type: "limited" as const, allowed_hosts: ["a.example.com"] };
+    await vaults.credentials.update(made.id, {
+      vault_id: vault.id,
+      auth: { type: "environment_variable", networking },
+    });
+    await dialog.getByLabel("Name").fill("Ours");
+    await dialog.getByLabel("headers").check();
+    await dialog.getByLabel("body").uncheck();
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "Ours" }).waitFor();
+    const { auth } = await vaults.credentials.retrieve(made.id, { vault_id: vault.id });
+    assert.ok(auth.type === "environment_variable");
+    assert.deepEqual(auth.networking, networking);
+    assert.deepEqual(auth.injection_location, { header: true, body: false });
+    await page.getByRole("button", { name: "Settings of Ours" }).click();
+    await dialog.getByLabel("Name").fill("");
+    await page.keyboard.press("Enter");
+    await dialog.getByText(/minimum string length/).waitFor();
+    await page.keyboard.press("Escape");
+
+    // A refresh token that is not seen any more is not sent.
+    await page.getByRole("button", { name: "Add a credential" }).click();
+    await dialog.getByLabel("Kind").selectOption("mcp_oauth");
+    await dialog.getByLabel("The server renews it with a refresh token").check();
+    await dialog.getByLabel("Refresh token", { exact: true }).fill(secret);
+    await dialog.getByLabel("Kind").selectOption("static_bearer");
+    await dialog.getByLabel("Kind").selectOption("mcp_oauth");
+    await dialog.getByLabel("Address of the MCP server").fill("https://mcp.example.com/");
+    await dialog.getByLabel("Access token").fill(secret);
+    await dialog.getByLabel("Expires").fill("2040-01-01T10:00");
+    await page.getByRole("button", { name: "Put it into the vault" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByText("there is no refresh token").waitFor();
+    // Of another token it has to be said how long it is good, or the old time would hold.
+    await page.clock.setSystemTime("2045-01-01T10:00:00Z");
+    await page.getByRole("button", { name: "Replace the secret of https://mcp.example.com/" }).click();
+    await page.getByLabel("New access token").fill(`${secret}-new`);
+    await page.keyboard.press("Enter");
+    assert.ok(await page.evaluate(`document.querySelector("dialog[open] input:invalid") !== null`));
+    await page.getByLabel("Expires").fill("2050-01-01T10:00");
+    await page.getByRole("button", { name: "Replace it" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByText("Its access token expires").waitFor();
+    const everywhere = await page.evaluate(
+      "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, history.state, location.href])",
+    );
+    assert.ok(!`${await page.content()} ${everywhere}`.includes("hush-not"));
+  });
+
   test("says of each credential by which sessions it was used, and how its refresh has failed", async () => {
     const vault = await stage.api.client.beta.vaults.create({ display_name: "Bob" });
     const made = await stage.api.client.beta.vaults.credentials.create(vault.id, {

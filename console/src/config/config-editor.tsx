@@ -6,12 +6,12 @@ import { Button } from "../ui/button.tsx";
 import { ConfirmButton } from "../ui/confirm.tsx";
 import { CopyButton } from "../ui/copy.tsx";
 import { cx } from "../ui/cx.ts";
+import { LeaveGuard } from "../ui/leave-guard.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Preformatted } from "../ui/scroll.tsx";
 import { type Body, checked, type Mistake, refusedFields, written } from "./checked.ts";
 import { Difference } from "./difference.tsx";
 import { JsonPane } from "./json-pane.tsx";
-import { LeaveGuard } from "./leave-guard.tsx";
 import { merged, same } from "./merge.ts";
 
 export interface FormProps {
@@ -253,7 +253,7 @@ export function ConfigEditor({
         <span className="text-muted" role="status">
           {mistakes.length > 0
             ? `${mistakes.length === 1 ? "One thing is" : `${mistakes.length} things are`} to be mended first.`
-            : stored && isChanged
+            : stored && isChanged && !isArchived
               ? "Not saved yet. Ctrl+S saves."
               : ""}
         </span>

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { files as fileLimits } from "../../../src/limits/files.ts";
 import { ask } from "../api/request.ts";
 import { listOptions } from "../api/resources.ts";
@@ -10,7 +10,9 @@ import { freshKey } from "../session/actions.ts";
 import { Button } from "../ui/button.tsx";
 import { DropArea } from "../ui/drop-area.tsx";
 import { Field, inputClass, TextField } from "../ui/field.tsx";
+import { LeaveGuard } from "../ui/leave-guard.tsx";
 import { ProblemNotice } from "../ui/notice.tsx";
+import { RepositoriesPart, type Repository, resourceOf } from "./new-session/repositories-part.tsx";
 import { Page } from "./page.tsx";
 
 const route = getRouteApi("/shell/sessions/new");
@@ -29,19 +31,14 @@ interface Given {
   dollars: string;
   vault_ids: readonly string[];
   files: readonly { id: string; name: string }[];
-  /** One address a line. */
-  repositories: string;
+  repositories: readonly Repository[];
 }
 
 /** What the server is asked for: nothing is named that was left empty. */
 const bodyOf = ({ agent, environment_id, title, task, dollars, vault_ids, files, repositories }: Given) => {
   const resources = [
     ...files.map(({ id }) => ({ type: "file", file_id: id })),
-    ...repositories
-      .split("\n")
-      .map((line) => line.trim())
-      .filter((url) => url !== "")
-      .map((url) => ({ type: "github_repository", url })),
+    ...repositories.flatMap((repository) => resourceOf(repository) ?? []),
   ];
   return {
     agent,
@@ -73,7 +70,7 @@ export function NewSessionPage() {
     dollars: "",
     vault_ids: [],
     files: [],
-    repositories: "",
+    repositories: [],
   });
   const change = (part: Partial<Given>) => setGiven((before) => ({ ...before, ...part }));
   const agents = useAll("/v1/agents");
@@ -81,11 +78,17 @@ export function NewSessionPage() {
   const vaults = useAll("/v1/vaults");
   const [firstAgent] = agents.items;
   const [firstEnvironment] = environments.items;
+  const isGiven = agents.isMore || agents.items.some(({ id }) => id === given.agent);
   const chosen = {
     ...given,
-    agent: given.agent || (firstAgent?.id ?? ""),
+    agent: (isGiven && given.agent) || (firstAgent?.id ?? ""),
     environment_id: given.environment_id || (firstEnvironment?.id ?? ""),
   };
+  const [uploading, setUploading] = useState(0);
+  const started = useRef(false);
+  const isWritten = () =>
+    !started.current &&
+    (given.task.trim() !== "" || given.files.length > 0 || given.repositories.some(({ url }) => url !== ""));
   // Asked again after a lost answer it is the same session, and after a change another one.
   const body = JSON.stringify(bodyOf(chosen));
   const key = useRef({ body: "", key: "" });
@@ -98,7 +101,12 @@ export function NewSessionPage() {
         headers: { "idempotency-key": key.current.key },
       });
     },
-    onSuccess: ({ id }) => navigate({ to: "/sessions/$sessionId", params: { sessionId: id } }),
+    // The token of a repository is not kept beyond the form.
+    gcTime: 0,
+    onSuccess: ({ id }) => {
+      started.current = true;
+      return navigate({ to: "/sessions/$sessionId", params: { sessionId: id } });
+    },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -108,13 +116,21 @@ export function NewSessionPage() {
 
   return (
     <Page title="New session">
-      <form onSubmit={submit} className="max-w-2xl space-y-4">
+      <LeaveGuard title="Leave without starting it?" isChanged={isWritten}>
+        What you have written here would be lost.
+      </LeaveGuard>
+      <form onSubmit={submit} className="max-w-2xl space-y-4" autoComplete="off">
         {problem && <ProblemNotice error={problem} />}
         <Choice
           label="Agent"
           all={agents}
           value={chosen.agent}
           onChange={(id) => change({ agent: id })}
+          hint={
+            given.agent !== "" &&
+            !isGiven &&
+            "The one that was asked for starts no sessions any more: choose another."
+          }
           none={
             <>
               There is none yet: <Link to="/agents/new">make one</Link> first.
@@ -169,6 +185,7 @@ export function NewSessionPage() {
           <DropArea
             label="Drop files here: they lie beneath /mnt in the sandbox"
             bytesMax={fileLimits.file_bytes_max}
+            onPending={setUploading}
             upload={async (dropped, progress, signal) => {
               const { id, filename } = await uploadDropped(dropped, progress, signal);
               setGiven((before) => ({ ...before, files: [...before.files, { id, name: filename }] }));
@@ -180,7 +197,7 @@ export function NewSessionPage() {
                 <span className="min-w-0 truncate">{visible(name)}</span>
                 <Button
                   look="quiet"
-                  aria-label={`Leave ${name} out`}
+                  aria-label={`Leave ${visible(name)} out`}
                   onClick={() => change({ files: given.files.filter((file) => file.id !== id) })}
                 >
                   ✕
@@ -189,17 +206,10 @@ export function NewSessionPage() {
             ))}
           </ul>
         </div>
-        <Field label="Repositories" hint="One address a line. Each is cloned into the sandbox.">
-          {(props) => (
-            <textarea
-              {...props}
-              rows={2}
-              className={inputClass}
-              value={given.repositories}
-              onChange={(event) => change({ repositories: event.target.value })}
-            />
-          )}
-        </Field>
+        <RepositoriesPart
+          repositories={given.repositories}
+          onChange={(repositories) => change({ repositories })}
+        />
         <Field
           label="Budget"
           hint="What it may cost, in dollars at list prices. Without one it has no limit."
@@ -221,10 +231,13 @@ export function NewSessionPage() {
           type="submit"
           look="primary"
           busy={create.isPending}
-          disabled={chosen.agent === "" || chosen.environment_id === ""}
+          disabled={chosen.agent === "" || chosen.environment_id === "" || uploading > 0}
         >
           Start
         </Button>
+        <p role="status" className="text-muted">
+          {uploading > 0 && "It can be started once its files are here."}
+        </p>
       </form>
     </Page>
   );
@@ -233,7 +246,8 @@ export function NewSessionPage() {
 interface All {
   items: Named[];
   error: Error | null;
-  pending: boolean;
+  /** There is more of it that is not here yet. */
+  isMore: boolean;
 }
 
 /** Every page of a list: what can be chosen. */
@@ -243,26 +257,28 @@ function useAll(path: string): All {
   useEffect(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
-  return { items: list.data ?? [], error: list.error, pending: list.isPending };
+  return { items: list.data ?? [], error: list.error, isMore: list.isPending || hasNextPage };
 }
 
 const nameOf = ({ id, name, display_name }: Named) => visible(name || display_name || shortId(id));
 
 function Choice({
   label,
-  all: { items, pending },
+  all: { items, isMore },
   value,
   onChange,
+  hint,
   none,
 }: {
   label: string;
   all: All;
   value: string;
   onChange: (id: string) => void;
-  none: React.ReactNode;
+  hint?: ReactNode;
+  none: ReactNode;
 }) {
   return (
-    <Field label={label} hint={!pending && items.length === 0 ? none : undefined}>
+    <Field label={label} hint={!isMore && items.length === 0 ? none : hint}>
       {(props) => (
         <select
           {...props}
@@ -270,6 +286,9 @@ function Choice({
           value={value}
           onChange={(event) => onChange(event.target.value)}
         >
+          {value !== "" && !items.some(({ id }) => id === value) && (
+            <option value={value}>{shortId(value)}</option>
+          )}
           {items.map((item) => (
             <option key={item.id} value={item.id}>
               {nameOf(item)} ({shortId(item.id)})

@@ -4,6 +4,7 @@ import { visible } from "../format/text.ts";
 import { Button } from "./button.tsx";
 import { cx } from "./cx.ts";
 import { chosenIn, type Dropped, droppedIn } from "./dropped.ts";
+import { LeaveGuard } from "./leave-guard.tsx";
 import { ProblemNotice } from "./notice.tsx";
 
 interface Uploading {
@@ -32,6 +33,7 @@ export function DropArea({
   bytesMax,
   foldersOf = 0,
   upload,
+  onPending,
 }: {
   label: string;
   hint?: string;
@@ -41,10 +43,13 @@ export function DropArea({
   /** A folder of so many files at most is taken as a whole; without it, none is. */
   foldersOf?: number;
   upload: Upload;
+  /** How many are not there yet, and have not failed. */
+  onPending?: (count: number) => void;
 }) {
   const [uploads, setUploads] = useState<Uploading[]>([]);
   const [done, setDone] = useState(0);
   const [over, setOver] = useState(false);
+  const [reading, setReading] = useState(0);
   const next = useRef(0);
   const running = useRef(0);
   const waiting = useRef<(() => void)[]>([]);
@@ -54,6 +59,26 @@ export function DropArea({
     const controller = new AbortController();
     leave.current = controller;
     return () => controller.abort();
+  }, []);
+
+  const pending = reading + uploads.filter(({ error }) => !error).length;
+  useEffect(() => onPending?.(pending), [onPending, pending]);
+  const pendingRef = useRef(pending);
+  pendingRef.current = pending;
+
+  // What is dropped beside it is not what the browser shows instead of this page.
+  useEffect(() => {
+    const refuse = (event: DragEvent) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "none";
+    };
+    window.addEventListener("dragover", refuse);
+    window.addEventListener("drop", refuse);
+    return () => {
+      window.removeEventListener("dragover", refuse);
+      window.removeEventListener("drop", refuse);
+    };
   }, []);
 
   const drop = (key: number) => setUploads((all) => all.filter((one) => one.key !== key));
@@ -87,15 +112,12 @@ export function DropArea({
     }
   }
 
-  function refusal({ refused, bytes, files }: Dropped): string | null {
+  function refusal({ refused, bytes }: Dropped): string | null {
     if (refused !== undefined) return refused;
-    if (foldersOf === 0 && files[0]?.path.includes("/"))
-      return "It is a folder: drop the files that are in it.";
     return bytes > bytesMax
       ? `It has ${bytesText(bytes)}, and the server takes ${bytesText(bytesMax)} at most.`
       : null;
   }
-  const filesMax = Math.max(foldersOf, 1);
   const beginAll = (all: readonly Dropped[]) => {
     for (const dropped of all) void begin(dropped);
   };
@@ -103,6 +125,9 @@ export function DropArea({
 
   return (
     <div>
+      <LeaveGuard title="Leave while files are uploaded?" isChanged={() => pendingRef.current > 0}>
+        What is not uploaded yet would be stopped.
+      </LeaveGuard>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: what is dropped here can be chosen by the fields in it */}
       <div
         onDragOver={(event) => {
@@ -113,7 +138,10 @@ export function DropArea({
         onDrop={(event) => {
           event.preventDefault();
           setOver(false);
-          void droppedIn(event.dataTransfer.items, filesMax).then(beginAll);
+          setReading((count) => count + 1);
+          void droppedIn(event.dataTransfer.items, foldersOf)
+            .then(beginAll)
+            .finally(() => setReading((count) => count - 1));
         }}
         className={cx(
           "rounded-lg border border-dashed px-4 py-6 text-center text-muted",
@@ -138,7 +166,7 @@ export function DropArea({
                 {...(what !== "files" && { webkitdirectory: "" })}
                 className="sr-only"
                 onChange={(event) => {
-                  if (event.target.files) beginAll(chosenIn(event.target.files, filesMax));
+                  if (event.target.files) beginAll(chosenIn(event.target.files, foldersOf));
                   event.target.value = "";
                 }}
               />
@@ -150,6 +178,7 @@ export function DropArea({
         </p>
       </div>
       <p role="status" className="mt-1 text-muted text-xs">
+        {reading > 0 && "Reading what was dropped… "}
         {done > 0 && `${done === 1 ? "One is" : `${done} are`} uploaded.`}
       </p>
       <ul className="mt-1 space-y-2">
@@ -171,7 +200,11 @@ export function DropArea({
                     Try again
                   </Button>
                 )}
-                <Button look="quiet" aria-label={`Dismiss ${dropped.name}`} onClick={() => drop(key)}>
+                <Button
+                  look="quiet"
+                  aria-label={`Dismiss ${visible(dropped.name)}`}
+                  onClick={() => drop(key)}
+                >
                   Dismiss
                 </Button>
               </>
@@ -179,13 +212,13 @@ export function DropArea({
               <>
                 <progress
                   value={share ?? 0}
-                  aria-label={`Upload of ${dropped.name}`}
+                  aria-label={`Upload of ${visible(dropped.name)}`}
                   className="min-w-24 grow"
                 />
                 <span className="w-16 text-right text-muted tabular-nums">
                   {share === null ? "waits" : `${Math.floor(share * 100)} %`}
                 </span>
-                <Button aria-label={`Stop ${dropped.name}`} onClick={stop}>
+                <Button aria-label={`Stop ${visible(dropped.name)}`} onClick={stop}>
                   Stop
                 </Button>
               </>

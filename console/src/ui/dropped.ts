@@ -1,3 +1,5 @@
+import { leftOut } from "../../../src/protocol/skill-folders.ts";
+
 /** What was dropped or chosen: files each by itself, or folders as a whole. */
 
 export interface Dropped {
@@ -15,11 +17,17 @@ const single = (file: File): Dropped => ({
   files: [{ path: file.name, file }],
 });
 
+const tooMany = (name: string, filesMax: number): Dropped => ({
+  name,
+  bytes: 0,
+  files: [],
+  refused: `It has more than ${filesMax} files.`,
+});
+
 function folder(name: string, files: Dropped["files"], filesMax: number): Dropped {
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
   if (files.length === 0) return { name, bytes, files, refused: "It is an empty folder." };
-  if (files.length > filesMax)
-    return { name, bytes, files: [], refused: `It has more than ${filesMax} files.` };
+  if (files.length > filesMax) return tooMany(name, filesMax);
   return { name, bytes, files };
 }
 
@@ -29,23 +37,38 @@ export function chosenIn(list: FileList, filesMax: number): Dropped[] {
   const found: Dropped[] = [];
   for (const file of list) {
     const path = file.webkitRelativePath;
-    const [top = ""] = path.split("/");
-    if (path === "") found.push(single(file));
-    else folders.set(top, [...(folders.get(top) ?? []), { path, file }]);
+    const [top = "", ...within] = path.split("/");
+    if (path === "") {
+      found.push(single(file));
+      continue;
+    }
+    const files = folders.get(top) ?? [];
+    folders.set(top, files);
+    if (!within.some((name) => leftOut.has(name))) files.push({ path, file });
   }
   return [...found, ...[...folders].map(([name, files]) => folder(name, files, filesMax))];
 }
 
-/** The entries have to be taken while the event is there; what they hold is read afterwards. */
+/** `filesMax`: of a folder; 0 where none is taken. The entries have to be taken while the event is there; what they hold is read afterwards. */
 export function droppedIn(items: DataTransferItemList, filesMax: number): Promise<Dropped[]> {
   const taken = [...items].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   return Promise.all(
     taken.map(async ({ entry, file }) => {
       // What comes from another page may be a file and no entry.
       if (entry === null || isFile(entry)) return file ? [single(file)] : [];
-      const files: Dropped["files"] = [];
-      await gather(entry as FileSystemDirectoryEntry, files, filesMax);
-      return [folder(entry.name, files, filesMax)];
+      const { name } = entry;
+      if (filesMax === 0)
+        return [{ name, bytes: 0, files: [], refused: "It is a folder: drop the files that are in it." }];
+      try {
+        const entries: FileSystemFileEntry[] = [];
+        await gather(entry as FileSystemDirectoryEntry, entries, filesMax);
+        if (entries.length > filesMax) return [tooMany(name, filesMax)];
+        const files = entries.map(async (one) => ({ path: one.fullPath.slice(1), file: await fileOf(one) }));
+        return [folder(name, await Promise.all(files), filesMax)];
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        return [{ name, bytes: 0, files: [], refused: `Not all of it can be read: ${why}` }];
+      }
     }),
   ).then((found) => found.flat());
 }
@@ -54,20 +77,22 @@ const isFile = (entry: FileSystemEntry): entry is FileSystemFileEntry => entry.i
 const fileOf = (entry: FileSystemFileEntry) =>
   new Promise<File>((resolve, reject) => entry.file(resolve, reject));
 
+/** It ends once there are too many. */
 async function gather(
   directory: FileSystemDirectoryEntry,
-  files: Dropped["files"],
+  entries: FileSystemFileEntry[],
   filesMax: number,
 ): Promise<void> {
   const reader = directory.createReader();
-  while (files.length <= filesMax) {
+  while (entries.length <= filesMax) {
     // A reader tells of some at a time, and of none at the end.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
       reader.readEntries(resolve, reject),
     );
     if (some.length === 0) return;
     for (const entry of some)
-      if (isFile(entry)) files.push({ path: entry.fullPath.replace(/^\//, ""), file: await fileOf(entry) });
-      else await gather(entry as FileSystemDirectoryEntry, files, filesMax);
+      if (leftOut.has(entry.name)) continue;
+      else if (isFile(entry)) entries.push(entry);
+      else await gather(entry as FileSystemDirectoryEntry, entries, filesMax);
   }
 }

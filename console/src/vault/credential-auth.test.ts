@@ -6,7 +6,15 @@ import {
   createdAuth,
   updateCredentialBody,
 } from "../../../src/protocol/credentials.ts";
-import { createBody, type Kind, kinds, noAnswers, replaceBody } from "./credential-auth.ts";
+import {
+  createBody,
+  type Kind,
+  kinds,
+  noAnswers,
+  replaceBody,
+  settingsBody,
+  settingsOf,
+} from "./credential-auth.ts";
 
 const answers = {
   ...noAnswers,
@@ -47,4 +55,29 @@ test("what is left empty stays", () => {
   assert.deepEqual(replaceBody(auth, { ...noAnswers, refresh_token: "new" }), {
     auth: { type: "mcp_oauth", refresh: { refresh_token: "new" } },
   });
+});
+
+test("of what is not secret only what was changed is sent", () => {
+  for (const hosts of ["", "a.example.com *.example.com"]) {
+    const { auth: params } = createCredentialBody.parse(
+      createBody("environment_variable", { ...answers, hosts, target: "TOKEN" }),
+    );
+    const shown = { auth: createdAuth(params), display_name: null };
+    const settings = settingsOf(shown.auth);
+    assert.ok(settings);
+    assert.deepEqual(settingsBody(shown, "", settings), {});
+    assert.deepEqual(settingsBody(shown, "name", settings), { display_name: "name" });
+    const wider = updateCredentialBody.parse(
+      settingsBody(shown, "", { ...settings, hosts: "b.example.com" }),
+    );
+    assert.deepEqual(wider.auth, {
+      type: "environment_variable",
+      networking: { type: "limited", allowed_hosts: ["b.example.com"] },
+    });
+    const header = updateCredentialBody.parse(settingsBody(shown, "", { ...settings, body: false }));
+    assert.deepEqual(header.auth, {
+      type: "environment_variable",
+      injection_location: { header: true, body: false },
+    });
+  }
 });

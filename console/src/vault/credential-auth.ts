@@ -125,6 +125,44 @@ export function replaceBody(auth: Credential["auth"], answers: Answers): object 
   }
 }
 
+export interface VariableSettings {
+  hosts: string;
+  header: boolean;
+  body: boolean;
+}
+
+/** As it is shown to be changed; null of what is no variable. */
+export const settingsOf = (auth: Credential["auth"]): VariableSettings | null =>
+  auth.type === "environment_variable"
+    ? {
+        hosts: auth.networking.type === "limited" ? auth.networking.allowed_hosts.join(" ") : "",
+        ...auth.injection_location,
+      }
+    : null;
+
+/**
+ * The body that changes what is not secret. What was left as it was is not named: somebody else may have narrowed it since it
+ * was shown.
+ */
+export function settingsBody(
+  { auth, display_name }: Pick<Credential, "auth" | "display_name">,
+  name: string,
+  settings: VariableSettings | null,
+): object {
+  const before = settingsOf(auth);
+  const changed = before &&
+    settings && {
+      ...(settings.hosts.trim() !== before.hosts && { networking: networkingOf(settings.hosts) }),
+      ...((settings.header !== before.header || settings.body !== before.body) && {
+        injection_location: { header: settings.header, body: settings.body },
+      }),
+    };
+  return {
+    ...(name !== (display_name ?? "") && { display_name: name }),
+    ...(changed && Object.keys(changed).length > 0 && { auth: { type: auth.type, ...changed } }),
+  };
+}
+
 export function targetOf(auth: Credential["auth"]): string {
   if (auth.type !== "environment_variable") return auth.mcp_server_url;
   const hosts = auth.networking.type === "limited" ? auth.networking.allowed_hosts.join(", ") : "any host";

@@ -4,6 +4,7 @@ import { buffer } from "node:stream/consumers";
 import Anthropic, { toFile } from "@anthropic-ai/sdk";
 import { ZipFile } from "yazl";
 import { limits } from "../../limits.ts";
+import { leftOut } from "../../protocol/skill-folders.ts";
 import { frontMatterOf } from "../../skills/front-matter.ts";
 import { exits, Failure } from "../exits.ts";
 import { uploading } from "./connection.ts";
@@ -13,9 +14,6 @@ export interface Pushed {
   version_id: string;
   is_new: boolean;
 }
-
-/** What editors and version control leave in folders, and the server would take for a part of the skill. */
-const leftOut = new Set([".git", ".DS_Store", "__MACOSX", "node_modules"]);
 
 /** Uploads a folder as a new skill, or as a new version of the one that has its name. */
 export async function pushSkill(client: Anthropic, folder: string, display_name?: string): Promise<Pushed> {

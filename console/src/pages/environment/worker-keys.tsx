@@ -77,6 +77,8 @@ function NewKey({ path, onMade, onClose }: { path: string; onMade: () => void; o
     mutationFn: () =>
       ask<CreatedEnvironmentKey>(path, { method: "POST", body: { name: name === "" ? null : name } }),
     onSuccess: onMade,
+    // It is shown once, and not kept beyond that.
+    gcTime: 0,
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();

@@ -6,7 +6,7 @@ import { Button } from "../../ui/button.tsx";
 import { Field, inputClass } from "../../ui/field.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
 import { type Answers, createBody, type Kind, kinds, noAnswers } from "../../vault/credential-auth.ts";
-import { AnswerField, RefreshFields } from "./secret-fields.tsx";
+import { AnswerField, LocationField, RefreshFields } from "./secret-fields.tsx";
 
 const targets: Record<Kind, { label: string; placeholder: string; path: string }> = {
   environment_variable: { label: "Variable", placeholder: "GITHUB_TOKEN", path: "auth.secret_name" },
@@ -42,6 +42,8 @@ export function NewCredential({ path, onMade }: { path: string; onMade: () => vo
       setAnswers(noAnswers);
       onMade();
     },
+    // Nothing of what was typed outlives the form.
+    gcTime: 0,
     onError: (error) => setMistakes(refusedFields(error, ["auth", "display_name"]) ?? []),
   });
   const submit = (event: FormEvent) => {
@@ -63,6 +65,8 @@ export function NewCredential({ path, onMade }: { path: string; onMade: () => vo
             onChange={(event) => {
               setKind(event.target.value as Kind);
               setMistakes([]);
+              // What is not seen any more is not sent.
+              set({ refresh_token: "", client_secret: "" });
             }}
           >
             {Object.entries(kinds).map(([name, label]) => (
@@ -84,21 +88,14 @@ export function NewCredential({ path, onMade }: { path: string; onMade: () => vo
             hint="With spaces between them. Without one: to any host, which a program that is led astray can name too."
             placeholder="api.github.com"
           />
-          <fieldset>
-            <legend className="mb-1 font-medium">Where in a request it may stand</legend>
-            <div className="flex gap-4">
-              {(["in_header", "in_body"] as const).map((name) => (
-                <label key={name} className="flex items-center gap-2">
-                  <input
-                    type="checkbox"
-                    checked={answers[name]}
-                    onChange={(event) => set({ [name]: event.target.checked })}
-                  />
-                  {name === "in_header" ? "headers" : "body"}
-                </label>
-              ))}
-            </div>
-          </fieldset>
+          <LocationField
+            header={answers.in_header}
+            body={answers.in_body}
+            mistakes={mistakes}
+            onChange={({ header = answers.in_header, body = answers.in_body }) =>
+              set({ in_header: header, in_body: body })
+            }
+          />
         </>
       )}
       <AnswerField

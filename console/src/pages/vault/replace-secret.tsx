@@ -24,6 +24,8 @@ export function ReplaceSecret({
   const [mistakes, setMistakes] = useState<readonly Mistake[]>([]);
   const replace = useMutation({
     mutationFn: () => ask(path, { method: "POST", body: replaceBody(auth, answers) }),
+    // Nothing of what was typed outlives the form.
+    gcTime: 0,
     onSuccess() {
       setAnswers(noAnswers);
       onDone();
@@ -38,6 +40,7 @@ export function ReplaceSecret({
   const set = (changed: Partial<Answers>) => setAnswers((before) => ({ ...before, ...changed }));
   const props = { answers, mistakes, set };
   const isOAuth = auth.type === "mcp_oauth";
+  const isOver = isOAuth && auth.expires_at !== null && Date.parse(auth.expires_at) <= Date.now();
   const client = isOAuth ? auth.refresh?.token_endpoint_auth.type : undefined;
   return (
     <form onSubmit={submit} className="space-y-3" autoComplete="off">
@@ -63,6 +66,10 @@ export function ReplaceSecret({
           name="expires_at"
           path="auth.expires_at"
           label="Expires"
+          required={isOver && answers.secret !== ""}
+          hint={
+            isOver ? "The time of the old one is over: say that of the new one." : "What is left empty stays."
+          }
           kind="datetime-local"
         />
       )}

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { type Mistake, mistakeAt } from "../../config/checked.ts";
+import { Group } from "../../config/parts.tsx";
 import { Field, inputClass } from "../../ui/field.tsx";
 import type { Answers } from "../../vault/credential-auth.ts";
 
@@ -52,6 +53,40 @@ export function AnswerField({
     </Field>
   );
 }
+
+/** Where in a request a secret may stand. */
+export const LocationField = ({
+  header,
+  body,
+  mistakes,
+  onChange,
+}: {
+  header: boolean;
+  body: boolean;
+  mistakes: readonly Mistake[];
+  onChange: (changed: { header?: boolean; body?: boolean }) => void;
+}) => (
+  <Group label="Where in a request it may stand" mistake={mistakeAt(mistakes, "auth.injection_location")}>
+    <div className="flex gap-4">
+      <label className="flex items-center gap-2">
+        <input
+          type="checkbox"
+          checked={header}
+          onChange={(event) => onChange({ header: event.target.checked })}
+        />
+        headers
+      </label>
+      <label className="flex items-center gap-2">
+        <input
+          type="checkbox"
+          checked={body}
+          onChange={(event) => onChange({ body: event.target.checked })}
+        />
+        body
+      </label>
+    </div>
+  </Group>
+);
 
 /** By what an access token is renewed. */
 export function RefreshFields(props: AnswerProps) {

@@ -1,11 +1,19 @@
 import { useBlocker } from "@tanstack/react-router";
-import { useEffect } from "react";
-import { Button } from "../ui/button.tsx";
-import { Dialog } from "../ui/dialog.tsx";
-import { tellUnsaved } from "./unsaved.ts";
+import { type ReactNode, useEffect } from "react";
+import { tellUnsaved } from "../config/unsaved.ts";
+import { Button } from "./button.tsx";
+import { Dialog } from "./dialog.tsx";
 
 /** Asks before changes are lost by going elsewhere; the browser asks where the page itself is left. */
-export function LeaveGuard({ isChanged }: { isChanged: () => boolean }) {
+export function LeaveGuard({
+  isChanged,
+  title = "Leave without saving?",
+  children = "What you have changed here is not saved, and would be lost.",
+}: {
+  isChanged: () => boolean;
+  title?: string;
+  children?: ReactNode;
+}) {
   useEffect(() => tellUnsaved(isChanged), [isChanged]);
   const blocker = useBlocker({
     shouldBlockFn: ({ current, next }) => current.pathname !== next.pathname && isChanged(),
@@ -13,12 +21,8 @@ export function LeaveGuard({ isChanged }: { isChanged: () => boolean }) {
     withResolver: true,
   });
   return (
-    <Dialog
-      open={blocker.status === "blocked"}
-      onClose={() => blocker.reset?.()}
-      title="Leave without saving?"
-    >
-      <p>What you have changed here is not saved, and would be lost.</p>
+    <Dialog open={blocker.status === "blocked"} onClose={() => blocker.reset?.()} title={title}>
+      <p>{children}</p>
       <div className="mt-4 flex gap-2">
         <Button look="primary" onClick={() => blocker.reset?.()}>
           Stay
