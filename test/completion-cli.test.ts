@@ -42,6 +42,19 @@ test("ids and names come from the server, and none that a shell would take for m
   assert.deepEqual(down, { code: 0, out: "", err: "" });
 });
 
-test("bash asks for them", async () => {
+test("bash asks for them, of words that it takes apart too", async () => {
   assert.deepEqual(await completedIn("bash", drover), ["set", "show"]);
+  await api.client.beta.agents.create({ name: "desk:east", model: "simulated" });
+  const { port } = new URL(api.url);
+  const line = `drover agents show --base-url http://127.0.0.1:${port}  desk:e`;
+  const words = `drover agents show --base-url http : //127.0.0.1 : ${port} desk : e`;
+  const elsewhere = droverOf({ url: "http://127.0.0.1:9", key: testKey });
+  const ask = `COMP_LINE="${line}"; COMP_WORDS=(${words}); COMP_CWORD=11; _drover; printf "%s\\n" "\${COMPREPLY[@]}"`;
+  // A server that is slow is not waited for.
+  const deadline = Date.now() + 60_000;
+  let found = await completedIn("bash", elsewhere, ask);
+  while (found[0] === "" && Date.now() < deadline) found = await completedIn("bash", elsewhere, ask);
+  elsewhere.close();
+  assert.deepEqual(found, ["east"]);
+  assert.deepEqual(await completed("sessions", "ls", "--status", "r"), ["rescheduling", "running"]);
 });

@@ -4,9 +4,19 @@ const shells = ["bash", "zsh", "fish"] as const;
 
 /** Each asks `drover complete` at every tab, so that nothing has to be made anew for a new version. */
 const scripts: Record<(typeof shells)[number], string> = {
+  // Bash takes a colon and an equals sign for the end of a word, so that an address is several.
   bash: `_drover() {
+  local line=$COMP_LINE words=() word n
+  for ((n = 0; n <= COMP_CWORD; n++)); do
+    word=\${COMP_WORDS[n]}
+    if ((n == 0)) || [[ -z $line || $line == [[:space:]]* ]]; then words+=("$word"); else words[\${#words[@]}-1]+=$word; fi
+    line=\${line#"\${line%%[![:space:]]*}"}
+    line=\${line#"$word"}
+  done
+  word=\${words[\${#words[@]}-1]}
   local IFS=$'\\n'
-  COMPREPLY=($(drover complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null </dev/null))
+  COMPREPLY=($(drover complete -- "\${words[@]:1}" 2>/dev/null </dev/null))
+  if [[ $word == *[:=]* ]]; then COMPREPLY=("\${COMPREPLY[@]#"\${word%"\${word##*[:=]}"}"}"); fi
 }
 complete -o default -F _drover drover
 `,

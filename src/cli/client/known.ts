@@ -52,4 +52,6 @@ export async function knownOf(noun: string, words: readonly string[]): Promise<s
 }
 
 const givenTo = (option: string, words: readonly string[]): string | undefined =>
-  words.includes(option) ? words[words.indexOf(option) + 1] : undefined;
+  words.includes(option)
+    ? words[words.indexOf(option) + 1]
+    : words.find((word) => word.startsWith(`${option}=`))?.slice(option.length + 1);

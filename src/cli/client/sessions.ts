@@ -37,9 +37,9 @@ export function sessionsCommand(): Command {
   withList(sessions.command("list").alias("ls").description("List the sessions, newest first"))
     .option("--agent <agent>", "those of this agent, by its id or name")
     .addOption(
-      new Option("--status <status>", `those that are ${statuses.join(", ")}; again for more`).argParser(
-        oneOf(statuses),
-      ),
+      new Option("--status <status>", "those that are so; again for more")
+        .choices(statuses)
+        .argParser(oneOf(statuses)),
     )
     .option("--archived", "those that are archived too")
     .option("--watch", "show them as they change, until Ctrl-C")
