@@ -16,6 +16,8 @@ import { SearchBar, useSearchKeys } from "./search-bar.tsx";
 /** Of the messages that wait; they are not many where people speak. */
 const queuedShownMax = 20;
 
+const settledMs = 100;
+
 /** What was said and done, the newest at the bottom, which it keeps in sight until the reader scrolls away from it. */
 export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId: string }) {
   const { items, waiting, queued } = log.transcript;
@@ -38,13 +40,17 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
     paddingStart: 12,
     getItemKey: (n) => items[n]?.id ?? n,
   });
-  // Whoever follows stays at the end; where a row is measured, it would be taken back to where it was before.
-  rows.shouldAdjustScrollPositionOnItemSizeChange = following ? () => false : undefined;
   const height = rows.getTotalSize();
-  // With each drawing: rows are measured when they are drawn, and what is at the end is elsewhere then.
+  // Rows are measured once they are drawn, and what is at the end is elsewhere then: it is looked at again a while after.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what has grown is to be in sight
   useEffect(() => {
-    if (follows.current && scroller.current) toEnd(scroller.current);
-  });
+    const toEnd = () => {
+      if (follows.current) scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
+    };
+    toEnd();
+    const timer = setTimeout(toEnd, settledMs);
+    return () => clearTimeout(timer);
+  }, [following, height, queued.size]);
 
   const { place, wanted } = search;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the rows are the same ones each time
@@ -92,7 +98,6 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
             // What grows beneath the reader is not scrolled away from: that is to go up.
             if (scrollHeight - scrollTop - clientHeight < 40) setFollowing(place === null);
             else if (scrollTop < lastTop.current) setFollowing(false);
-            else if (follows.current) toEnd(currentTarget);
             lastTop.current = scrollTop;
           }}
         >
@@ -149,10 +154,6 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
       </div>
     </Wanted>
   );
-}
-
-function toEnd(log: HTMLElement): void {
-  if (log.scrollHeight - log.scrollTop - log.clientHeight > 1) log.scrollTo({ top: log.scrollHeight });
 }
 
 /** What was there before the page is not told. It has come when nothing has come for so long. */
