@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Link, Outlet, useLocation, useNavigate, useRouter } from "@tanstack/react-router";
+import { type KeyboardEvent, lazy, Suspense, useEffect, useRef, useState } from "react";
 import type { PendingAction } from "../../src/protocol/pending-actions.ts";
 import { isAway, Problem, send } from "./api/request.ts";
 import { listOptions } from "./api/resources.ts";
@@ -12,6 +12,7 @@ import { chooseTheme, type Theme, theme } from "./theme.ts";
 import { Button } from "./ui/button.tsx";
 import { cx } from "./ui/cx.ts";
 import { Dialog } from "./ui/dialog.tsx";
+import { content } from "./ui/focus.ts";
 import { Notice } from "./ui/notice.tsx";
 
 const places = [
@@ -32,6 +33,26 @@ export function Shell() {
   const path = useLocation({ select: ({ pathname }) => pathname });
   // biome-ignore lint/correctness/useExhaustiveDependencies: whoever has gone somewhere sees that, and not the menu
   useEffect(() => setOpen(false), [path]);
+  const router = useRouter();
+  // What led to another page may have gone with the one before, or with the menu: by keyboard one goes on in what has come.
+  useEffect(
+    () =>
+      router.subscribe("onRendered", ({ fromLocation, pathChanged }) => {
+        if (fromLocation && pathChanged && document.activeElement === document.body)
+          content()?.focus({ preventScroll: true });
+      }),
+    [router],
+  );
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the menu may have been shut over where one was
+  useEffect(() => {
+    if (document.activeElement?.checkVisibility() === false) content()?.focus({ preventScroll: true });
+  }, [isOpen]);
+  const opener = useRef<HTMLButtonElement>(null);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== "Escape" || !isOpen) return;
+    setOpen(false);
+    opener.current?.focus();
+  };
   return (
     <div className="flex min-h-dvh flex-col md:flex-row">
       <a
@@ -40,12 +61,17 @@ export function Shell() {
       >
         Skip to the content
       </a>
-      <header className="border-line border-b bg-raised px-3 py-2 md:sticky md:top-0 md:flex md:h-dvh md:w-48 md:shrink-0 md:flex-col md:border-r md:border-b-0 md:p-3">
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: Escape closes the menu, wherever in it one is */}
+      <header
+        onKeyDown={onKeyDown}
+        className="border-line border-b bg-raised px-3 py-2 md:sticky md:top-0 md:flex md:h-dvh md:w-48 md:shrink-0 md:flex-col md:border-r md:border-b-0 md:p-3"
+      >
         <div className="flex items-center justify-between md:mb-3">
           <Link to="/" className="text-base font-semibold tracking-tight md:px-2">
             Drover
           </Link>
           <button
+            ref={opener}
             type="button"
             className={cx(quiet, "md:hidden")}
             aria-expanded={isOpen}
@@ -75,7 +101,7 @@ export function Shell() {
           <SignOut />
         </div>
       </header>
-      <main id="main" className="min-w-0 grow" tabIndex={-1}>
+      <main id="main" className="min-w-0 grow focus-visible:outline-none" tabIndex={-1}>
         <Away />
         <Outlet />
       </main>

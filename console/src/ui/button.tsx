@@ -12,27 +12,22 @@ export type ButtonLook = keyof typeof looks;
 export const buttonClass = (look: ButtonLook, className?: string): string =>
   cx(
     "inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md px-3 py-1 font-medium whitespace-nowrap",
-    "transition-colors disabled:cursor-default disabled:opacity-50",
+    "transition-colors disabled:cursor-default disabled:opacity-50 aria-disabled:cursor-default aria-disabled:opacity-50",
     looks[look],
     className,
   );
 
 export type ButtonProps = ComponentProps<"button"> & { look?: ButtonLook; busy?: boolean };
 
-export function Button({
-  look = "plain",
-  busy = false,
-  className,
-  disabled,
-  children,
-  ...rest
-}: ButtonProps) {
+/** While it is busy it does nothing more, and keeps the focus. */
+export function Button({ look = "plain", busy = false, className, onClick, children, ...rest }: ButtonProps) {
   return (
     <button
       type="button"
       className={buttonClass(look, className)}
-      disabled={disabled || busy}
+      aria-disabled={busy || undefined}
       aria-busy={busy}
+      onClick={(event) => (busy ? event.preventDefault() : onClick?.(event))}
       {...rest}
     >
       {children}

@@ -1,7 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { Button, type ButtonLook } from "./button.tsx";
 import { Dialog } from "./dialog.tsx";
+import { besideRow, useGoOn } from "./focus.ts";
 import { ProblemNotice } from "./notice.tsx";
 
 /** What cannot be taken back: the button asks first, and says what will be. */
@@ -24,9 +25,11 @@ export function ConfirmButton({
   children: ReactNode;
 }) {
   const [open, setOpen] = useState(false);
+  const place = useRef<HTMLDivElement>(null);
+  useGoOn(place, besideRow);
   const acting = useMutation({ mutationFn: act, onSuccess: () => setOpen(false) });
   return (
-    <>
+    <div ref={place} className="contents">
       <Button
         look={look}
         aria-label={name}
@@ -58,6 +61,6 @@ export function ConfirmButton({
           </div>
         </form>
       </Dialog>
-    </>
+    </div>
   );
 }

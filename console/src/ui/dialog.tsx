@@ -4,11 +4,14 @@ import { type ReactNode, useEffect, useId, useRef } from "react";
 export function Dialog({
   open,
   onClose,
+  back,
   title,
   children,
 }: {
   open: boolean;
   onClose: () => void;
+  /** Where one goes on, if what opened it is gone by then. */
+  back?: () => HTMLElement | null;
   title: string;
   children: ReactNode;
 }) {
@@ -23,7 +26,10 @@ export function Dialog({
     <dialog
       ref={ref}
       aria-labelledby={titleId}
-      onClose={onClose}
+      onClose={() => {
+        onClose();
+        back?.()?.focus();
+      }}
       className="w-[calc(100%-1.5rem)] max-w-lg rounded-lg border border-line bg-raised p-0 text-ink shadow-xl backdrop:bg-black/40"
     >
       {open && (

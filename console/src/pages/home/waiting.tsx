@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import type { PendingAction } from "../../../../src/protocol/pending-actions.ts";
 import { Problem } from "../../api/request.ts";
 import { listOptions } from "../../api/resources.ts";
@@ -8,6 +8,7 @@ import { visible } from "../../format/text.ts";
 import { confirm } from "../../session/actions.ts";
 import { gist } from "../../session/gist.ts";
 import { Button } from "../../ui/button.tsx";
+import { besideRow, useGoOn } from "../../ui/focus.ts";
 import { LinkButton } from "../../ui/link-button.tsx";
 import { More } from "../../ui/more.tsx";
 import { Notice } from "../../ui/notice.tsx";
@@ -115,7 +116,10 @@ interface Verdict {
 
 function Approve({ sessionId, id }: { sessionId: string; id: string }) {
   const queries = useQueryClient();
-  const [denies, setDenies] = useState(false);
+  // Null until it was asked for.
+  const [denies, setDenies] = useState<boolean | null>(null);
+  const place = useRef<HTMLDivElement>(null);
+  useGoOn(place, besideRow);
   const [why, setWhy] = useState("");
   const answer = useMutation({
     mutationFn: ({ allow, why: reason }: Verdict) => confirm(sessionId, [id], allow, reason),
@@ -124,7 +128,7 @@ function Approve({ sessionId, id }: { sessionId: string; id: string }) {
   });
   const busy = answer.isPending || answer.isSuccess;
   return (
-    <div className="mt-2">
+    <div ref={place} className="mt-2">
       {answer.error && (
         <Notice tone="bad" className="mb-2">
           {visible(answer.error.message)}
@@ -148,6 +152,7 @@ function Approve({ sessionId, id }: { sessionId: string; id: string }) {
             placeholder="Say why: the agent reads it"
             value={why}
             onChange={(event) => setWhy(event.target.value)}
+            onKeyDown={(event) => event.key === "Escape" && setDenies(false)}
             className="min-w-40 grow rounded-md border border-line bg-page px-2 py-1"
           />
           <Button look="quiet" onClick={() => setDenies(false)}>
@@ -159,7 +164,8 @@ function Approve({ sessionId, id }: { sessionId: string; id: string }) {
         </form>
       ) : (
         <div className="flex justify-end gap-2">
-          <Button busy={busy} onClick={() => setDenies(true)}>
+          {/* Whoever thought better of it is where they were. */}
+          <Button busy={busy} autoFocus={denies === false} onClick={() => setDenies(true)}>
             Deny…
           </Button>
           <Button look="primary" busy={busy} onClick={() => answer.mutate({ allow: true })}>

@@ -1,12 +1,22 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { confirm } from "../../session/actions.ts";
 import { useKept } from "../../session/kept.ts";
 import type { SessionLog } from "../../session/session-log.ts";
 import { Button } from "../../ui/button.tsx";
+import { useGoOn } from "../../ui/focus.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
 
 /** More than one call waits: one answer for all of them. */
-export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: string }) {
+export function Approvals({
+  log,
+  sessionId,
+  back,
+}: {
+  log: SessionLog;
+  sessionId: string;
+  /** Where one goes on once all are answered. */
+  back: () => HTMLElement | null;
+}) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [words, setWords] = useKept(sessionId, "approvals");
@@ -43,23 +53,45 @@ export function Approvals({ log, sessionId }: { log: SessionLog; sessionId: stri
         </div>
       )}
       {calls.length > 1 && (
-        <div className="mx-auto flex max-w-4xl flex-wrap items-center gap-2">
-          <span className="basis-full sm:basis-auto">{calls.length} calls wait for your approval.</span>
-          <input
-            aria-label="A message with the answer to all of them"
-            placeholder="Say why, or what it is to mind"
-            value={words}
-            onChange={(event) => setWords(event.target.value)}
-            className="min-w-0 grow basis-0 rounded-md border border-line bg-page px-2 py-1"
-          />
-          <Button busy={busy} onClick={() => answer(false)}>
-            Deny all
-          </Button>
-          <Button look="primary" busy={busy} onClick={() => answer(true)}>
-            Allow all
-          </Button>
-        </div>
+        <All count={calls.length} busy={busy} words={words} setWords={setWords} answer={answer} back={back} />
       )}
+    </div>
+  );
+}
+
+function All({
+  count,
+  busy,
+  words,
+  setWords,
+  answer,
+  back,
+}: {
+  count: number;
+  busy: boolean;
+  words: string;
+  setWords: (words: string) => void;
+  answer: (allow: boolean) => void;
+  back: () => HTMLElement | null;
+}) {
+  const place = useRef<HTMLDivElement>(null);
+  useGoOn(place, back);
+  return (
+    <div ref={place} className="mx-auto flex max-w-4xl flex-wrap items-center gap-2">
+      <span className="basis-full sm:basis-auto">{count} calls wait for your approval.</span>
+      <input
+        aria-label="A message with the answer to all of them"
+        placeholder="Say why, or what it is to mind"
+        value={words}
+        onChange={(event) => setWords(event.target.value)}
+        className="min-w-0 grow basis-0 rounded-md border border-line bg-page px-2 py-1"
+      />
+      <Button busy={busy} onClick={() => answer(false)}>
+        Deny all
+      </Button>
+      <Button look="primary" busy={busy} onClick={() => answer(true)}>
+        Allow all
+      </Button>
     </div>
   );
 }

@@ -1,4 +1,12 @@
-import { type ClipboardEvent, type DragEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
+import {
+  type ClipboardEvent,
+  type DragEvent,
+  type KeyboardEvent,
+  type ReactNode,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
 import type { Session } from "../../../../src/protocol/sessions.ts";
 import { Problem } from "../../api/request.ts";
 import { visible } from "../../format/text.ts";
@@ -7,6 +15,7 @@ import { changed, type Draft, emptyDraft, isEmpty, keepDraft, readDraft, sent } 
 import type { SessionLog } from "../../session/session-log.ts";
 import { Button } from "../../ui/button.tsx";
 import { cx } from "../../ui/cx.ts";
+import { useGoOn } from "../../ui/focus.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
 import { attachTo, isUnderWay, Uploads, useUploads } from "./attachments.tsx";
 
@@ -35,6 +44,7 @@ function Writing({ sessionId, log }: Omit<Props, "session">) {
   const [over, setOver] = useState(false);
   const current = useRef(draft);
   const input = useRef<HTMLInputElement>(null);
+  const text = useRef<HTMLTextAreaElement>(null);
   const keep = (next: Draft) => {
     current.current = next;
     keepDraft(sessionId, next);
@@ -83,7 +93,8 @@ function Writing({ sessionId, log }: Omit<Props, "session">) {
   }, []);
 
   const running = isRunning(log);
-  const stopped = isEmpty(draft) || busy || uploads.some(isUnderWay);
+  const isUploading = uploads.some(isUnderWay);
+  const stopped = isEmpty(draft) || busy || isUploading;
   const submit = () => void act(() => give(false));
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
@@ -135,6 +146,7 @@ function Writing({ sessionId, log }: Omit<Props, "session">) {
         />
         <div className="flex flex-wrap items-end gap-2">
           <textarea
+            ref={text}
             aria-label="Message to the agent"
             aria-describedby="how-to-send"
             placeholder={running ? "Say something while it works…" : "What is to be done?"}
@@ -165,20 +177,33 @@ function Writing({ sessionId, log }: Omit<Props, "session">) {
             <span aria-hidden="true">+</span>
           </Button>
           {running && (
-            <>
+            <WhileItRuns back={() => text.current}>
               <Button
-                disabled={stopped}
+                disabled={isEmpty(draft) || isUploading}
+                busy={busy}
                 title="Stop what it does, and do this instead"
-                onClick={() => act(() => give(true))}
+                onClick={() => {
+                  text.current?.focus();
+                  void act(() => give(true));
+                }}
               >
                 Redirect
               </Button>
-              <Button look="danger" disabled={busy} onClick={() => act(() => interrupt(sessionId))}>
+              <Button look="danger" busy={busy} onClick={() => act(() => interrupt(sessionId))}>
                 Interrupt
               </Button>
-            </>
+            </WhileItRuns>
           )}
-          <Button look="primary" disabled={stopped} busy={busy} onClick={submit}>
+          <Button
+            look="primary"
+            disabled={isEmpty(draft) || isUploading}
+            busy={busy}
+            onClick={() => {
+              // Once it is sent there is nothing to send.
+              text.current?.focus();
+              submit();
+            }}
+          >
             Send
           </Button>
         </div>
@@ -187,6 +212,17 @@ function Writing({ sessionId, log }: Omit<Props, "session">) {
         </p>
       </div>
     </section>
+  );
+}
+
+/** What can be done only then. */
+function WhileItRuns({ back, children }: { back: () => HTMLElement | null; children: ReactNode }) {
+  const place = useRef<HTMLDivElement>(null);
+  useGoOn(place, back);
+  return (
+    <div ref={place} className="flex gap-2">
+      {children}
+    </div>
   );
 }
 

@@ -1,7 +1,8 @@
-import { type KeyboardEvent, type RefObject, useEffect } from "react";
+import { type KeyboardEvent, type RefObject, useEffect, useRef } from "react";
 import { flushSync } from "react-dom";
 import { count } from "../../format/number.ts";
 import { Button } from "../../ui/button.tsx";
+import { useGoOn } from "../../ui/focus.ts";
 
 const isWriting = ({ target }: { target: EventTarget | null }) =>
   target instanceof HTMLElement &&
@@ -37,6 +38,7 @@ export function SearchBar({
   of,
   step,
   close,
+  back,
 }: {
   input: RefObject<HTMLInputElement | null>;
   label: string;
@@ -49,7 +51,11 @@ export function SearchBar({
   of: number;
   step: (by: 1 | -1) => void;
   close: () => void;
+  /** Where one goes on once it is closed. */
+  back: () => HTMLElement | null;
 }) {
+  const bar = useRef<HTMLElement>(null);
+  useGoOn(bar, back);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") close();
     else if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
@@ -57,7 +63,7 @@ export function SearchBar({
     event.preventDefault();
   };
   return (
-    <search className="flex flex-wrap items-center gap-2 border-line border-b bg-raised p-2">
+    <search ref={bar} className="flex flex-wrap items-center gap-2 border-line border-b bg-raised p-2">
       <input
         ref={input}
         type="search"

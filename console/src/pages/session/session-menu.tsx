@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { DropdownMenu } from "radix-ui";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { Session } from "../../../../src/protocol/sessions.ts";
 import { ask } from "../../api/request.ts";
 import { isWorking, stopAndArchive } from "../../session/actions.ts";
@@ -19,6 +19,8 @@ export function SessionMenu({ session }: { session: Session }) {
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [dialog, setDialog] = useState<"budget" | "archive" | null>(null);
+  const trigger = useRef<HTMLButtonElement>(null);
+  const back = () => trigger.current;
   const fork = useMutation({
     mutationFn: () => ask<Session>(`${path}/fork`, { method: "POST", body: {} }),
     onSuccess: ({ id }) => navigate({ to: "/sessions/$sessionId", params: { sessionId: id } }),
@@ -33,7 +35,9 @@ export function SessionMenu({ session }: { session: Session }) {
   return (
     <>
       <DropdownMenu.Root modal={false}>
-        <DropdownMenu.Trigger className={buttonClass("plain")}>Actions</DropdownMenu.Trigger>
+        <DropdownMenu.Trigger ref={trigger} className={buttonClass("plain")}>
+          Actions
+        </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
           <DropdownMenu.Content
             align="end"
@@ -61,7 +65,12 @@ export function SessionMenu({ session }: { session: Session }) {
         </DropdownMenu.Portal>
       </DropdownMenu.Root>
       {fork.error && <ProblemNotice error={fork.error} />}
-      <Dialog open={dialog === "archive"} onClose={() => setDialog(null)} title="Archive this session?">
+      <Dialog
+        open={dialog === "archive"}
+        onClose={() => setDialog(null)}
+        back={back}
+        title="Archive this session?"
+      >
         {archive.error && <ProblemNotice error={archive.error} />}
         <p>
           {isWorking(session) && "What it does is stopped. "}It ends for good: its sandbox goes, and it takes
@@ -74,7 +83,12 @@ export function SessionMenu({ session }: { session: Session }) {
           </Button>
         </div>
       </Dialog>
-      <Dialog open={dialog === "budget"} onClose={() => setDialog(null)} title="Change the budget">
+      <Dialog
+        open={dialog === "budget"}
+        onClose={() => setDialog(null)}
+        back={back}
+        title="Change the budget"
+      >
         <BudgetForm
           sessionId={session.id}
           suggested={Number(session.budget?.max_list_cost.amount ?? 0)}

@@ -1,4 +1,4 @@
-import { useMemo, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import type { Recovery } from "../../../../src/protocol/events.ts";
 import type { NetworkUse } from "../../../../src/protocol/network-use.ts";
 import { bytes, count } from "../../format/number.ts";
@@ -10,6 +10,7 @@ import { useKept } from "../../session/kept.ts";
 import type { Item } from "../../session/transcript.ts";
 import { Button } from "../../ui/button.tsx";
 import { cx } from "../../ui/cx.ts";
+import { useGoOn } from "../../ui/focus.ts";
 import { Notice, ProblemNotice } from "../../ui/notice.tsx";
 import { Preformatted, Scroll } from "../../ui/scroll.tsx";
 import { Blocks } from "./blocks.tsx";
@@ -190,15 +191,20 @@ function useAnswer(): Answering {
 
 type Asked = Answering & { id: string; sessionId: string };
 
+/** The line of the call, which stays. */
+const callOf = (place: HTMLElement) => place.closest("details")?.querySelector("summary");
+
 function Approve({ id, sessionId, busy, error, run }: Asked) {
   const [words, setWords] = useKept(sessionId, id);
+  const place = useRef<HTMLDivElement>(null);
+  useGoOn(place, callOf);
   const answer = (allow: boolean) =>
     run(async () => {
       await confirm(sessionId, [id], allow, words);
       setWords("");
     });
   return (
-    <div>
+    <div ref={place}>
       {error !== null && <ProblemNotice error={error} />}
       <div className="mt-1 flex flex-wrap gap-2">
         <input
@@ -221,13 +227,15 @@ function Approve({ id, sessionId, busy, error, run }: Asked) {
 
 function Answer({ id, sessionId, busy, error, run }: Asked) {
   const [text, setText] = useKept(sessionId, id);
+  const place = useRef<HTMLDivElement>(null);
+  useGoOn(place, callOf);
   const answer = (isError: boolean) =>
     run(async () => {
       await answerTool(sessionId, id, text, isError);
       setText("");
     });
   return (
-    <div>
+    <div ref={place}>
       {error !== null && <ProblemNotice error={error} />}
       <textarea
         aria-label="The result of the tool"

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { type RefObject, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import type { SessionEvent } from "../../../../src/protocol/events.ts";
 import { visible } from "../../format/text.ts";
 import { placesOf, wantedIn } from "../../session/search.ts";
@@ -30,7 +30,7 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
     follows.current = next;
     setShown(next);
   }, []);
-  const search = useSearch(log);
+  const search = useSearch(log, scroller);
   const told = useTold(log);
   const rows = useVirtualizer({
     count: items.length,
@@ -146,7 +146,7 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
             To the newest
           </Button>
         )}
-        <Approvals log={log} sessionId={sessionId} />
+        <Approvals log={log} sessionId={sessionId} back={() => scroller.current} />
         <BudgetSpent log={log} sessionId={sessionId} />
         <p className="sr-only" aria-live="polite">
           {told}
@@ -207,7 +207,7 @@ interface Search {
   leave(): void;
 }
 
-function useSearch(log: SessionLog): Search {
+function useSearch(log: SessionLog, scroller: RefObject<HTMLElement | null>): Search {
   const { items } = log.transcript;
   const [text, setText] = useState<string | null>(null);
   const [at, setAt] = useState(-1);
@@ -227,6 +227,7 @@ function useSearch(log: SessionLog): Search {
     setText(null);
     setAt(-1);
   };
+  const back = useCallback(() => scroller.current, [scroller]);
   return {
     wanted,
     place: wanted === "" ? null : (places[current] ?? null),
@@ -249,6 +250,7 @@ function useSearch(log: SessionLog): Search {
           setSteps((n) => n + 1);
         }}
         close={close}
+        back={back}
       />
     ),
   };
