@@ -1,10 +1,13 @@
 import type { Recovery, SessionEvent } from "../../../src/protocol/events.ts";
+import { gist } from "./gist.ts";
 
 /** What took time in a session: a row of the waterfall. */
 export interface Span {
   id: string;
   kind: "model" | "tool" | "wait" | "retry" | "setup" | "turn";
   label: string;
+  /** Of a call: what says most of its input. */
+  gist?: string;
   /** In `ms` since 1970. */
   start: number;
   /** Null while it goes on. */
@@ -59,13 +62,20 @@ export class Spans {
         return;
       case "agent.tool_use":
       case "agent.custom_tool_use":
-        this.#begin(event.id, { id: event.id, kind: "tool", label: event.name, start: at });
+        this.#begin(event.id, {
+          id: event.id,
+          kind: "tool",
+          label: event.name,
+          gist: gist(event.input),
+          start: at,
+        });
         return;
       case "agent.mcp_tool_use":
         this.#begin(event.id, {
           id: event.id,
           kind: "tool",
           label: `${event.mcp_server_name}: ${event.name}`,
+          gist: gist(event.input),
           start: at,
         });
         return;

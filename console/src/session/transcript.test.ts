@@ -151,7 +151,7 @@ test("a turn ends with what it alone has used, waits for a person included", () 
 test("spans end with what ends them, and with the turn at the latest", () => {
   const spans = new Spans();
   const start = event("span.model_request_start");
-  const use = event("agent.tool_use", { name: "bash", input: {} });
+  const use = event("agent.tool_use", { name: "bash", input: { command: "ls  /" } });
   for (const one of [
     event("session.status_running"),
     start,
@@ -172,6 +172,10 @@ test("spans end with what ends them, and with the turn at the latest", () => {
     event("session.status_idle", { stop_reason: { type: "end_turn" } }),
   ])
     spans.add(one);
+  assert.deepEqual(
+    spans.spans.flatMap(({ gist }) => gist ?? []),
+    ["ls /"],
+  );
   assert.deepEqual(
     spans.spans.map(({ kind, failed, end }) => [kind, failed, end !== null]),
     [

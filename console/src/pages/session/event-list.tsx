@@ -14,15 +14,16 @@ import type { SessionEvent } from "../../../../src/protocol/events.ts";
 import { ask } from "../../api/request.ts";
 import { count as number } from "../../format/number.ts";
 import { readableJson, visible, visibleJson } from "../../format/text.ts";
+import { duration, exactly } from "../../format/time.ts";
 import { eventCurl } from "../../session/curl.ts";
 import { eventsWith, gistOf, wantedIn } from "../../session/search.ts";
 import { Button } from "../../ui/button.tsx";
 import { CopyButton, Id } from "../../ui/copy.tsx";
+import { useGoOn } from "../../ui/focus.ts";
 import { endHighlight, highlight } from "../../ui/highlight.ts";
 import { ProblemNotice } from "../../ui/notice.tsx";
 import { saveAs } from "../../ui/save.ts";
 import { Preformatted, Scroll } from "../../ui/scroll.tsx";
-import { Ago } from "../../ui/time.tsx";
 import { LongText, Wanted } from "./long-text.tsx";
 import { useSearchKeys } from "./search-bar.tsx";
 
@@ -55,6 +56,7 @@ export function EventList({
     useCallback(() => {}, []),
   );
   const count = events.length;
+  const began = beginOf(events);
   const wanted = useDeferredValue(wantedIn(text));
   // biome-ignore lint/correctness/useExhaustiveDependencies: the list changes in place
   const types = useMemo(() => [...new Set(events.map((event) => event.type))].sort(), [events, told]);
@@ -93,6 +95,7 @@ export function EventList({
     else if (event.key === "ArrowUp") step(-1);
     else if (event.key === "Home") choose(0);
     else if (event.key === "End") choose(found.length - 1);
+    else if (event.key === "Escape" && shown) setChosen(undefined);
     else return;
     event.preventDefault();
   };
@@ -168,7 +171,13 @@ export function EventList({
                         {visible(gistOf(event).slice(0, 200))}
                       </span>
                       {"processed_at" in event && event.processed_at && (
-                        <Ago at={event.processed_at} className="text-xs whitespace-nowrap text-muted" />
+                        <time
+                          dateTime={event.processed_at}
+                          title={exactly(event.processed_at)}
+                          className="text-xs whitespace-nowrap text-muted tabular-nums"
+                        >
+                          +{duration(Date.parse(event.processed_at) - began)}
+                        </time>
                       )}
                     </div>
                   )
@@ -177,7 +186,14 @@ export function EventList({
             </div>
           </Scroll>
         </div>
-        {shown && <OneEvent event={shown} sessionId={sessionId} close={() => setChosen(undefined)} />}
+        {shown && (
+          <OneEvent
+            event={shown}
+            sessionId={sessionId}
+            close={() => setChosen(undefined)}
+            back={() => scroller.current}
+          />
+        )}
       </div>
     </Wanted>
   );
@@ -185,20 +201,32 @@ export function EventList({
 
 const jsonLines = (events: readonly SessionEvent[]) =>
   events.map((event) => `${JSON.stringify(event)}\n`).join("");
+/** In `ms` since 1970. */
+const beginOf = (events: readonly SessionEvent[]): number => {
+  const first = events.find((event) => "processed_at" in event && event.processed_at);
+  return first && "processed_at" in first ? Date.parse(first.processed_at ?? "") : 0;
+};
 
 function OneEvent({
   event,
   sessionId,
   close,
+  back,
 }: {
   event: SessionEvent;
   sessionId: string;
   close: () => void;
+  /** Where one goes on once it is closed. */
+  back: () => HTMLElement | null;
 }) {
+  const section = useRef<HTMLElement>(null);
+  useGoOn(section, back);
   const json = useMemo(() => readableJson(event), [event]);
   return (
     <section
+      ref={section}
       aria-label="The chosen event"
+      onKeyDown={(event) => event.key === "Escape" && close()}
       className="flex min-h-0 min-w-0 basis-1/2 flex-col border-line border-t md:border-t-0 md:border-l"
     >
       <div className="flex flex-wrap items-center gap-2 border-line border-b p-2">

@@ -48,14 +48,14 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
           return (
             <li
               key={key}
-              className="absolute inset-x-0 top-0 grid grid-cols-[8rem_1fr_4rem] md:grid-cols-[14rem_1fr_5rem] items-center gap-2"
+              className="absolute inset-x-0 top-0 grid grid-cols-[8rem_1fr_4rem] md:grid-cols-[18rem_1fr_5rem] items-center gap-2"
               style={{ height: rowPx, transform: `translateY(${top}px)` }}
             >
               <Link
                 from="/sessions/$sessionId"
                 to="/sessions/$sessionId"
                 search={{ tab: "events", event: span.id }}
-                title={`${visible(span.label)}: the event that it began with`}
+                title={visible(`${span.label} ${span.gist ?? ""}`.trimEnd())}
                 className={cx(
                   "truncate hover:underline",
                   span.kind === "turn" ? "font-medium" : "pl-3",
@@ -65,6 +65,7 @@ export function Waterfall({ spans }: { spans: readonly Span[] }) {
                 {visible(span.label)}
                 {span.note && ` (${span.note})`}
                 {span.failed && " (failed)"}
+                {span.gist && <span className="font-mono text-xs text-muted"> {visible(span.gist)}</span>}
                 {span.tokens && (
                   <span className="hidden text-xs text-muted md:inline">
                     {" "}
