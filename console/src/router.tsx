@@ -10,9 +10,8 @@ import { loaded } from "./api/loaded.ts";
 import type { SessionFilters } from "./api/resources.ts";
 import { FailedPage } from "./pages/failed-page.tsx";
 import { HomePage } from "./pages/home.tsx";
+import { NoSuchPage } from "./pages/missing.tsx";
 import { Shell } from "./shell.tsx";
-import { LinkButton } from "./ui/link-button.tsx";
-import { Empty } from "./ui/notice.tsx";
 import { groups, ranges, type UsageSearch } from "./usage/range.ts";
 import { measures } from "./usage/series.ts";
 
@@ -131,6 +130,7 @@ const files = createRoute({
 const skills = createRoute({
   getParentRoute: () => shell,
   path: "/skills",
+  validateSearch: ({ skill }: Record<string, unknown>): { skill?: string } => ({ skill: text(skill) }),
   component: lazyRouteComponent(() => loaded(import("./pages/skills.tsx")), "SkillsPage"),
 });
 
@@ -183,6 +183,8 @@ const session = createRoute({
   component: lazyRouteComponent(() => loaded(import("./pages/session.tsx")), "SessionPage"),
 });
 
+const nowhere = createRoute({ getParentRoute: () => shell, path: "$", component: NoSuchPage });
+
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
@@ -203,6 +205,7 @@ export const router = createRouter({
       skills,
       usage,
       system,
+      nowhere,
     ]),
   ]),
   basepath: "/console",
@@ -210,14 +213,6 @@ export const router = createRouter({
   // Whoever comes back to a long list comes back to where they were in it.
   scrollRestoration: true,
   defaultErrorComponent: FailedPage,
-  defaultNotFoundComponent: () => (
-    <Empty title="There is no such page">
-      Look at the address, or start at the top.
-      <div className="mt-4">
-        <LinkButton to="/">Home</LinkButton>
-      </div>
-    </Empty>
-  ),
   context: { queries: undefined as unknown as QueryClient },
 });
 

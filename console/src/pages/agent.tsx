@@ -14,6 +14,7 @@ import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Ago } from "../ui/time.tsx";
 import { AgentEditor } from "./agent/agent-editor.tsx";
 import { Versions } from "./agent/versions.tsx";
+import { Missing } from "./missing.tsx";
 import { Page } from "./page.tsx";
 
 const route = getRouteApi("/shell/agents/$agentId");
@@ -37,9 +38,7 @@ function AgentView({ agentId }: { agentId: string }) {
   });
   if (!agent.data)
     return agent.error ? (
-      <div className="p-4">
-        <ProblemNotice error={agent.error} retry={() => agent.refetch()} />
-      </div>
+      <Missing what="agent" error={agent.error} retry={() => agent.refetch()} />
     ) : (
       <p className="p-4 text-muted">Loading…</p>
     );

@@ -7,11 +7,12 @@ import { oneOptions } from "../api/resources.ts";
 import { visible } from "../format/text.ts";
 import { ConfirmButton } from "../ui/confirm.tsx";
 import { Id } from "../ui/copy.tsx";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Notice } from "../ui/notice.tsx";
 import { Ago } from "../ui/time.tsx";
 import { EnvironmentEditor } from "./environment/environment-editor.tsx";
 import { WorkQueue } from "./environment/work-queue.tsx";
 import { WorkerKeys } from "./environment/worker-keys.tsx";
+import { Missing } from "./missing.tsx";
 import { Page } from "./page.tsx";
 
 const route = getRouteApi("/shell/environments/$environmentId");
@@ -29,9 +30,7 @@ function EnvironmentView({ environmentId }: { environmentId: string }) {
   const [saved, setSaved] = useState(false);
   if (!environment.data)
     return environment.error ? (
-      <div className="p-4">
-        <ProblemNotice error={environment.error} retry={() => environment.refetch()} />
-      </div>
+      <Missing what="environment" error={environment.error} retry={() => environment.refetch()} />
     ) : (
       <p className="p-4 text-muted">Loading…</p>
     );

@@ -15,7 +15,7 @@ export function Page({
   return (
     <div className="mx-auto max-w-6xl p-4 md:p-6">
       <div className="mb-4 flex flex-wrap items-center gap-2">
-        <h1 className="grow text-xl font-semibold tracking-tight">{title}</h1>
+        <h1 className="min-w-0 grow text-xl wrap-anywhere font-semibold tracking-tight">{title}</h1>
         {actions}
       </div>
       {children}

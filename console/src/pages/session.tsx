@@ -11,9 +11,10 @@ import { tokensIn } from "../session/transcript.ts";
 import { useSessionLog } from "../session/use-session-log.ts";
 import { Id } from "../ui/copy.tsx";
 import { cx } from "../ui/cx.ts";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Notice } from "../ui/notice.tsx";
 import { Status } from "../ui/status.tsx";
 import { useTitle } from "../ui/title.ts";
+import { Missing } from "./missing.tsx";
 import { Composer } from "./session/composer.tsx";
 import { EventList } from "./session/event-list.tsx";
 import { SessionDetails } from "./session/session-details.tsx";
@@ -56,28 +57,31 @@ export function SessionPage() {
   useTitle(visible(title));
   // What was asked for again in vain has been there before.
   const problem = log.problem ?? (session.data ? null : session.error);
-  if (problem)
-    return (
-      <div className="p-4">
-        <ProblemNotice error={problem} retry={() => location.reload()} />
-      </div>
-    );
+  if (problem) return <Missing what="session" error={problem} retry={() => location.reload()} />;
   const { usage } = log.transcript;
   return (
     <div className="flex h-[calc(100dvh-3.25rem)] flex-col md:h-dvh">
       <div className="border-line border-b px-4 pt-3">
         <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-          <h1 className="min-w-0 truncate text-base font-semibold">{visible(title)}</h1>
-          <Id id={sessionId} />
-          {session.data && <Status session={session.data} />}
-          <span className="grow" />
+          <h1 className="min-w-0 basis-[calc(100%-6rem)] truncate text-base font-semibold md:basis-auto">
+            {visible(title)}
+          </h1>
+          <Id id={sessionId} className="order-2 -ml-1 md:order-none md:ml-0" />
+          <span className="order-2 md:order-none">{session.data && <Status session={session.data} />}</span>
+          <span className="order-2 grow md:order-none" />
           {usage && (
-            <span className="text-muted tabular-nums" title="Tokens in and out, and cost at list prices">
+            <span
+              className="order-2 text-muted tabular-nums md:order-none"
+              title="Tokens in and out, and cost at list prices"
+            >
               {short(tokensIn(usage))} in · {short(usage.output_tokens)} out
               {usage.list_cost && ` · ${money(Number(usage.list_cost.amount))}`}
             </span>
           )}
-          {session.data && <SessionMenu session={session.data} />}
+          {/* Beside the title where there is no room beside the rest. */}
+          <span className="order-1 ml-auto md:order-none">
+            {session.data && <SessionMenu session={session.data} />}
+          </span>
         </div>
         <nav aria-label="Views of the session" className="-mb-px mt-2 flex gap-4 overflow-x-auto">
           {sessionTabs.map((name) => (

@@ -14,6 +14,7 @@ import { Dialog } from "../ui/dialog.tsx";
 import { More } from "../ui/more.tsx";
 import { Empty, Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Ago } from "../ui/time.tsx";
+import { Missing } from "./missing.tsx";
 import { Page } from "./page.tsx";
 import { CredentialCard } from "./vault/credential-card.tsx";
 import { NewCredential } from "./vault/new-credential.tsx";
@@ -32,6 +33,8 @@ export function VaultPage() {
   );
   const [adding, setAdding] = useState(false);
   const error = vault.error ?? credentials.error;
+  if (vault.error && !vault.data)
+    return <Missing what="vault" error={vault.error} retry={() => vault.refetch()} />;
   const name = visible(vault.data?.display_name ?? "Vault");
   const isArchived = vault.data != null && vault.data.archived_at !== null;
   const changed = () =>
