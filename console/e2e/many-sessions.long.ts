@@ -139,7 +139,7 @@ describe(`a list of ${sessions} sessions`, { skip: noBrowser }, () => {
     await rows(page).first().waitFor();
     await page.getByLabel("Order").selectOption("asc");
     await page.getByText(`number ${sessions - 1}`, { exact: true }).waitFor();
-    await page.getByLabel("agent", { exact: true }).selectOption(agentId);
+    await page.getByLabel("Agent", { exact: true }).selectOption(agentId);
     await page.getByLabel("version").selectOption("1");
     await page.getByRole("button", { name: "last day" }).click();
     // The first of the last day, by minutes.

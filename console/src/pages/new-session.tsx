@@ -21,6 +21,8 @@ interface Named {
   id: string;
   name?: string;
   display_name?: string;
+  /** Of an environment. */
+  config?: { type: string };
 }
 
 interface Given {
@@ -77,7 +79,8 @@ export function NewSessionPage() {
   const environments = useAll("/v1/environments");
   const vaults = useAll("/v1/vaults");
   const [firstAgent] = agents.items;
-  const [firstEnvironment] = environments.items;
+  // One that works at once: who has workers of their own knows to choose them.
+  const firstEnvironment = environments.items.find((each) => !isSelfHosted(each)) ?? environments.items[0];
   const isGiven = agents.isMore || agents.items.some(({ id }) => id === given.agent);
   const chosen = {
     ...given,
@@ -148,7 +151,10 @@ export function NewSessionPage() {
             </>
           }
         />
-        <Field label="What is to be done" hint="The first message. The session waits for one if it is empty.">
+        <Field
+          label="What is to be done"
+          hint="The first message. If it is empty, the session waits for one."
+        >
           {(props) => (
             <textarea
               {...props}
@@ -176,7 +182,7 @@ export function NewSessionPage() {
                   })
                 }
               />
-              {nameOf(vault)}
+              <span className="min-w-0 wrap-anywhere">{nameOf(vault)}</span>
             </label>
           ))}
         </fieldset>
@@ -260,6 +266,7 @@ function useAll(path: string): All {
   return { items: list.data ?? [], error: list.error, isMore: list.isPending || hasNextPage };
 }
 
+const isSelfHosted = ({ config }: Named) => config?.type === "self_hosted";
 const nameOf = ({ id, name, display_name }: Named) => visible(name || display_name || shortId(id));
 
 function Choice({
@@ -291,7 +298,8 @@ function Choice({
           )}
           {items.map((item) => (
             <option key={item.id} value={item.id}>
-              {nameOf(item)} ({shortId(item.id)})
+              {nameOf(item)} ({isSelfHosted(item) ? "your own workers, " : ""}
+              {shortId(item.id)})
             </option>
           ))}
         </select>

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { getRouteApi } from "@tanstack/react-router";
 import { skills as skillLimits } from "../../../src/limits/skills.ts";
 import type { Skill } from "../../../src/protocol/skills.ts";
 import { ask } from "../api/request.ts";
@@ -15,9 +15,15 @@ import { Page } from "./page.tsx";
 import { uploadSkill } from "./skills/upload-skill.ts";
 import { Versions } from "./skills/versions.tsx";
 
+const route = getRouteApi("/shell/skills");
+
 export function SkillsPage() {
   const list = useInfiniteQuery(listOptions<Skill>("/v1/skills"));
-  const [chosen, setChosen] = useState<string | null>(null);
+  // The address says whose versions are shown.
+  const { skill: chosen } = route.useSearch();
+  const navigate = route.useNavigate();
+  const choose = (skill: string | undefined) =>
+    void navigate({ search: { skill }, replace: true, resetScroll: false });
   return (
     <Page title="Skills">
       <DropArea
@@ -56,7 +62,7 @@ export function SkillsPage() {
                 <button
                   type="button"
                   aria-expanded={chosen === id}
-                  onClick={() => setChosen(chosen === id ? null : id)}
+                  onClick={() => choose(chosen === id ? undefined : id)}
                   className="min-w-0 grow truncate text-left font-medium hover:underline"
                 >
                   {name}

@@ -122,7 +122,7 @@ function Processes({ system }: { system: System }) {
   return (
     <Section title="Processes of drover serve">
       <Table
-        head={["process", "version", "roles", "sessions", "started", "heard of"]}
+        head={["Process", "Version", "Roles", { name: "Sessions", of: "numbers" }, "Started", "Heard of"]}
         rows={system.brains.map(({ id, version, roles, sessions, started_at, beat_at, answers }) => ({
           key: String(id),
           cells: [
@@ -154,15 +154,15 @@ function Hosts({ system }: { system: System }) {
       ) : (
         <Table
           head={[
-            "address",
-            "status",
-            "driver",
-            "sandboxes",
-            "in use",
-            "room",
-            "egress",
-            "workspaces",
-            "heard of",
+            "Address",
+            "Status",
+            "Driver",
+            { name: "Sandboxes", of: "numbers" },
+            { name: "In use", of: "numbers" },
+            { name: "Room", of: "numbers" },
+            "Egress",
+            "Workspaces",
+            "Heard of",
           ]}
           rows={system.sandbox_hosts.map((host) => ({
             key: host.address,
@@ -193,7 +193,13 @@ function SlowStatements({ system: { slow_statements } }: { system: System }) {
         <p className="text-muted">None has taken 200 ms or more since the process that answers began.</p>
       ) : (
         <Table
-          head={["statement", "times", "worst", "in all", "last"]}
+          head={[
+            "Statement",
+            { name: "Times", of: "numbers" },
+            { name: "Worst", of: "numbers" },
+            { name: "In all", of: "numbers" },
+            "Last",
+          ]}
           rows={slow_statements.map(({ name, text, count: times, worst_ms, total_ms, last_at }) => ({
             key: name,
             cells: [
@@ -241,7 +247,7 @@ function Settings({ settings }: { settings: System["settings"] }) {
       </div>
       {shown.length > 0 && (
         <Table
-          head={["setting", "value", "from"]}
+          head={["Setting", "Value", "From"]}
           rows={shown.map(({ name, value, is_set, source }) => ({
             key: name,
             cells: [

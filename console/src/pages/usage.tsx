@@ -131,7 +131,7 @@ export function UsagePage() {
           <div className="mt-4">
             <UsageTable
               results={results}
-              heading={group === "model" ? "model" : group === "agent_id" ? "agent" : "of"}
+              heading={group === "model" ? "Model" : group === "agent_id" ? "Agent" : "Of"}
               keyOf={keyOf[group]}
               nameOf={nameOf}
             />

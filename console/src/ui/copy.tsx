@@ -41,7 +41,10 @@ export function Id({ id, className }: { id: string; className?: string }) {
       type="button"
       title={`${id}: copy`}
       onClick={copy}
-      className={cx("rounded px-1 font-mono text-xs text-muted hover:bg-sunken hover:text-ink", className)}
+      className={cx(
+        "min-h-6 rounded px-1 font-mono text-xs whitespace-nowrap text-muted hover:bg-sunken hover:text-ink",
+        className,
+      )}
     >
       {copied ? "copied" : shortId(id)}
       <span className="sr-only"> copy</span>
@@ -55,7 +58,7 @@ export function CopyButton({ text, label }: { text: () => string; label: string 
     <button
       type="button"
       onClick={copy}
-      className="rounded px-1.5 py-0.5 text-xs text-muted hover:bg-sunken hover:text-ink"
+      className="rounded px-1.5 py-1 text-xs text-muted hover:bg-sunken hover:text-ink"
     >
       {copied ? "copied" : label}
     </button>

@@ -1,6 +1,6 @@
 import { type ReactNode, useId } from "react";
 
-export const inputClass = "w-full rounded-md border border-line bg-page px-2 py-1.5";
+export const inputClass = "min-h-8 w-full rounded-md border border-line bg-page px-2 py-1.5";
 
 /** A labelled input, with what is wrong about it beneath. */
 export function Field({

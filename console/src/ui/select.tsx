@@ -15,7 +15,7 @@ export function Select<Value extends string>({
       aria-label={label}
       value={value}
       onChange={(event) => onChange(event.target.value as Value)}
-      className="min-h-8 rounded-md border border-line bg-raised px-2 py-1"
+      className="min-h-8 max-w-full rounded-md border border-line bg-raised px-2 py-1"
     >
       {Object.entries<string>(choices).map(([key, name]) => (
         <option key={key} value={key}>

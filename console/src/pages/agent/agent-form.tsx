@@ -88,7 +88,7 @@ function ModelPart({ body, mistakes, onChange }: FormProps) {
   const effort = isObject(model.effort) ? model.effort.type : model.effort;
   return (
     <div className="flex flex-wrap gap-x-4 gap-y-2">
-      <div className="min-w-52 grow">
+      <div className="min-w-52 grow basis-full sm:basis-52">
         <Field
           label="Model"
           hint="One that the server serves; simulated needs no key."

@@ -42,7 +42,7 @@ export function ToolsPart({ body, mistakes, onChange }: FormProps) {
             value={defaultChoice(toolset)}
             onChange={(choice) => set(withDefault(toolset, choice))}
           />
-          <div className="grid grid-cols-1 gap-1 sm:grid-cols-2">
+          <div className="grid grid-cols-1 gap-x-4 gap-y-1 sm:grid-cols-2">
             {builtInTools.map((name) => (
               <OwnChoice key={name} toolset={toolset} name={name} onChange={set} />
             ))}
@@ -75,7 +75,7 @@ export function OwnChoice({
       <Select
         label={name}
         value={own ?? ""}
-        choices={{ "": `as all: ${choices[defaultChoice(toolset)]}`, ...choices }}
+        choices={{ "": "as all", ...choices }}
         onChange={(choice) => onChange(withChoice(toolset, name, choice === "" ? null : choice))}
       />
     </div>

@@ -36,7 +36,7 @@ export function WorkQueue({ environmentId }: { environmentId: string }) {
       )}
       {list.data && list.data.length > 0 && (
         <Table
-          head={["session", "state", "worker", "heard", "made", ""]}
+          head={["Session", "State", "Worker", "Heard of", "Made", { name: "Actions", of: "acts" }]}
           rows={list.data.map(
             ({ id, data: { id: sessionId }, state, worker_id, worker_seen_at, created_at }) => ({
               key: id,

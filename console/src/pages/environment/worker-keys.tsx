@@ -28,7 +28,7 @@ export function WorkerKeys({ environmentId }: { environmentId: string }) {
       {keys.error && <ProblemNotice error={keys.error} retry={() => keys.refetch()} />}
       {keys.data && keys.data.length > 0 ? (
         <Table
-          head={["key", "name", "made", "used", ""]}
+          head={["Key", "Name", "Made", "Used", { name: "Actions", of: "acts" }]}
           rows={keys.data.map(({ id, name, created_at, last_used_at }) => ({
             key: id,
             cells: [

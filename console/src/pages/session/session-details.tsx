@@ -57,14 +57,14 @@ function About({ session }: { session: Session }) {
     session;
   const facts: [string, ReactNode][] = [
     [
-      "agent",
+      "Agent",
       <Link key="agent" to="/agents/$agentId" params={{ agentId: agent.id }} className="underline">
         {visible(agent.name)}, version {agent.version}
       </Link>,
     ],
-    ["model", visible(agent.model.id)],
+    ["Model", visible(agent.model.id)],
     [
-      "environment",
+      "Environment",
       <Link
         key="environment"
         to="/environments/$environmentId"
@@ -74,20 +74,20 @@ function About({ session }: { session: Session }) {
         {shortId(environment_id)}
       </Link>,
     ],
-    ["began", <Ago key="began" at={session.created_at} />],
-    ["worked", `${duration(stats.active_seconds * 1_000)} of ${duration(stats.duration_seconds * 1_000)}`],
+    ["Began", <Ago key="began" at={session.created_at} />],
+    ["Worked", `${duration(stats.active_seconds * 1_000)} of ${duration(stats.duration_seconds * 1_000)}`],
     [
-      "tokens",
+      "Tokens",
       `${count(usage.input_tokens)} in, ${count(usage.cache_read_input_tokens)} from the cache, ${count(tokensIn(usage) - usage.input_tokens - usage.cache_read_input_tokens)} into it, ${count(usage.output_tokens)} out`,
     ],
     [
-      "cost",
+      "Cost",
       `${usage.list_cost ? money(Number(usage.list_cost.amount)) : "not known"}${budget ? ` of ${money(Number(budget.max_list_cost.amount))}` : ""}`,
     ],
   ];
   if (vault_ids.length > 0)
     facts.push([
-      "vaults",
+      "Vaults",
       vault_ids.map((vaultId) => (
         <Link
           key={vaultId}
@@ -101,7 +101,7 @@ function About({ session }: { session: Session }) {
     ]);
   if (forked_from)
     facts.push([
-      "forked from",
+      "Forked from",
       <Link
         key="from"
         to="/sessions/$sessionId"
@@ -119,7 +119,7 @@ function About({ session }: { session: Session }) {
       {resources.length > 0 && (
         <div className="mt-3">
           <Table
-            head={["resource", "kind", "at", ""]}
+            head={["Resource", "Kind", "At", { name: "Id", of: "acts" }]}
             rows={resources.map((resource) => ({
               key: resource.id,
               cells: [
@@ -184,16 +184,16 @@ function SandboxState({ sessionId }: { sessionId: string }) {
   const { state, since, host, resources, network, refused, refused_more } = data;
   const facts: [string, ReactNode][] = [
     [
-      "state",
+      "State",
       <span key="state">
         {words[state]} {since && <Ago at={since} className="text-muted" />}
       </span>,
     ],
   ];
-  if (host) facts.push(["host", visible([host.id, host.driver].filter(Boolean).join(", "))]);
+  if (host) facts.push(["Host", visible([host.id, host.driver].filter(Boolean).join(", "))]);
   if (resources)
     facts.push([
-      "may use",
+      "May use",
       [
         resources.cpu !== null && `${resources.cpu} cores`,
         `${bytes(resources.memory_bytes)} of memory`,
@@ -203,14 +203,14 @@ function SandboxState({ sessionId }: { sessionId: string }) {
         .filter(Boolean)
         .join(", "),
     ]);
-  if (network) facts.push(["may reach", reachOf(network)]);
+  if (network) facts.push(["May reach", reachOf(network)]);
   return (
     <Section title="Sandbox">
       <Facts facts={facts} />
       {refused.length > 0 && (
         <div className="mt-3">
           <Table
-            head={["refused connection", "why", "times", "told"]}
+            head={["Refused connection", "Why", { name: "Times", of: "numbers" }, "Told"]}
             rows={refused.map(({ host: name, port, reason, count: times, at, tool_use_id }) => ({
               key: `${tool_use_id} ${name} ${port} ${reason}`,
               cells: [
@@ -245,7 +245,7 @@ function Uses({ sessionId }: { sessionId: string }) {
       {list.data?.length === 0 && <p className="text-muted">None.</p>}
       {list.data && list.data.length > 0 && (
         <Table
-          head={["time", "kind", "credential", "host", "outcome", "times"]}
+          head={["Time", "Kind", "Credential", "Host", "Outcome", { name: "Times", of: "numbers" }]}
           rows={list.data.map(
             ({ id, created_at, kind, credential_id, resource_id, host, outcome, count: times }) => ({
               key: id,

@@ -31,12 +31,21 @@ export function Threads({ sessionId }: { sessionId: string }) {
   return (
     <Scroll className="h-full overflow-auto p-4">
       <Table
-        head={["agent", "called by", "status", "worked", "tokens", "cost", "began"]}
+        head={[
+          "Agent",
+          "Called by",
+          "Status",
+          { name: "Worked", of: "numbers" },
+          { name: "Tokens in", of: "numbers" },
+          { name: "Tokens out", of: "numbers" },
+          { name: "Cost", of: "numbers" },
+          "Began",
+        ]}
         rows={inOrder(threads).map(({ thread: each, depth }) => ({
           key: each.id,
           cells: [
             <span key="agent" className="flex items-center gap-1 whitespace-nowrap">
-              <span aria-hidden="true">{"↳ ".repeat(Math.min(depth, 8))}</span>
+              {depth > 0 && <span aria-hidden="true">{"↳ ".repeat(Math.min(depth, 8))}</span>}
               <Link
                 from="/sessions/$sessionId"
                 to="/sessions/$sessionId"
@@ -50,7 +59,8 @@ export function Threads({ sessionId }: { sessionId: string }) {
             nameOf(each.parent_thread_id, threads),
             <StatusOf key="status" status={each.archived_at ? "terminated" : each.status} />,
             each.stats ? duration(each.stats.active_seconds * 1_000) : "",
-            each.usage ? `${short(tokensIn(each.usage))} in, ${short(each.usage.output_tokens)} out` : "",
+            each.usage ? short(tokensIn(each.usage)) : "",
+            each.usage ? short(each.usage.output_tokens) : "",
             each.usage?.list_cost ? money(Number(each.usage.list_cost.amount)) : "",
             <Ago key="began" at={each.created_at} />,
           ],

@@ -67,7 +67,7 @@ export function SessionFilters({ filters }: { filters: Filters }) {
             checked={include_archived === true}
             onChange={({ target }) => set({ include_archived: target.checked || undefined })}
           />
-          archived too
+          Archived too
         </label>
         <select
           aria-label="Order"
@@ -75,8 +75,8 @@ export function SessionFilters({ filters }: { filters: Filters }) {
           value={order ?? "desc"}
           onChange={({ target }) => set({ order: target.value === "asc" ? "asc" : undefined })}
         >
-          <option value="desc">newest first</option>
-          <option value="asc">oldest first</option>
+          <option value="desc">Newest first</option>
+          <option value="asc">Oldest first</option>
         </select>
       </div>
       <Button look="quiet" className="md:hidden" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
@@ -85,23 +85,23 @@ export function SessionFilters({ filters }: { filters: Filters }) {
       <div className={cx("flex-wrap items-end gap-2 md:flex", isOpen ? "flex" : "hidden")}>
         <AgentFilter agentId={agent_id} version={agent_version} set={set} />
         <TimeFilter
-          label="created from"
+          label="Created from"
           value={created_after}
           onChange={(value) => set({ created_after: value })}
         />
         <TimeFilter
-          label="until"
+          label="Until"
           value={created_before}
           onChange={(value) => set({ created_before: value })}
         />
         <Button look="quiet" onClick={() => set({ created_after: before(dayMs), created_before: undefined })}>
-          last day
+          Last day
         </Button>
         <Button
           look="quiet"
           onClick={() => set({ created_after: before(7 * dayMs), created_before: undefined })}
         >
-          last week
+          Last week
         </Button>
         {isFiltered && (
           <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
@@ -160,7 +160,7 @@ function AgentFilter({
   const chosen = list.data?.find(({ id }) => id === agentId);
   return (
     <>
-      <Labelled label="agent">
+      <Labelled label="Agent">
         {(id) => (
           <select
             id={id}
@@ -168,7 +168,7 @@ function AgentFilter({
             value={agentId ?? ""}
             onChange={({ target }) => set({ agent_id: target.value || undefined, agent_version: undefined })}
           >
-            <option value="">all agents</option>
+            <option value="">All agents</option>
             {agentId && !chosen && <option value={agentId}>{shortId(agentId)}</option>}
             {list.data?.map((agent) => (
               <option key={agent.id} value={agent.id}>
@@ -180,11 +180,11 @@ function AgentFilter({
       </Labelled>
       {list.hasNextPage && (
         <Button look="quiet" busy={list.isFetchingNextPage} onClick={() => list.fetchNextPage()}>
-          more agents
+          More agents
         </Button>
       )}
       {agentId && (
-        <Labelled label="version">
+        <Labelled label="Version">
           {(id) => (
             <select
               id={id}
@@ -192,7 +192,7 @@ function AgentFilter({
               value={version ?? ""}
               onChange={({ target }) => set({ agent_version: Number(target.value) || undefined })}
             >
-              <option value="">all</option>
+              <option value="">All</option>
               {versions(chosen?.version ?? version ?? 0).map((n) => (
                 <option key={n} value={n}>
                   {n}

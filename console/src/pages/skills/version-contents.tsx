@@ -40,7 +40,7 @@ export function VersionContents({ path }: { path: string }) {
               aria-pressed={file === shown}
               onClick={() => setChosen(file.path)}
               className={cx(
-                "flex w-full gap-2 px-2 py-0.5 text-left font-mono text-xs hover:bg-sunken",
+                "flex w-full gap-2 px-2 py-1 text-left font-mono text-xs hover:bg-sunken",
                 file === shown && "bg-accent-soft",
               )}
             >

@@ -36,7 +36,7 @@ export function Versions({
       {list.error && <ProblemNotice error={list.error} retry={() => list.refetch()} />}
       {list.data && (
         <Table
-          head={["version", "name", "what it is for", "made", ""]}
+          head={["Version", "Name", "What it is for", "Made", { name: "Actions", of: "acts" }]}
           rows={list.data.map((version) => {
             const { id, name, description, created_at } = version;
             return {
@@ -50,9 +50,16 @@ export function Versions({
                   {visible(description)}
                 </span>,
                 <Ago key="made" at={created_at} className="whitespace-nowrap" />,
-                <span key="acts" className="flex gap-1">
-                  <Button onClick={() => setShown(version)}>Look</Button>
-                  <a className={buttonClass("plain")} href={`${path}/${id}/content`} download={`${name}.zip`}>
+                <span key="acts" className="inline-flex gap-1">
+                  <Button aria-label={`Look at the version ${id}`} onClick={() => setShown(version)}>
+                    Look
+                  </Button>
+                  <a
+                    className={buttonClass("plain")}
+                    href={`${path}/${id}/content`}
+                    download={`${name}.zip`}
+                    aria-label={`Download the version ${id}`}
+                  >
                     Download
                   </a>
                   <ConfirmButton

@@ -29,16 +29,18 @@ export function UsageTable({
     }));
   const head = [
     heading,
-    "cost",
-    "in, not cached",
-    "cache read",
-    "cache written",
-    "share of cache",
-    "tokens out",
-    "requests",
-    "active",
+    ...[
+      "Cost",
+      "In, not cached",
+      "Cache read",
+      "Cache written",
+      "Share of cache",
+      "Tokens out",
+      "Requests",
+      "Active",
+    ].map(numbers),
   ];
-  const all = { key: "all of them", cells: [<strong key="name">all</strong>, ...figures(results)] };
+  const all = { key: "all of them", cells: [<strong key="name">All</strong>, ...figures(results)] };
   return <Table head={head} rows={rows.length === 1 ? rows : [...rows, all]} />;
 }
 
@@ -50,6 +52,9 @@ const Named = ({ id, name }: { id: string; name: string }) =>
   ) : (
     name
   );
+
+/** A column of them. */
+const numbers = (name: string) => ({ name, of: "numbers" }) as const;
 
 const cost = (result: UsageResult) => Number(result.list_cost.amount);
 const sum = (results: readonly UsageResult[], of: (result: UsageResult) => number) =>
@@ -94,7 +99,7 @@ export function ChartTable({
       <summary className="text-muted">The chart as a table</summary>
       <div className="mt-2">
         <Table
-          head={["from", ...series.map(({ name }) => name)]}
+          head={["From", ...series.map(({ name }) => numbers(name))]}
           rows={times.map((time, n) => ({
             key: String(time),
             cells: [

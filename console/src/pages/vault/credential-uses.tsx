@@ -33,7 +33,15 @@ export function CredentialUses({ path }: { path: string }) {
       </summary>
       <div className="mt-2">
         <Table
-          head={["session", "host", "how", "times", "first", "last", "what came of the last"]}
+          head={[
+            "Session",
+            "Host",
+            "How",
+            { name: "Times", of: "numbers" },
+            "First",
+            "Last",
+            "What came of the last",
+          ]}
           rows={uses.data.map(
             ({ session_id, session_title, host, kind, count: times, last_outcome, ...at }) => ({
               key: `${session_id} ${kind} ${host}`,
