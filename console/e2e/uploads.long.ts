@@ -101,6 +101,30 @@ describe("uploads", { skip: noBrowser }, () => {
     await page.getByLabel("Message to the agent").waitFor();
   });
 
+  test("what a session was given goes with it; until when a file is kept is said", async () => {
+    const { client } = stage.api;
+    const { id } = await client.files.upload({
+      file: new File(["n,square\n1,1\n"], "given.csv"),
+      expires_in_seconds: 86_400,
+    });
+    const { agent_id, environment_id } = await prepare(client);
+    const session = await client.beta.sessions.create({
+      agent: agent_id,
+      environment_id,
+      resources: [{ type: "file", file_id: id, mount_path: "given.csv" }],
+    });
+    const page = await stage.opened("files");
+    const rows = page.getByRole("row", { name: /given\.csv/ });
+    await rows.nth(1).waitFor();
+    await rows.filter({ hasText: /goes in \d+h/ }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Delete given.csv" }).count(), 1);
+    await rows.filter({ hasText: "uploaded" }).getByRole("button", { name: "Delete given.csv" }).waitFor();
+    await page.goto(`${stage.api.url}/console/sessions/${session.id}?tab=files`);
+    const copy = page.getByRole("row", { name: /given\.csv/ });
+    await copy.getByText("given to the session").waitFor();
+    assert.equal(await copy.getByRole("button").or(copy.getByRole("link")).count(), 0);
+  });
+
   test("a skill is a folder; its versions are looked at file by file, and deleted", async () => {
     const page = await stage.opened("skills");
     const skill = join(folder, "release-notes");

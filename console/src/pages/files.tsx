@@ -8,7 +8,6 @@ import { listOptions } from "../api/resources.ts";
 import { uploadDropped } from "../api/upload.ts";
 import { bytes } from "../format/number.ts";
 import { shortId, visible } from "../format/text.ts";
-import { Button, buttonClass } from "../ui/button.tsx";
 import { ConfirmButton } from "../ui/confirm.tsx";
 import { Id } from "../ui/copy.tsx";
 import { Dialog } from "../ui/dialog.tsx";
@@ -16,9 +15,9 @@ import { DropArea, type Upload } from "../ui/drop-area.tsx";
 import { More } from "../ui/more.tsx";
 import { ProblemNotice } from "../ui/notice.tsx";
 import { Table } from "../ui/table.tsx";
-import { Ago } from "../ui/time.tsx";
+import { Ago, Due } from "../ui/time.tsx";
 import { Page } from "./page.tsx";
-import { isShown, Preview } from "./session/session-files.tsx";
+import { Download, isCopy, Preview } from "./session/session-files.tsx";
 
 export function FilesPage() {
   const list = useInfiniteQuery(listOptions<FileMetadata>("/v1/files"));
@@ -34,12 +33,20 @@ export function FilesPage() {
       {list.data && list.data.length > 0 && (
         <div className="mt-4">
           <Table
-            head={["file", "size", "type", "of", "made", ""]}
+            head={[
+              "File",
+              { name: "Size", of: "numbers" },
+              "Type",
+              "Of",
+              "Made",
+              { name: "Actions", of: "acts" },
+            ]}
             rows={list.data.map((file) => ({
               key: file.id,
               cells: [
                 <div key="file" className="min-w-40">
-                  <span className="break-all">{visible(file.path ?? file.filename)}</span> <Id id={file.id} />
+                  <span className="break-all">{visible(file.path ?? file.filename)}</span>{" "}
+                  <Id id={file.id} className="-ml-1" />
                 </div>,
                 <span key="size" className="whitespace-nowrap">
                   {bytes(file.size_bytes)}
@@ -61,7 +68,7 @@ export function FilesPage() {
                   <Ago at={file.created_at} />
                   {file.expires_at && (
                     <span className="block text-muted text-xs">
-                      goes <Ago at={file.expires_at} />
+                      goes <Due at={file.expires_at} />
                     </span>
                   )}
                 </span>,
@@ -101,34 +108,22 @@ function FileActs({
 }) {
   const name = visible(file.filename);
   return (
-    <span className="flex gap-1">
-      {file.downloadable && isShown(file) && (
-        <Button aria-label={`Look at ${name}`} onClick={look}>
-          Look
-        </Button>
-      )}
-      {file.downloadable && (
-        <a
-          className={buttonClass("plain")}
-          href={`/v1/files/${file.id}/content`}
-          download={file.filename}
-          aria-label={`Download ${name}`}
+    <span className="inline-flex gap-1">
+      {file.downloadable && <Download file={file} look={look} />}
+      {!isCopy(file) && (
+        <ConfirmButton
+          label="Delete"
+          name={`Delete ${name}`}
+          title={`Delete ${name}?`}
+          confirmLabel="Delete it"
+          act={async () => {
+            await ask(`/v1/files/${file.id}`, { method: "DELETE" });
+            await onDeleted();
+          }}
         >
-          Download
-        </a>
+          <p>It is gone then, and cannot be given to sessions any more.</p>
+        </ConfirmButton>
       )}
-      <ConfirmButton
-        label="Delete"
-        name={`Delete ${name}`}
-        title={`Delete ${name}?`}
-        confirmLabel="Delete it"
-        act={async () => {
-          await ask(`/v1/files/${file.id}`, { method: "DELETE" });
-          await onDeleted();
-        }}
-      >
-        <p>It is gone then, and cannot be given to sessions any more.</p>
-      </ConfirmButton>
     </span>
   );
 }

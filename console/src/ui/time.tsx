@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from "react";
 import { ago, exactly } from "../format/time.ts";
+import { cx } from "./cx.ts";
 
 /** One clock for all relative times of a page. */
 let now = Date.now();
@@ -20,11 +21,25 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-export function Ago({ at, className }: { at: string; className?: string }) {
-  const current = useSyncExternalStore(subscribe, () => now);
-  return (
-    <time dateTime={at} title={exactly(at)} className={className}>
-      {ago(at, Math.max(current, Date.parse(at)))}
-    </time>
-  );
+interface Props {
+  at: string;
+  className?: string;
 }
+
+/** Of what has been: a server whose clock is ahead has done nothing in the future. */
+export function Ago({ at, className }: Props) {
+  const current = useSyncExternalStore(subscribe, () => now);
+  return <Time at={at} className={className} words={ago(at, Math.max(current, Date.parse(at)))} />;
+}
+
+/** Of what may still come. */
+export function Due({ at, className }: Props) {
+  const current = useSyncExternalStore(subscribe, () => now);
+  return <Time at={at} className={className} words={ago(at, current)} />;
+}
+
+const Time = ({ at, className, words }: { at: string; className: string | undefined; words: string }) => (
+  <time dateTime={at} title={exactly(at)} className={cx("whitespace-nowrap", className)}>
+    {words}
+  </time>
+);

@@ -4,7 +4,7 @@ import type { Session } from "../../../../src/protocol/sessions.ts";
 import { listOptions } from "../../api/resources.ts";
 import { visible } from "../../format/text.ts";
 import { Status } from "../../ui/status.tsx";
-import { Ago } from "../../ui/time.tsx";
+import { Ago, Due } from "../../ui/time.tsx";
 import { Nothing, Rows, Section } from "./section.tsx";
 
 const lookMs = 4_000;
@@ -69,7 +69,7 @@ export function Running() {
 function waits({ type, since, until }: NonNullable<Session["waiting_for"]>) {
   switch (type) {
     case "retry":
-      return <>the model is asked again {until && <Ago at={until} />}</>;
+      return <>the model is asked again {until && <Due at={until} />}</>;
     case "worker":
       return (
         <>

@@ -33,18 +33,16 @@ export function SessionFiles({ sessionId }: { sessionId: string }) {
       )}
       {list.data && list.data.length > 0 && (
         <Table
-          head={["file", "size", "made", ""]}
+          head={["File", { name: "Size", of: "numbers" }, "Made", { name: "Actions", of: "acts" }]}
           rows={list.data.map((file) => ({
             key: file.id,
             cells: [
               visible(file.path ?? file.filename),
               bytes(file.size_bytes),
               <Ago key="made" at={file.created_at} />,
-              <span key="acts" className="flex gap-1">
-                {isShown(file) && <Button onClick={() => setShown(file)}>Look</Button>}
-                <a className={buttonClass("plain")} href={contentOf(file)} download={file.filename}>
-                  Download
-                </a>
+              <span key="acts" className="inline-flex items-baseline gap-1">
+                {isCopy(file) && <span className="px-2 text-muted">given to the session</span>}
+                {file.downloadable && <Download file={file} look={() => setShown(file)} />}
               </span>,
             ],
           }))}
@@ -55,6 +53,31 @@ export function SessionFiles({ sessionId }: { sessionId: string }) {
         {shown && <Preview file={shown} />}
       </Dialog>
     </Scroll>
+  );
+}
+
+/** Of what the session was given. It goes with its resource, and not by itself. */
+export const isCopy = ({ scope, path }: FileMetadata) => scope != null && path === undefined;
+
+/** To look at it here, if that can be, or to have it. */
+export function Download({ file, look }: { file: FileMetadata; look: () => void }) {
+  const name = visible(file.filename);
+  return (
+    <>
+      {isShown(file) && (
+        <Button aria-label={`Look at ${name}`} onClick={look}>
+          Look
+        </Button>
+      )}
+      <a
+        className={buttonClass("plain")}
+        href={contentOf(file)}
+        download={file.filename}
+        aria-label={`Download ${name}`}
+      >
+        Download
+      </a>
+    </>
   );
 }
 
@@ -69,7 +92,7 @@ const isText = ({ mime_type }: FileMetadata) =>
   /^application\/(json|xml|yaml|x-sh|javascript)|^image\/svg/.test(mime_type);
 /** Of no known kind, as what has no ending in its name: what it holds says whether it is text. */
 const isUnknown = ({ mime_type }: FileMetadata) => mime_type === "application/octet-stream";
-export const isShown = (file: FileMetadata) =>
+const isShown = (file: FileMetadata) =>
   isText(file) || isUnknown(file) || (images.has(file.mime_type) && file.size_bytes <= imageBytesMax);
 
 /** Its beginning as text, whatever it is a text of, or a picture of a kind that holds no script. */

@@ -9,7 +9,7 @@ import { ConfirmButton } from "../../ui/confirm.tsx";
 import { Id } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Notice, ProblemNotice } from "../../ui/notice.tsx";
-import { Ago } from "../../ui/time.tsx";
+import { Ago, Due } from "../../ui/time.tsx";
 import { kinds, targetOf } from "../../vault/credential-auth.ts";
 import { CredentialUses } from "./credential-uses.tsx";
 import { ReplaceSecret } from "./replace-secret.tsx";
@@ -130,7 +130,7 @@ function OAuthState({ auth, failure }: { auth: Credential["auth"]; failure: Cred
           "When its access token expires is not known"
         ) : (
           <>
-            Its access token {isOver ? "expired" : "expires"} <Ago at={auth.expires_at} />
+            Its access token {isOver ? "expired" : "expires"} <Due at={auth.expires_at} />
           </>
         )}
         {auth.refresh
@@ -146,7 +146,7 @@ function OAuthState({ auth, failure }: { auth: Credential["auth"]; failure: Cred
             : {visible(failure.message)}
           </p>
           <p className="mt-1 text-muted">
-            Sessions try again after <Ago at={failure.retry_at} />. If it says that the token is refused,
+            Sessions try again after <Due at={failure.retry_at} />. If it says that the token is refused,
             authorize it again: <code className="font-mono">drover vaults authorize</code>, or replace the
             secret.
           </p>
