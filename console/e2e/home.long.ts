@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
+import { playHello } from "../../src/cli/hello.ts";
 import { cents60, limit } from "../../test/harness/budgets.ts";
+import { testKey } from "../../test/harness/headers.ts";
 import { startTestServer, type TestServer } from "../../test/harness/server.ts";
 import { follow, isIdle, message, newSession, prepare, send } from "../../test/harness/session.ts";
 import { look, narrow, noBrowser, openBrowser, openWindow, signIn, transcript } from "./browser.ts";
@@ -23,6 +25,9 @@ describe("the console's first page", { skip: noBrowser }, () => {
       const { page, troubles } = await look(browser, empty.url, "", { viewport: narrow });
       await page.getByText("See an agent at work").waitFor();
       assert.equal(await page.getByLabel("Model").inputValue(), "simulated");
+      // So it does after what a fresh installation has played by itself.
+      await playHello({ baseUrl: empty.url, apiKey: testKey, out: { write: () => true } });
+      await page.reload();
       await page.getByRole("button", { name: "Make the agent and start" }).click();
       // The task has these words too.
       await transcript(page).getByRole("paragraph").filter({ hasText: "That was a real command" }).waitFor();

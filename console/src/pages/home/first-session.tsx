@@ -15,14 +15,23 @@ interface List<Item> {
   data: Item[];
 }
 
-/** Where there was no session yet: what an agent, an environment and a session are, and one click to see them at work. */
+/** That of the session which `npm start` plays: nobody has begun that. */
+const isPlayed = ({ name }: { name: string }) => name === "hello";
+
+/** Where nobody has begun a session yet: what an agent, an environment and a session are, and one click to see them at work. */
 export function FirstSession() {
-  const sessions = useQuery(oneOptions<List<Session>>("/v1/sessions?limit=1&include_archived=true"));
-  const agents = useQuery(oneOptions<List<Agent>>("/v1/agents?limit=1"));
+  const sessions = useQuery(oneOptions<List<Session>>("/v1/sessions?limit=20&include_archived=true"));
+  const agents = useQuery(oneOptions<List<Agent>>("/v1/agents?limit=2"));
   const models = useQuery({ ...oneOptions<ModelPage>("/v1/models?limit=100"), staleTime: 60_000 });
-  if (!sessions.data || sessions.data.data.length > 0 || !agents.data || !models.data) return null;
+  if (!sessions.data || !agents.data || !models.data) return null;
+  if (sessions.data.data.some(({ agent }) => !isPlayed(agent))) return null;
   const ids = modelsOf(models.data.data);
-  return <Begin models={ids.length > 0 ? ids : ["simulated"]} agent={agents.data.data[0]} />;
+  return (
+    <Begin
+      models={ids.length > 0 ? ids : ["simulated"]}
+      agent={agents.data.data.find((agent) => !isPlayed(agent))}
+    />
+  );
 }
 
 function Begin({ models, agent }: { models: string[]; agent: Agent | undefined }) {
