@@ -1,6 +1,7 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import { toFile } from "@anthropic-ai/sdk";
 import { follow, message, newSession, prepare, send } from "../../test/harness/session.ts";
+import { newSkill, skillText } from "../../test/harness/skills.ts";
 
 /** A server that has been worked with: something on every page. */
 export interface Furnished {
@@ -10,6 +11,7 @@ export interface Furnished {
   environment_id: string;
   self_hosted_id: string;
   vault_id: string;
+  skill_id: string;
 }
 
 const task = `say I will look at the numbers first, and then **write the report**.
@@ -75,6 +77,9 @@ export async function furnish(client: Anthropic): Promise<Furnished> {
     name: "our own machines",
     config: { type: "self_hosted" },
   });
+  const skill = await newSkill(client, "release-notes", {
+    "SKILL.md": skillText("release-notes", "How we write them."),
+  });
   await client.beta.files.upload({ file: await toFile(Buffer.from("a,b\n1,2\n"), "table.csv") });
   return {
     session_id: session.id,
@@ -83,6 +88,7 @@ export async function furnish(client: Anthropic): Promise<Furnished> {
     environment_id,
     self_hosted_id: selfHosted.id,
     vault_id: vault.id,
+    skill_id: skill.id,
   };
 }
 
@@ -100,18 +106,31 @@ export const pagesOf = (all: Furnished): ConsolePage[] => [
   { name: "approval", path: `sessions/${all.waiting_id}`, shows: "Allow all" },
   { name: "timeline", path: `sessions/${all.session_id}?tab=timeline`, shows: "model request" },
   { name: "events", path: `sessions/${all.session_id}?tab=events`, shows: "bash mkdir -p" },
+  {
+    name: "threads",
+    path: `sessions/${all.session_id}?tab=threads`,
+    shows: "One agent works in this session",
+  },
   { name: "outputs", path: `sessions/${all.session_id}?tab=files`, shows: "squares.csv" },
   { name: "details", path: `sessions/${all.session_id}?tab=details`, shows: "may reach" },
+  { name: "new-session", path: "sessions/new", shows: "What is to be done" },
+  { name: "no-session", path: "sessions/sesn_01", shows: "All sessions" },
+  { name: "no-agent", path: "agents/agent_01", shows: "All agents" },
+  { name: "no-environment", path: "environments/env_01", shows: "All environments" },
+  { name: "no-vault", path: "vaults/vlt_01", shows: "All vaults" },
+  { name: "nowhere", path: "nowhere/at/all", shows: "There is no such page" },
   { name: "agents", path: "agents", shows: "Analyst" },
   { name: "agent", path: `agents/${all.agent_id}`, shows: "Save as version" },
   { name: "new-agent", path: "agents/new", shows: "System prompt" },
   { name: "environments", path: "environments", shows: "our own machines" },
+  { name: "new-environment", path: "environments/new", shows: "Set-up commands" },
   { name: "environment", path: `environments/${all.environment_id}`, shows: "The network reaches" },
   { name: "self-hosted", path: `environments/${all.self_hosted_id}`, shows: "Keys of workers" },
   { name: "vaults", path: "vaults", shows: "Alice" },
   { name: "vault", path: `vaults/${all.vault_id}`, shows: "GITHUB_TOKEN" },
   { name: "files", path: "files", shows: "table.csv" },
-  { name: "skills", path: "skills", shows: "A skill is a folder" },
+  { name: "skills", path: "skills", shows: "release-notes" },
+  { name: "skill", path: `skills?skill=${all.skill_id}`, shows: "How we write them." },
   { name: "usage", path: "usage?measure=tokens", shows: "share of cache" },
   { name: "system", path: "system", shows: "Sandbox hosts" },
 ];

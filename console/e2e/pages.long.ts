@@ -20,11 +20,21 @@ describe("every page of the console", { skip: noBrowser }, () => {
     await api?.close();
   });
 
-  for (const [width, viewport] of Object.entries({ wide, narrow }))
+  // The last is a narrow one at twice its size, or a small telephone.
+  for (const [width, viewport] of Object.entries({
+    wide,
+    narrow,
+    "very narrow": { width: 320, height: 640 },
+  }))
     for (const colorScheme of ["light", "dark"] as const)
       test(`has no serious fault, ${width} and ${colorScheme}`, async () => {
+        const outside = await openWindow(browser, { viewport, colorScheme });
+        await outside.page.goto(`${api.url}/console/`);
+        await outside.page.getByLabel("API key").waitFor();
+        const found = (await findings(outside.page)).map((finding) => `sign-in: ${finding}`);
+        assert.equal(await overflow(outside.page), 0, "sign-in");
+        await outside.page.context().close();
         const { page, troubles } = await look(browser, api.url, "", { viewport, colorScheme });
-        const found: string[] = [];
         for (const { name, path, shows } of pagesOf(furnished)) {
           await page.goto(`${api.url}/console/${path}`);
           await page.getByText(shows).first().waitFor();
@@ -38,13 +48,44 @@ describe("every page of the console", { skip: noBrowser }, () => {
 
   test("is reached by keyboard, and says what it is", async () => {
     const { page } = await look(browser, api.url, "");
+    await page.reload();
+    await page.getByRole("link", { name: "Drover" }).waitFor();
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate("document.activeElement.textContent"), "Skip to the content");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    assert.ok(await page.evaluate("document.getElementById('main').contains(document.activeElement)"));
     for (const { name, path, shows } of pagesOf(furnished)) {
       await page.goto(`${api.url}/console/${path}`);
       await page.getByText(shows).first().waitFor();
       assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1, name);
     }
+  });
+
+  test("holds names of any length", async () => {
+    const long = "nameWithoutAnySpace".repeat(5);
+    const { client } = api;
+    const { id: agent } = await client.beta.agents.create({ name: long, model: "simulated" });
+    const { id: environment_id } = await client.beta.environments.create({
+      name: long,
+      config: { type: "cloud" },
+    });
+    const vault = await client.beta.vaults.create({ display_name: long });
+    const session = await client.beta.sessions.create({ agent, environment_id, title: long });
+    const { page } = await look(browser, api.url, "", { viewport: narrow });
+    for (const [path, shows] of [
+      [`agents/${agent}`, "Save as version"],
+      [`environments/${environment_id}`, "The network reaches"],
+      [`vaults/${vault.id}`, "This vault is empty"],
+      [`sessions/${session.id}`, "Nothing has been said yet"],
+      ["sessions/new", long],
+      ["sessions", long],
+    ] as const) {
+      await page.goto(`${api.url}/console/${path}`);
+      await page.getByText(shows).filter({ visible: true }).first().waitFor();
+      assert.equal(await overflow(page), 0, path);
+    }
+    await page.context().close();
   });
 
   test("is reached from a narrow window by a menu, which says how much waits", async () => {

@@ -218,6 +218,7 @@ export interface Scene {
   environment_id: string;
   self_hosted_id: string;
   vault_id: string;
+  skill_id: string;
 }
 
 export async function playScene({ client, db }: Pick<TestServer, "client" | "db">): Promise<Scene> {
@@ -296,7 +297,7 @@ export async function playScene({ client, db }: Pick<TestServer, "client" | "db"
     ["return-policy.md", Buffer.from("# Returns\n\nWithin 30 days, for any reason.\n")],
   ] as const)
     files.push(await client.beta.files.upload({ file: await toFile(content, name) }));
-  await newSkill(client, "invoice-format", {
+  const skill = await newSkill(client, "invoice-format", {
     "SKILL.md": skillText("invoice-format", "How Acme writes invoices, and what has to be on one."),
     "examples/good.csv": "number,amount\n",
   });
@@ -324,6 +325,7 @@ export async function playScene({ client, db }: Pick<TestServer, "client" | "db"
     environment_id: python.id,
     self_hosted_id: selfHosted.id,
     vault_id: vault.id,
+    skill_id: skill.id,
   };
 }
 
@@ -404,6 +406,12 @@ export const pictures = (scene: Scene) => [
     says: "The log itself, with search, as JSON and as curl.",
   },
   {
+    name: "threads",
+    path: `sessions/${scene.session_id}?tab=threads`,
+    shows: "One agent works in this session",
+    says: "Who works in the session, who has called whom, and at what cost.",
+  },
+  {
     name: "outputs",
     path: `sessions/${scene.session_id}?tab=files`,
     shows: "unmatched.csv",
@@ -414,6 +422,12 @@ export const pictures = (scene: Scene) => [
     path: `sessions/${scene.session_id}?tab=details`,
     shows: "Usage",
     says: "Usage and cost, its sandbox, what it may reach, what it was refused.",
+  },
+  {
+    name: "new-session",
+    path: "sessions/new",
+    shows: "Acme production",
+    says: "An agent is put to work: where, with what, and on what.",
   },
   { name: "agents", path: "agents", shows: "Invoice reconciler", says: "All agents." },
   {
@@ -444,7 +458,13 @@ export const pictures = (scene: Scene) => [
     says: "Credentials, which can be written and never read, and where each was used.",
   },
   { name: "files", path: "files", shows: "invoices.csv", says: "Files, uploaded by drop." },
-  { name: "skills", path: "skills", shows: "invoice-format", says: "Skills and their versions." },
+  { name: "skills", path: "skills", shows: "invoice-format", says: "All skills, uploaded by drop." },
+  {
+    name: "skill",
+    path: `skills?skill=${scene.skill_id}`,
+    shows: "How Acme writes invoices",
+    says: "Its versions, to be looked at file by file, and the next one.",
+  },
   {
     name: "usage",
     path: "usage",

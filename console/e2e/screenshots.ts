@@ -27,7 +27,7 @@ const looks = [
   {
     suffix: "-narrow",
     said: "narrow",
-    only: ["home", "session", "approval", "agents", "usage"],
+    only: ["home", "session", "approval", "threads", "new-session", "agents", "skill", "usage"],
     options: { viewport: narrow, colorScheme: "light" },
   },
   {
