@@ -41,15 +41,15 @@ export function TranscriptView({ log, sessionId }: { log: SessionLog; sessionId:
     getItemKey: (n) => items[n]?.id ?? n,
   });
   const height = rows.getTotalSize();
-  // Rows are measured once they are drawn, and what is at the end is elsewhere then: it is looked at again a while after.
+  // Rows are measured once they are drawn, and what is at the end is elsewhere then: it is looked at now and then.
   // biome-ignore lint/correctness/useExhaustiveDependencies: what has grown is to be in sight
   useEffect(() => {
     const toEnd = () => {
       if (follows.current) scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
     };
     toEnd();
-    const timer = setTimeout(toEnd, settledMs);
-    return () => clearTimeout(timer);
+    const timer = setInterval(toEnd, settledMs);
+    return () => clearInterval(timer);
   }, [following, height, queued.size]);
 
   const { place, wanted } = search;
