@@ -20,7 +20,11 @@ export function Difference({ before, after, label }: { before: Body; after: Body
             {before[name] === undefined && " (added)"}
             {after[name] === undefined && " (taken out)"}
           </div>
-          <Scroll className="mt-1 max-h-96 overflow-auto" role="region" aria-label={`Changes of ${name}`}>
+          <Scroll
+            className="mt-1 max-h-96 overflow-auto"
+            role="region"
+            aria-label={`Changes of ${name}: ${label}`}
+          >
             <Lines before={textOf(before[name])} after={textOf(after[name])} />
           </Scroll>
         </div>
