@@ -20,12 +20,7 @@ describe("every page of the console", { skip: noBrowser }, () => {
     await api?.close();
   });
 
-  // The last is a narrow one at twice its size, or a small telephone.
-  for (const [width, viewport] of Object.entries({
-    wide,
-    narrow,
-    "very narrow": { width: 320, height: 640 },
-  }))
+  for (const [width, viewport] of Object.entries({ wide, narrow }))
     for (const colorScheme of ["light", "dark"] as const)
       test(`has no serious fault, ${width} and ${colorScheme}`, async () => {
         const outside = await openWindow(browser, { viewport, colorScheme });
