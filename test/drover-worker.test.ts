@@ -46,7 +46,9 @@ const worker = async (own: SelfHosted, ...args: string[]): Promise<ChildProcess>
 
 /** The same, and each line that it says. */
 async function listened({ environmentId, key }: SelfHosted, ...args: string[]) {
-  const environment = { DROVER_ENVIRONMENT_KEY: key };
+  // The SDK would send such headers, which are for another server.
+  const elsewhere = "authorization: Bearer of-another";
+  const environment = { DROVER_ENVIRONMENT_KEY: key, ANTHROPIC_CUSTOM_HEADERS: elsewhere };
   const child = spawned(environment, "--environment", environmentId, "--idle", "1", ...args);
   const said: string[] = [];
   await new Promise<void>((resolve, reject) => {

@@ -35,6 +35,8 @@ const isRoutine = (said: string) => /^\[log_.* succeeded with status /.test(said
 /** Serves sessions of a self-hosted environment until `stop` is aborted: the SDK's worker, with sandboxes around its tools. */
 export async function runWorker(options: WorkerOptions, stop: AbortSignal): Promise<void> {
   const { url, environment_id: environmentId, environment_key: environmentKey, hands, log } = options;
+  // The one variable that the SDK reads whatever it is given: headers, and keys among them, for another server.
+  delete process.env.ANTHROPIC_CUSTOM_HEADERS;
   const client = new Anthropic({
     baseURL: url,
     apiKey: null,
