@@ -6,6 +6,7 @@ import { listOptions, oneOptions } from "../../api/resources.ts";
 import { count } from "../../format/number.ts";
 import { shortId, visible } from "../../format/text.ts";
 import { ConfirmButton } from "../../ui/confirm.tsx";
+import { CopyButton } from "../../ui/copy.tsx";
 import { More } from "../../ui/more.tsx";
 import { ProblemNotice } from "../../ui/notice.tsx";
 import { Table } from "../../ui/table.tsx";
@@ -79,10 +80,16 @@ export function WorkQueue({ environmentId }: { environmentId: string }) {
         />
       )}
       {list.data?.length === 0 && (
-        <p className="text-muted">
-          A session of this environment is here as soon as it has something to do. Make a key below, and start
-          a worker with it: <code className="font-mono">drover worker --environment {environmentId}</code>
-        </p>
+        <>
+          <p className="text-muted">
+            A session of this environment is here as soon as it has something to do. Make a key below, and
+            start a worker with it:
+          </p>
+          <p>
+            <code className="font-mono break-all">{`drover worker --environment ${environmentId}`}</code>{" "}
+            <CopyButton label="copy" text={() => `drover worker --environment ${environmentId}`} />
+          </p>
+        </>
       )}
       <More list={list} />
     </section>

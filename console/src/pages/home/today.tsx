@@ -61,7 +61,9 @@ export function Today() {
         />
       </dl>
       <p className="mt-1 text-xs text-muted">
-        Today is the day of UTC: since {clockTime(since)} in your time.{" "}
+        {new Date(since).getTimezoneOffset() === 0
+          ? "Today is the day of UTC. "
+          : `Today is the day of UTC: since ${clockTime(since)} in your time. `}
         <Link to="/usage" className="underline">
           By day and agent
         </Link>

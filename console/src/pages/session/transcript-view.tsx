@@ -163,20 +163,27 @@ const toldCharsMax = 500;
 /** What a reader of screens is told: messages once they are whole, what waits, and how it ended. */
 function useTold(log: SessionLog): string {
   const [told, setTold] = useState("");
-  const known = useRef<number | null>(null);
-  const count = log.events.length;
+  /** The last one; null while none is old yet. What people send moves to where it is taken up, and is not it. */
+  const known = useRef<SessionEvent | undefined | null>(null);
+  const { told: changes } = log;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the events change in place
   useEffect(() => {
+    const last = () => log.events.findLast(({ type }) => !/^(user|system)\./.test(type));
     if (known.current === null) {
       const timer = setTimeout(() => {
-        known.current = log.events.length;
+        known.current = last();
       }, oldMs);
       return () => clearTimeout(timer);
     }
-    const words = log.events.slice(known.current, count).flatMap(wordsOf).join(" ");
-    known.current = count;
+    const since = known.current === undefined ? -1 : log.events.lastIndexOf(known.current);
+    const words = log.events
+      .slice(since + 1)
+      .flatMap(wordsOf)
+      .join(" ");
+    known.current = last();
     if (words !== "") setTold(visible(words.slice(0, toldCharsMax)));
     return undefined;
-  }, [log, count]);
+  }, [log, changes]);
   return told;
 }
 
@@ -219,8 +226,8 @@ function useSearch(log: SessionLog, scroller: RefObject<HTMLElement | null>): Se
   );
   const wanted = useDeferredValue(wantedIn(text ?? ""));
   const { length } = items;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the items are replaced in place, of which the version tells
-  const places = useMemo(() => placesOf(items, wanted), [items, wanted, length, log.events.length]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the items are replaced in place
+  const places = useMemo(() => placesOf(items, wanted), [items, wanted, length, log.told]);
   // The newest is looked at first, as it is what is in sight.
   const current = places.length === 0 ? -1 : at < 0 ? places.length - 1 : Math.min(at, places.length - 1);
   const close = () => {
