@@ -26,8 +26,15 @@ export function Dialog({
     <dialog
       ref={ref}
       aria-labelledby={titleId}
-      onClose={() => {
+      // It closes once the page knows, and not before: who presses the next key at once may open it again.
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" || event.defaultPrevented) return;
+        event.preventDefault();
         onClose();
+      }}
+      onClose={() => {
+        if (ref.current?.open) return;
+        if (open) onClose();
         back?.()?.focus();
       }}
       className="w-[calc(100%-1.5rem)] max-w-lg rounded-lg border border-line bg-raised p-0 text-ink shadow-xl backdrop:bg-black/40"
