@@ -164,6 +164,8 @@ describe("what is kept", { skip: noBrowser }, () => {
       await route.continue();
     });
     await describedAs(page).fill("saved");
+    // What it is checked by has come.
+    await save(page).and(page.locator(":enabled")).waitFor();
     await page.keyboard.press("Control+s");
     await describedAs(page).pressSequentially(", and more");
     go();
