@@ -1,20 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { resolveModel } from "./config/models.ts";
+import { problemsOf, root } from "./config/testing.ts";
 import { ConfigError, readConfig } from "./config.ts";
 
-const root = { uid: 0, home: "/root" };
 const user = { uid: 1000, home: "/home/ada" };
-
-const problemsOf = (env: NodeJS.ProcessEnv): string[] => {
-  try {
-    readConfig(env, root);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  return [];
-};
 
 describe("settings", () => {
   test("have defaults that need nothing", () => {

@@ -5,6 +5,14 @@ import { newSession, prepare } from "../../test/harness/session.ts";
 import { composer, noBrowser, openWindow, overflow, say, signIn, transcript } from "./browser.ts";
 import { setStage } from "./stage.ts";
 
+/** What is answered by hand. */
+const look = {
+  type: "custom" as const,
+  name: "look",
+  description: "Looks.",
+  input_schema: { type: "object" as const, properties: {} },
+};
+
 const note = (n: number) => ({
   type: "user.message" as const,
   content: [{ type: "text" as const, text: `say Note ${n}.` }],
@@ -140,14 +148,7 @@ describe("in the console", { skip: noBrowser }, () => {
     const agent = await stage.api.client.beta.agents.create({
       name: "asker",
       model: "simulated",
-      tools: [
-        {
-          type: "custom",
-          name: "look",
-          description: "Looks.",
-          input_schema: { type: "object", properties: {} },
-        },
-      ],
+      tools: [look],
     });
     const { environment_id } = await prepare(stage.api.client);
     const { id } = await newSession(stage.api.client, { agent_id: agent.id, environment_id });
@@ -367,14 +368,7 @@ describe("in the console", { skip: noBrowser }, () => {
     const agent = await stage.api.client.beta.agents.create({
       name: "hostile tools",
       model: "simulated",
-      tools: [
-        {
-          type: "custom",
-          name: "look",
-          description: "Looks.",
-          input_schema: { type: "object", properties: {} },
-        },
-      ],
+      tools: [look],
     });
     const environment = await stage.api.client.beta.environments.create({ name: "hostile tools" });
     const { id } = await stage.api.client.beta.sessions.create({

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readConfig } from "../config.ts";
 import { egressEnvironment, linkEnvironment, shownProxy } from "./egress.ts";
+import { root } from "./testing.ts";
 
-const root = { uid: 0, home: "/root" };
 const read = (env: NodeJS.ProcessEnv, file = "{}") =>
   readConfig({ DROVER_CONFIG: "/drover.yaml", ...env }, root, () => file);
 

@@ -1,19 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ConfigError, readConfig } from "../config.ts";
+import { readConfig } from "../config.ts";
 import { driverEnvironment } from "./driver.ts";
-
-const root = { uid: 0, home: "/root" };
-
-const problemsOf = (env: NodeJS.ProcessEnv): string[] => {
-  try {
-    readConfig(env, root);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  return [];
-};
+import { problemsOf, root } from "./testing.ts";
 
 describe("sandbox hosts on other machines", () => {
   const files = {

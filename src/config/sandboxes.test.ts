@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type ConfigError, readConfig } from "../config.ts";
-
-const root = { uid: 0, home: "/root" };
+import { root } from "./testing.ts";
 
 describe("sandboxes", () => {
   const sandboxesIn = (sandboxes: object) =>

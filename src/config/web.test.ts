@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigError, readConfig } from "../config.ts";
-
-const root = { uid: 0, home: "/root" };
+import { root } from "./testing.ts";
 
 describe("the search of a model vendor", () => {
   const search = (env: NodeJS.ProcessEnv, text = "") =>
